@@ -1,0 +1,1 @@
+"""Plain Python about AWS HealthOmics: states, failures, requests, waiting. Imports nothing from Airflow."""

@@ -1,0 +1,44 @@
+"""The contract between the engine and an executor."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from airflow_provider_omics.local.records import Run, Workflow
+
+
+class RunReport(Protocol):
+    """How an executor tells the engine what happens in one run.
+
+    Every method may be called from any thread; after the run was cancelled or deleted, calls are ignored.
+    """
+
+    def task_started(self, name: str, *, cpus: int = 1, memory: int = 2) -> str:
+        """Note that a task runs, and return its id (digits), which also names its log stream."""
+
+    def task_ended(
+        self, task_id: str, *, failure_reason: str | None = None, status_message: str | None = None
+    ) -> None:
+        """Note that a task ended: well without a failure reason, else FAILED with it."""
+
+    def completed(self) -> None:
+        """Note that everything ran and the outputs are in S3: the run goes through STOPPING to COMPLETED."""
+
+    def failed(self, failure_reason: str, status_message: str) -> None:
+        """Note that the run failed: it goes through STOPPING to FAILED with this code and text."""
+
+
+class Executor(Protocol):
+    """Carries out runs."""
+
+    def launch(self, run: Run, workflow: Workflow, report: RunReport) -> None:
+        """Begin to carry out a run that has just become RUNNING; must return at once.
+
+        :param workflow: the workflow, or the version of it, that the run uses.
+        """
+
+    def cancel(self, run: Run) -> None:
+        """Stop whatever still runs for this run; a run that has ended or is unknown is no error."""
+
+    def close(self) -> None:
+        """Stop everything; the server ends."""

@@ -1,0 +1,1 @@
+"""The pytest fixture that gives a test its own local HealthOmics server."""

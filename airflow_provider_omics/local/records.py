@@ -1,0 +1,143 @@
+"""What the server remembers: plain records, named as the API names them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from airflow_provider_omics.healthomics.statuses import BatchStatus, RunStatus, SubmissionStatus, TaskStatus
+
+
+@dataclass(slots=True)
+class Task:
+    """One task of a run."""
+
+    task_id: str
+    name: str
+    status: TaskStatus
+    creation_time: datetime
+    cpus: int = 1
+    gpus: int = 0
+    memory: int = 2
+    instance_type: str = "omics.c.large"
+    start_time: datetime | None = None
+    stop_time: datetime | None = None
+    failure_reason: str | None = None
+    status_message: str | None = None
+    cache_hit: bool = False
+    cache_s3_uri: str | None = None
+
+
+@dataclass(slots=True)
+class Run:
+    """One run.
+
+    :ivar request: the StartRun members as they hold for this run: defaults merged, nothing invented.
+    :ivar output_root: what ``runOutputUri`` says.
+    """
+
+    run_id: str
+    uuid: str
+    arn: str
+    status: RunStatus
+    request: dict[str, Any]
+    workflow: Workflow
+    version_name: str | None
+    creation_time: datetime
+    output_root: str
+    tags: dict[str, str] = field(default_factory=dict)
+    batch_id: str | None = None
+    run_setting_id: str | None = None
+    start_time: datetime | None = None
+    stop_time: datetime | None = None
+    failure_reason: str | None = None
+    status_message: str | None = None
+    tasks: dict[str, Task] = field(default_factory=dict)
+    cancel_requested: bool = False
+
+
+@dataclass(slots=True)
+class Workflow:
+    """A workflow, or one version of it (then ``version_name`` is set).
+
+    :ivar definition_zip: the zipped definition, for private workflows that carry one.
+    """
+
+    workflow_id: str
+    uuid: str
+    arn: str
+    name: str | None
+    status: str
+    workflow_type: str
+    engine: str
+    creation_time: datetime
+    request: dict[str, Any] = field(default_factory=dict)
+    definition_zip: bytes | None = None
+    main: str | None = None
+    digest: str | None = None
+    parameter_template: dict[str, Any] = field(default_factory=dict)
+    storage_type: str | None = None
+    storage_capacity: int | None = None
+    status_message: str | None = None
+    owner_id: str | None = None
+    version_name: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, Workflow] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class RunGroup:
+    """A run group with its limits."""
+
+    group_id: str
+    arn: str
+    creation_time: datetime
+    settings: dict[str, Any] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class RunCache:
+    """A run cache."""
+
+    cache_id: str
+    uuid: str
+    arn: str
+    status: str
+    creation_time: datetime
+    settings: dict[str, Any] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class BatchEntry:
+    """One run setting of a batch and what became of it; ``submission_status`` is None until it was tried."""
+
+    run_setting_id: str
+    setting: dict[str, Any]
+    submission_status: SubmissionStatus | None = None
+    run_id: str | None = None
+    run_uuid: str | None = None
+    run_arn: str | None = None
+    failure_reason: str | None = None
+    failure_message: str | None = None
+
+
+@dataclass(slots=True)
+class Batch:
+    """One run batch."""
+
+    batch_id: str
+    uuid: str
+    arn: str
+    status: BatchStatus
+    request: dict[str, Any]
+    creation_time: datetime
+    name: str | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+    entries: list[BatchEntry] = field(default_factory=list)
+    submitted_time: datetime | None = None
+    processed_time: datetime | None = None
+    failed_time: datetime | None = None
+    failure_reason: str | None = None
