@@ -47,7 +47,7 @@ class BatchStatus(StrEnum):
 
 
 class SubmissionStatus(StrEnum):
-    """Latest outcome of what a batch attempted on one of its runs: start, cancel, delete (ListRunsInBatch)."""
+    """Latest outcome of what a batch attempted on one of its runs (ListRunsInBatch)."""
 
     SUCCESS = "SUCCESS"
     FAILED = "FAILED"
