@@ -1,0 +1,1 @@
+"""The operations that the server answers: one function each, named in a registry."""
