@@ -1,0 +1,182 @@
+"""Reads workflow definitions: which engine, which main file, which parameters."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
+
+from airflow_provider_omics.healthomics.model import check_shape, service_model
+
+ENGINE_OF_SUFFIX = {".wdl": "WDL", ".nf": "NEXTFLOW", ".cwl": "CWL"}
+_CWL_CLASSES = ("Workflow", "CommandLineTool", "ExpressionTool", "Operation")
+
+
+class DefinitionError(ValueError):
+    """A definition cannot be used; the text becomes the workflow's ``statusMessage``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """What a zipped definition says about its workflow.
+
+    :ivar engine: WDL, WDL_LENIENT, NEXTFLOW or CWL.
+    :ivar main: path of the main file inside the archive.
+    :ivar digest: SHA-256 of the archive, in hexadecimal.
+    :ivar parameter_template: ``{name: {description, optional}}``; empty if nothing says what a run may give.
+    :ivar readme: text of the README inside the archive, if there is one.
+    """
+
+    engine: str
+    main: str
+    digest: str
+    parameter_template: dict[str, dict[str, Any]]
+    readme: str | None
+
+
+def read_definition(archive: bytes, request: Mapping[str, Any]) -> Definition:
+    """Check a zipped definition the way CreateWorkflow and CreateWorkflowVersion do after their answer.
+
+    :param archive: the zip archive.
+    :param request: the members of the request, of which ``engine``, ``main``, ``parameterTemplate``,
+        ``parameterTemplatePath`` and ``readmePath`` are read.
+    :raises DefinitionError: the archive, its main file or its parameter template cannot be used.
+    """
+    files = _unzip(archive)
+    engine = request.get("engine") or _guess_engine(files)
+    main = _find_main(files, engine, request.get("main"))
+    generated = _check_main(engine, main, files[main])
+    return Definition(
+        engine=engine,
+        main=main,
+        digest=hashlib.sha256(archive).hexdigest(),
+        parameter_template=_given_template(files, request) or generated,
+        readme=_find_readme(files, request.get("readmePath")),
+    )
+
+
+def _unzip(archive: bytes) -> dict[str, bytes]:
+    try:
+        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+            files = {info.filename: opened.read(info) for info in opened.infolist() if not info.is_dir()}
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+        raise DefinitionError(f"The definition is not a zip archive that can be read: {error}") from error
+    for name in files:
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+            raise DefinitionError(f"The definition holds {name!r}, which lies outside of the archive")
+    if not files:
+        raise DefinitionError("The definition is an empty zip archive")
+    return files
+
+
+def _guess_engine(files: Iterable[str]) -> str:
+    engines = {ENGINE_OF_SUFFIX.get(PurePosixPath(name).suffix) for name in files} - {None}
+    if not engines:
+        raise DefinitionError("The definition holds no .wdl, .nf or .cwl file")
+    if len(engines) > 1:
+        names = ", ".join(sorted(str(engine) for engine in engines))
+        raise DefinitionError(f"The definition holds files of more than one engine ({names}): give the engine")
+    return str(engines.pop())
+
+
+def _find_main(files: Mapping[str, bytes], engine: str, main: str | None) -> str:
+    if main is not None:
+        if main not in files:
+            raise DefinitionError(f"The main file {main!r} is not in the definition")
+        return main
+    suffix = next(suffix for suffix, name in ENGINE_OF_SUFFIX.items() if engine.startswith(name))
+    candidates = sorted(name for name in files if name.endswith(suffix))
+    named_main = [name for name in candidates if PurePosixPath(name).stem == "main"]
+    for found in (candidates, named_main):
+        if len(found) == 1:
+            return found[0]
+    if not candidates:
+        raise DefinitionError(f"The definition holds no {suffix} file for the engine {engine}")
+    raise DefinitionError(
+        f"The definition holds {len(candidates)} {suffix} files and not exactly one is named main{suffix}: "
+        "give the path of the main file"
+    )
+
+
+def _check_main(engine: str, main: str, content: bytes) -> dict[str, dict[str, Any]]:
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DefinitionError(f"The main file {main!r} is not UTF-8 text: {error}") from error
+    if not text.strip():
+        raise DefinitionError(f"The main file {main!r} is empty")
+    # Only CWL is data that can be read without its engine; the other engines' parameters stay unknown.
+    return _cwl_parameters(_cwl_process(main, text)) if engine == "CWL" else {}
+
+
+def _cwl_process(main: str, text: str) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise DefinitionError(f"The main file {main!r} is neither YAML nor JSON: {error}") from error
+    if not isinstance(document, dict) or "cwlVersion" not in document:
+        raise DefinitionError(f"The main file {main!r} has no cwlVersion")
+    process = _entry_of_graph(main, document["$graph"]) if "$graph" in document else document
+    if process.get("class") not in _CWL_CLASSES:
+        raise DefinitionError(f"The main file {main!r} has class {process.get('class')!r}, which is no CWL process")
+    return process
+
+
+def _entry_of_graph(main: str, graph: Any) -> dict[str, Any]:
+    processes = [entry for entry in graph if isinstance(entry, dict)] if isinstance(graph, list) else []
+    for process in processes:
+        if str(process.get("id", "")).lstrip("#") == "main":
+            return process
+    raise DefinitionError(f"The main file {main!r} has a $graph without a process of the id main")
+
+
+def _cwl_parameters(process: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    inputs = process.get("inputs") or {}
+    if isinstance(inputs, list):
+        inputs = {str(entry.get("id", "")).lstrip("#").split("/")[-1]: entry for entry in inputs}
+    return {name: _cwl_parameter(entry) for name, entry in inputs.items()}
+
+
+def _cwl_parameter(entry: Any) -> dict[str, Any]:
+    settings = entry if isinstance(entry, dict) else {"type": entry}
+    kind = settings.get("type")
+    optional = (
+        "default" in settings
+        or (isinstance(kind, str) and (kind.endswith("?") or kind == "null"))
+        or (isinstance(kind, list) and "null" in kind)
+    )
+    described = settings.get("doc") or settings.get("label")
+    description = {"description": str(described)[:256]} if described else {}
+    return {**description, "optional": optional}
+
+
+def _given_template(files: Mapping[str, bytes], request: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    if request.get("parameterTemplate"):
+        return dict(request["parameterTemplate"])
+    path = request.get("parameterTemplatePath")
+    if path is None:
+        return {}
+    if path not in files:
+        raise DefinitionError(f"The parameter template {path!r} is not in the definition")
+    try:
+        template = json.loads(files[path])
+    except ValueError as error:
+        raise DefinitionError(f"The parameter template {path!r} is not JSON: {error}") from error
+    shape = service_model().shape_for("WorkflowParameterTemplate")
+    for issue in check_shape(shape, template, path):
+        raise DefinitionError(f"The parameter template is not valid: {issue}")
+    return dict(template)
+
+
+def _find_readme(files: Mapping[str, bytes], path: str | None) -> str | None:
+    content = files.get(path or "README.md")
+    if content is None and path is not None:
+        raise DefinitionError(f"The README {path!r} is not in the definition")
+    return None if content is None else content.decode("utf-8", errors="replace")
