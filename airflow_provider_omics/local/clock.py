@@ -16,6 +16,9 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """Return the current time, in UTC."""
 
+    def real_seconds_until(self, moment: datetime, /) -> float | None:
+        """Return how long to sleep until then, in real seconds; None when the clock is moved by hand."""
+
 
 class ScaledClock:
     """Real time from now on, running ``scale`` times as fast.
@@ -33,6 +36,9 @@ class ScaledClock:
     def now(self) -> datetime:
         return self._started_at + timedelta(seconds=(time.monotonic() - self._started) * self.scale)
 
+    def real_seconds_until(self, moment: datetime) -> float | None:
+        return max(0.0, (moment - self.now()).total_seconds() / self.scale)
+
 
 class ManualClock:
     """Stands still until a test moves it."""
@@ -43,6 +49,9 @@ class ManualClock:
     def now(self) -> datetime:
         return self._now
 
+    def real_seconds_until(self, _moment: datetime) -> float | None:
+        return None
+
     def advance(self, seconds: float) -> None:
         """Move the clock forward."""
         self._now += timedelta(seconds=seconds)
@@ -51,12 +60,15 @@ class ManualClock:
 class Timeline:
     """Callbacks in the order of their due times; equal times keep the order in which they were added.
 
+    :param on_added: called when an entry was added that is due before all others.
+
     While a callback runs, :meth:`now` is the time at which it was due, so that a chain of callbacks keeps its
     spacing however late it is run.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, on_added: Callable[[], None] | None = None) -> None:
         self.clock = clock
+        self._on_added = on_added
         self._heap: list[tuple[datetime, int, Callable[[], None]]] = []
         self._sequence = itertools.count()
         self._running_at: datetime | None = None
@@ -67,7 +79,11 @@ class Timeline:
 
     def after(self, seconds: float, callback: Callable[[], None]) -> None:
         """Have a callback run once this many seconds of the server's clock have gone by."""
-        heapq.heappush(self._heap, (self.now() + timedelta(seconds=seconds), next(self._sequence), callback))
+        entry = (self.now() + timedelta(seconds=seconds), next(self._sequence), callback)
+        heapq.heappush(self._heap, entry)
+        # Only an entry that is due before all others can change what a sleeper waits for.
+        if self._on_added is not None and self._heap[0] is entry:
+            self._on_added()
 
     def next_due(self) -> datetime | None:
         """Return when the next callback is due, if there is one."""

@@ -51,3 +51,11 @@ class ThrottlingException(ServiceError):
 
 class InternalServerException(ServiceError):
     code, http_status = "InternalServerException", 500
+
+
+_STATUSES = {kind.code: kind.http_status for kind in ServiceError.__subclasses__()}
+
+
+def error_of_code(code: str, message: str) -> ServiceError:
+    """Return the error of a code that an assumption or a fault names; an unknown code answers HTTP 400."""
+    return ServiceError(message, code=code, http_status=_STATUSES.get(code, 400))

@@ -1,53 +1,121 @@
-"""Pages of a list whose members may come and go between two calls."""
+"""Pages of a list whose members may come, go and change between two calls."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import json
+import hashlib
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TypeVar, overload
 
 from airflow_provider_omics.local.errors import ValidationException
 
 Item = TypeVar("Item")
+Key = Callable[[Item], str | int]
+
+_RISING, _FALLING, _TEXT = "r", "f", "t"
+
+
+class Reversed(Sequence[Item]):
+    """A sequence from its end to its start, without a copy."""
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        self._items = items
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Item]: ...
+    def __getitem__(self, index: int | slice) -> Item | Sequence[Item]:
+        if isinstance(index, slice):
+            return [self._items[-1 - at] for at in range(*index.indices(len(self)))]
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        return self._items[-1 - index]
 
 
 def paginate(
-    items: Sequence[Item], key: Callable[[Item], str], token: str | None, limit: int
+    items: Sequence[Item],
+    key: Key[Item],
+    token: str | None,
+    limit: int,
+    keep: Callable[[Item], bool] | None = None,
 ) -> tuple[list[Item], str | None]:
     """Cut one page out of a list that is in a stable order.
 
-    :param items: the whole list, as it is now.
-    :param key: what identifies an item for ever.
+    The token remembers a place in the unfiltered list, so that an item which begins or ceases to match between
+    two pages moves no other. An item that matches all the time is on exactly one page; none is on two.
+
+    :param items: the whole list, unfiltered, as it is now.
+    :param key: what identifies an item for ever. Whole numbers must rise or fall along the list; then items may
+        vanish at any time. Texts may come in any order; then the last item of a page should stay until the next.
     :param token: what the page before answered as ``nextToken``; None for the first page.
     :param limit: items on a page, 1 to 100.
-    :return: the page, and the token of the next one or None on the last.
+    :param keep: the filter; None keeps all.
+    :return: the page, and the token of the next one or None when nothing more matches.
     :raises ValidationException: the token is not one of ours.
     """
-    start = _resume_at(items, key, token) if token is not None else 0
-    page = list(items[start : start + limit])
-    end = start + len(page)
-    return page, (_encode(end, key(page[-1])) if page and end < len(items) else None)
+    page: list[Item] = []
+    last = start = _resume_at(items, key, token) if token is not None else 0
+    for at in range(start, len(items)):
+        if keep is not None and not keep(items[at]):
+            continue
+        if len(page) == limit:
+            return page, _encode(last, _mark(key(items[last]), falls=_falls(items, key, last)))
+        page.append(items[at])
+        last = at
+    return page, None
 
 
-def _resume_at(items: Sequence[Item], key: Callable[[Item], str], token: str) -> int:
-    position, last = _decode(token)
-    if 0 < position <= len(items) and key(items[position - 1]) == last:
-        return position
+def _resume_at(items: Sequence[Item], key: Key[Item], token: str) -> int:
+    position, mark = _decode(token)
+    if position < len(items) and mark[1:] == _mark(key(items[position]), falls=False)[1:]:
+        return position + 1
+    if mark[0] in (_RISING, _FALLING):
+        sign = -1 if mark[0] == _FALLING else 1
+        return bisect_right(items, sign * _number(mark), key=lambda item: sign * int(key(item)))
     for index, item in enumerate(items):
-        if key(item) == last:
+        if _mark(key(item), falls=False) == mark:
             return index + 1
     return min(position, len(items))
 
 
-def _encode(position: int, last: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps([position, last]).encode()).decode()
+def _falls(items: Sequence[Item], key: Key[Item], at: int) -> bool:
+    this, following = key(items[at]), key(items[at + 1])
+    return isinstance(this, int) and isinstance(following, int) and following < this
+
+
+def _mark(key: str | int, *, falls: bool) -> str:
+    if isinstance(key, int):
+        return f"{_FALLING if falls else _RISING}{key}"
+    # A token has at most 128 characters, and a text key alone may have as many.
+    return _TEXT + hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
+
+
+def _number(mark: str) -> int:
+    try:
+        return int(mark[1:])
+    except ValueError as error:
+        raise _unknown_token() from error
+
+
+def _encode(position: int, mark: str) -> str:
+    return base64.urlsafe_b64encode(f"{position}.{mark}".encode()).decode()
 
 
 def _decode(token: str) -> tuple[int, str]:
     try:
-        position, last = json.loads(base64.urlsafe_b64decode(token.encode()))
-        return int(position), str(last)
-    except (binascii.Error, ValueError, TypeError) as error:
-        raise ValidationException("startingToken is not a token of an earlier answer") from error
+        position, _, mark = base64.urlsafe_b64decode(token.encode()).decode().partition(".")
+        if mark[:1] not in (_RISING, _FALLING, _TEXT) or int(position) < 0:
+            raise _unknown_token()
+        return int(position), mark
+    except (binascii.Error, ValueError) as error:
+        raise _unknown_token() from error
+
+
+def _unknown_token() -> ValidationException:
+    return ValidationException("startingToken is not a token of an earlier answer")

@@ -35,6 +35,7 @@ class Run:
 
     :ivar request: the StartRun members as they hold for this run: defaults merged, nothing invented.
     :ivar output_root: what ``runOutputUri`` says.
+    :ivar sequence: place in the order of creation; never reused, unlike ``run_id``.
     """
 
     run_id: str
@@ -55,6 +56,7 @@ class Run:
     status_message: str | None = None
     tasks: dict[str, Task] = field(default_factory=dict)
     cancel_requested: bool = False
+    sequence: int = 0
 
 
 @dataclass(slots=True)
@@ -62,6 +64,7 @@ class Workflow:
     """A workflow, or one version of it (then ``version_name`` is set).
 
     :ivar definition_zip: the zipped definition, for private workflows that carry one.
+    :ivar readme: text of the README that came with the request or inside the definition.
     """
 
     workflow_id: str
@@ -80,6 +83,7 @@ class Workflow:
     storage_type: str | None = None
     storage_capacity: int | None = None
     status_message: str | None = None
+    readme: str | None = None
     owner_id: str | None = None
     version_name: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
@@ -112,10 +116,15 @@ class RunCache:
 
 @dataclass(slots=True)
 class BatchEntry:
-    """One run setting of a batch and what became of it; ``submission_status`` is None until it was tried."""
+    """One run setting of a batch and what became of it.
+
+    :ivar setting: the InlineSetting as JSON text, which takes a fraction of the parsed object's memory; None
+        once it was submitted.
+    :ivar submission_status: None until the submission was tried.
+    """
 
     run_setting_id: str
-    setting: dict[str, Any]
+    setting: str | None
     submission_status: SubmissionStatus | None = None
     run_id: str | None = None
     run_uuid: str | None = None
@@ -126,7 +135,16 @@ class BatchEntry:
 
 @dataclass(slots=True)
 class Batch:
-    """One run batch."""
+    """One run batch.
+
+    :ivar total_runs: None until the run settings were read.
+    :ivar etag: of the object with the run settings, as it was during the StartRunBatch call.
+    :ivar positions: index of each run setting id in ``entries``.
+    :ivar submission_counts: members of ``submissionSummary``, kept up to date with every submission.
+    :ivar run_counts: members of ``runSummary``, kept up to date with every change of a run.
+    :ivar shown_run_counts: ``run_counts`` as they were at ``shown_at``, for answers that lag behind.
+    :ivar attempted: whether the cancel or delete that is under way was tried on every entry.
+    """
 
     batch_id: str
     uuid: str
@@ -141,3 +159,11 @@ class Batch:
     processed_time: datetime | None = None
     failed_time: datetime | None = None
     failure_reason: str | None = None
+    total_runs: int | None = None
+    etag: str | None = None
+    positions: dict[str, int] = field(default_factory=dict)
+    submission_counts: dict[str, int] = field(default_factory=dict)
+    run_counts: dict[str, int] = field(default_factory=dict)
+    shown_run_counts: dict[str, int] = field(default_factory=dict)
+    shown_at: datetime | None = None
+    attempted: bool = False

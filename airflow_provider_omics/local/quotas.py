@@ -1,0 +1,103 @@
+"""What an account may hold and how often it may call: the published defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import MappingProxyType
+
+from airflow_provider_omics.local.assumptions import Assumptions
+from airflow_provider_omics.local.errors import ThrottlingException
+
+_ROWS: tuple[tuple[float, tuple[str, ...]], ...] = (
+    (10, ("GetRun", "ListRuns", "CancelRun", "DeleteRun", "GetRunTask", "ListRunTasks")),
+    (10, ("CreateRunGroup", "GetRunGroup", "ListRunGroups", "UpdateRunGroup", "DeleteRunGroup")),
+    (10, ("CreateRunCache", "GetRunCache", "ListRunCaches", "UpdateRunCache", "DeleteRunCache")),
+    (5, ("CreateWorkflow",)),
+    (10, ("GetWorkflow", "ListWorkflows", "UpdateWorkflow", "DeleteWorkflow")),
+    (5, ("TagResource", "UntagResource", "ListTagsForResource")),
+    (1, ("StartRunBatch",)),
+    (10, ("GetBatch", "CancelRunBatch", "ListRunsInBatch")),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quotas:
+    """Resource quotas of an account and region; the defaults are the published ones.
+
+    :param run_seconds: longest time in RUNNING, in seconds.
+    :param static_storage_gib: most static storage of one run, in GiB.
+    """
+
+    stored_runs: int = 100_000
+    concurrent_dynamic_runs: int = 50
+    concurrent_static_runs: int = 10
+    run_seconds: float = 604_800.0
+    static_storage_gib: int = 9_600
+    workflows: int = 1_000
+    versions_per_workflow: int = 1_000
+    run_groups: int = 1_000
+    run_caches: int = 1_000
+    parameter_bytes: int = 256_000
+    tags: int = 50
+    runs_per_batch: int = 100_000
+    inline_run_settings: int = 100
+    run_settings_file_bytes: int = 6 * 1024**3
+
+    @classmethod
+    def wide(cls) -> Quotas:
+        """Return quotas that let a test of 100,000 runs through without queueing."""
+        many = 10_000_000
+        return cls(stored_runs=many, concurrent_dynamic_runs=many, concurrent_static_runs=many)
+
+
+@dataclass
+class _Bucket:
+    tokens: float
+    filled_at: datetime
+
+
+@dataclass
+class RateLimiter:
+    """One token bucket per operation, or per row of the quota table; asks nothing while it is switched off.
+
+    :param now: tells the server's time.
+    :param overrides: calls per second by operation, in place of the published ones.
+    """
+
+    now: Callable[[], datetime]
+    assumptions: Callable[[], Assumptions]
+    enforced: bool = False
+    overrides: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    _buckets: dict[str, _Bucket] = field(default_factory=dict)
+
+    def take(self, operation: str) -> None:
+        """Count one call.
+
+        :raises ThrottlingException: the operation was called more often than its rate allows.
+        """
+        if not self.enforced:
+            return
+        rate, name = self._rate(operation)
+        if rate is None:
+            return
+        burst = max(1.0, rate * self.assumptions().burst_seconds)
+        now = self.now()
+        bucket = self._buckets.setdefault(name, _Bucket(burst, now))
+        elapsed = max(0.0, (now - bucket.filled_at).total_seconds())
+        bucket.tokens, bucket.filled_at = min(burst, bucket.tokens + elapsed * rate), now
+        if bucket.tokens < 1:
+            raise ThrottlingException(f"Rate exceeded: {operation} allows {rate:g} calls per second")
+        bucket.tokens -= 1
+
+    def _rate(self, operation: str) -> tuple[float | None, str]:
+        if operation in self.overrides:
+            return self.overrides[operation], operation
+        if operation == "StartRun":
+            return self.assumptions().start_run_per_second, operation
+        for rate, operations in _ROWS:
+            if operation in operations:
+                shared = self.assumptions().operations_of_a_row_share_rate
+                return rate, operations[0] if shared else operation
+        return None, operation

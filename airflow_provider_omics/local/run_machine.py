@@ -1,0 +1,166 @@
+"""The life of a run: PENDING, STARTING, RUNNING, STOPPING and how it ends."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_omics.healthomics.statuses import RunStatus, TaskStatus
+from airflow_provider_omics.local.assumptions import RunOutputUri
+from airflow_provider_omics.local.errors import ServiceQuotaExceededException, error_of_code
+from airflow_provider_omics.local.records import Run
+from airflow_provider_omics.local.run_report import Report
+from airflow_provider_omics.local.run_request import plan_run
+from airflow_provider_omics.local.run_status import announce, set_status, stop_tasks
+
+if TYPE_CHECKING:
+    from airflow_provider_omics.local.records import Batch
+    from airflow_provider_omics.local.world import World
+
+ACTIVE = frozenset({RunStatus.PENDING, RunStatus.STARTING, RunStatus.RUNNING, RunStatus.STOPPING})
+
+
+def create_run(
+    world: World,
+    request: dict[str, Any],
+    *,
+    batch: Batch | None = None,
+    run_setting_id: str | None = None,
+) -> Run:
+    """Check a StartRun request and start its run, which is PENDING at first (StartRun, StartRunBatch).
+
+    :param request: the members of StartRun; a batch gives its merged setting, with the run tags as ``tags``.
+    :param batch: the batch that submits the run.
+    :param run_setting_id: the batch's name for the run.
+    :raises ServiceError: with the code that StartRun answers.
+    """
+    plan = plan_run(world, request)
+    _make_room(world)
+    run_id, uuid = world.new_run_id(), world.new_uuid()
+    run = Run(
+        run_id=run_id,
+        uuid=uuid,
+        arn=world.arn(f"run/{run_id}"),
+        status=RunStatus.PENDING,
+        request=plan.request,
+        workflow=plan.workflow,
+        version_name=plan.workflow.version_name,
+        creation_time=world.now(),
+        output_root=_output_root(world, plan.request, run_id, uuid),
+        tags=plan.tags,
+        batch_id=batch.batch_id if batch else None,
+        run_setting_id=run_setting_id,
+    )
+    world.add_run(run)
+    announce(world, run)
+    world.timeline.after(world.timings.pending, partial(_enqueue, world, run))
+    return run
+
+
+def cancel_run(world: World, run: Run) -> None:
+    """Begin to cancel a run; it becomes CANCELLED later (CancelRun).
+
+    :raises ServiceError: the run has ended.
+    """
+    if run.status not in ACTIVE:
+        raise error_of_code(
+            world.assumptions.wrong_state_code, f"Run {run.run_id} is {run.status} and cannot be cancelled"
+        )
+    if run.cancel_requested:
+        return
+    run.cancel_requested = True
+    if run.status is RunStatus.RUNNING:
+        world.executor.cancel(run)
+    stop_tasks(world, run, TaskStatus.STOPPING)
+    if world.assumptions.cancelled_passes_stopping:
+        set_status(world, run, RunStatus.STOPPING)
+    world.timeline.after(world.timings.stopping, partial(_end, world, run, RunStatus.CANCELLED))
+
+
+def delete_run(world: World, run: Run) -> None:
+    """Delete a run's metadata (DeleteRun); its outputs and logs stay.
+
+    :raises ServiceError: the run has not ended.
+    """
+    deletable = {RunStatus.COMPLETED, RunStatus.CANCELLED}
+    if world.assumptions.failed_run_deletable:
+        deletable.add(RunStatus.FAILED)
+    if run.status not in deletable:
+        raise error_of_code(
+            world.assumptions.wrong_state_code, f"Run {run.run_id} is {run.status} and cannot be deleted"
+        )
+    set_status(world, run, RunStatus.DELETED)
+    visible = world.assumptions.deleted_run_visible_seconds
+    if visible > 0:
+        world.timeline.after(visible, partial(world.forget_run, run))
+    else:
+        world.forget_run(run)
+
+
+def start_waiting_runs(world: World) -> None:
+    """Start every waiting run for which quotas and run groups have room."""
+    while (run := world.run_queue.pop(world)) is not None:
+        set_status(world, run, RunStatus.STARTING)
+        world.timeline.after(world.timings.starting, partial(_launch, world, run))
+
+
+def _enqueue(world: World, run: Run) -> None:
+    if run.status is RunStatus.PENDING and not run.cancel_requested:
+        world.run_queue.put(world, run)
+        start_waiting_runs(world)
+
+
+def _launch(world: World, run: Run) -> None:
+    if run.status is not RunStatus.STARTING or run.cancel_requested:
+        return
+    run.start_time = world.now()
+    set_status(world, run, RunStatus.RUNNING)
+    report = Report(world, run, partial(_stop, world, run))
+    world.timeline.after(_longest(world, run), report.timed_out)
+    world.executor.launch(run, run.workflow, report)
+
+
+def _longest(world: World, run: Run) -> float:
+    group = world.run_groups.get(run.request.get("runGroupId", ""))
+    minutes = group.settings.get("maxDuration") if group else None
+    return min(world.quotas.run_seconds, minutes * 60 if minutes else world.quotas.run_seconds)
+
+
+def _stop(
+    world: World, run: Run, end: RunStatus, reason: str | None = None, message: str | None = None
+) -> None:
+    stop_tasks(world, run, TaskStatus.STOPPING)
+    set_status(world, run, RunStatus.STOPPING)
+    world.timeline.after(world.timings.stopping, partial(_end, world, run, end, reason, message))
+
+
+def _end(
+    world: World, run: Run, end: RunStatus, reason: str | None = None, message: str | None = None
+) -> None:
+    if run.status not in ACTIVE or (run.cancel_requested and end is not RunStatus.CANCELLED):
+        return
+    run.stop_time = world.now()
+    run.failure_reason, run.status_message = reason, message
+    stop_tasks(world, run, TaskStatus.CANCELLED)
+    set_status(world, run, end)
+    if run.request["retentionMode"] == "REMOVE":
+        world.run_index.mark_removable(run)
+    start_waiting_runs(world)
+
+
+def _make_room(world: World) -> None:
+    while len(world.runs) >= world.quotas.stored_runs:
+        oldest = world.run_index.oldest_removable()
+        if oldest is None:
+            raise ServiceQuotaExceededException(
+                f"The quota of {world.quotas.stored_runs} stored runs is used up by runs with retentionMode "
+                "RETAIN and runs that have not ended; delete runs or ask for a higher quota"
+            )
+        world.forget_run(oldest)
+
+
+def _output_root(world: World, request: dict[str, Any], run_id: str, uuid: str) -> str:
+    base = request["outputUri"].rstrip("/")
+    if world.assumptions.run_output_uri is RunOutputUri.RUN_ID_AND_UUID:
+        return f"{base}/{run_id}/{uuid}"
+    return f"{base}/{run_id}"

@@ -1,0 +1,88 @@
+"""How an executor's news about one run reaches the state machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from airflow_provider_omics.healthomics.statuses import RunStatus, TaskStatus
+from airflow_provider_omics.local.records import Task
+from airflow_provider_omics.local.run_status import add_task, set_task_status
+
+if TYPE_CHECKING:
+    from airflow_provider_omics.local.records import Run
+    from airflow_provider_omics.local.world import World
+
+
+class Stop(Protocol):
+    """Takes the run through STOPPING to COMPLETED or FAILED."""
+
+    def __call__(self, end: RunStatus, reason: str | None = None, message: str | None = None) -> None: ...
+
+
+class Report:
+    """What the executor of one run calls, from any thread; calls count only while the run is RUNNING."""
+
+    def __init__(self, world: World, run: Run, stop: Stop) -> None:
+        self._world = world
+        self._run = run
+        self._stop = stop
+
+    def task_started(self, name: str, *, cpus: int = 1, memory: int = 2) -> str:
+        """Note that a task runs.
+
+        :param cpus: reserved vCPUs.
+        :param memory: reserved memory, in GiB.
+        :return: the task's id.
+        """
+        with self._world.lock:
+            now = self._world.now()
+            task = Task(
+                task_id=self._world.new_id(),
+                name=name,
+                status=TaskStatus.RUNNING,
+                creation_time=now,
+                start_time=now,
+                cpus=cpus,
+                memory=memory,
+            )
+            if self._is_open():
+                add_task(self._world, self._run, task)
+            return task.task_id
+
+    def task_ended(
+        self, task_id: str, *, failure_reason: str | None = None, status_message: str | None = None
+    ) -> None:
+        """Note that a task ended: COMPLETED without a failure reason, else FAILED with it."""
+        with self._world.lock:
+            if not self._is_open() or task_id not in self._run.tasks:
+                return
+            task = self._run.tasks[task_id]
+            task.stop_time = self._world.now()
+            task.failure_reason, task.status_message = failure_reason, status_message
+            end = TaskStatus.FAILED if failure_reason else TaskStatus.COMPLETED
+            set_task_status(self._world, self._run, task, end)
+
+    def completed(self) -> None:
+        """Note that everything ran and the outputs are in S3."""
+        with self._world.lock:
+            if self._is_open():
+                self._stop(RunStatus.COMPLETED)
+
+    def failed(self, failure_reason: str, status_message: str) -> None:
+        """Note that the run failed.
+
+        :param failure_reason: a failure code of runs, such as ``RUN_TASK_FAILED``.
+        """
+        with self._world.lock:
+            if self._is_open():
+                self._stop(RunStatus.FAILED, failure_reason, status_message)
+
+    def timed_out(self) -> None:
+        """Note that the run has used up its time: it is stopped and fails."""
+        with self._world.lock:
+            if self._is_open():
+                self._world.executor.cancel(self._run)
+                self._stop(RunStatus.FAILED, "RUN_TIMED_OUT", "The run reached its maximum duration")
+
+    def _is_open(self) -> bool:
+        return self._run.status is RunStatus.RUNNING and not self._run.cancel_requested

@@ -1,0 +1,224 @@
+"""What StartRun checks before it answers, and the request as it holds for the run, defaults merged."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_omics.local.catalogue import PRIVATE, READY2RUN, find_workflow
+from airflow_provider_omics.local.errors import (
+    ResourceNotFoundException,
+    ServiceQuotaExceededException,
+    ValidationException,
+    error_of_code,
+)
+from airflow_provider_omics.local.tagging import checked_tags
+
+if TYPE_CHECKING:
+    from airflow_provider_omics.local.records import Run, Workflow
+    from airflow_provider_omics.local.world import World
+
+_STATIC_GIB = 1200
+_S3_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?", re.DOTALL)
+_NEVER_COPIED = frozenset({"requestId", "runId", "name", "roleArn", "outputUri"})
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """A request that passed every check.
+
+    :ivar request: the members as they hold for the run, without its tags.
+    :ivar workflow: the workflow, or the version of it, that the run uses.
+    """
+
+    request: dict[str, Any]
+    tags: dict[str, str]
+    workflow: Workflow
+
+
+def plan_run(world: World, request: dict[str, Any]) -> RunPlan:
+    """Check a StartRun request and work out what it means.
+
+    :raises ServiceError: with the code that StartRun answers.
+    """
+    merged = _with_copied_values(world, request)
+    workflow = active_workflow(world, merged)
+    check_common_fields(world, merged)
+    _check_parameters(world, workflow, merged)
+    _check_output(merged)
+    tags = checked_tags(merged.pop("tags", None))
+    _set_defaults(world, workflow, merged)
+    return RunPlan(merged, tags, workflow)
+
+
+def active_workflow(world: World, request: dict[str, Any]) -> Workflow:
+    """Return the workflow, or its version, that a run or batch request names.
+
+    :raises ServiceError: there is none of that id, type, owner and version, or it is not ACTIVE.
+    """
+    try:
+        workflow = find_workflow(
+            world,
+            request["workflowId"],
+            workflow_type=request.get("workflowType"),
+            owner_id=request.get("workflowOwnerId"),
+            version_name=request.get("workflowVersionName"),
+        )
+    except ResourceNotFoundException as error:
+        raise error_of_code(world.assumptions.unknown_reference_code, error.message) from None
+    if workflow.status != "ACTIVE":
+        raise error_of_code(
+            world.assumptions.wrong_state_code,
+            f"Workflow {workflow.workflow_id} is {workflow.status}; a run needs an ACTIVE workflow",
+        )
+    return workflow
+
+
+def check_common_fields(world: World, request: dict[str, Any]) -> None:
+    """Check the fields that a batch gives for all its runs at once: cache, group, network, session policy.
+
+    :raises ServiceError: with the code that StartRun answers.
+    """
+    _check_cache(world, request)
+    _check_group(world, request)
+    _check_network(world, request)
+    _check_session_policy(request)
+
+
+def _with_copied_values(world: World, request: dict[str, Any]) -> dict[str, Any]:
+    given = {name: value for name, value in request.items() if value is not None and name != "requestId"}
+    if "runId" not in given:
+        if "workflowId" not in given:
+            raise ValidationException("Either workflowId or runId is required")
+        return given
+    if "workflowId" in given and not world.assumptions.workflow_id_with_run_id:
+        raise ValidationException("workflowId and runId cannot be given together")
+    earlier = world.runs.get(given["runId"])
+    if earlier is None:
+        raise ResourceNotFoundException(f"Run {given['runId']} not found")
+    _check_rerun(world, earlier)
+    return {**_copied(world, earlier), **given}
+
+
+def _check_rerun(world: World, earlier: Run) -> None:
+    if earlier.request.get("workflowOwnerId") not in (None, world.account):
+        raise ValidationException(f"Run {earlier.run_id} used a shared workflow; give its workflowId instead")
+    is_ready2run = earlier.workflow.workflow_type == READY2RUN
+    if is_ready2run and not world.assumptions.ready2run_can_be_rerun:
+        raise ValidationException(f"Run {earlier.run_id} used a READY2RUN workflow and cannot be run again")
+
+
+def _copied(world: World, earlier: Run) -> dict[str, Any]:
+    left_out = set(_NEVER_COPIED)
+    if not world.assumptions.rerun_copies_tags:
+        left_out.add("tags")
+    if not world.assumptions.rerun_copies_cache:
+        left_out.update(("cacheId", "cacheBehavior"))
+    if not world.assumptions.rerun_copies_retention:
+        left_out.add("retentionMode")
+    return {name: value for name, value in earlier.request.items() if name not in left_out}
+
+
+def _check_parameters(world: World, workflow: Workflow, request: dict[str, Any]) -> None:
+    parameters = request.get("parameters")
+    if parameters is None:
+        parameters = {}
+    if not isinstance(parameters, dict):
+        raise ValidationException(f"parameters must be a JSON object, not {type(parameters).__name__}")
+    size = len(json.dumps(parameters, separators=(",", ":"), ensure_ascii=False).encode())
+    if size > world.quotas.parameter_bytes:
+        raise ValidationException(f"parameters have {size} bytes, more than {world.quotas.parameter_bytes}")
+    template = workflow.parameter_template
+    if not template:
+        return
+    missing = [
+        name
+        for name, entry in template.items()
+        if name not in parameters and not (entry or {}).get("optional", False)
+    ]
+    if missing:
+        raise ValidationException(f"Missing required parameters: {', '.join(sorted(missing))}")
+    unknown = sorted(name for name in parameters if name not in template)
+    if unknown:
+        raise ValidationException(f"Parameters not in the parameter template: {', '.join(unknown)}")
+
+
+def _check_output(request: dict[str, Any]) -> None:
+    uri = request.get("outputUri")
+    if uri is None:
+        raise ValidationException("outputUri is required")
+    if not _S3_URI.fullmatch(uri):
+        raise ValidationException(f"outputUri {uri!r} is not an S3 URI of the form s3://bucket/prefix")
+
+
+def _check_cache(world: World, request: dict[str, Any]) -> None:
+    cache_id = request.get("cacheId")
+    if cache_id is None:
+        if "cacheBehavior" in request:
+            raise ValidationException("cacheBehavior needs a cacheId")
+        return
+    if request.get("workflowType") == READY2RUN:
+        raise ValidationException("A run cache cannot be used with a READY2RUN workflow")
+    cache = world.run_caches.get(cache_id)
+    if cache is None or cache.status != "ACTIVE":
+        raise error_of_code(
+            world.assumptions.unknown_reference_code, f"Run cache {cache_id} not found or not ACTIVE"
+        )
+
+
+def _check_group(world: World, request: dict[str, Any]) -> None:
+    group_id = request.get("runGroupId")
+    if group_id is not None and group_id not in world.run_groups:
+        raise error_of_code(world.assumptions.unknown_reference_code, f"Run group {group_id} not found")
+
+
+def _check_network(world: World, request: dict[str, Any]) -> None:
+    vpc = request.get("networkingMode") == "VPC"
+    name = request.get("configurationName")
+    if vpc and name is None:
+        raise ValidationException("networkingMode VPC needs a configurationName")
+    if not vpc and name is not None:
+        raise ValidationException("configurationName needs networkingMode VPC")
+    if name is not None and not world.assumptions.any_configuration_is_active:
+        raise error_of_code(world.assumptions.unknown_reference_code, f"Configuration {name} not found")
+
+
+def _check_session_policy(request: dict[str, Any]) -> None:
+    policy = request.get("sessionPolicy")
+    if policy is None:
+        return
+    try:
+        json.loads(policy)
+    except ValueError as error:
+        raise ValidationException(f"sessionPolicy is not a JSON policy document: {error}") from error
+
+
+def _set_defaults(world: World, workflow: Workflow, request: dict[str, Any]) -> None:
+    request["parameters"] = request.get("parameters") or {}
+    request.setdefault("workflowType", PRIVATE)
+    request.setdefault("retentionMode", "RETAIN")
+    request.setdefault("logLevel", "ALL")
+    if request.get("cacheId"):
+        settings = world.run_caches[request["cacheId"]].settings
+        request.setdefault("cacheBehavior", settings.get("cacheBehavior", "CACHE_ON_FAILURE"))
+    # The service ignores them silently for the other engines and never returns them.
+    if workflow.engine != "NEXTFLOW":
+        request.pop("engineSettings", None)
+    _set_storage(world, workflow, request)
+
+
+def _set_storage(world: World, workflow: Workflow, request: dict[str, Any]) -> None:
+    default = workflow.storage_type or world.assumptions.default_storage_type
+    request.setdefault("storageType", default)
+    if request["storageType"] == "DYNAMIC":
+        request.pop("storageCapacity", None)
+        return
+    wanted = request.get("storageCapacity") or workflow.storage_capacity or _STATIC_GIB
+    request["storageCapacity"] = math.ceil(wanted / _STATIC_GIB) * _STATIC_GIB
+    if request["storageCapacity"] > world.quotas.static_storage_gib:
+        raise ServiceQuotaExceededException(
+            f"storageCapacity {wanted} GiB exceeds the quota of {world.quotas.static_storage_gib} GiB per run"
+        )
