@@ -81,7 +81,7 @@ class Assumptions:
     Error codes are shape names of the API such as ``ConflictException``.
     """
 
-    # Idempotency: AWS says that a repeated request id starts nothing twice, not what is answered, nor how long.
+    # Idempotency: a repeated request id starts nothing twice; what is answered, and how long, is not said.
     repeated_request_id: RepeatedRequestId = RepeatedRequestId.FIRST_ANSWER
     repeated_request_id_other_payload: RepeatedRequestId = RepeatedRequestId.CONFLICT
     request_id_memory_seconds: float = float("inf")
@@ -104,6 +104,7 @@ class Assumptions:
     failed_run_deletable: bool = True
     deleted_run_visible_seconds: float = 0.0
     run_id_reuse: bool = False
+    deleted_cache_stays_visible: bool = False
 
     # Lists: neither order nor default page sizes nor the first moment of visibility are given.
     list_runs_order: ListOrder = ListOrder.NEWEST_FIRST
@@ -115,6 +116,7 @@ class Assumptions:
     list_runs_lag_seconds: float = 0.0
 
     # Batches: what cancelling and failing leave behind.
+    cancel_tries_ended_runs: bool = True
     cancelled_before_submission: CancelledUnsubmitted = CancelledUnsubmitted.STAY_UNSUBMITTED
     partly_failed_cancel_ends_cancelled: bool = True
     processed_time_on_cancelled: bool = False

@@ -121,6 +121,11 @@ class Aws:
         key = self._s3.put_object(name, key_name, value)
         return ObjectHead(etag=key.etag.strip('"'), size=key.size)
 
+    def ensure_bucket(self, name: str) -> None:
+        """Make a bucket unless it is there; for what the service itself hands out."""
+        if name not in self._s3.buckets:
+            self._s3.create_bucket(name, self.region)
+
     def list_keys(self, uri: str) -> list[str]:
         """Return the keys that begin with the URI's key, in S3's order.
 

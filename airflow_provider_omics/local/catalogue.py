@@ -5,11 +5,13 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.local.errors import ResourceNotFoundException
 from airflow_provider_omics.local.records import Workflow
-from airflow_provider_omics.local.world import World
+
+if TYPE_CHECKING:
+    from airflow_provider_omics.local.world import World
 
 PRIVATE = "PRIVATE"
 READY2RUN = "READY2RUN"
@@ -41,8 +43,8 @@ def find_workflow(
     """Return the workflow, or the version of it, that a request means.
 
     :param workflow_id: digits.
-    :param workflow_type: PRIVATE (as None) or READY2RUN; a Ready2Run workflow is found only by naming its type.
-    :param owner_id: account of 12 digits that shares the workflow; None or the own account for an own workflow.
+    :param workflow_type: PRIVATE (as None) or READY2RUN; a Ready2Run workflow is found only by its type.
+    :param owner_id: account of 12 digits that shares the workflow; None or the own account for an own one.
     :param version_name: None for the workflow itself, which is always the default.
     :raises ResourceNotFoundException: there is no such workflow of this type and owner, or no such version.
     """

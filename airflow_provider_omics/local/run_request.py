@@ -49,7 +49,7 @@ def plan_run(world: World, request: dict[str, Any]) -> RunPlan:
     check_common_fields(world, merged)
     _check_parameters(world, workflow, merged)
     _check_output(merged)
-    tags = checked_tags(merged.pop("tags", None))
+    tags = checked_tags(merged.pop("tags", None), world.quotas.tags)
     _set_defaults(world, workflow, merged)
     return RunPlan(merged, tags, workflow)
 

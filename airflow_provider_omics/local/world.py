@@ -40,6 +40,7 @@ class World:
 
     :ivar aws: moto's S3, CloudWatch Logs and event bus of the same account and region.
     :ivar assumptions: the chosen reading of everything that AWS does not document.
+    :ivar endpoint_url: where the server answers; empty while there is none.
     :ivar changed: notified when something new is due, for the thread that runs the timeline.
     """
 
@@ -53,6 +54,7 @@ class World:
     quotas: Quotas = field(default_factory=Quotas)
     journal: Journal = field(default_factory=Journal)
     faults: FaultPlan = field(default_factory=FaultPlan)
+    endpoint_url: str = ""
     lock: threading.RLock = field(default_factory=threading.RLock)
     runs: dict[str, Run] = field(default_factory=dict)
     workflows: dict[str, Workflow] = field(default_factory=dict)

@@ -1,0 +1,22 @@
+"""Links to what the service hands out as files: definitions and READMEs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_provider_omics.local.world import World
+
+
+def link(world: World, key: str, content: bytes) -> str:
+    """Put a file into a bucket of the service's own and return where it can be fetched.
+
+    AWS answers a presigned URL; this server checks no signatures, so a plain one of its S3 will do.
+
+    :param key: name of the object.
+    :param content: the file.
+    """
+    bucket = f"omics-exports-{world.account}-{world.region}"
+    world.aws.ensure_bucket(bucket)
+    world.aws.put_object(f"s3://{bucket}/{key}", content)
+    return f"{world.endpoint_url}/{bucket}/{key}" if world.endpoint_url else f"s3://{bucket}/{key}"

@@ -1,0 +1,96 @@
+"""Operations on run groups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_omics.healthomics.statuses import Phase, RunStatus, classify
+from airflow_provider_omics.local.errors import (
+    ConflictException,
+    ResourceNotFoundException,
+    ServiceQuotaExceededException,
+)
+from airflow_provider_omics.local.operations.answers import page_answer, present
+from airflow_provider_omics.local.operations.registry import Answer, operation
+from airflow_provider_omics.local.records import RunGroup
+from airflow_provider_omics.local.tagging import checked_tags
+from airflow_provider_omics.local.world import World
+
+_SETTINGS = ("name", "maxCpus", "maxGpus", "maxRuns", "maxDuration")
+
+
+@operation("CreateRunGroup")
+def create_run_group(world: World, request: dict[str, Any]) -> Answer:
+    """Make a run group; its limits are 1 to 100000 each, ``maxDuration`` in minutes."""
+    tags = checked_tags(request.get("tags"), world.quotas.tags)
+    if len(world.run_groups) >= world.quotas.run_groups:
+        raise ServiceQuotaExceededException(f"The account has {len(world.run_groups)} run groups, its quota")
+    group_id = world.new_id()
+    group = RunGroup(
+        group_id=group_id,
+        arn=world.arn(f"runGroup/{group_id}"),
+        creation_time=world.now(),
+        settings=_settings(request),
+        tags=tags,
+    )
+    world.run_groups[group_id] = group
+    return {"arn": group.arn, "id": group.group_id, "tags": group.tags}
+
+
+@operation("GetRunGroup")
+def get_run_group(world: World, request: dict[str, Any]) -> Answer:
+    """Describe one run group."""
+    group = _find(world, request["id"])
+    return {**_describe(group), "tags": group.tags}
+
+
+@operation("ListRunGroups")
+def list_run_groups(world: World, request: dict[str, Any]) -> Answer:
+    """List run groups, all or those of one name."""
+    name = request.get("name")
+    return page_answer(
+        world,
+        request,
+        list(world.run_groups.values()),
+        key=lambda group: int(group.group_id),
+        describe=_describe,
+        keep=lambda group: name in (None, group.settings.get("name")),
+    )
+
+
+@operation("UpdateRunGroup")
+def update_run_group(world: World, request: dict[str, Any]) -> Answer:
+    """Change the settings that the request names; runs that are active already keep their place."""
+    _find(world, request["id"]).settings.update(_settings(request))
+    return {}
+
+
+@operation("DeleteRunGroup")
+def delete_run_group(world: World, request: dict[str, Any]) -> Answer:
+    """Delete a run group that has no active runs."""
+    group = _find(world, request["id"])
+    active = sum(
+        run.request.get("runGroupId") == group.group_id and classify(RunStatus, run.status) is Phase.ACTIVE
+        for run in world.runs.values()
+    )
+    if active:
+        raise ConflictException(
+            f"Run group {group.group_id} has {active} active runs; cancel them or let them end"
+        )
+    del world.run_groups[group.group_id]
+    return {}
+
+
+def _find(world: World, group_id: str) -> RunGroup:
+    if group_id not in world.run_groups:
+        raise ResourceNotFoundException(f"Run group {group_id} not found")
+    return world.run_groups[group_id]
+
+
+def _settings(request: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: request[name] for name in _SETTINGS if request.get(name) is not None}
+
+
+def _describe(group: RunGroup) -> Answer:
+    return present(arn=group.arn, id=group.group_id, creationTime=group.creation_time, **group.settings)

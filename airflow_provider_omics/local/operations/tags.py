@@ -1,0 +1,68 @@
+"""Operations on the tags of resources."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_omics.local.errors import ResourceNotFoundException, ValidationException
+from airflow_provider_omics.local.operations.registry import Answer, operation
+from airflow_provider_omics.local.records import Batch, Run, RunCache, RunGroup, Workflow
+from airflow_provider_omics.local.tagging import checked_tags
+from airflow_provider_omics.local.world import World
+
+Tagged = Run | Batch | Workflow | RunGroup | RunCache
+
+_ARN = re.compile(
+    r"arn:(?P<partition>[^:]+):omics:(?P<region>[^:]+):(?P<account>\d{12}):"
+    r"(?P<kind>run|runBatch|workflow|runGroup|runCache)/(?P<id>\d+)(?:/version/(?P<version>[^/]+))?"
+)
+
+
+@operation("TagResource")
+def tag_resource(world: World, request: dict[str, Any]) -> Answer:
+    """Add tags to a resource, or change their values."""
+    resource = _find(world, request["resourceArn"])
+    resource.tags = checked_tags({**resource.tags, **request["tags"]}, world.quotas.tags)
+    return {}
+
+
+@operation("UntagResource")
+def untag_resource(world: World, request: dict[str, Any]) -> Answer:
+    """Take tags from a resource; keys that it does not have are no error."""
+    resource = _find(world, request["resourceArn"])
+    resource.tags = {key: value for key, value in resource.tags.items() if key not in request["tagKeys"]}
+    return {}
+
+
+@operation("ListTagsForResource")
+def list_tags_for_resource(world: World, request: dict[str, Any]) -> Answer:
+    """Return the tags of a resource."""
+    return {"tags": _find(world, request["resourceArn"]).tags}
+
+
+def _find(world: World, arn: str) -> Tagged:
+    match = _ARN.fullmatch(arn)
+    if match is None or (match["version"] and match["kind"] != "workflow"):
+        raise ValidationException(
+            f"{arn} is not the ARN of a run, run batch, workflow, workflow version, run group or run cache"
+        )
+    resource = _by_kind(world, match["kind"]).get(match["id"])
+    if match["version"] and isinstance(resource, Workflow):
+        resource = resource.versions.get(match["version"])
+    # Comparing whole ARNs also sorts out other regions and accounts, and workflows of other owners.
+    if resource is None or resource.arn != arn:
+        raise ResourceNotFoundException(f"Resource {arn} not found")
+    return resource
+
+
+def _by_kind(world: World, kind: str) -> Mapping[str, Tagged]:
+    stores: dict[str, Mapping[str, Tagged]] = {
+        "run": world.runs,
+        "runBatch": world.batches,
+        "workflow": world.workflows,
+        "runGroup": world.run_groups,
+        "runCache": world.run_caches,
+    }
+    return stores[kind]
