@@ -57,6 +57,12 @@ def snake_case(member: str) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", member).lower()
 
 
+def api_name(name: str) -> str:
+    """Turn a name that a user types into the member name of the API: ``workflow_id`` to ``workflowId``."""
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
 def check_request(operation: str, request: Mapping[str, Any]) -> list[Issue]:
     """Compare a request with the operation's input shape and return everything that is wrong with it.
 

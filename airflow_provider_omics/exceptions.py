@@ -1,0 +1,100 @@
+"""What operators and sensors raise, and which of it makes Airflow give up at once.
+
+A user catches, and writes retry rules for, the classes of :mod:`airflow_provider_omics.healthomics.exceptions`,
+which are named here too. Where a retry cannot mend the failure, what is raised is such a class and also Airflow's
+``AirflowFailException``, which ends the task whatever retries are left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_omics.healthomics.exceptions import (
+    OmicsError,
+    OmicsRequestInvalidError,
+    OmicsRunFailedError,
+    OmicsServiceError,
+    OmicsWaitError,
+)
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperator
+
+__all__ = [
+    "OmicsError",
+    "OmicsRequestInvalidError",
+    "OmicsRunFailedError",
+    "OmicsServiceError",
+    "OmicsWaitError",
+    "failing_at_once",
+    "failing_fast",
+]
+
+
+class OmicsRequestInvalidForGoodError(OmicsRequestInvalidError, AirflowFailException):
+    """The request is wrong, and asking again would not make it right."""
+
+
+class OmicsServiceErrorForGood(OmicsServiceError, AirflowFailException):
+    """The service refused a call, and would refuse it again."""
+
+
+class OmicsRunFailedForGoodError(OmicsRunFailedError, AirflowFailException):
+    """The run failed, and would fail again."""
+
+
+class OmicsWaitForGoodError(OmicsWaitError, AirflowFailException):
+    """Nobody waits any more, and starting over would change nothing."""
+
+
+@contextmanager
+def failing_fast(task: BaseOperator) -> Iterator[None]:
+    """Turn an error that a retry cannot mend into one that Airflow does not retry.
+
+    A task with a ``retry_policy`` (Airflow 3.3 and later) decides for itself.
+    """
+    try:
+        yield
+    except OmicsError as error:
+        final = None if getattr(task, "retry_policy", None) else _if_retry_is_useless(error)
+        if final is None:
+            raise
+        raise final.with_traceback(error.__traceback__) from error.__cause__
+
+
+@contextmanager
+def failing_at_once() -> Iterator[None]:
+    """Turn every error into one that Airflow does not retry, and that ``soft_fail`` of a sensor covers.
+
+    What a sensor looks at has ended; looking again would show the same.
+    """
+    try:
+        yield
+    except OmicsError as error:
+        raise _for_good(error).with_traceback(error.__traceback__) from error.__cause__
+
+
+def _if_retry_is_useless(error: OmicsError) -> OmicsError | None:
+    match error:
+        case OmicsServiceError() | OmicsRunFailedError():
+            return None if error.failure_class.retry_may_help else _for_good(error)
+        case OmicsRequestInvalidError():
+            return _for_good(error)
+    return None
+
+
+def _for_good(error: OmicsError) -> OmicsError:
+    match error:
+        case OmicsRequestInvalidError():
+            return OmicsRequestInvalidForGoodError(error.subject, error.issues)
+        case OmicsServiceError():
+            return OmicsServiceErrorForGood(error.explanation)
+        case OmicsRunFailedError():
+            return OmicsRunFailedForGoodError(error.failure)
+        case OmicsWaitError():
+            return OmicsWaitForGoodError(error.run_id, error.reason)
+    return error

@@ -1,0 +1,138 @@
+"""What a run came to: its state as last seen, and everything that explains a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_omics.healthomics.failures import FailureAdvice, advise
+from airflow_provider_omics.healthomics.statuses import Phase, RunStatus, classify
+
+if TYPE_CHECKING:
+    from mypy_boto3_omics.type_defs import GetRunResponseTypeDef, StartRunResponseTypeDef
+
+
+@dataclass(frozen=True)
+class RunView:
+    """One look at a run. No member of an answer is guaranteed by the API, so all but the id may be missing.
+
+    :param run_id: the run's id, which the service may give to another run after a deletion.
+    :param uuid: the run's identity for ever.
+    :param output_uri: where the run writes, ``runOutputUri``.
+    :param failure_code: ``failureReason`` of a failed run.
+    """
+
+    run_id: str
+    status: str | None = None
+    arn: str | None = None
+    uuid: str | None = None
+    name: str | None = None
+    output_uri: str | None = None
+    failure_code: str | None = None
+    status_message: str | None = None
+
+    @classmethod
+    def of(cls, answer: GetRunResponseTypeDef | StartRunResponseTypeDef) -> RunView:
+        """Read the answer of StartRun or GetRun."""
+        members: Mapping[str, Any] = answer
+        return cls(
+            run_id=members["id"],
+            status=members.get("status"),
+            arn=members.get("arn"),
+            uuid=members.get("uuid"),
+            name=members.get("name"),
+            output_uri=members.get("runOutputUri"),
+            failure_code=members.get("failureReason"),
+            status_message=members.get("statusMessage"),
+        )
+
+    @property
+    def phase(self) -> Phase:
+        """What the run's status means to a waiter."""
+        return classify(RunStatus, self.status)
+
+    def to_payload(self) -> dict[str, str | None]:
+        """Return the view as JSON values, for a trigger event."""
+        return asdict(self)
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> RunView:
+        """Read what :meth:`to_payload` wrote, in this release or another."""
+        known = {member.name for member in fields(cls)}
+        return cls(**{key: value for key, value in payload.items() if key in known})
+
+
+@dataclass(frozen=True)
+class FailedTask:
+    """A task of a run that ended FAILED (GetRunTask).
+
+    :param log_tail: the last lines of its CloudWatch log; empty where they could not be read.
+    :param log_note: why there are no lines, where there are none.
+    """
+
+    task_id: str
+    name: str | None = None
+    failure_code: str | None = None
+    status_message: str | None = None
+    log_tail: tuple[str, ...] = ()
+    log_note: str | None = None
+
+
+@dataclass(frozen=True)
+class RunFailure:
+    """Everything that explains why a run did not complete.
+
+    :param failed_tasks: the tasks that failed, at most as many as were asked for.
+    :param more_failed_tasks: whether there are others.
+    :param note: why the tasks could not be looked up, where they could not.
+    """
+
+    run: RunView
+    failed_tasks: tuple[FailedTask, ...] = ()
+    more_failed_tasks: bool = False
+    note: str | None = None
+    console_url: str | None = None
+    advice: FailureAdvice = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "advice", advise(self.run.failure_code))
+
+    def describe(self) -> str:
+        """Return the whole story, for the task's log and its exception."""
+        return "\n".join([*self._headline(), *self._tasks(), *self._closing()])
+
+    def _headline(self) -> list[str]:
+        run = self.run
+        named = f" ({run.name})" if run.name else ""
+        if run.phase is not Phase.FAILED:
+            return [f"HealthOmics run {run.run_id}{named} ended {run.status or 'in an unknown state'}."]
+        code = run.failure_code or "without a failure code"
+        lines = [
+            f"HealthOmics run {run.run_id}{named} FAILED: {code} "
+            f"[{self.advice.failure_class}; who can act: {self.advice.owner}]."
+        ]
+        if run.status_message:
+            lines.append(f"Message: {run.status_message}")
+        lines.append(f"What to do: {self.advice.advice}")
+        return lines
+
+    def _tasks(self) -> list[str]:
+        lines: list[str] = []
+        for task in self.failed_tasks:
+            lines.append(f"Failed task {task.task_id} ({task.name or 'no name'}): {_cause(task)}")
+            lines.extend(f"  | {line}" for line in task.log_tail)
+            if task.log_note:
+                lines.append(f"  ({task.log_note})")
+        if self.more_failed_tasks:
+            lines.append("More tasks failed; see the run in the console.")
+        if self.note:
+            lines.append(self.note)
+        return lines
+
+    def _closing(self) -> list[str]:
+        return [f"Console: {self.console_url}"] if self.console_url else []
+
+
+def _cause(task: FailedTask) -> str:
+    return ": ".join(part for part in (task.failure_code, task.status_message) if part) or "no reason given"

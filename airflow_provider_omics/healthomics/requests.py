@@ -1,0 +1,183 @@
+"""Building StartRun requests, finding what is wrong with them before they are sent, telling them apart."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.model import Issue, check_request, operation_model, snake_case
+
+if TYPE_CHECKING:
+    from botocore.model import Shape
+
+MAX_PARAMETERS_BYTES = 256_000
+MAX_TAGS = 50
+
+# Neither says what is computed, so a job keeps its identity when only these change.
+_NOT_IN_FINGERPRINT = frozenset({"requestId", "name", "tags"})
+
+
+def build_start_run(
+    fields: Mapping[str, Any], extra: Mapping[str, Any] | None, *, reserved_tags: int = 0
+) -> dict[str, Any]:
+    """Build a StartRun request and refuse it, with everything that is wrong at once, if the service would.
+
+    :param fields: values by their API names; None means "not sent".
+    :param extra: members that this release does not name, by their API names; they win.
+    :param reserved_tags: how many tags will be added later.
+    :return: the request, without ``requestId`` unless it was given.
+    :raises OmicsRequestInvalidError: the request has problems.
+
+    See https://docs.aws.amazon.com/omics/latest/api/API_StartRun.html
+    """
+    members = _members()
+    request = {name: _coerce(members.get(name), value) for name, value in fields.items() if value is not None}
+    request.update(extra or {})
+    issues = list(_start_run_issues(request, reserved_tags))
+    if issues:
+        raise OmicsRequestInvalidError("StartRun", issues)
+    return request
+
+
+def _members() -> Mapping[str, Shape]:
+    shape = operation_model("StartRun").input_shape
+    assert shape is not None
+    return shape.members
+
+
+def check_run_id(operation: str, run_id: Any) -> str:
+    """Return a run id that the service can have given out.
+
+    :param operation: API operation that it is for, such as ``CancelRun``.
+    :raises OmicsRequestInvalidError: it cannot be one.
+    """
+    text = str(run_id) if isinstance(run_id, int) else run_id
+    issues = check_request(operation, {"id": text})
+    if issues:
+        raise OmicsRequestInvalidError(operation, issues)
+    return str(text)
+
+
+def fingerprint(request: Mapping[str, Any]) -> str:
+    """Return a digest of what a request asks to be computed; name, tags and request id are left out."""
+    asked = {name: value for name, value in request.items() if name not in _NOT_IN_FINGERPRINT}
+    canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _coerce(shape: Shape | None, value: Any) -> Any:
+    """Undo what template rendering does to the type of a value."""
+    if shape is None:
+        return value
+    if shape.type_name == "string" and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if shape.type_name == "integer" and isinstance(value, str) and value.strip().lstrip("-").isdigit():
+        return int(value)
+    if shape.type_name in ("map", "structure") and isinstance(value, str):
+        with suppress(ValueError):
+            return json.loads(value)
+    return value
+
+
+def _start_run_issues(request: Mapping[str, Any], reserved_tags: int) -> Iterator[Issue]:
+    # botocore makes a request id where there is none.
+    yield from check_request("StartRun", {"requestId": "-", **request})
+    yield from _source_issues(request)
+    yield from _output_issues(request)
+    yield from _parameter_issues(request.get("parameters"))
+    yield from _tag_issues(request.get("tags"), reserved_tags)
+    yield from _storage_issues(request)
+    yield from _combination_issues(request)
+
+
+def _source_issues(request: Mapping[str, Any]) -> Iterator[Issue]:
+    workflow, run = request.get("workflowId"), request.get("runId")
+    if workflow is None and run is None:
+        yield Issue(
+            "workflowId",
+            "neither workflow_id nor run_id is given",
+            "Give workflow_id, or run_id to run a run again",
+        )
+    if workflow is not None and run is not None:
+        yield Issue(
+            "workflowId",
+            f"both workflow_id {workflow} and run_id {run} are given",
+            "Give workflow_id for a new run, or run_id to run an earlier run again",
+        )
+    if run is not None and request.get("workflowOwnerId") is not None:
+        yield Issue("runId", "a run of a shared workflow cannot be run again", "Start a new run with workflow_id")
+
+
+def _output_issues(request: Mapping[str, Any]) -> Iterator[Issue]:
+    uri = request.get("outputUri")
+    if not isinstance(uri, str) or not uri:
+        return
+    bucket = uri.removeprefix("s3://").split("/", 1)[0]
+    if not uri.startswith("s3://") or not bucket:
+        yield Issue("outputUri", f"{uri!r} is not an S3 URI", "Give a place such as s3://my-bucket/results")
+
+
+def _parameter_issues(parameters: Any) -> Iterator[Issue]:
+    if parameters is None:
+        return
+    if not isinstance(parameters, Mapping):
+        yield Issue(
+            "parameters",
+            f"is {type(parameters).__name__}, not an object",
+            "Give a dict, or text that is a JSON object",
+        )
+        return
+    try:
+        size = len(json.dumps(parameters, allow_nan=False).encode())
+    except (TypeError, ValueError) as error:
+        yield Issue("parameters", f"cannot be written as JSON: {error}", "Use text, numbers, lists and dicts only")
+        return
+    if size > MAX_PARAMETERS_BYTES:
+        yield Issue(
+            "parameters",
+            f"take {size:,} bytes as JSON, more than {MAX_PARAMETERS_BYTES:,}",
+            "Put long lists into a file in S3 and pass its URI",
+        )
+
+
+def _tag_issues(tags: Any, reserved: int) -> Iterator[Issue]:
+    if not isinstance(tags, Mapping):
+        return
+    if len(tags) + reserved > MAX_TAGS:
+        ours = f", and the provider adds {reserved}" if reserved else ""
+        yield Issue("tags", f"has {len(tags)} tags{ours}; a run takes {MAX_TAGS}", "Use fewer tags")
+    for key in tags:
+        if str(key).lower().startswith("aws:"):
+            yield Issue("tags", f"{key!r} begins with aws:, which AWS keeps for itself", "Rename the tag")
+
+
+def _storage_issues(request: Mapping[str, Any]) -> Iterator[Issue]:
+    storage, capacity = request.get("storageType"), request.get("storageCapacity")
+    if storage == "DYNAMIC" and capacity is not None:
+        yield Issue(
+            "storageCapacity",
+            f"{capacity} has no meaning with storage_type DYNAMIC, which grows as needed",
+            "Leave storage_capacity out, or use storage_type STATIC",
+        )
+    if request.get("workflowType") == "READY2RUN":
+        for member in ("storageType", "storageCapacity", "cacheId"):
+            if request.get(member) is not None:
+                yield Issue(member, "cannot be chosen for a Ready2Run workflow", f"Leave {snake_case(member)} out")
+
+
+def _combination_issues(request: Mapping[str, Any]) -> Iterator[Issue]:
+    if request.get("cacheBehavior") is not None and request.get("cacheId") is None and request.get("runId") is None:
+        yield Issue("cacheBehavior", "has no effect without a run cache", "Give cache_id too, or leave it out")
+    vpc, configuration = request.get("networkingMode") == "VPC", request.get("configurationName")
+    if vpc and configuration is None:
+        yield Issue(
+            "configurationName",
+            "is missing, and networking_mode VPC needs it",
+            "Name an ACTIVE configuration",
+        )
+    if configuration is not None and not vpc and request.get("runId") is None:
+        yield Issue("configurationName", "has no effect without networking_mode VPC", "Set networking_mode to VPC")

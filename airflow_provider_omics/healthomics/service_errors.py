@@ -1,0 +1,165 @@
+"""What an error of a call means: whether it passes by itself, and what to tell the user about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+)
+
+from airflow_provider_omics.healthomics.failures import FailureClass
+
+
+class Nature(StrEnum):
+    """What waiting would do about an error."""
+
+    PASSING = "passing"
+    MISSING = "missing"
+    LASTING = "lasting"
+
+
+_PASSING_CODES = frozenset(
+    {
+        "ThrottlingException",
+        "Throttling",
+        "TooManyRequestsException",
+        "RequestLimitExceeded",
+        "RequestTimeoutException",
+        "RequestTimeout",
+        "InternalServerException",
+        "InternalFailure",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        # Sessions are renewed under a long wait; the next call carries new credentials.
+        "ExpiredTokenException",
+        "ExpiredToken",
+        "RequestExpired",
+    }
+)
+
+_REMEDIES: dict[str, tuple[FailureClass, str]] = {
+    "ValidationException": (FailureClass.INPUT, "Correct the value that the message names"),
+    "AccessDeniedException": (
+        FailureClass.PERMISSION,
+        "Let the caller use omics:{operation} (and iam:PassRole for the run's role when it starts runs); "
+        "the README lists the policies",
+    ),
+    "UnrecognizedClientException": (
+        FailureClass.PERMISSION,
+        "Check the access key and the Region of the connection",
+    ),
+    "InvalidSignatureException": (FailureClass.PERMISSION, "Check the secret key of the connection"),
+    "ResourceNotFoundException": (
+        FailureClass.INPUT,
+        "Check the id, and that the connection's account and Region are the ones that hold it; a Ready2Run "
+        "workflow needs workflow_type READY2RUN, a shared one workflow_owner_id",
+    ),
+    "ServiceQuotaExceededException": (
+        FailureClass.QUOTA,
+        "Delete runs that are no longer needed, use retention_mode REMOVE, or ask for a higher quota",
+    ),
+    "ConflictException": (
+        FailureClass.TRANSIENT,
+        "Something with this identity exists, or it is in a state that does not allow this; look at it first",
+    ),
+    "ThrottlingException": (
+        FailureClass.TRANSIENT,
+        "Start fewer at once, or raise the retries in the connection's config_kwargs",
+    ),
+    "RequestTimeoutException": (FailureClass.TRANSIENT, "Try again"),
+    "InternalServerException": (
+        FailureClass.TRANSIENT,
+        "Try again; if it lasts, look at the AWS Health page",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """An error of a call, told to the person who has to act.
+
+    :param subject: what the call was about, such as ``run 1234567``.
+    """
+
+    operation: str
+    subject: str
+    code: str
+    message: str
+    http_status: int | None
+    request_id: str | None
+    failure_class: FailureClass
+    remedy: str
+
+    def describe(self) -> str:
+        """Return cause and remedy as one text."""
+        status = f" (HTTP {self.http_status})" if self.http_status else ""
+        request = f" [AWS request id {self.request_id}]" if self.request_id else ""
+        what = f"{self.operation} for {self.subject} failed: {self.code}{status}"
+        return f"{what}: {self.message.rstrip('.')}. {self.remedy}.{request}"
+
+
+def nature(error: BaseException) -> Nature:
+    """Say whether an error passes by itself, means that the thing is not there, or lasts."""
+    if isinstance(error, ClientError):
+        code = error_code(error)
+        if code == "ResourceNotFoundException":
+            return Nature.MISSING
+        passing = code in _PASSING_CODES or (_http_status(error) or 0) >= 500
+        return Nature.PASSING if passing else Nature.LASTING
+    if isinstance(error, (HTTPClientError, CredentialRetrievalError, ConnectionError, TimeoutError)):
+        return Nature.PASSING
+    return Nature.LASTING
+
+
+def error_code(error: BaseException) -> str:
+    """Return the service's error code, or the name of an exception that is not the service's."""
+    if isinstance(error, ClientError):
+        return str(error.response.get("Error", {}).get("Code", "Unknown"))
+    return type(error).__name__
+
+
+def explain(error: BaseException, operation: str, subject: str) -> Explanation:
+    """Tell what an error of a call means and what to do about it.
+
+    :param error: what the call raised.
+    :param operation: API operation, such as ``StartRun``.
+    :param subject: what it was about, such as ``workflow 1234567``.
+    """
+    code = error_code(error)
+    failure_class, remedy = _REMEDIES.get(code, _fallback(error))
+    if isinstance(error, ClientError):
+        message = str(error.response.get("Error", {}).get("Message") or error)
+        request_id = error.response.get("ResponseMetadata", {}).get("RequestId") or None
+    else:
+        message, request_id = str(error), None
+    return Explanation(
+        operation=operation,
+        subject=subject,
+        code=code,
+        message=message,
+        http_status=_http_status(error),
+        request_id=request_id,
+        failure_class=failure_class,
+        remedy=remedy.format(operation=operation),
+    )
+
+
+def _fallback(error: BaseException) -> tuple[FailureClass, str]:
+    if nature(error) is Nature.PASSING:
+        return FailureClass.TRANSIENT, "Check the network and the endpoint of the connection, then try again"
+    if isinstance(error, BotoCoreError):
+        return FailureClass.INPUT, "Check credentials, Region and endpoint of the connection"
+    if (_http_status(error) or 0) in (401, 403):
+        return FailureClass.PERMISSION, "Check the credentials of the connection"
+    return FailureClass.UNKNOWN, "See the message"
+
+
+def _http_status(error: BaseException) -> int | None:
+    if isinstance(error, ClientError):
+        return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return None

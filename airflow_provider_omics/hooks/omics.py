@@ -1,0 +1,207 @@
+"""The synchronous face of the HealthOmics API, over an Airflow ``aws`` connection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from airflow_provider_omics.healthomics.console import run_url
+from airflow_provider_omics.healthomics.exceptions import OmicsServiceError
+from airflow_provider_omics.healthomics.identity import GENERATION_TAG, INTENT_TAG, Intent
+from airflow_provider_omics.healthomics.outcome import RunFailure, RunView
+from airflow_provider_omics.healthomics.service_errors import Nature, error_code, explain, nature
+from airflow_provider_omics.hooks.task_logs import failed_tasks
+
+if TYPE_CHECKING:
+    from mypy_boto3_logs.client import CloudWatchLogsClient
+    from mypy_boto3_omics.client import OmicsClient
+    from mypy_boto3_omics.type_defs import GetRunResponseTypeDef
+    from types_aiobotocore_omics.client import OmicsClient as AsyncOmicsClient
+
+    _HookBase = AwsGenericHook[OmicsClient]
+else:
+    _HookBase = AwsGenericHook
+
+# "standard" also retries RequestTimeoutException (408), which botocore's default mode does not.
+_DEFAULTS = Config(retries={"mode": "standard", "total_max_attempts": 6})
+# Which code the service answers in a state that does not allow the call is not documented.
+_WRONG_STATE_CODES = frozenset({"ConflictException", "ValidationException"})
+
+
+@dataclass(frozen=True)
+class EarlierRun:
+    """A run that an earlier try of a task started.
+
+    :param generation: which job of the intent it was, 0 for the first.
+    """
+
+    generation: int
+    run: RunView
+
+
+class OmicsHook(_HookBase):
+    """Talk to AWS HealthOmics.
+
+    Its own retries (standard mode, 6 attempts) give way to the connection's ``config_kwargs``, and these to
+    ``config``; each is merged over the one before, so that a setting is lost only where it is set again.
+
+    Takes the arguments of :class:`~airflow.providers.amazon.aws.hooks.base_aws.AwsBaseHook`: ``aws_conn_id``,
+    ``region_name``, ``verify``, ``config``.
+
+    See https://docs.aws.amazon.com/omics/latest/api/API_Operations_AWS_HealthOmics.html
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["client_type"] = "omics"
+        super().__init__(*args, **kwargs)
+
+    def _get_config(self, config: Config | None = None) -> Config:
+        return _DEFAULTS.merge(self._connection_config()).merge(super()._get_config(config))
+
+    def _connection_config(self) -> Config:
+        # The base class forgets the connection's config_kwargs when the hook was given a configuration.
+        kwargs = dict(self.conn_config.extra_config.get("config_kwargs") or {})
+        if kwargs.get("signature_version") == "unsigned":
+            del kwargs["signature_version"]
+        return Config(**kwargs)
+
+    async def make_async_client(self) -> AbstractAsyncContextManager[AsyncOmicsClient]:
+        """Return an aiobotocore client to enter, made off the event loop."""
+        client: AbstractAsyncContextManager[AsyncOmicsClient] = await self.get_async_conn()  # type: ignore[no-untyped-call]
+        return client
+
+    def start_run(self, request: Mapping[str, Any]) -> RunView:
+        """Start a run (StartRun).
+
+        :param request: members by their API names; ``requestId`` decides whether it is a new run.
+        :raises OmicsServiceError: the service refused it.
+        """
+        with self._explained("StartRun", _source(request)):
+            return RunView.of(self.conn.start_run(**request))
+
+    def get_run(self, run_id: str) -> RunView:
+        """Look at a run (GetRun); errors are botocore's, for a waiter to judge."""
+        return RunView.of(self.conn.get_run(id=run_id))
+
+    def find_earlier_runs(self, intent: Intent, name: str) -> list[EarlierRun]:
+        """Find the runs that earlier tries started for an intent, oldest first (ListRuns, GetRun).
+
+        :param name: name that the runs were given.
+        :raises OmicsServiceError: the service refused to list or show runs.
+        """
+        found: list[EarlierRun] = []
+        with self._explained("ListRuns", f"name {name!r}"):
+            pages = self.conn.get_paginator("list_runs").paginate(name=name, PaginationConfig={"PageSize": 100})
+            listed = [item for page in pages for item in page["items"] if item.get("name") == name]
+            for item in sorted(listed, key=lambda item: item["creationTime"]):
+                answer = self._get_if_there(item["id"])
+                if answer is not None and _belongs(answer, intent):
+                    generation = int(answer.get("tags", {}).get(GENERATION_TAG, len(found)))
+                    found.append(EarlierRun(generation, RunView.of(answer)))
+        return sorted(found, key=lambda earlier: earlier.generation)
+
+    def cancel_run(self, run_id: str) -> bool:
+        """Ask for a run to be cancelled (CancelRun).
+
+        :return: True if it will be; False if it had ended or is gone, which is as good.
+        :raises OmicsServiceError: the service refused it.
+        """
+        with self._explained("CancelRun", f"run {run_id}"):
+            try:
+                self.conn.cancel_run(id=run_id)
+            except ClientError as error:
+                if not self._has_ended(run_id, error):
+                    raise
+                return False
+        return True
+
+    def delete_run(self, run_id: str) -> bool:
+        """Delete a run's record (DeleteRun); its outputs and logs stay.
+
+        :return: True if it was deleted; False if it was gone already.
+        :raises OmicsServiceError: the service refused it, because it still runs for one.
+        """
+        with self._explained("DeleteRun", f"run {run_id}"):
+            try:
+                self.conn.delete_run(id=run_id)
+            except ClientError as error:
+                if nature(error) is Nature.MISSING:
+                    return False
+                self._say_if_active(run_id, error)
+                raise
+        return True
+
+    def explain_failure(self, run: RunView, *, task_limit: int = 5, log_lines: int = 20) -> RunFailure:
+        """Collect what explains why a run did not complete (ListRunTasks, GetRunTask, GetLogEvents).
+
+        Best effort: what cannot be read is said in the result, never raised.
+
+        :param task_limit: how many failed tasks to look up, 0 to 100.
+        :param log_lines: how many last log lines to fetch per task, 0 to 10,000.
+        """
+        url = run_url(self.conn_region_name, self.conn_partition, run.run_id)
+        try:
+            tasks, more = failed_tasks(self.conn, self._logs_client, run.run_id, task_limit, log_lines)
+        except (ClientError, BotoCoreError) as error:
+            note = f"The failed tasks could not be looked up: {error_code(error)}"
+            return RunFailure(run, note=note, console_url=url)
+        return RunFailure(run, tasks, more, console_url=url)
+
+    def _logs_client(self) -> CloudWatchLogsClient:
+        hook: AwsGenericHook[CloudWatchLogsClient] = AwsGenericHook(
+            aws_conn_id=self.aws_conn_id,
+            region_name=self.region_name,
+            verify=self.verify,
+            client_type="logs",
+            config=self._get_config(),
+        )
+        return hook.conn
+
+    def _get_if_there(self, run_id: str) -> GetRunResponseTypeDef | None:
+        try:
+            return self.conn.get_run(id=run_id)
+        except ClientError as error:
+            if nature(error) is Nature.MISSING:
+                return None
+            raise
+
+    def _has_ended(self, run_id: str, error: ClientError) -> bool:
+        if nature(error) is Nature.MISSING:
+            return True
+        if error_code(error) not in _WRONG_STATE_CODES:
+            return False
+        answer = self._get_if_there(run_id)
+        return answer is None or RunView.of(answer).phase.is_final
+
+    def _say_if_active(self, run_id: str, error: ClientError) -> None:
+        answer = self._get_if_there(run_id) if error_code(error) in _WRONG_STATE_CODES else None
+        if answer is not None and not RunView.of(answer).phase.is_final:
+            told = explain(error, "DeleteRun", f"run {run_id}")
+            remedy = f"The run is {answer.get('status')}: cancel it and wait for its end first"
+            raise OmicsServiceError(replace(told, remedy=remedy)) from error
+
+    @contextmanager
+    def _explained(self, operation: str, subject: str) -> Iterator[None]:
+        try:
+            yield
+        except (ClientError, BotoCoreError) as error:
+            place = f" in {self.region_name}" if self.region_name else ""
+            where = f"{subject}{place} with connection {self.aws_conn_id!r}"
+            raise OmicsServiceError(explain(error, operation, where)) from error
+
+
+def _source(request: Mapping[str, Any]) -> str:
+    workflow, run = request.get("workflowId"), request.get("runId")
+    return f"workflow {workflow}" if workflow else f"run {run}, to be run again,"
+
+
+def _belongs(answer: GetRunResponseTypeDef, intent: Intent) -> bool:
+    tagged = answer.get("tags", {}).get(INTENT_TAG)
+    # Without tags only the default name can tell, since it carries the intent.
+    return tagged == intent.key if tagged else answer.get("name") == intent.default_name()

@@ -1,0 +1,315 @@
+"""Operators for runs: start, cancel, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_omics.exceptions import failing_fast
+from airflow_provider_omics.healthomics.exceptions import OmicsRunFailedError, OmicsWaitError
+from airflow_provider_omics.healthomics.identity import TAG_COUNT, Intent, TaskIdentity
+from airflow_provider_omics.healthomics.model import api_name
+from airflow_provider_omics.healthomics.outcome import RunView
+from airflow_provider_omics.healthomics.requests import build_start_run, check_run_id, fingerprint
+from airflow_provider_omics.healthomics.statuses import Phase
+from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
+from airflow_provider_omics.hooks.parameters import TEMPLATED, ConnectionParameters
+from airflow_provider_omics.links.omics import RUN_LINKS, store_run_links
+from airflow_provider_omics.operators.base import OmicsBaseOperator
+from airflow_provider_omics.operators.once import OnceStarter
+from airflow_provider_omics.operators.waiting import OmicsWaitingOperator
+from airflow_provider_omics.triggers.run import OmicsRunTrigger
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+START_RUN_FIELDS = (
+    "workflow_id",
+    "workflow_type",
+    "workflow_owner_id",
+    "workflow_version_name",
+    "run_id",
+    "role_arn",
+    "output_uri",
+    "name",
+    "parameters",
+    "tags",
+    "run_group_id",
+    "priority",
+    "cache_id",
+    "cache_behavior",
+    "storage_type",
+    "storage_capacity",
+    "scratch_storage_mode",
+    "retention_mode",
+    "log_level",
+    "networking_mode",
+    "configuration_name",
+    "session_policy",
+    "engine_settings",
+    "request_id",
+)
+"""The members of StartRun that :class:`OmicsStartRunOperator` takes, as users type them."""
+
+
+class OmicsStartRunOperator(OmicsWaitingOperator):
+    """Start a HealthOmics run, once however often the task is tried, and wait for its end.
+
+    Returns the run's id, and pushes ``run_arn``, ``run_uuid`` and ``run_output_uri`` under these XCom keys as soon
+    as the run has started. A run that does not end COMPLETED fails the task with an
+    :class:`~airflow_provider_omics.healthomics.exceptions.OmicsRunFailedError`, which is retried only where a retry
+    can help.
+
+    Parameters that are None are not sent. All are templates but the last six. The connection parameters are
+    described in :mod:`airflow_provider_omics.hooks.parameters`.
+
+    See https://docs.aws.amazon.com/omics/latest/api/API_StartRun.html
+
+    :param role_arn: ARN of the service role that the run acts with, up to 128 characters.
+    :param output_uri: where outputs go, as ``s3://bucket/prefix``, in the workflow's Region; up to 750 characters.
+    :param workflow_id: id of the workflow; give this or ``run_id``.
+    :param workflow_type: ``PRIVATE`` (the service's default) or ``READY2RUN``.
+    :param workflow_owner_id: account id (12 digits) of the owner of a workflow shared with this account.
+    :param workflow_version_name: version of the workflow, up to 64 characters.
+    :param run_id: id of an earlier run to run again; what is not given is taken from that run.
+    :param name: name of the run, up to 128 characters; the default names the DAG and the task.
+    :param parameters: the workflow's inputs, as an object of at most 256,000 bytes as JSON.
+    :param tags: tags of the run, at most 50; the provider adds six (see ``identity_tags``).
+    :param run_group_id: run group to start the run in.
+    :param priority: priority in the run group, 0 to 100,000.
+    :param cache_id: run cache to use.
+    :param cache_behavior: ``CACHE_ON_FAILURE`` or ``CACHE_ALWAYS``; the default is the cache's own.
+    :param storage_type: ``STATIC`` or ``DYNAMIC``.
+    :param storage_capacity: GiB of static storage, up to 100,000.
+    :param scratch_storage_mode: ``SHARED`` or ``LOCAL``.
+    :param retention_mode: ``RETAIN`` (the service's default) or ``REMOVE``.
+    :param log_level: ``OFF``, ``FATAL``, ``ERROR`` or ``ALL``.
+    :param networking_mode: ``RESTRICTED`` (the service's default) or ``VPC``.
+    :param configuration_name: configuration to use with ``VPC``.
+    :param session_policy: JSON of a policy that narrows the role, up to 2,048 characters.
+    :param engine_settings: settings of the Nextflow engine.
+    :param request_id: idempotency token, up to 128 characters. The default is made from the task instance and the
+        request, so that a task that is tried again finds its run; with one of your own that is up to you.
+    :param start_run_kwargs: members of StartRun that this release does not name, by their API names.
+    :param wait_for_completion: whether to wait for the run's end.
+    :param cancel_on_kill: whether the run is cancelled when the task is killed, or reaches its
+        ``execution_timeout``, while it waits.
+    :param durable: whether a later try looks for the run of an earlier one before it starts a run.
+    :param identity_tags: whether the run is tagged with DAG, DAG run, task and map index, by which a later try finds
+        it. It needs ``omics:TagResource``. Without the tags a run is found only if it has the default name.
+    """
+
+    template_fields: Sequence[str] = (*START_RUN_FIELDS, "start_run_kwargs", *TEMPLATED)
+    template_fields_renderers = {  # noqa: RUF012 - Airflow declares it without ClassVar
+        "parameters": "json",
+        "tags": "json",
+        "engine_settings": "json",
+        "start_run_kwargs": "json",
+    }
+    operator_extra_links = RUN_LINKS
+
+    def __init__(
+        self,
+        *,
+        role_arn: str | None = None,
+        output_uri: str | None = None,
+        workflow_id: str | None = None,
+        workflow_type: str | None = None,
+        workflow_owner_id: str | None = None,
+        workflow_version_name: str | None = None,
+        run_id: str | None = None,
+        name: str | None = None,
+        parameters: dict[str, Any] | str | None = None,
+        tags: dict[str, str] | str | None = None,
+        run_group_id: str | None = None,
+        priority: int | str | None = None,
+        cache_id: str | None = None,
+        cache_behavior: str | None = None,
+        storage_type: str | None = None,
+        storage_capacity: int | str | None = None,
+        scratch_storage_mode: str | None = None,
+        retention_mode: str | None = None,
+        log_level: str | None = None,
+        networking_mode: str | None = None,
+        configuration_name: str | None = None,
+        session_policy: str | None = None,
+        engine_settings: dict[str, Any] | str | None = None,
+        request_id: str | None = None,
+        start_run_kwargs: dict[str, Any] | None = None,
+        wait_for_completion: bool = True,
+        cancel_on_kill: bool = True,
+        durable: bool = True,
+        identity_tags: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.role_arn = role_arn
+        self.output_uri = output_uri
+        self.workflow_id = workflow_id
+        self.workflow_type = workflow_type
+        self.workflow_owner_id = workflow_owner_id
+        self.workflow_version_name = workflow_version_name
+        self.run_id = run_id
+        self.name = name
+        self.parameters = parameters
+        self.tags = tags
+        self.run_group_id = run_group_id
+        self.priority = priority
+        self.cache_id = cache_id
+        self.cache_behavior = cache_behavior
+        self.storage_type = storage_type
+        self.storage_capacity = storage_capacity
+        self.scratch_storage_mode = scratch_storage_mode
+        self.retention_mode = retention_mode
+        self.log_level = log_level
+        self.networking_mode = networking_mode
+        self.configuration_name = configuration_name
+        self.session_policy = session_policy
+        self.engine_settings = engine_settings
+        self.request_id = request_id
+        self.start_run_kwargs = start_run_kwargs
+        self.wait_for_completion = wait_for_completion
+        self.cancel_on_kill = cancel_on_kill
+        self.durable = durable
+        self.identity_tags = identity_tags
+        self._started: RunView | None = None
+
+    def execute(self, context: Context) -> str:
+        """Start the run and, if wanted, wait for it."""
+        with failing_fast(self):
+            run = self._start(context)
+            self._started = run
+            store_run_links(context, self, self.hook, run.run_id)
+            self._push(context, run)
+            if not self.wait_for_completion:
+                return run.run_id
+            trigger = OmicsRunTrigger(
+                run_id=run.run_id,
+                waiter_delay=self.waiter_delay,
+                waiter_max_attempts=self.waiter_max_attempts,
+                just_started=True,
+                cancel_on_kill=self.cancel_on_kill,
+                **ConnectionParameters.of(self).to_payload(),
+            )
+            return str(self.wait(context, trigger))
+
+    def finish(self, context: Context, end: WaitEnd) -> str:
+        """Return the run's id, or raise what explains why it did not complete."""
+        if end.why is Stop.DEADLINE and self.cancel_on_kill and self.hook.cancel_run(end.run_id):
+            raise OmicsWaitError(end.run_id, f"{end.reason}; it is being cancelled (execution_timeout)")
+        if end.why is not Stop.ENDED or end.run is None:
+            raise OmicsWaitError(end.run_id, end.reason)
+        if end.run.phase is not Phase.SUCCEEDED:
+            raise OmicsRunFailedError(self.hook.explain_failure(end.run))
+        self.log.info("HealthOmics run %s COMPLETED; its outputs are in %s", end.run_id, end.run.output_uri)
+        return end.run_id
+
+    def on_kill(self) -> None:
+        """Ask for the run to be cancelled, without waiting for it (CancelRun)."""
+        self._killed.set()
+        if self._started is None or not self.cancel_on_kill:
+            return
+        run_id = self._started.run_id
+        try:
+            # The client was built for the start. Five seconds are left, and nothing here may ask the supervisor.
+            self.hook.conn.cancel_run(id=run_id)
+        except Exception as error:
+            self.log.warning("HealthOmics run %s could not be cancelled: %s", run_id, error)
+        else:
+            self.log.info("Asked HealthOmics to cancel run %s, since its task was killed", run_id)
+
+    def _start(self, context: Context) -> RunView:
+        ours = TAG_COUNT if self.identity_tags else 0
+        fields = {api_name(name): getattr(self, name) for name in START_RUN_FIELDS}
+        request = build_start_run(fields, self.start_run_kwargs, reserved_tags=ours)
+        ti = context["ti"]
+        task = TaskIdentity(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
+        starter = OnceStarter(self.hook, Intent(task, fingerprint(request)), self.identity_tags, self.log)
+        # Only a task that was tried before can have started a run before.
+        run = starter.start(request, look_first=self.durable and ti.try_number > 1)
+        self.log.info("HealthOmics run %s is %s; its outputs go to %s", run.run_id, run.status, run.output_uri)
+        return run
+
+    def _push(self, context: Context, run: RunView) -> None:
+        if not self.do_xcom_push:
+            return
+        values = {"run_arn": run.arn, "run_uuid": run.uuid, "run_output_uri": run.output_uri}
+        for key, value in values.items():
+            if value is not None:
+                context["ti"].xcom_push(key=key, value=value)
+
+
+class OmicsCancelRunOperator(OmicsWaitingOperator):
+    """Cancel a run; a run that has ended or is gone is cancelled enough.
+
+    Returns the run's id. The connection parameters are described in
+    :mod:`airflow_provider_omics.hooks.parameters`.
+
+    See https://docs.aws.amazon.com/omics/latest/api/API_CancelRun.html
+
+    :param run_id: id of the run (templated).
+    :param wait_for_completion: whether to wait until the run has ended.
+    """
+
+    template_fields: Sequence[str] = ("run_id", *TEMPLATED)
+
+    def __init__(self, *, run_id: str, wait_for_completion: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.run_id = run_id
+        self.wait_for_completion = wait_for_completion
+
+    def execute(self, context: Context) -> str:
+        """Ask for the cancellation and, if wanted, wait for the end."""
+        with failing_fast(self):
+            run_id = check_run_id("CancelRun", self.run_id)
+            if not self.hook.cancel_run(run_id):
+                self.log.info("HealthOmics run %s has ended or is gone; nothing to cancel", run_id)
+                return run_id
+            self.log.info("Asked HealthOmics to cancel run %s", run_id)
+            if not self.wait_for_completion:
+                return run_id
+            trigger = OmicsRunTrigger(
+                run_id=run_id,
+                waiter_delay=self.waiter_delay,
+                waiter_max_attempts=self.waiter_max_attempts,
+                gone_is_end=True,
+                **ConnectionParameters.of(self).to_payload(),
+            )
+            return str(self.wait(context, trigger))
+
+    def finish(self, context: Context, end: WaitEnd) -> str:
+        """Return the run's id once the run has ended, however it did."""
+        if end.why is not Stop.ENDED:
+            raise OmicsWaitError(end.run_id, end.reason)
+        self.log.info("HealthOmics run %s ended %s", end.run_id, end.run.status if end.run else "")
+        return end.run_id
+
+    def on_kill(self) -> None:
+        """Stop waiting; the cancellation goes on."""
+        self._killed.set()
+
+
+class OmicsDeleteRunOperator(OmicsBaseOperator):
+    """Delete the record of a run that has ended; its outputs and logs stay. A run that is gone is deleted enough.
+
+    Returns the run's id. The connection parameters are described in
+    :mod:`airflow_provider_omics.hooks.parameters`.
+
+    See https://docs.aws.amazon.com/omics/latest/api/API_DeleteRun.html
+
+    :param run_id: id of the run (templated).
+    """
+
+    template_fields: Sequence[str] = ("run_id", *TEMPLATED)
+
+    def __init__(self, *, run_id: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.run_id = run_id
+
+    def execute(self, context: Context) -> str:
+        """Delete the run."""
+        with failing_fast(self):
+            run_id = check_run_id("DeleteRun", self.run_id)
+            deleted = self.hook.delete_run(run_id)
+        self.log.info("HealthOmics run %s %s", run_id, "was deleted" if deleted else "was gone already")
+        return run_id

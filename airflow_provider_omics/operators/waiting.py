@@ -1,0 +1,79 @@
+"""Waiting for a run from an operator: in the worker, or deferred to the triggerer."""
+
+from __future__ import annotations
+
+import threading
+from abc import abstractmethod
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import conf
+
+from airflow_provider_omics.exceptions import failing_fast
+from airflow_provider_omics.healthomics.exceptions import OmicsError
+from airflow_provider_omics.healthomics.waiting import WaitEnd, watch
+from airflow_provider_omics.operators.base import OmicsBaseOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_omics.triggers.run import OmicsRunTrigger
+
+# The trigger says that time is up before Airflow does, so that the operator can act on it.
+_HEAD_START = 10.0
+_BACKSTOP = timedelta(minutes=2)
+
+
+class OmicsWaitingOperator(OmicsBaseOperator):
+    """Base of the operators that may wait for a run.
+
+    :param deferrable: whether to wait in the triggerer, without a worker; the default is Airflow's
+        ``[operators] default_deferrable``.
+    :param waiter_delay: seconds between two looks at the run; more than 0.
+    :param waiter_max_attempts: how many looks there may be before the task fails; None for no limit, since
+        ``execution_timeout`` is the limit.
+    """
+
+    def __init__(
+        self,
+        *,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        waiter_delay: float = 30,
+        waiter_max_attempts: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.deferrable = deferrable
+        self.waiter_delay = waiter_delay
+        self.waiter_max_attempts = waiter_max_attempts
+        self._killed = threading.Event()
+
+    def wait(self, context: Context, trigger: OmicsRunTrigger) -> Any:
+        """Wait as the trigger would, here or in the triggerer, and finish the task.
+
+        :return: what the task returns; a deferred task does not come back from here.
+        """
+        if self.deferrable:
+            trigger.deadline, timeout = self._limits(context)
+            self.defer(trigger=trigger, method_name="execute_complete", timeout=timeout)
+        look = partial(self.hook.get_run, trigger.run_id)
+        return self.finish(context, watch(trigger.new_wait(), look, self._killed.wait, self.log))
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
+        """Finish the task after the trigger has fired."""
+        with failing_fast(self):
+            if event is None:
+                raise OmicsError("The trigger ended without an event; see the triggerer's log")
+            return self.finish(context, WaitEnd.from_payload(event))
+
+    @abstractmethod
+    def finish(self, context: Context, end: WaitEnd) -> Any:
+        """Turn the end of waiting into the task's result or its failure."""
+
+    def _limits(self, context: Context) -> tuple[float | None, timedelta | None]:
+        limit, started = self.execution_timeout, context["ti"].start_date
+        if limit is None or started is None:
+            return None, None
+        seconds = limit.total_seconds()
+        return started.timestamp() + seconds - min(_HEAD_START, seconds * 0.05), limit + _BACKSTOP

@@ -1,0 +1,41 @@
+"""What Airflow's provider manager reads about this package; imports nothing from Airflow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_omics import __version__
+
+_INTEGRATION = "AWS HealthOmics"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's description, by the provider info schema of Airflow."""
+    return {
+        "package-name": "airflow-provider-omics",
+        "name": _INTEGRATION,
+        "description": "Run genomics workflows (WDL, Nextflow, CWL) on AWS HealthOmics.",
+        "versions": [__version__],
+        "integrations": [
+            {
+                "integration-name": _INTEGRATION,
+                "external-doc-url": "https://docs.aws.amazon.com/omics/latest/dev/what-is-healthomics.html",
+                "tags": ["aws", "service"],
+            }
+        ],
+        "hooks": [_modules("hooks.omics")],
+        "operators": [_modules("operators.run")],
+        "sensors": [_modules("sensors.run")],
+        "triggers": [_modules("triggers.run")],
+        "extra-links": [
+            f"airflow_provider_omics.links.omics.{link}"
+            for link in ("OmicsRunLink", "OmicsRunLogLink", "OmicsEngineLogLink")
+        ],
+    }
+
+
+def _modules(*names: str) -> dict[str, Any]:
+    return {
+        "integration-name": _INTEGRATION,
+        "python-modules": [f"airflow_provider_omics.{name}" for name in names],
+    }
