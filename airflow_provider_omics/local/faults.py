@@ -112,3 +112,12 @@ class FaultPlan:
         with self._lock:
             matching = [armed for armed in self._armed if armed.rule.operation in ("*", operation)]
             return next((armed.rule for armed in matching if armed.strikes()), None)
+
+    def strike_step(self, step: str) -> FaultRule | None:
+        """Count one step inside of the service, which only rules with exactly its name strike.
+
+        :param step: such as ``RunBatch.submit``; ``batch_status`` has them all.
+        """
+        with self._lock:
+            matching = [armed for armed in self._armed if armed.rule.operation == step]
+            return next((armed.rule for armed in matching if armed.strikes()), None)

@@ -75,9 +75,7 @@ def delete_run_group(world: World, request: dict[str, Any]) -> Answer:
         for run in world.runs.values()
     )
     if active:
-        raise ConflictException(
-            f"Run group {group.group_id} has {active} active runs; cancel them or let them end"
-        )
+        raise ConflictException(f"Run group {group.group_id} has {active} active runs; cancel them or let them end")
     del world.run_groups[group.group_id]
     return {}
 

@@ -1,0 +1,81 @@
+"""Changes of the status of a batch, and what goes wrong in one on demand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_omics.healthomics.statuses import BatchStatus, SubmissionStatus
+from airflow_provider_omics.local import batch_counts
+from airflow_provider_omics.local.errors import ServiceError, ThrottlingException
+from airflow_provider_omics.local.faults import FaultKind
+from airflow_provider_omics.local.run_machine import ACTIVE, cancel_run
+
+if TYPE_CHECKING:
+    from airflow_provider_omics.local.records import Batch
+    from airflow_provider_omics.local.world import World
+
+# Names that a FaultRule takes as its operation, for steps that no call of a client makes.
+VALIDATE, SUBMIT, ABORT = "RunBatch.validate", "RunBatch.submit", "RunBatch.abort"
+CANCEL, DELETE = "RunBatch.cancel", "RunBatch.delete"
+
+TRANSIENT_FAILURE = "A transient error occurred while the batch was processed. Retry the batch."
+
+
+def set_status(world: World, batch: Batch, status: BatchStatus) -> None:
+    """Move a batch to another status and tell everyone who watches."""
+    old, batch.status = batch.status, status
+    for observer in world.batch_observers:
+        observer(batch, old)
+
+
+def fail_batch(world: World, batch: Batch, reason: str) -> None:
+    """End a batch as FAILED; runs that it started go on unless the assumptions say otherwise.
+
+    :param reason: the text that ``failureReason`` shows.
+    """
+    batch.failed_time, batch.failure_reason = world.now(), reason
+    set_status(world, batch, BatchStatus.FAILED)
+    if not world.assumptions.failed_batch_keeps_its_runs:
+        for run in list(world.runs_of_batch(batch.batch_id)):
+            if run.status in ACTIVE:
+                cancel_run(world, run)
+
+
+def end_if_settled(world: World, batch: Batch) -> None:
+    """End a batch whose runs have all ended, if it is INPROGRESS or was cancelled."""
+    if batch_counts.active_runs(batch):
+        return
+    if batch.status is BatchStatus.INPROGRESS:
+        _process(world, batch)
+    elif batch.status is BatchStatus.STOPPING and batch.attempted:
+        batch.attempted = False
+        world.timeline.after(world.timings.batch_stopping, lambda: _end_cancelled(world, batch))
+
+
+def raise_fault(world: World, step: str) -> None:
+    """Count one step inside of the service and let it fail if a fault rule says so.
+
+    :param step: one of the names above.
+    :raises ServiceError: the error that the rule gives.
+    """
+    rule = world.faults.strike_step(step)
+    if rule is None:
+        return
+    if rule.kind is FaultKind.THROTTLE:
+        raise ThrottlingException("Rate exceeded")
+    raise ServiceError(f"{step} failed on demand", code=rule.code, http_status=rule.http_status)
+
+
+def _process(world: World, batch: Batch) -> None:
+    batch.processed_time = world.now()
+    set_status(world, batch, BatchStatus.PROCESSED)
+
+
+def _end_cancelled(world: World, batch: Batch) -> None:
+    failed = batch_counts.number_of(batch, SubmissionStatus.CANCEL_FAILED)
+    if failed and not world.assumptions.partly_failed_cancel_ends_cancelled:
+        _process(world, batch)
+        return
+    if world.assumptions.processed_time_on_cancelled:
+        batch.processed_time = world.now()
+    set_status(world, batch, BatchStatus.CANCELLED)

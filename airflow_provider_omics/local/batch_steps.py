@@ -1,0 +1,175 @@
+"""What a batch does to its runs, one after the other: submit, cancel, delete."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from airflow_provider_omics.healthomics.statuses import BatchStatus, SubmissionStatus
+from airflow_provider_omics.local import batch_counts
+from airflow_provider_omics.local.assumptions import CancelledUnsubmitted
+from airflow_provider_omics.local.batch_settings import merged_request
+from airflow_provider_omics.local.batch_status import (
+    ABORT,
+    CANCEL,
+    DELETE,
+    SUBMIT,
+    TRANSIENT_FAILURE,
+    end_if_settled,
+    fail_batch,
+    raise_fault,
+    set_status,
+)
+from airflow_provider_omics.local.errors import ConflictException, ServiceError
+from airflow_provider_omics.local.run_machine import ACTIVE, cancel_run, create_run, delete_run
+
+if TYPE_CHECKING:
+    from airflow_provider_omics.local.records import Batch, BatchEntry, Run
+    from airflow_provider_omics.local.world import World
+
+_RETRIED = frozenset({"ThrottlingException", "RequestTimeoutException", "InternalServerException"})
+_MOST_AT_ONCE = 500
+_SECONDS_AT_ONCE = 0.1
+
+Step = Callable[["World", "Batch", "BatchEntry"], None]
+Done = Callable[["World", "Batch"], None]
+
+
+def submit_entries(world: World, batch: Batch) -> None:
+    """Submit every entry of a batch that is SUBMITTING, then let it be INPROGRESS."""
+    _walk(world, batch, BatchStatus.SUBMITTING, _submit, _end_submission)
+
+
+def cancel_entries(world: World, batch: Batch) -> None:
+    """Cancel every run of a batch that is STOPPING."""
+    _walk(world, batch, BatchStatus.STOPPING, _cancel, _end_cancelling)
+
+
+def delete_entries(world: World, batch: Batch) -> None:
+    """Delete every run of a batch that is RUNS_DELETING, then let it be RUNS_DELETED."""
+    _walk(world, batch, BatchStatus.RUNS_DELETING, _delete, _end_deleting)
+
+
+def _walk(world: World, batch: Batch, status: BatchStatus, step: Step, done: Done, start: int = 0) -> None:
+    # A slow rate takes one entry at a time; at a fast one an event of the timeline for each would cost more
+    # than the work itself.
+    rate = world.timings.submissions_per_second
+    size = max(1, min(_MOST_AT_ONCE, int(rate * _SECONDS_AT_ONCE)))
+    world.timeline.after(size / rate, partial(_walk_chunk, world, batch, status, step, done, start, size))
+
+
+def _walk_chunk(world: World, batch: Batch, status: BatchStatus, step: Step, done: Done, start: int, size: int) -> None:
+    for entry in batch.entries[start : start + size]:
+        if batch.status is not status:
+            return
+        step(world, batch, entry)
+    if batch.status is not status:
+        return
+    if start + size < len(batch.entries):
+        _walk(world, batch, status, step, done, start + size)
+    else:
+        done(world, batch)
+
+
+def _submit(world: World, batch: Batch, entry: BatchEntry, attempt: int = 0) -> None:
+    if batch.status is not BatchStatus.SUBMITTING:
+        return
+    try:
+        raise_fault(world, ABORT)
+    except ServiceError:
+        fail_batch(world, batch, TRANSIENT_FAILURE)
+        return
+    try:
+        raise_fault(world, SUBMIT)
+        run = _start(world, batch, entry)
+    except ServiceError as error:
+        if error.code in _RETRIED and attempt < world.assumptions.submission_retries:
+            again = partial(_submit, world, batch, entry, attempt + 1)
+            world.timeline.after(world.assumptions.submission_retry_seconds, again)
+            return
+        _note(batch, entry, SubmissionStatus.FAILED, error)
+    else:
+        entry.run_id, entry.run_uuid, entry.run_arn = run.run_id, run.uuid, run.arn
+        _note(batch, entry, SubmissionStatus.SUCCESS)
+    entry.setting = None
+    if attempt:
+        _end_submission(world, batch)
+
+
+def _start(world: World, batch: Batch, entry: BatchEntry) -> Run:
+    setting = json.loads(entry.setting or "{}")
+    request = merged_request(batch.request["defaultRunSetting"], setting, world.account)
+    return create_run(world, request, batch=batch, run_setting_id=entry.run_setting_id)
+
+
+def _end_submission(world: World, batch: Batch) -> None:
+    if batch_counts.is_all_submitted(batch):
+        batch.submitted_time = world.now()
+        set_status(world, batch, BatchStatus.INPROGRESS)
+        end_if_settled(world, batch)
+
+
+def _cancel(world: World, batch: Batch, entry: BatchEntry) -> None:
+    if entry.submission_status is None:
+        _cancel_unsubmitted(world, batch, entry)
+        return
+    run = _run_of(world, entry)
+    if run is None or (run.status not in ACTIVE and not world.assumptions.cancel_tries_ended_runs):
+        return
+    try:
+        raise_fault(world, CANCEL)
+        cancel_run(world, run)
+    except ServiceError as error:
+        _note(batch, entry, SubmissionStatus.CANCEL_FAILED, error)
+    else:
+        _note(batch, entry, SubmissionStatus.CANCEL_SUCCESS)
+
+
+def _cancel_unsubmitted(world: World, batch: Batch, entry: BatchEntry) -> None:
+    reading = world.assumptions.cancelled_before_submission
+    if reading is CancelledUnsubmitted.CANCEL_SUCCESS:
+        _note(batch, entry, SubmissionStatus.CANCEL_SUCCESS)
+    elif reading is CancelledUnsubmitted.FAILED:
+        error = ConflictException("The batch was cancelled before this run was submitted")
+        _note(batch, entry, SubmissionStatus.FAILED, error)
+
+
+def _end_cancelling(world: World, batch: Batch) -> None:
+    batch.attempted = True
+    end_if_settled(world, batch)
+
+
+def _delete(world: World, batch: Batch, entry: BatchEntry) -> None:
+    if entry.run_id is None:
+        return
+    run = _run_of(world, entry)
+    try:
+        raise_fault(world, DELETE)
+        # A run that someone deleted before is gone, which is what was asked for.
+        if run is not None:
+            delete_run(world, run)
+    except ServiceError as error:
+        _note(batch, entry, SubmissionStatus.DELETE_FAILED, error)
+    else:
+        _note(batch, entry, SubmissionStatus.DELETE_SUCCESS)
+
+
+def _end_deleting(world: World, batch: Batch) -> None:
+    failed = batch_counts.number_of(batch, SubmissionStatus.DELETE_FAILED)
+    set_status(world, batch, BatchStatus.RUNS_DELETE_FAILED if failed else BatchStatus.RUNS_DELETED)
+
+
+def _run_of(world: World, entry: BatchEntry) -> Run | None:
+    # Ids of deleted runs can come back as other runs; the uuid cannot.
+    run = world.runs.get(entry.run_id or "")
+    return run if run is not None and run.uuid == entry.run_uuid else None
+
+
+def _note(batch: Batch, entry: BatchEntry, outcome: SubmissionStatus, error: ServiceError | None = None) -> None:
+    is_start = outcome in (SubmissionStatus.SUCCESS, SubmissionStatus.FAILED)
+    (batch_counts.started if is_start else batch_counts.attempted)(batch, outcome)
+    entry.submission_status = outcome
+    entry.failure_reason = error.code if error else None
+    entry.failure_message = error.message if error else None

@@ -1,0 +1,243 @@
+"""Operations on run batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from airflow_provider_omics.healthomics.statuses import BatchStatus
+from airflow_provider_omics.local import batch_counts
+from airflow_provider_omics.local.assumptions import Check, ListOrder, TwoFilters, UnsubmittedRuns
+from airflow_provider_omics.local.aws import S3Error
+from airflow_provider_omics.local.batch_machine import (
+    NO_READY2RUN,
+    cancel_batch,
+    delete_batch,
+    delete_runs,
+    start_batch,
+)
+from airflow_provider_omics.local.batch_settings import BatchFailure, check_unique, entries_of_list
+from airflow_provider_omics.local.catalogue import READY2RUN
+from airflow_provider_omics.local.errors import (
+    ResourceNotFoundException,
+    ValidationException,
+    error_of_code,
+)
+from airflow_provider_omics.local.operations.answers import page_answer, present
+from airflow_provider_omics.local.operations.registry import Answer, operation
+from airflow_provider_omics.local.pagination import Reversed, paginate
+from airflow_provider_omics.local.records import Batch, BatchEntry
+from airflow_provider_omics.local.run_request import active_workflow, check_common_fields
+from airflow_provider_omics.local.tagging import checked_tags
+from airflow_provider_omics.local.world import World
+
+_SETTINGS_UNREAD = frozenset({BatchStatus.CREATING, BatchStatus.PENDING})
+
+
+@operation("StartRunBatch")
+def start_run_batch(world: World, request: dict[str, Any]) -> Answer:
+    """Check what all runs have in common and make a batch, CREATING at first."""
+    defaults = request["defaultRunSetting"]
+    _check_defaults(world, defaults)
+    tags = checked_tags(request.get("tags"), world.quotas.tags)
+    etag = _check_settings(world, request["batchRunSettings"])
+    batch = start_batch(world, request, tags, etag)
+    return {
+        "id": batch.batch_id,
+        "arn": batch.arn,
+        "status": batch.status,
+        "uuid": batch.uuid,
+        "tags": batch.tags,
+    }
+
+
+@operation("GetBatch")
+def get_batch(world: World, request: dict[str, Any]) -> Answer:
+    """Describe one batch with its counts."""
+    batch = _find(world, request)
+    has_counts = batch.total_runs is not None and (
+        world.assumptions.counts_before_validation or batch.status not in _SETTINGS_UNREAD
+    )
+    return present(
+        id=batch.batch_id,
+        arn=batch.arn,
+        uuid=batch.uuid,
+        name=batch.name,
+        status=batch.status,
+        tags=batch.tags,
+        totalRuns=batch.total_runs if has_counts else None,
+        defaultRunSetting=batch.request["defaultRunSetting"],
+        submissionSummary=dict(batch.submission_counts) if has_counts else None,
+        runSummary=batch_counts.run_summary(world, batch) if has_counts else None,
+        creationTime=batch.creation_time,
+        submittedTime=batch.submitted_time,
+        processedTime=batch.processed_time,
+        failedTime=batch.failed_time,
+        failureReason=batch.failure_reason,
+    )
+
+
+@operation("ListBatch")
+def list_batch(world: World, request: dict[str, Any]) -> Answer:
+    """List batches: all, or those of one status, name or run group."""
+    _check_filters(world, request, ("status", "name", "runGroupId"))
+    batches = list(world.batches.values())
+    newest_first = world.assumptions.list_batches_order is ListOrder.NEWEST_FIRST
+    return page_answer(
+        world,
+        request,
+        Reversed(batches) if newest_first else batches,
+        key=lambda batch: int(batch.batch_id),
+        describe=_list_item,
+        keep=_batch_filter(request),
+    )
+
+
+@operation("ListRunsInBatch")
+def list_runs_in_batch(world: World, request: dict[str, Any]) -> Answer:
+    """List what became of the run settings of a batch, in their order."""
+    _check_filters(world, request, ("submissionStatus", "runSettingId", "runId"))
+    batch = _find(world, request)
+    page, token = paginate(
+        _candidates(batch, request),
+        lambda at: at,
+        request.get("startingToken"),
+        request.get("maxItems") or world.assumptions.runs_in_batch_page_size,
+        _entry_filter(world, batch, request),
+    )
+    return present(runs=[_run_item(batch.entries[at]) for at in page], nextToken=token)
+
+
+@operation("CancelRunBatch")
+def cancel_run_batch(world: World, request: dict[str, Any]) -> Answer:
+    """Begin to cancel every run of a batch."""
+    cancel_batch(world, _find(world, request))
+    return {}
+
+
+@operation("DeleteRunBatch")
+def delete_run_batch(world: World, request: dict[str, Any]) -> Answer:
+    """Begin to delete every run of a batch."""
+    delete_runs(world, _find(world, request))
+    return {}
+
+
+@operation("DeleteBatch")
+def delete(world: World, request: dict[str, Any]) -> Answer:
+    """Delete a batch; its runs stay."""
+    delete_batch(world, _find(world, request))
+    return {}
+
+
+def _check_defaults(world: World, defaults: dict[str, Any]) -> None:
+    if defaults.get("workflowType") == READY2RUN and world.assumptions.ready2run_in_batch is Check.IN_THE_CALL:
+        raise ValidationException(NO_READY2RUN)
+    active_workflow(world, defaults)
+    if "cacheBehavior" in defaults and "cacheId" not in defaults:
+        raise ValidationException("cacheBehavior needs a cacheId")
+    if world.assumptions.missing_cache_or_group_in_batch is Check.IN_THE_CALL:
+        # A copy, since the check fills in what the cache gives.
+        check_common_fields(world, dict(defaults))
+
+
+def _check_settings(world: World, settings: Mapping[str, Any]) -> str | None:
+    if len(settings) != 1:
+        raise ValidationException("batchRunSettings needs exactly one of inlineSettings and s3UriSettings")
+    if "s3UriSettings" in settings:
+        return _etag(world, settings["s3UriSettings"])
+    inline = settings["inlineSettings"]
+    if len(inline) > world.quotas.inline_run_settings:
+        raise error_of_code(
+            world.assumptions.too_many_inline_settings_code,
+            f"{len(inline)} inlineSettings are more than {world.quotas.inline_run_settings}; use s3UriSettings",
+        )
+    if world.assumptions.unique_inline_settings is Check.IN_THE_CALL:
+        try:
+            check_unique(entries_of_list(inline))
+        except BatchFailure as failure:
+            raise ValidationException(str(failure)) from failure
+    return None
+
+
+def _etag(world: World, uri: str) -> str:
+    try:
+        head = world.aws.head(uri)
+    except S3Error as error:
+        raise ValidationException(f"s3UriSettings cannot be read: {error}") from error
+    if head is None:
+        raise ValidationException(f"s3UriSettings cannot be read: {uri} does not exist")
+    if head.size > world.quotas.run_settings_file_bytes:
+        raise ValidationException(f"{uri} has {head.size} bytes; the limit is {world.quotas.run_settings_file_bytes}")
+    return head.etag
+
+
+def _find(world: World, request: Mapping[str, Any]) -> Batch:
+    batch_id = request["batchId"]
+    if batch_id not in world.batches:
+        raise ResourceNotFoundException(f"Batch {batch_id} not found")
+    return world.batches[batch_id]
+
+
+def _check_filters(world: World, request: Mapping[str, Any], filters: tuple[str, ...]) -> None:
+    given = [name for name in filters if request.get(name) is not None]
+    if len(given) > 1 and world.assumptions.two_filters_of_batches is TwoFilters.REFUSED:
+        raise error_of_code(
+            world.assumptions.two_filters_code, f"Only one filter per call is supported, not {' and '.join(given)}"
+        )
+
+
+def _batch_filter(request: Mapping[str, Any]) -> Callable[[Batch], bool]:
+    status, name, group_id = (request.get(member) for member in ("status", "name", "runGroupId"))
+
+    def keep(batch: Batch) -> bool:
+        return (
+            status in (None, batch.status)
+            and name in (None, batch.name)
+            and group_id in (None, batch.request["defaultRunSetting"].get("runGroupId"))
+        )
+
+    return keep
+
+
+def _candidates(batch: Batch, request: Mapping[str, Any]) -> range:
+    run_setting_id = request.get("runSettingId")
+    if run_setting_id is None:
+        return range(len(batch.entries))
+    at = batch.positions.get(run_setting_id)
+    return range(0) if at is None else range(at, at + 1)
+
+
+def _entry_filter(world: World, batch: Batch, request: Mapping[str, Any]) -> Callable[[int], bool]:
+    hidden = world.assumptions.runs_in_batch_before_submission is UnsubmittedRuns.HIDDEN
+    status, run_id = request.get("submissionStatus"), request.get("runId")
+
+    def keep(at: int) -> bool:
+        entry = batch.entries[at]
+        if hidden and entry.submission_status is None:
+            return False
+        return status in (None, entry.submission_status) and run_id in (None, entry.run_id)
+
+    return keep
+
+
+def _list_item(batch: Batch) -> Answer:
+    return present(
+        id=batch.batch_id,
+        name=batch.name,
+        status=batch.status,
+        createdAt=batch.creation_time,
+        totalRuns=batch.total_runs,
+        workflowId=batch.request["defaultRunSetting"]["workflowId"],
+    )
+
+
+def _run_item(entry: BatchEntry) -> Answer:
+    return present(
+        runSettingId=entry.run_setting_id,
+        runId=entry.run_id,
+        runInternalUuid=entry.run_uuid,
+        runArn=entry.run_arn,
+        submissionStatus=entry.submission_status,
+        submissionFailureReason=entry.failure_reason,
+        submissionFailureMessage=entry.failure_message,
+    )
