@@ -1,0 +1,147 @@
+"""Turns run parameters into a CWL job order, and has every object in S3 that they name copied to this machine."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, cast
+
+from cwltool.builder import substitute
+from cwltool.process import Process
+
+from airflow_provider_omics.local.executors.messages import Message
+
+_CLASSES = ("File", "Directory")
+
+
+def job_order(
+    process: Process, parameters: dict[str, Any], inputs: Path, ask: Callable[[Message], Message]
+) -> dict[str, Any]:
+    """Return the parameters with a local file in place of everything in S3.
+
+    :param process: the loaded definition; its input types say which plain strings are files.
+    :param parameters: the run's parameters.
+    :param inputs: directory that takes the files, one directory for each.
+    :param ask: asks the server for ``{"fetch": uri, "to": path, ...}``; it answers whether that is there, or ends
+        the run when it has to be.
+    """
+    inputs_schema = cast("list[dict[str, Any]]", process.inputs_record_schema["fields"])
+    fields = {field["name"]: field for field in inputs_schema}
+    stager = _Stager(process.schemaDefs, inputs, ask)
+    order = {}
+    for name, value in parameters.items():
+        field = fields.get(name, {})
+        order[name] = stager.localise(name, value, field.get("type"), field.get("secondaryFiles"))
+    return order
+
+
+class _Stager:
+    def __init__(self, named_types: Mapping[str, Any], inputs: Path, ask: Callable[[Message], Message]) -> None:
+        self._named_types = named_types
+        self._inputs = inputs
+        self._ask = ask
+        self._numbers = itertools.count()
+
+    def localise(self, where: str, value: Any, kind: Any, siblings: Any) -> Any:
+        kinds = list(self._alternatives(kind))
+        if isinstance(value, list):
+            items = [item for each in kinds if isinstance(each, dict) for item in _as_list(each.get("items"))]
+            return [self.localise(f"{where}[{i}]", item, items, siblings) for i, item in enumerate(value)]
+        if isinstance(value, dict):
+            if value.get("class") in _CLASSES:
+                return self._object(where, value, siblings)
+            return self._record(where, value, kinds)
+        if isinstance(value, str) and (wanted := _class_of_text(value, kinds)):
+            return self._object(where, {"class": wanted, "location": value}, siblings)
+        return value
+
+    def _record(self, where: str, value: dict[str, Any], kinds: list[Any]) -> dict[str, Any]:
+        fields: dict[str, Any] = {}
+        for each in kinds:
+            if isinstance(each, dict):
+                fields |= {_last_part(field["name"]): field for field in each.get("fields") or []}
+        return {
+            name: self.localise(
+                f"{where}.{name}",
+                inner,
+                fields.get(name, {}).get("type"),
+                fields.get(name, {}).get("secondaryFiles"),
+            )
+            for name, inner in value.items()
+        }
+
+    def _object(self, where: str, value: dict[str, Any], siblings: Any) -> dict[str, Any]:
+        """Fetch a File or Directory into a directory of its own, with what belongs beside it."""
+        uri = value.get("location") or value.get("path")
+        folder = self._inputs / str(next(self._numbers))
+        if uri is None:
+            return self._literal(where, value)
+        local = self._fetch(where, uri, value["class"], folder, value.get("basename"))
+        found = {key: inner for key, inner in value.items() if key not in ("path", "location", "listing")}
+        found["location"] = local.as_uri()
+        if "secondaryFiles" in value:
+            found["secondaryFiles"] = [
+                self._beside(f"{where}.secondaryFiles[{i}]", other, folder)
+                for i, other in enumerate(value["secondaryFiles"] or [])
+            ]
+        else:
+            self._fetch_siblings(where, uri, folder, siblings)
+        return found
+
+    def _literal(self, where: str, value: dict[str, Any]) -> dict[str, Any]:
+        listing = value.get("listing")
+        if not isinstance(listing, list):
+            return value
+        members = [self.localise(f"{where}.listing[{i}]", each, None, None) for i, each in enumerate(listing)]
+        return {**value, "listing": members}
+
+    def _beside(self, where: str, value: Any, folder: Path) -> dict[str, Any]:
+        if isinstance(value, str):
+            value = {"class": "File", "location": value}
+        uri = value.get("location") or value.get("path")
+        local = self._fetch(where, uri, value.get("class", "File"), folder, value.get("basename"))
+        return {"class": value.get("class", "File"), "location": local.as_uri()}
+
+    def _fetch(self, where: str, uri: Any, kind: str, folder: Path, name: str | None) -> Path:
+        target = folder / PurePosixPath(name or str(uri).rstrip("/")).name
+        self._ask({"fetch": uri, "parameter": where, "class": kind, "to": str(target)})
+        return target
+
+    def _fetch_siblings(self, where: str, uri: str, folder: Path, siblings: Any) -> None:
+        """Fetch what the definition's ``secondaryFiles`` patterns name; cwltool then finds it, or misses it."""
+        for each in _as_list(siblings):
+            pattern = each.get("pattern") if isinstance(each, dict) else each
+            if isinstance(pattern, str) and "$(" not in pattern and "${" not in pattern:
+                other = substitute(uri, pattern)
+                target = folder / PurePosixPath(other).name
+                message = {"fetch": other, "parameter": where, "class": "File", "to": str(target)}
+                self._ask({**message, "optional": True})
+
+    def _alternatives(self, kind: Any) -> Iterator[Any]:
+        for each in _as_list(kind):
+            if isinstance(each, str) and each in self._named_types:
+                yield self._named_types[each]
+            elif isinstance(each, dict) and isinstance(each.get("type"), (list, dict)):
+                yield from self._alternatives(each["type"])
+            else:
+                yield each
+
+
+def _class_of_text(text: str, kinds: Iterable[Any]) -> str | None:
+    """Which class a plain string stands for: what the type asks for, unless it may as well be text."""
+    names = [_last_part(each) for each in kinds if isinstance(each, str)]
+    wanted = next((name for name in names if name in _CLASSES), None)
+    if wanted is None or (not text.startswith("s3://") and "string" in names):
+        return None
+    return wanted
+
+
+def _last_part(name: str) -> str:
+    return name.replace("#", ".").replace("/", ".").split(".")[-1]
+
+
+def _as_list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,196 @@
+"""One run of a CWL workflow, as the server sees it: inputs, the engine's process, tasks, logs, outputs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_omics.local.executors.run_logs import RunLogs
+from airflow_provider_omics.local.executors.staging import Exports, Imports, RunFailure
+
+if TYPE_CHECKING:
+    from airflow_provider_omics.local.aws import Aws
+    from airflow_provider_omics.local.clock import Clock
+    from airflow_provider_omics.local.executors.base import RunReport
+    from airflow_provider_omics.local.executors.engine_processes import EngineProcess, EngineProcesses
+    from airflow_provider_omics.local.executors.messages import Message
+    from airflow_provider_omics.local.records import Run, Workflow
+
+log = logging.getLogger(__name__)
+
+_LONGEST_MESSAGE = 4096
+
+
+class RunCancelled(Exception):
+    """Nobody wants the run any more."""
+
+
+class CwlRun:
+    """Carries out one run, in whatever thread calls :meth:`carry_out`.
+
+    :ivar digests: etags of the objects that were read, by URI.
+    """
+
+    def __init__(self, run: Run, workflow: Workflow, report: RunReport, aws: Aws, clock: Clock) -> None:
+        self.run = run
+        self.digests: dict[str, str] = {}
+        self.logs = RunLogs(aws, clock, run)
+        self._workflow = workflow
+        self._report = report
+        self._aws = aws
+        self._lock = threading.Lock()
+        self._process: EngineProcess | None = None
+        self._is_cancelled = False
+        self._tasks: dict[int, tuple[str, str]] = {}
+        self._failed_task: str | None = None
+        self._handlers: dict[str, Callable[[Any], None]] = {
+            "engine": self._engine_line,
+            "task_started": self._task_started,
+            "task_line": self._task_line,
+            "task_ended": self._task_ended,
+        }
+
+    def cancel(self) -> None:
+        """Kill what runs, and keep from starting what does not yet."""
+        with self._lock:
+            self._is_cancelled = True
+            if self._process is not None:
+                self._process.kill()
+
+    def carry_out(self, processes: EngineProcesses) -> None:
+        """Carry the run out to its end, whatever that is, and report it."""
+        try:
+            self._carry_out(processes)
+        except RunCancelled:
+            self.logs.run_line("The run was cancelled")
+        except RunFailure as failure:
+            self._fail(failure)
+        except Exception as error:
+            log.exception("Run %s ended with an error of the local server", self.run.run_id)
+            self._fail(RunFailure("SERVICE_ERROR", f"The local server failed: {type(error).__name__}: {error}"))
+        else:
+            self.logs.run_line("The run completed")
+            self._report.completed()
+
+    def _carry_out(self, processes: EngineProcesses) -> None:
+        self._check()
+        process = processes.start()
+        try:
+            with self._lock:
+                self._process = process
+            self._check()
+            self.logs.run_line(f"Running {self._workflow.main} with cwltool, without containers")
+            outputs = self._run_engine(process)
+            self._export(process.directory, outputs)
+        finally:
+            with self._lock:
+                self._process = None
+            process.close()
+
+    def _fail(self, failure: RunFailure) -> None:
+        message = failure.message[:_LONGEST_MESSAGE]
+        self.logs.run_line(f"The run failed: {failure.reason}: {message}")
+        self._report.failed(failure.reason, message)
+
+    def _check(self) -> None:
+        if self._is_cancelled:
+            raise RunCancelled
+
+    def _run_engine(self, process: EngineProcess) -> Any:
+        directory = process.directory
+        directory.joinpath("definition.zip").write_bytes(self._workflow.definition_zip or b"")
+        imports = Imports(self._aws, directory / "inputs")
+        self.digests = imports.digests
+        process.send(
+            {
+                "directory": str(directory),
+                "main": self._workflow.main,
+                "parameters": self.run.request.get("parameters") or {},
+            }
+        )
+        with directory.joinpath("engine.log").open("w") as self._engine_log:
+            try:
+                return self._outputs(process, imports)
+            except RunFailure:
+                self._engine_log.flush()
+                self._save_engine_log(directory)
+                raise
+
+    def _outputs(self, process: EngineProcess, imports: Imports) -> Any:
+        exit_code = None
+        for message in process.messages():
+            self._check()
+            if "outputs" in message:
+                return message["outputs"]
+            if "failed" in message:
+                raise self._failure(message["failed"])
+            if "fetch" in message:
+                process.send({"found": self._fetch(imports, message)})
+            exit_code = message.get("exit")
+            self._handle(message)
+        self._check()
+        raise RunFailure("SERVICE_ERROR", f"The engine's process ended without a result (exit code {exit_code})")
+
+    def _handle(self, message: Message) -> None:
+        for name, content in message.items():
+            if name in self._handlers:
+                self._handlers[name](content)
+
+    def _fetch(self, imports: Imports, message: Message) -> bool:
+        self.logs.run_line(f"Importing {message['fetch']} for the parameter {message['parameter']}")
+        return imports.fetch(
+            message["parameter"],
+            message["fetch"],
+            message["class"],
+            Path(message["to"]),
+            optional=message.get("optional", False),
+        )
+
+    def _failure(self, message: str) -> RunFailure:
+        if self._failed_task is not None:
+            return RunFailure("RUN_TASK_FAILED", self._failed_task)
+        return RunFailure("WORKFLOW_RUN_FAILED", message)
+
+    def _engine_line(self, text: str) -> None:
+        self.logs.engine_line(text)
+        self._engine_log.write(f"{text}\n")
+
+    def _task_started(self, task: dict[str, Any]) -> None:
+        task_id = self._report.task_started(task["name"], cpus=task["cpus"], memory=task["memory"])
+        self._tasks[task["task"]] = (task_id, task["name"])
+        self.logs.run_line(f"Task {task_id} ({task['name']}) started")
+
+    def _task_line(self, line: dict[str, Any]) -> None:
+        self.logs.task_line(self._tasks[line["task"]][0], line["line"])
+
+    def _task_ended(self, end: dict[str, Any]) -> None:
+        task_id, name = self._tasks[end["task"]]
+        error = end["error"]
+        if error is None:
+            self.logs.run_line(f"Task {task_id} ({name}) completed")
+            self._report.task_ended(task_id)
+            return
+        text = f"Task {task_id} ({name}) failed: {error}"
+        self._failed_task = self._failed_task or text
+        self.logs.run_line(text)
+        self._report.task_ended(task_id, failure_reason="RUN_TASK_FAILED", status_message=error[:_LONGEST_MESSAGE])
+
+    def _export(self, directory: Path, outputs: Any) -> None:
+        root = self.run.output_root.rstrip("/")
+        exports = Exports(self._aws, directory.resolve() / "out", f"{root}/out", self._check)
+        self.logs.run_line(f"Exporting outputs to {root}/out")
+        described = exports.export(outputs or {})
+        exports.put(f"{root}/logs/outputs.json", json.dumps(described, indent=2).encode())
+        exports.put(f"{root}/logs/engine.log", directory / "engine.log")
+
+    def _save_engine_log(self, directory: Path) -> None:
+        uri = f"{self.run.output_root.rstrip('/')}/logs/engine.log"
+        try:
+            Exports(self._aws, directory, "", self._check).put(uri, directory / "engine.log")
+        except RunFailure as failure:
+            # The run has failed for a better reason already.
+            self.logs.run_line(failure.message)

@@ -1,0 +1,62 @@
+"""The executor that runs what it can and simulates the rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow_provider_omics.local.executors.run_logs import RunLogs
+
+if TYPE_CHECKING:
+    from airflow_provider_omics.local.aws import Aws
+    from airflow_provider_omics.local.clock import Clock
+    from airflow_provider_omics.local.executors.base import Executor, RunReport
+    from airflow_provider_omics.local.executors.cwl import CwlExecutor
+    from airflow_provider_omics.local.records import Run, Workflow
+    from airflow_provider_omics.local.world import World
+
+
+class AutoExecutor:
+    """Really runs CWL workflows that have a definition, and simulates every other run, as its log says.
+
+    :param real: takes the CWL workflows.
+    :param simulated: takes WDL, Nextflow and Ready2Run workflows.
+    """
+
+    def __init__(self, real: CwlExecutor, simulated: Executor, aws: Aws, clock: Clock) -> None:
+        self._real = real
+        self._simulated = simulated
+        self._aws = aws
+        self._clock = clock
+
+    def attach(self, world: World) -> None:
+        """Have the manifest of every real run written when it has ended."""
+        self._real.attach(world)
+
+    def prepare(self) -> None:
+        """Load cwltool now, in the background, so that the first run need not wait for it."""
+        self._real.prepare()
+
+    def launch(self, run: Run, workflow: Workflow, report: RunReport) -> None:
+        """Begin a run in the executor that it is for."""
+        if _is_runnable(workflow):
+            self._real.launch(run, workflow, report)
+            return
+        RunLogs(self._aws, self._clock, run).run_line(
+            f"This run is simulated: the local server runs CWL only, and the workflow is {workflow.engine}"
+            f" ({workflow.workflow_type})"
+        )
+        self._simulated.launch(run, workflow, report)
+
+    def cancel(self, run: Run) -> None:
+        """Stop a run, whoever carries it out."""
+        self._real.cancel(run)
+        self._simulated.cancel(run)
+
+    def close(self) -> None:
+        """Stop everything."""
+        self._real.close()
+        self._simulated.close()
+
+
+def _is_runnable(workflow: Workflow) -> bool:
+    return workflow.engine == "CWL" and workflow.workflow_type == "PRIVATE" and workflow.definition_zip is not None

@@ -1,0 +1,157 @@
+"""The server's side of the processes in which runs are carried out."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from airflow_provider_omics.local.executors.messages import Message, MessageStream
+
+_SECONDS_TO_END = 10
+
+
+class EngineProcess:
+    """A process group that carries out one run.
+
+    :ivar directory: for the run's files; removed by :meth:`close`.
+    """
+
+    def __init__(self, key: str, stream: MessageStream, owner: EngineProcesses, directory: Path) -> None:
+        self.directory = directory
+        self._key = key
+        self._stream = stream
+        self._owner = owner
+
+    def send(self, message: Message) -> None:
+        """Send a message to the process; nothing happens when it is gone."""
+        with contextlib.suppress(OSError):
+            self._stream.send(message)
+
+    def messages(self) -> Iterator[Message]:
+        """Yield what the process says; the last is ``{"exit": code}``, once its whole group is gone."""
+        return iter(self._stream)
+
+    def kill(self) -> None:
+        """Kill the process and all that it started; it may have ended already."""
+        self._owner.kill(self._key)
+
+    def close(self) -> None:
+        """Kill the process, wait until its group is gone, and remove its files."""
+        self.kill()
+        with contextlib.suppress(OSError):
+            for _message in self._stream:
+                pass
+        self._stream.close()
+        remove_tree(self.directory)
+
+
+class EngineProcesses:
+    """Starts processes through a fork server, which is started with the first of them."""
+
+    def __init__(self) -> None:
+        self._scratch: Path | None = None
+        self._lock = threading.Lock()
+        self._server: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._closed = False
+
+    def prepare(self) -> None:
+        """Start the fork server now, so that the first run need not wait for it (about 2 s of loading)."""
+        with self._lock:
+            self._ensure_server()
+
+    def start(self) -> EngineProcess:
+        """Start the process of a run.
+
+        :raises OSError: the fork server cannot be started, or everything was closed.
+        """
+        key = str(uuid.uuid4())
+        ours, theirs = socket.socketpair()
+        with theirs, self._lock:
+            try:
+                control = self._ensure_server()
+                socket.send_fds(control, [_line({"start": key})], [theirs.fileno()])
+            except OSError:
+                ours.close()
+                self._drop_server()
+                raise
+            scratch = self._ensure_scratch()
+        directory = Path(tempfile.mkdtemp(prefix="run-", dir=scratch))
+        return EngineProcess(key, MessageStream(ours), self, directory)
+
+    def kill(self, key: str) -> None:
+        """Kill one process group by its key; an unknown key is no error."""
+        with self._lock, contextlib.suppress(OSError):
+            if self._control is not None:
+                self._control.sendall(_line({"kill": key}))
+
+    def close(self) -> None:
+        """Kill every process, end the fork server and remove the scratch directory."""
+        with self._lock:
+            self._closed = True
+            scratch = self._scratch
+            self._drop_server()
+        if scratch is not None:
+            remove_tree(scratch)
+
+    def _ensure_scratch(self) -> Path:
+        if self._scratch is None:
+            self._scratch = Path(tempfile.mkdtemp(prefix="airflow-omics-local-"))
+        return self._scratch
+
+    def _ensure_server(self) -> socket.socket:
+        if self._closed:
+            raise OSError("the executor was closed")
+        if self._server is not None and self._server.poll() is not None:
+            self._drop_server()
+        if self._control is None:
+            self._control, theirs = socket.socketpair()
+            with theirs:
+                self._server = subprocess.Popen(
+                    [sys.executable, "-m", f"{__package__}.fork_server", str(self._ensure_scratch())],
+                    stdin=theirs.fileno(),
+                    stdout=subprocess.DEVNULL,
+                    env=_environment(),
+                    start_new_session=True,
+                )
+        return self._control
+
+    def _drop_server(self) -> None:
+        if self._control is not None:
+            self._control.close()
+        if self._server is not None:
+            try:
+                self._server.wait(_SECONDS_TO_END)
+            except subprocess.TimeoutExpired:
+                self._server.kill()
+                self._server.wait()
+        # The fork server removes the directory when it ends; the next one gets its own.
+        self._control = self._server = self._scratch = None
+
+
+def remove_tree(directory: Path) -> None:
+    """Remove a directory, also when a tool has left directories in it that nobody may write to."""
+    for folder, _folders, _files in os.walk(directory):
+        with contextlib.suppress(OSError):
+            Path(folder).chmod(0o700)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def _environment() -> dict[str, str]:
+    # Definitions call python3; last on the path is one that is certainly there.
+    path = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
+    return {**os.environ, "PATH": path}
+
+
+def _line(order: dict[str, str]) -> bytes:
+    return json.dumps(order).encode() + b"\n"

@@ -1,0 +1,144 @@
+"""A process that has cwltool loaded and forks itself for every run, so that a run starts in milliseconds.
+
+It is started as ``python -m`` by :mod:`~airflow_provider_omics.local.executors.engine_processes`, with a socket as
+its standard input, and ends when that socket closes: whatever becomes of the server, nothing keeps running.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import selectors
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+Work = Callable[[socket.socket], None]
+
+_MOST_CONNECTIONS_AT_ONCE = 64
+
+
+@dataclass
+class _Child:
+    key: str
+    connection: socket.socket
+
+
+class ForkServer:
+    """Starts and kills process groups as its control socket says.
+
+    :param control: carries lines ``{"start": key}``, each with one connection, and ``{"kill": key}``.
+    :param work: what a forked process does with its connection.
+    """
+
+    def __init__(self, control: socket.socket, work: Work) -> None:
+        self._control = control
+        self._work = work
+        self._children: dict[int, _Child] = {}
+        self._connections: list[socket.socket] = []
+        self._buffer = b""
+
+    def serve(self) -> None:
+        """Serve until the control socket closes or SIGTERM comes, then kill what still runs."""
+        wake_reader, wake_writer = socket.socketpair()
+        wake_reader.setblocking(False)
+        wake_writer.setblocking(False)
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, lambda *_: None)
+        signal.set_wakeup_fd(wake_writer.fileno(), warn_on_full_buffer=False)
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._control, selectors.EVENT_READ)
+            selector.register(wake_reader, selectors.EVENT_READ)
+            wanted = True
+            while wanted:
+                ready = [key.fileobj for key, _ in selector.select()]
+                if wake_reader in ready:
+                    wanted = signal.SIGTERM not in wake_reader.recv(4096)
+                    self._reap()
+                if self._control in ready:
+                    wanted = self._receive() and wanted
+        for pid in list(self._children):
+            self._kill(pid)
+            self._ended(pid, os.waitpid(pid, 0)[1])
+
+    def _receive(self) -> bool:
+        data, handles, _flags, _address = socket.recv_fds(self._control, 65536, _MOST_CONNECTIONS_AT_ONCE)
+        self._connections += [socket.socket(fileno=handle) for handle in handles]
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        for line in lines:
+            self._obey(json.loads(line))
+        return bool(data)
+
+    def _obey(self, order: dict[str, str]) -> None:
+        if "start" in order:
+            self._start(order["start"])
+            return
+        for pid, child in list(self._children.items()):
+            if child.key == order["kill"]:
+                self._kill(pid)
+
+    def _start(self, key: str) -> None:
+        connection = self._connections.pop(0)
+        pid = os.fork()
+        if pid == 0:
+            self._be_child(connection)
+        # Both sides do this, since either may be the first to rely on it.
+        with contextlib.suppress(OSError):
+            os.setpgid(pid, pid)
+        self._children[pid] = _Child(key, connection)
+
+    def _be_child(self, connection: socket.socket) -> None:
+        status = 1
+        try:
+            os.setpgid(0, 0)
+            signal.set_wakeup_fd(-1)
+            for number in (signal.SIGCHLD, signal.SIGTERM):
+                signal.signal(number, signal.SIG_DFL)
+            for other in (self._control, *self._connections, *(kid.connection for kid in self._children.values())):
+                other.close()
+            null = os.open(os.devnull, os.O_RDWR)
+            for handle in (0, 1, 2):
+                os.dup2(null, handle)
+            self._work(connection)
+            status = 0
+        finally:
+            os._exit(status)
+
+    def _reap(self) -> None:
+        for pid in list(self._children):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                self._ended(pid, status)
+
+    def _ended(self, pid: int, status: int) -> None:
+        # The tools that the run started are in its group and must not outlive it.
+        self._kill(pid)
+        child = self._children.pop(pid)
+        note = json.dumps({"exit": os.waitstatus_to_exitcode(status)}).encode()
+        with contextlib.suppress(OSError), child.connection:
+            child.connection.send(b"\n" + note + b"\n", socket.MSG_DONTWAIT)
+
+    @staticmethod
+    def _kill(pid: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, signal.SIGKILL)
+
+
+def main() -> None:
+    """Serve on standard input; the one argument is the directory to remove at the end."""
+    from airflow_provider_omics.local.executors import cwl_job
+
+    with socket.socket(fileno=os.dup(0)) as control:
+        cwl_job.preload()
+        gc.freeze()
+        ForkServer(control, cwl_job.run).serve()
+    shutil.rmtree(sys.argv[1], ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

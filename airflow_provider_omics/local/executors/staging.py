@@ -1,0 +1,151 @@
+"""Copies a run's inputs out of S3 and its outputs into S3."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from airflow_provider_omics.local.aws import (
+    InvalidS3Uri,
+    NoSuchBucket,
+    NoSuchKey,
+    S3AccessDenied,
+    S3Error,
+    split_s3_uri,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_omics.local.aws import Aws
+
+_KEPT_MEMBERS = ("class", "location", "basename", "size", "format", "secondaryFiles", "listing")
+
+
+class RunFailure(Exception):
+    """The run fails with a code that GetRun shows as ``failureReason`` and a text, its ``statusMessage``."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+class Imports:
+    """Fetches what the parameters of one run name.
+
+    :param root: directory that takes the inputs; nothing is written outside of it.
+    :ivar digests: ``etag:...`` of every object that was fetched, by URI.
+    """
+
+    def __init__(self, aws: Aws, root: Path) -> None:
+        self._aws = aws
+        self._root = root
+        self.digests: dict[str, str] = {}
+
+    def fetch(self, parameter: str, uri: str, kind: str, target: Path, *, optional: bool = False) -> bool:
+        """Copy a File or a Directory out of S3.
+
+        :param parameter: names the value in messages, such as ``reads[0].fastq_1``.
+        :param kind: ``File`` or ``Directory``.
+        :param target: where the copy goes, below the root.
+        :param optional: whether it is no error when there is no such object.
+        :return: whether there was anything.
+        :raises RunFailure: with INVALID_URI_INPUT, INPUT_URI_NOT_FOUND or IMPORT_FAILED.
+        """
+        try:
+            keys = self._keys_of_directory(uri, target) if kind == "Directory" else self._key_of_file(uri, target)
+            for source, copy in keys.items():
+                self._copy(source, copy)
+        except (NoSuchBucket, NoSuchKey) as error:
+            if optional:
+                return False
+            raise _failure("INPUT_URI_NOT_FOUND", parameter, uri, error) from None
+        except InvalidS3Uri as error:
+            raise _failure("INVALID_URI_INPUT", parameter, uri, error) from None
+        except S3AccessDenied as error:
+            raise _failure("IMPORT_FAILED", parameter, uri, error) from None
+        return True
+
+    def _key_of_file(self, uri: Any, target: Path) -> dict[str, Path]:
+        if not isinstance(uri, str):
+            raise InvalidS3Uri(f"{uri!r} is not text; give a File as s3://bucket/key")
+        key = split_s3_uri(uri)[1]
+        if not key or key.endswith("/"):
+            raise InvalidS3Uri(f"{uri!r} names no object; a File is s3://bucket/key")
+        return {uri: target}
+
+    def _keys_of_directory(self, uri: Any, target: Path) -> dict[str, Path]:
+        if not isinstance(uri, str):
+            raise InvalidS3Uri(f"{uri!r} is not text; give a Directory as s3://bucket/prefix/")
+        bucket, key = split_s3_uri(uri)
+        prefix = f"{key.rstrip('/')}/" if key else ""
+        keys = [found for found in self._aws.list_keys(f"s3://{bucket}/{prefix}") if not found.endswith("/")]
+        if not keys:
+            raise NoSuchKey(f"no object begins with s3://{bucket}/{prefix}")
+        return {f"s3://{bucket}/{found}": target / found.removeprefix(prefix) for found in keys}
+
+    def _copy(self, uri: str, target: Path) -> None:
+        if not target.resolve().is_relative_to(self._root.resolve()):
+            raise InvalidS3Uri(f"{uri!r} has a name that cannot be a file's")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._aws.download(uri, target)
+        head = self._aws.head(uri)
+        if head is not None:
+            self.digests[uri] = f"etag:{head.etag}"
+
+
+class Exports:
+    """Uploads what one run has made.
+
+    :param source: directory that holds the outputs.
+    :param target: S3 URI below which they go.
+    :param check: called before every upload; raises when the run is no longer wanted.
+    """
+
+    def __init__(self, aws: Aws, source: Path, target: str, check: Callable[[], None]) -> None:
+        self._aws = aws
+        self._source = source
+        self._target = target.rstrip("/")
+        self._check = check
+
+    def export(self, value: Any) -> Any:
+        """Upload every File and Directory inside of a CWL output value, and return it with their S3 URIs.
+
+        :raises RunFailure: with EXPORT_FAILED.
+        """
+        if isinstance(value, list):
+            return [self.export(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if value.get("class") not in ("File", "Directory"):
+            return {name: self.export(inner) for name, inner in value.items()}
+        return self._export_object(value)
+
+    def put(self, uri: str, content: bytes | Path) -> None:
+        """Write one object.
+
+        :raises RunFailure: with EXPORT_FAILED.
+        """
+        self._check()
+        try:
+            self._aws.put_object(uri, content)
+        except S3Error as error:
+            raise RunFailure("EXPORT_FAILED", f"Cannot write {uri}: {error}") from None
+
+    def _export_object(self, value: dict[str, Any]) -> dict[str, Any]:
+        path = Path(unquote(urlsplit(value["location"]).path))
+        uri = f"{self._target}/{PurePosixPath(path.relative_to(self._source))}"
+        described = {name: value[name] for name in _KEPT_MEMBERS if name in value}
+        described |= {"location": uri, "basename": path.name}
+        if value["class"] == "File":
+            described["size"] = path.stat().st_size
+            self.put(uri, path)
+        for members in ("secondaryFiles", "listing"):
+            if members in value:
+                described[members] = self.export(value[members])
+        return described
+
+
+def _failure(reason: str, parameter: str, uri: str, error: S3Error) -> RunFailure:
+    return RunFailure(reason, f"Parameter {parameter}: cannot read {uri!r}: {error}")
