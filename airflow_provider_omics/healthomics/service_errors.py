@@ -10,7 +10,9 @@ from botocore.exceptions import (
     ClientError,
     CredentialRetrievalError,
     HTTPClientError,
+    MetadataRetrievalError,
 )
+from botocore.exceptions import ConnectionError as EndpointConnectionFailed
 
 from airflow_provider_omics.healthomics.failures import FailureClass
 
@@ -23,6 +25,14 @@ class Nature(StrEnum):
     LASTING = "lasting"
 
 
+_PASSING_ERRORS = (
+    HTTPClientError,
+    EndpointConnectionFailed,
+    CredentialRetrievalError,
+    MetadataRetrievalError,
+    ConnectionError,
+    TimeoutError,
+)
 _PASSING_CODES = frozenset(
     {
         "ThrottlingException",
@@ -111,9 +121,7 @@ def nature(error: BaseException) -> Nature:
             return Nature.MISSING
         passing = code in _PASSING_CODES or (_http_status(error) or 0) >= 500
         return Nature.PASSING if passing else Nature.LASTING
-    if isinstance(error, (HTTPClientError, CredentialRetrievalError, ConnectionError, TimeoutError)):
-        return Nature.PASSING
-    return Nature.LASTING
+    return Nature.PASSING if isinstance(error, _PASSING_ERRORS) else Nature.LASTING
 
 
 def error_code(error: BaseException) -> str:

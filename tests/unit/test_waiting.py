@@ -1,0 +1,213 @@
+"""Waiting: what is decided, and that worker, triggerer and sensor come to the same end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError, NoCredentialsError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_omics.healthomics.outcome import RunView
+from airflow_provider_omics.healthomics.statuses import RunStatus
+from airflow_provider_omics.healthomics.waiting import (
+    KeepWaiting,
+    RunWait,
+    Stop,
+    WaitEnd,
+    WaitPolicy,
+    awatch,
+    look_once,
+    watch,
+)
+
+LOG = logging.getLogger("test")
+Step = RunView | Exception
+
+
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> bool:
+        self.now += seconds
+        return False
+
+    async def asleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class Service:
+    """Answers a fixed sequence of looks, and the last of them for ever."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self.steps = list(steps)
+        self.looks = 0
+
+    def look(self) -> RunView:
+        step = self.steps[min(self.looks, len(self.steps) - 1)]
+        self.looks += 1
+        if isinstance(step, Exception):
+            raise step
+        return step
+
+    async def alook(self) -> RunView:
+        return self.look()
+
+
+def run(status: str | None) -> RunView:
+    return RunView("1234567", status, output_uri="s3://bucket/out")
+
+
+def refused(code: str, http_status: int) -> ClientError:
+    answer: Any = {"Error": {"Code": code, "Message": "no"}, "ResponseMetadata": {"HTTPStatusCode": http_status}}
+    return ClientError(answer, "GetRun")
+
+
+def new_wait(policy: WaitPolicy, clock: Clock) -> RunWait:
+    return RunWait("1234567", policy, clock=clock, spread=lambda: 0.5)
+
+
+def in_worker(steps: Sequence[Step], policy: WaitPolicy) -> tuple[WaitEnd, float, int]:
+    clock, service = Clock(), Service(steps)
+    end = watch(new_wait(policy, clock), service.look, clock.sleep, LOG)
+    return end, clock.now, service.looks
+
+
+def in_triggerer(steps: Sequence[Step], policy: WaitPolicy) -> tuple[WaitEnd, float, int]:
+    clock, service = Clock(), Service(steps)
+    end = asyncio.run(awatch(new_wait(policy, clock), service.alook, clock.asleep, LOG))
+    return end, clock.now, service.looks
+
+
+THROTTLED = refused("ThrottlingException", 429)
+BROKEN = refused("InternalServerException", 500)
+MISSING = refused("ResourceNotFoundException", 404)
+DENIED = refused("AccessDeniedException", 403)
+UNREACHABLE = EndpointConnectionError(endpoint_url="http://nowhere.invalid")
+
+statuses = st.sampled_from([*(status.value for status in RunStatus), "ARCHIVING", None])
+errors = st.sampled_from([THROTTLED, BROKEN, MISSING, DENIED, UNREACHABLE])
+steps = st.lists(statuses.map(run) | errors, min_size=1, max_size=12)
+policies = st.builds(
+    WaitPolicy,
+    delay=st.sampled_from([1.0, 30.0]),
+    # Sequences that never end are cut off by one limit or the other.
+    max_attempts=st.integers(1, 20),
+    deadline=st.none() | st.sampled_from([999_999.0, 1_000_010.0, 1_000_200.0]),
+    error_budget=st.sampled_from([0.0, 60.0, 900.0]),
+    missing_budget=st.sampled_from([0.0, 60.0]),
+    gone_is_end=st.booleans(),
+)
+
+
+@given(steps=steps, policy=policies)
+def test_worker_and_triggerer_come_to_the_same_end_at_the_same_time(steps: list[Step], policy: WaitPolicy) -> None:
+    worker, triggerer = in_worker(steps, policy), in_triggerer(steps, policy)
+    assert worker == triggerer
+    assert WaitEnd.from_payload(worker[0].to_payload()) == worker[0]
+
+
+@given(steps=steps, policy=policies)
+def test_a_sensor_that_looks_once_at_a_time_comes_to_the_same_end(steps: list[Step], policy: WaitPolicy) -> None:
+    expected, _, looks = in_worker(steps, policy)
+    clock, service = Clock(), Service(steps)
+    wait = new_wait(policy, clock)
+    end = None
+    while end is None:
+        end = look_once(wait, service.look, LOG)
+        if end is None and policy.deadline is None:
+            clock.sleep(policy.delay)
+    if policy.deadline is None and not any(isinstance(step, Exception) for step in steps):
+        assert (end, service.looks) == (expected, looks)
+    assert isinstance(end, WaitEnd)
+
+
+@pytest.mark.parametrize("status", ["COMPLETED", "FAILED", "CANCELLED", "DELETED"])
+def test_every_terminal_state_ends_the_wait(status: str) -> None:
+    end, _, looks = in_worker([run("PENDING"), run("RUNNING"), run("STOPPING"), run(status)], WaitPolicy())
+    assert (end.why, end.run, looks) == (Stop.ENDED, run(status), 4)
+
+
+@pytest.mark.parametrize("error", [THROTTLED, BROKEN, UNREACHABLE, ConnectTimeoutError(endpoint_url="x")])
+def test_a_passing_error_is_waited_out(error: Exception) -> None:
+    end, _, _ = in_worker([run("RUNNING"), *[error] * 5, run("COMPLETED")], WaitPolicy(delay=10))
+    assert end.why is Stop.ENDED
+
+
+def test_passing_errors_are_waited_out_for_as_long_as_the_budget_says() -> None:
+    end, ended_at, _ = in_worker([run("RUNNING"), BROKEN], WaitPolicy(delay=30, error_budget=900))
+    assert end.why is Stop.ERROR
+    assert "InternalServerException" in end.reason
+    assert 900 < ended_at - 1_000_030 <= 900 + 300
+
+
+def test_an_answer_refills_the_error_budget() -> None:
+    steps = [*[BROKEN] * 3, run("RUNNING")] * 10
+    end, _, _ = in_worker([*steps, run("COMPLETED")], WaitPolicy(delay=100, error_budget=750))
+    assert end.why is Stop.ENDED
+
+
+@pytest.mark.parametrize("error", [DENIED, refused("ValidationException", 400), NoCredentialsError()])
+def test_a_lasting_error_ends_the_wait_at_once_with_its_cause(error: Exception) -> None:
+    end, _, looks = in_worker([error], WaitPolicy())
+    assert (end.why, looks) == (Stop.ERROR, 1)
+    assert "run 1234567" in end.reason
+
+
+def test_waiting_grows_longer_while_the_service_refuses() -> None:
+    wait = new_wait(WaitPolicy(delay=30), Clock())
+    delays = [
+        decision.seconds for decision in (wait.failed(THROTTLED) for _ in range(6)) if isinstance(decision, KeepWaiting)
+    ]
+    assert delays == [30, 60, 120, 240, 300, 300]
+
+
+def test_a_run_that_was_only_just_started_may_be_unknown_for_a_while() -> None:
+    just_started = WaitPolicy(delay=10, missing_budget=60)
+    assert in_worker([MISSING, MISSING, run("RUNNING"), run("COMPLETED")], just_started)[0].why is Stop.ENDED
+    assert in_worker([MISSING], just_started)[0].why is Stop.ERROR
+    assert in_worker([MISSING], WaitPolicy())[2] == 1
+
+
+def test_a_run_that_vanishes_was_deleted() -> None:
+    end, _, _ = in_worker([run("RUNNING"), MISSING], WaitPolicy())
+    assert end.why is Stop.ENDED
+    assert end.run is not None
+    assert end.run.status == "DELETED"
+
+
+def test_attempts_and_deadline_end_the_wait_and_say_that_the_run_goes_on() -> None:
+    end, _, looks = in_worker([run("RUNNING")], WaitPolicy(max_attempts=3))
+    assert (end.why, looks) == (Stop.ATTEMPTS, 3)
+    assert "RUNNING and goes on" in end.reason
+    end, ended_at, _ = in_worker([run("RUNNING")], WaitPolicy(deadline=1_000_100))
+    assert (end.why, ended_at) == (Stop.DEADLINE, 1_000_100)
+
+
+def test_only_changes_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        in_worker([run("PENDING"), run("PENDING"), run("RUNNING"), run("ARCHIVING"), run("COMPLETED")], WaitPolicy())
+    told = [(record.levelname, record.getMessage()) for record in caplog.records if record.name == "test"]
+    assert [level for level, _ in told] == ["INFO", "INFO", "WARNING"]
+    assert "is PENDING" in told[0][1]
+    assert "'ARCHIVING'" in told[2][1]
+
+
+def test_a_killed_worker_stops_waiting() -> None:
+    end = watch(new_wait(WaitPolicy(), Clock()), Service([run("RUNNING")]).look, lambda _: True, LOG)
+    assert (end.why, end.run) == (Stop.INTERRUPTED, run("RUNNING"))
+
+
+def test_an_event_of_another_release_can_be_read() -> None:
+    payload = {"why": "ended", "run_id": "1", "run": {"run_id": "1", "status": "COMPLETED", "later": 1}, "later": 2}
+    assert WaitEnd.from_payload(payload) == WaitEnd(Stop.ENDED, "1", RunView("1", "COMPLETED"))
