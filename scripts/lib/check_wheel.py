@@ -105,9 +105,10 @@ def check_providers(run: Runner) -> None:
     """Airflow lists the provider with its version, and shows its details."""
     listed = json.loads(run.output("airflow", "providers", "list", "--output", "json"))
     ours = [entry for entry in listed if entry["package_name"] == DISTRIBUTION]
-    version = run.output("python", "-c", f"import importlib.metadata as m; print(m.version('{DISTRIBUTION}'))")
-    if [entry["version"] for entry in ours] != [version.strip()]:
-        raise CheckError(f"airflow providers list shows {ours} for version {version.strip()}")
+    code = f"import importlib.metadata; print(importlib.metadata.version('{DISTRIBUTION}'))"
+    version = run.output("python", "-c", code).strip()
+    if [entry["version"] for entry in ours] != [version]:
+        raise CheckError(f"airflow providers list shows {ours} for version {version}")
     details = run.output("airflow", "providers", "get", DISTRIBUTION, "--full", "--output", "json")
     if "airflow_provider_omics.operators.run" not in details:
         raise CheckError(f"airflow providers get does not show the operators:\n{details}")
@@ -137,9 +138,10 @@ def check_imports(run: Runner) -> None:
 def check_local_command(run: Runner) -> None:
     """The local server's command says that the extra is missing, and how to get it."""
     answer = run("airflow-omics-local", "--port", "0")
-    if answer.returncode == 0 or "Traceback" in answer.stderr or f"{DISTRIBUTION}[local]" not in answer.stderr:
-        raise CheckError(f"airflow-omics-local without its extra answered {answer.returncode}:\n{answer.stderr}")
-    print(f"airflow-omics-local without its extra: {answer.stderr.strip()}")
+    said = answer.stderr.strip()
+    if answer.returncode == 0 or "Traceback" in said or f"{DISTRIBUTION}[local]" not in said:
+        raise CheckError(f"airflow-omics-local without its extra ended with {answer.returncode}:\n{said}")
+    print(f"airflow-omics-local without its extra: {said}")
 
 
 if __name__ == "__main__":

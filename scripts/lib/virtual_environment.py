@@ -1,7 +1,7 @@
 """Makes the virtual environments that the scripts run in: from a lock file, once, inside the checkout.
 
-Needs nothing but Python's own library, since it is what brings everything else. As a program it takes the name of an
-environment, makes it unless it is there and current, and prints the path of its Python.
+Needs nothing but Python's own library, since it is what brings everything else. As a program it takes the
+name of an environment, makes it unless it is there and current, and prints the path of its Python.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Environment:
 
     :param name: its folder under ``.venvs``.
     :param airflow: Airflow's minor version, which picks the lock file.
-    :param everything: whether it holds all of the lock file, or only what the package and its local server need.
+    :param everything: whether it holds all of the lock file, or only what the local server needs.
     """
 
     name: str
@@ -118,15 +118,24 @@ def make_environment(folder: Path, lock_file: Path, install_arguments: list[str]
         [sys.executable, "-m", "venv", "--clear", str(folder)],
         "Python could not make a virtual environment; on Debian or Ubuntu install the package python3-venv",
     )
-    pip = [str(folder / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
+    python = str(folder / "bin" / "python")
+    pip = [python, "-m", "pip", "--disable-pip-version-check"]
     advice = (
-        "The packages could not be installed. They come from the index that pip is set up for: look at the lines"
-        " above, check the network, a proxy (HTTPS_PROXY) and `pip config list`, then call this again"
+        "The packages could not be installed. They come from the index that pip is set up for: look at the"
+        " lines above, check the network, a proxy (HTTPS_PROXY) and `pip config list`, then call this again"
     )
     _run([*pip, "install", "--quiet", f"uv=={_locked_version(lock_file, 'uv')}"], advice)
+    by_uv = [
+        str(folder / "bin" / "uv"),
+        "pip",
+        "install",
+        "--quiet",
+        "--compile-bytecode",
+        "--python",
+        pip[0],
+    ]
     answer = subprocess.run(
-        [str(folder / "bin" / "uv"), "pip", "install", "--quiet", "--compile-bytecode"]
-        + ["--python", str(folder / "bin" / "python"), *install_arguments],
+        [*by_uv, *install_arguments],
         cwd=ROOT,
         env={**_uv_settings(pip), **os.environ},
         capture_output=True,
