@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from airflow_provider_omics.local.logs import LOG_GROUP, engine_stream, run_stream, task_stream
+from airflow_provider_omics.healthomics.console import (
+    LOG_GROUP,
+    engine_log_stream,
+    run_log_stream,
+    task_log_stream,
+)
 
 if TYPE_CHECKING:
     from airflow_provider_omics.local.aws import Aws
@@ -27,15 +32,15 @@ class RunLogs:
 
     def run_line(self, text: str) -> None:
         """Append to the run's own stream."""
-        self._put(run_stream(self._run.run_id), [text])
+        self._put(run_log_stream(self._run.run_id), [text])
 
     def engine_line(self, text: str) -> None:
         """Append to the engine's stream."""
-        self._put(engine_stream(self._run.run_id), text.splitlines())
+        self._put(engine_log_stream(self._run.run_id), text.splitlines())
 
     def task_line(self, task_id: str, text: str) -> None:
         """Append to a task's stream."""
-        self._put(task_stream(self._run.run_id, task_id), [text])
+        self._put(task_log_stream(self._run.run_id, task_id), [text])
 
     def manifest(self, entries: Sequence[str]) -> None:
         """Write the run's manifest, one entry for the run and one for each task."""
