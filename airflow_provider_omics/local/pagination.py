@@ -47,12 +47,12 @@ def paginate(
 ) -> tuple[list[Item], str | None]:
     """Cut one page out of a list that is in a stable order.
 
-    The token remembers a place in the unfiltered list, so that an item which begins or ceases to match between
-    two pages moves no other. An item that matches all the time is on exactly one page; none is on two.
+    The token remembers a place in the unfiltered list, so that an item which begins or ceases to match
+    between two pages moves no other. What matches all the time is on exactly one page; nothing is on two.
 
     :param items: the whole list, unfiltered, as it is now.
-    :param key: what identifies an item for ever. Whole numbers must rise or fall along the list; then items may
-        vanish at any time. Texts may come in any order; then the last item of a page should stay until the next.
+    :param key: what identifies an item for ever. Whole numbers must rise or fall along the list; then items
+        may vanish at any time. Texts may come in any order; then the last item of a page should stay.
     :param token: what the page before answered as ``nextToken``; None for the first page.
     :param limit: items on a page, 1 to 100.
     :param keep: the filter; None keeps all.

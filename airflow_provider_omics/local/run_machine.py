@@ -126,17 +126,13 @@ def _longest(world: World, run: Run) -> float:
     return min(world.quotas.run_seconds, minutes * 60 if minutes else world.quotas.run_seconds)
 
 
-def _stop(
-    world: World, run: Run, end: RunStatus, reason: str | None = None, message: str | None = None
-) -> None:
+def _stop(world: World, run: Run, end: RunStatus, reason: str | None = None, message: str | None = None) -> None:
     stop_tasks(world, run, TaskStatus.STOPPING)
     set_status(world, run, RunStatus.STOPPING)
     world.timeline.after(world.timings.stopping, partial(_end, world, run, end, reason, message))
 
 
-def _end(
-    world: World, run: Run, end: RunStatus, reason: str | None = None, message: str | None = None
-) -> None:
+def _end(world: World, run: Run, end: RunStatus, reason: str | None = None, message: str | None = None) -> None:
     if run.status not in ACTIVE or (run.cancel_requested and end is not RunStatus.CANCELLED):
         return
     run.stop_time = world.now()

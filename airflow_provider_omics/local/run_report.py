@@ -49,9 +49,7 @@ class Report:
                 add_task(self._world, self._run, task)
             return task.task_id
 
-    def task_ended(
-        self, task_id: str, *, failure_reason: str | None = None, status_message: str | None = None
-    ) -> None:
+    def task_ended(self, task_id: str, *, failure_reason: str | None = None, status_message: str | None = None) -> None:
         """Note that a task ended: COMPLETED without a failure reason, else FAILED with it."""
         with self._world.lock:
             if not self._is_open() or task_id not in self._run.tasks:

@@ -135,9 +135,7 @@ def _check_parameters(world: World, workflow: Workflow, request: dict[str, Any])
     if not template:
         return
     missing = [
-        name
-        for name, entry in template.items()
-        if name not in parameters and not (entry or {}).get("optional", False)
+        name for name, entry in template.items() if name not in parameters and not (entry or {}).get("optional", False)
     ]
     if missing:
         raise ValidationException(f"Missing required parameters: {', '.join(sorted(missing))}")
@@ -164,9 +162,7 @@ def _check_cache(world: World, request: dict[str, Any]) -> None:
         raise ValidationException("A run cache cannot be used with a READY2RUN workflow")
     cache = world.run_caches.get(cache_id)
     if cache is None or cache.status != "ACTIVE":
-        raise error_of_code(
-            world.assumptions.unknown_reference_code, f"Run cache {cache_id} not found or not ACTIVE"
-        )
+        raise error_of_code(world.assumptions.unknown_reference_code, f"Run cache {cache_id} not found or not ACTIVE")
 
 
 def _check_group(world: World, request: dict[str, Any]) -> None:

@@ -38,6 +38,7 @@ class World:
 
     Observers are called with the lock held, after the change, with the status before it (None: it is new).
 
+    :ivar make_executor: makes what carries out the runs; called once, at the end of the set-up.
     :ivar aws: moto's S3, CloudWatch Logs and event bus of the same account and region.
     :ivar assumptions: the chosen reading of everything that AWS does not document.
     :ivar endpoint_url: where the server answers; empty while there is none.
@@ -48,7 +49,7 @@ class World:
     account: str
     clock: Clock
     assumptions: Assumptions
-    executor: Executor
+    make_executor: Callable[[World], Executor]
     aws: Aws
     timings: Timings = field(default_factory=Timings)
     quotas: Quotas = field(default_factory=Quotas)
@@ -75,6 +76,7 @@ class World:
         self.run_queue = RunQueue()
         self._ids = itertools.count(1_000_001)
         self._free_run_ids: list[str] = []
+        self.executor = self.make_executor(self)
 
     def now(self) -> datetime:
         """Return the server's time."""

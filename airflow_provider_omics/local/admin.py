@@ -1,0 +1,140 @@
+"""What tests and scripts may ask of a running server, as JSON, under a path that no AWS client uses.
+
+=======  ====================  ===================================================================================
+method   path                  what it does
+=======  ====================  ===================================================================================
+GET      ``/_local/health``    says that the server answers, and for which regions it holds something
+GET      ``/_local/journal``   the calls that are kept, oldest first; ``?operation=StartRun`` only those
+GET      ``/_local/counts``    calls and effects by operation, and the number of runs created
+GET      ``/_local/faults``    the fault rules, each with the number of calls that it struck
+POST     ``/_local/faults``    adds a rule: an object with the fields of ``faults.FaultRule``
+DELETE   ``/_local/faults``    removes every rule
+POST     ``/_local/rates``     ``{"enforced": true, "per_second": {"GetRun": 2}}``; published rates where none is given
+POST     ``/_local/clock``     ``{"advance": 60}``: moves a clock that is moved by hand, in seconds
+POST     ``/_local/settings``  ``{"assumptions": {...}, "timings": {...}, "quotas": {...}}``: changes the named fields
+GET      ``/_local/state``     what the worlds hold: runs and batches by status, numbers of the rest
+POST     ``/_local/reset``     forgets everything, moto's services too
+=======  ====================  ===================================================================================
+
+An error answers ``{"error": "..."}`` with HTTP 400, an unknown path with 404.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from airflow_provider_omics.local.faults import FaultRule
+from airflow_provider_omics.local.wire import HttpAnswer, HttpRequest
+
+if TYPE_CHECKING:
+    from airflow_provider_omics.local.server import LocalOmics
+    from airflow_provider_omics.local.world import World
+
+Payload = Mapping[str, Any]
+
+
+class Admin:
+    """Answers the admin paths of one server."""
+
+    def __init__(self, server: LocalOmics) -> None:
+        self._server = server
+        self._actions: dict[tuple[str, str], Callable[[Payload], Any]] = {
+            ("GET", "health"): self._health,
+            ("GET", "journal"): self._journal,
+            ("GET", "counts"): self._counts,
+            ("GET", "faults"): self._faults,
+            ("POST", "faults"): self._add_fault,
+            ("DELETE", "faults"): self._clear_faults,
+            ("POST", "rates"): self._rates,
+            ("POST", "clock"): self._clock,
+            ("POST", "settings"): self._settings,
+            ("GET", "state"): self._state,
+            ("POST", "reset"): self._reset,
+        }
+
+    def answer(self, request: HttpRequest) -> HttpAnswer:
+        """Carry out one request."""
+        name = request.path.removeprefix("/_local/").strip("/")
+        action = self._actions.get((request.method, name))
+        if action is None:
+            known = ", ".join(f"{method} /_local/{path}" for method, path in self._actions)
+            return _json(404, {"error": f"{request.method} {request.path} is unknown; there are {known}"})
+        try:
+            payload = _payload(request)
+            return _json(200, action(payload))
+        except (TypeError, ValueError, KeyError) as error:
+            return _json(400, {"error": f"{type(error).__name__}: {error}"})
+
+    def _health(self, _payload: Payload) -> Any:
+        return {"status": "ok", "regions": [world.region for world in self._server.worlds()]}
+
+    def _journal(self, payload: Payload) -> Any:
+        return [asdict(call) for call in self._server.journal.calls(payload.get("operation"))]
+
+    def _counts(self, _payload: Payload) -> Any:
+        journal = self._server.journal
+        return {"calls": journal.counts, "effects": journal.effects, "runs_created": journal.runs_created}
+
+    def _faults(self, _payload: Payload) -> Any:
+        return [{**asdict(rule), "struck": struck} for rule, struck in self._server.faults.rules()]
+
+    def _add_fault(self, payload: Payload) -> Any:
+        self._server.faults.add(FaultRule(**payload))
+        return self._faults({})
+
+    def _clear_faults(self, _payload: Payload) -> Any:
+        self._server.faults.clear()
+        return []
+
+    def _rates(self, payload: Payload) -> Any:
+        self._server.enforce_rates(bool(payload["enforced"]), payload.get("per_second", {}))
+        return {"enforced": bool(payload["enforced"])}
+
+    def _clock(self, payload: Payload) -> Any:
+        self._server.advance(float(payload["advance"]))
+        return {"now": self._server.clock.now()}
+
+    def _settings(self, payload: Payload) -> Any:
+        self._server.change(**payload)
+        return {
+            "assumptions": asdict(self._server.assumptions),
+            "timings": asdict(self._server.timings),
+            "quotas": asdict(self._server.quotas),
+        }
+
+    def _state(self, _payload: Payload) -> Any:
+        return {world.region: _summary(world) for world in self._server.worlds()}
+
+    def _reset(self, _payload: Payload) -> Any:
+        self._server.reset()
+        return {}
+
+
+def _summary(world: World) -> dict[str, Any]:
+    with world.lock:
+        return {
+            "now": world.now(),
+            "runs": Counter(run.status for run in world.runs.values()),
+            "batches": Counter(batch.status for batch in world.batches.values()),
+            "workflows": len(world.workflows),
+            "run_groups": len(world.run_groups),
+            "run_caches": len(world.run_caches),
+        }
+
+
+def _payload(request: HttpRequest) -> Payload:
+    if request.method != "POST":
+        return {name: values[-1] for name, values in parse_qs(request.query).items()}
+    payload = json.loads(request.body or b"{}")
+    if not isinstance(payload, dict):
+        raise ValueError("the body is not a JSON object")
+    return payload
+
+
+def _json(status: int, value: Any) -> HttpAnswer:
+    return HttpAnswer(status, json.dumps(value, default=str).encode(), {"Content-Type": "application/json"})

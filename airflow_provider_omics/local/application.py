@@ -1,0 +1,74 @@
+"""The WSGI application on the server's one port: HealthOmics, the admin path, and moto for all else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, NamedTuple
+
+from airflow_provider_omics.local.wire import HttpAnswer, HttpRequest
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+    from airflow_provider_omics.local.admin import Admin
+    from airflow_provider_omics.local.moto_front import MotoFront
+    from airflow_provider_omics.local.regions import Regions
+    from airflow_provider_omics.local.service import OmicsService
+
+ADMIN_PREFIX = "/_local/"
+_SCOPE = re.compile(r"Credential=[^/]+/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
+
+
+class Scope(NamedTuple):
+    """Region and service of a request's signature."""
+
+    region: str
+    service: str
+
+
+class Application:
+    """Routes by the credential scope of the signature, as every AWS client sends one."""
+
+    def __init__(self, regions: Regions, service: OmicsService, admin: Admin, moto: MotoFront) -> None:
+        self._regions = regions
+        self._service = service
+        self._admin = admin
+        self._moto = moto
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        path = environ["RAW_URI"].partition("?")[0]
+        scope = scope_of(environ.get("HTTP_AUTHORIZATION", ""))
+        if path.startswith(ADMIN_PREFIX):
+            return _respond(self._admin.answer(_request(environ, path)), start_response)
+        if scope is not None and scope.service == "omics":
+            world = self._regions.world(scope.region)
+            return _respond(self._service.answer(world, _request(environ, path)), start_response)
+        return self._moto(environ, start_response)
+
+
+def scope_of(authorization: str) -> Scope | None:
+    """Return what a SigV4 ``Authorization`` header says, or None without one."""
+    match = _SCOPE.search(authorization)
+    return None if match is None else Scope(match["region"], match["service"])
+
+
+def _request(environ: WSGIEnvironment, path: str) -> HttpRequest:
+    return HttpRequest(environ["REQUEST_METHOD"], path, environ.get("QUERY_STRING", ""), environ["wsgi.input"].read())
+
+
+def _respond(answer: HttpAnswer, start_response: StartResponse) -> Iterable[bytes]:
+    headers = [*answer.headers.items()]
+    if answer.status != 204:
+        headers.append(("Content-Length", str(len(answer.body))))
+    start_response(f"{answer.status} {_reason(answer.status)}", headers)
+    return [answer.body]
+
+
+def _reason(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown"

@@ -1,0 +1,140 @@
+"""A threaded HTTP/1.1 server with keep-alive for one WSGI application."""
+
+from __future__ import annotations
+
+import io
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
+from werkzeug.test import run_wsgi_app
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+log = logging.getLogger(__name__)
+
+_LISTEN_QUEUE = 128
+_POLL_SECONDS = 0.05
+
+
+class _Handler(WSGIRequestHandler):
+    """werkzeug's handler closes every connection; this one reads each request to its end and keeps it."""
+
+    protocol_version = "HTTP/1.1"
+    # Small answers to small requests: neither Nagle's algorithm nor two packets per answer may delay them.
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    server: _Server
+
+    def run_wsgi(self) -> None:
+        self.environ = self._environ_with_body()
+        try:
+            chunks, status, headers = run_wsgi_app(self.server.app, self.environ, buffered=True)
+        except ConnectionError:
+            # The application wants the connection closed without an answer.
+            self.close_connection = True
+            return
+        except Exception:
+            log.exception("%s %s failed", self.command, self.path)
+            self.send_error(HTTPStatus.INTERNAL_SERVER_ERROR)
+            self.wfile.flush()
+            return
+        self._send(status, list(headers.items()), b"".join(chunks))
+
+    def handle_expect_100(self) -> bool:
+        go_on = super().handle_expect_100()
+        self.wfile.flush()
+        return bool(go_on)
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        log.debug("%s %s %s %s", self.command, self.path, code, size)
+
+    def _environ_with_body(self) -> dict[str, Any]:
+        environ: dict[str, Any] = self.make_environ()
+        if "HTTP_TRANSFER_ENCODING" in environ:
+            body = environ["wsgi.input"].read()
+            del environ["HTTP_TRANSFER_ENCODING"]
+        else:
+            body = self.rfile.read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
+        environ["omics.headers"] = list(self.headers.items())
+        return environ
+
+    def _send(self, status: str, headers: list[tuple[str, str]], body: bytes) -> None:
+        code, _, reason = status.partition(" ")
+        self.send_response(int(code), reason)
+        names = {name.lower() for name, _ in headers}
+        for name, value in headers:
+            self.send_header(name, value)
+        if "content-length" not in names and int(code) not in (204, 304):
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+        self.wfile.flush()
+
+
+class _Server(ThreadedWSGIServer):
+    """Knows its open connections, since an idle one would keep answering after the server has stopped."""
+
+    def __init__(self, host: str, app: WSGIApplication, fd: int) -> None:
+        super().__init__(host, 0, app, handler=_Handler, fd=fd)
+        self._connections: set[socket.socket] = set()
+        self._connections_lock = threading.Lock()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._connections_lock:
+            self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._connections_lock:
+            self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def close_connections(self) -> None:
+        with self._connections_lock:
+            connections = list(self._connections)
+        for connection in connections:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+
+
+class HttpServer:
+    """Serves one application from its own thread.
+
+    :param host: address to bind to.
+    :param port: 0 for a free one.
+    :raises OSError: the address cannot be bound.
+    """
+
+    def __init__(self, host: str, port: int, app: Callable[..., Any]) -> None:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        # werkzeug ends the process when the port is taken, so the socket is bound here.
+        with socket.socket(family, socket.SOCK_STREAM) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((host, port))
+            listener.listen(_LISTEN_QUEUE)
+            self.port: int = listener.getsockname()[1]
+            self._server = _Server(host, app, listener.fileno())
+        self._thread = threading.Thread(target=self._serve, name="omics-http", daemon=True)
+
+    def start(self) -> None:
+        """Begin to answer."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop answering: open connections are closed, the port is free afterwards."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.close_connections()
+
+    def _serve(self) -> None:
+        self._server.serve_forever(poll_interval=_POLL_SECONDS)

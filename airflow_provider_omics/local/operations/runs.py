@@ -1,0 +1,198 @@
+"""StartRun, GetRun, ListRuns, CancelRun, DeleteRun."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from airflow_provider_omics.healthomics.console import engine_log_stream, run_log_stream
+from airflow_provider_omics.healthomics.statuses import RunStatus
+from airflow_provider_omics.local.assumptions import ListOrder, TwoFilters
+from airflow_provider_omics.local.catalogue import is_shared
+from airflow_provider_omics.local.downloads import link
+from airflow_provider_omics.local.errors import ResourceNotFoundException, ValidationException, error_of_code
+from airflow_provider_omics.local.logs import log_stream_arn
+from airflow_provider_omics.local.operations.answers import page_answer, present
+from airflow_provider_omics.local.operations.registry import Answer, operation
+from airflow_provider_omics.local.pagination import Reversed
+from airflow_provider_omics.local.records import Run
+from airflow_provider_omics.local.run_machine import cancel_run, create_run, delete_run
+from airflow_provider_omics.local.world import World
+
+_AS_REQUESTED = (
+    "cacheId",
+    "cacheBehavior",
+    "workflowId",
+    "workflowType",
+    "runId",
+    "roleArn",
+    "name",
+    "runGroupId",
+    "priority",
+    "parameters",
+    "storageCapacity",
+    "outputUri",
+    "logLevel",
+    "retentionMode",
+    "storageType",
+    "workflowOwnerId",
+    "networkingMode",
+    "scratchStorageMode",
+    "engineSettings",
+    "sessionPolicy",
+    "outputUriPrefixMode",
+)
+
+
+@operation("StartRun")
+def start_run(world: World, request: dict[str, Any]) -> Answer:
+    """Start a run; it is PENDING in the answer."""
+    run = create_run(world, request)
+    return present(
+        arn=run.arn,
+        id=run.run_id,
+        status=run.status,
+        tags=run.tags,
+        uuid=run.uuid,
+        runOutputUri=run.output_root,
+        configuration=_configuration(world, run),
+        networkingMode=run.request.get("networkingMode", "RESTRICTED"),
+    )
+
+
+@operation("GetRun")
+def get_run(world: World, request: dict[str, Any]) -> Answer:
+    """Describe a run."""
+    run = find_run(world, request["id"])
+    if world.now() < run.creation_time + timedelta(seconds=world.assumptions.get_run_lag_seconds):
+        raise _not_found(run.run_id)
+    answer = present(
+        **{name: run.request.get(name) for name in _AS_REQUESTED},
+        arn=run.arn,
+        id=run.run_id,
+        uuid=run.uuid,
+        status=run.status,
+        batchId=run.batch_id,
+        workflowVersionName=run.version_name,
+        workflowUuid=run.workflow.uuid,
+        digest=run.workflow.digest,
+        startedBy=f"arn:aws:iam::{world.account}:user/local",
+        creationTime=run.creation_time,
+        startTime=run.start_time,
+        stopTime=run.stop_time,
+        failureReason=run.failure_reason,
+        statusMessage=run.status_message,
+        tags=run.tags,
+        runOutputUri=run.output_root,
+        logLocation=_log_location(world, run),
+        configuration=_configuration(world, run),
+    )
+    if "DEFINITION" in request.get("export", ()):
+        answer["definition"] = _definition(world, run)
+    return answer
+
+
+@operation("ListRuns")
+def list_runs(world: World, request: dict[str, Any]) -> Answer:
+    """List runs, filtered by name, run group, batch and status."""
+    filters = [name for name in ("name", "runGroupId", "batchId", "status") if name in request]
+    if len(filters) > 1 and world.assumptions.two_filters_of_runs is TwoFilters.REFUSED:
+        raise error_of_code(
+            world.assumptions.two_filters_code, f"Only one filter can be given, not {', '.join(filters)}"
+        )
+    runs = world.runs_of_batch(request["batchId"]) if "batchId" in request else world.run_index.all()
+    if world.assumptions.list_runs_order is ListOrder.NEWEST_FIRST:
+        runs = Reversed(runs)
+    return page_answer(
+        world, request, runs, key=lambda run: run.sequence, describe=_list_item, keep=_filter(world, request)
+    )
+
+
+@operation("CancelRun")
+def cancel(world: World, request: dict[str, Any]) -> Answer:
+    """Begin to cancel a run."""
+    cancel_run(world, find_run(world, request["id"]))
+    return {}
+
+
+@operation("DeleteRun")
+def delete(world: World, request: dict[str, Any]) -> Answer:
+    """Delete a run that has ended."""
+    delete_run(world, find_run(world, request["id"]))
+    return {}
+
+
+def find_run(world: World, run_id: str) -> Run:
+    """Return a run.
+
+    :raises ResourceNotFoundException: there is none of this id.
+    """
+    run = world.runs.get(run_id)
+    if run is None:
+        raise _not_found(run_id)
+    return run
+
+
+def _not_found(run_id: str) -> ResourceNotFoundException:
+    return ResourceNotFoundException(f"Run {run_id} not found")
+
+
+def _filter(world: World, request: dict[str, Any]) -> Callable[[Run], bool] | None:
+    name, group, status = request.get("name"), request.get("runGroupId"), request.get("status")
+    lag = world.assumptions.list_runs_lag_seconds
+    if name is None and group is None and status is None and not lag:
+        return None
+    newest = world.now() - timedelta(seconds=lag)
+
+    def keep(run: Run) -> bool:
+        return (
+            (status is None or run.status == status)
+            and (name is None or run.request.get("name") == name)
+            and (group is None or run.request.get("runGroupId") == group)
+            and run.creation_time <= newest
+        )
+
+    return keep
+
+
+def _list_item(run: Run) -> Answer:
+    request = run.request
+    return {
+        "arn": run.arn,
+        "id": run.run_id,
+        "status": run.status,
+        "workflowId": request["workflowId"],
+        "batchId": run.batch_id,
+        "name": request.get("name"),
+        "priority": request.get("priority"),
+        "storageCapacity": request.get("storageCapacity"),
+        "creationTime": run.creation_time,
+        "startTime": run.start_time,
+        "stopTime": run.stop_time,
+        "storageType": request["storageType"],
+        "workflowVersionName": run.version_name,
+        "workflowName": run.workflow.name,
+    }
+
+
+def _configuration(world: World, run: Run) -> Answer | None:
+    name = run.request.get("configurationName")
+    return None if name is None else {"name": name, "arn": world.arn(f"configuration/{name}")}
+
+
+def _log_location(world: World, run: Run) -> Answer | None:
+    if run.request["logLevel"] == "OFF" or run.status is RunStatus.PENDING:
+        return None
+    return {
+        "engineLogStream": log_stream_arn(world, engine_log_stream(run.run_id)),
+        "runLogStream": log_stream_arn(world, run_log_stream(run.run_id)),
+    }
+
+
+def _definition(world: World, run: Run) -> str:
+    if is_shared(world, run.workflow):
+        raise ValidationException(f"The definition of run {run.run_id} is shared and cannot be exported")
+    if run.workflow.definition_zip is None:
+        raise ValidationException(f"The workflow of run {run.run_id} has no definition to export")
+    return link(world, f"run/{run.run_id}/definition.zip", run.workflow.definition_zip)

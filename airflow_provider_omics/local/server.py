@@ -1,0 +1,285 @@
+"""The local HealthOmics server, to be started from Python."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from ipaddress import ip_address
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+from urllib.parse import urlencode
+
+from airflow_provider_omics.local.admin import Admin
+from airflow_provider_omics.local.application import Application
+from airflow_provider_omics.local.assumptions import Assumptions
+from airflow_provider_omics.local.aws import Aws
+from airflow_provider_omics.local.batch_machine import attach_batches
+from airflow_provider_omics.local.clock import Clock, ManualClock, ScaledClock
+from airflow_provider_omics.local.events import attach_events
+from airflow_provider_omics.local.executors.simulated import SimulatedExecutor, SimulatedOutcomes
+from airflow_provider_omics.local.faults import FaultPlan
+from airflow_provider_omics.local.http_server import HttpServer
+from airflow_provider_omics.local.journal import Journal
+from airflow_provider_omics.local.moto_front import ACCOUNT, MotoFront, reset_moto
+from airflow_provider_omics.local.quotas import Quotas
+from airflow_provider_omics.local.regions import Regions
+from airflow_provider_omics.local.service import OmicsService
+from airflow_provider_omics.local.timings import Timings
+from airflow_provider_omics.local.world import World
+
+if TYPE_CHECKING:
+    from airflow_provider_omics.local.executors.base import Executor
+
+log = logging.getLogger(__name__)
+
+ExecutorKind = Literal["auto", "simulated", "cwl"]
+DEFAULT_REGION = "us-east-1"
+ACCESS_KEY = "local"
+
+
+class LocalOmics:
+    """A HealthOmics server beside moto's S3, STS, CloudWatch Logs, EventBridge and SQS, on one port.
+
+    moto's state belongs to the process, so two servers of one process share their buckets and logs.
+
+    :param host: address to bind to; one other than loopback needs ``allow_remote``.
+    :param port: 0 for a free one.
+    :param executor: ``simulated`` lets runs only pass time, ``cwl`` carries out CWL definitions with cwltool,
+        ``auto`` takes the CWL executor for workflows that have a CWL definition and the simulated one for the rest.
+    :param time_scale: seconds of the server per real second, more than 0.
+    :param seed: seeds durations, outcomes and faults.
+    :param clock: in place of ``time_scale``; a :class:`ManualClock` stands still until :meth:`advance`.
+    :param assumptions: the reading of what AWS does not document.
+    :param timings: how long the service takes for what it does.
+    :param quotas: resource quotas.
+    :param outcomes: how simulated runs end.
+    :param enforce_rates: throttle calls at the published rates.
+    :param journal_limit: most calls that the journal keeps; None keeps all.
+    :param allow_remote: accept a host other than loopback. The server checks no credentials.
+    :raises ValueError: the host is not loopback and ``allow_remote`` is False.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        executor: ExecutorKind = "auto",
+        time_scale: float = 1.0,
+        seed: int = 0,
+        clock: Clock | None = None,
+        assumptions: Assumptions | None = None,
+        timings: Timings | None = None,
+        quotas: Quotas | None = None,
+        outcomes: SimulatedOutcomes | None = None,
+        enforce_rates: bool = False,
+        journal_limit: int | None = None,
+        allow_remote: bool = False,
+    ) -> None:
+        _check_host(host, allow_remote)
+        self.host = host
+        self.clock = clock or ScaledClock(time_scale)
+        self.assumptions = assumptions or Assumptions()
+        self.timings = timings or Timings()
+        self.quotas = quotas or Quotas()
+        self.journal = Journal(journal_limit)
+        self.faults = FaultPlan(seed)
+        self._port = port
+        self._make_executor = _executor_factory(executor, outcomes, seed)
+        self._rates_enforced = enforce_rates
+        self._rates: Mapping[str, float] = MappingProxyType({})
+        self._regions = Regions(self._make_world)
+        self._stopping = threading.Event()
+        self._http: HttpServer | None = None
+
+    def start(self) -> Self:
+        """Bind the port and begin to answer.
+
+        :raises OSError: the port is taken.
+        """
+        if self._http is not None:
+            raise RuntimeError("the server has been started already")
+        self._stopping.clear()
+        app = Application(self._regions, OmicsService(self._stopping), Admin(self), MotoFront())
+        self._http = HttpServer(self.host, self._port, app)
+        self._http.start()
+        return self
+
+    def stop(self) -> None:
+        """Stop answering, end every run that is carried out, and empty moto's services; harmless when stopped."""
+        if self._http is None:
+            return
+        self._stopping.set()
+        self._http.stop()
+        self._http = None
+        self.reset()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where clients find the server; works for S3, STS, logs, events and queues too.
+
+        :raises RuntimeError: the server is not started.
+        """
+        if self._http is None:
+            raise RuntimeError("the server is not started; call start() or use it as a context manager")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self._http.port}"
+
+    def environment(self, region: str = DEFAULT_REGION) -> dict[str, str]:
+        """Return the environment variables that point every AWS client at the server."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": ACCESS_KEY,
+            "AWS_DEFAULT_REGION": region,
+        }
+
+    def connection_extra(self, region: str = DEFAULT_REGION) -> dict[str, Any]:
+        """Return the extra of an Airflow ``aws`` connection to the server."""
+        return {
+            "endpoint_url": self.endpoint_url,
+            "region_name": region,
+            "config_kwargs": {"inject_host_prefix": False},
+        }
+
+    def airflow_connection_uri(self, region: str = DEFAULT_REGION) -> str:
+        """Return an Airflow ``aws`` connection to the server, for an ``AIRFLOW_CONN_...`` variable."""
+        extra = urlencode({"__extra__": json.dumps(self.connection_extra(region))})
+        return f"aws://{ACCESS_KEY}:{ACCESS_KEY}@/?{extra}"
+
+    def client(self, service: str, region: str = DEFAULT_REGION, **kwargs: Any) -> Any:
+        """Return a boto3 client of the server.
+
+        :param service: such as ``omics`` or ``s3``.
+        :param kwargs: passed on to boto3; a ``config`` is merged over the one that is needed.
+        """
+        import boto3
+        from botocore.config import Config
+
+        config = Config(inject_host_prefix=False)
+        if "config" in kwargs:
+            config = config.merge(kwargs.pop("config"))
+        # A session of its own: boto3's default one is not safe to make from two threads at once.
+        session: Any = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=region)
+        return session.client(service, endpoint_url=self.endpoint_url, config=config, **kwargs)
+
+    def world(self, region: str = DEFAULT_REGION) -> World:
+        """Return what the server knows of a region; hold its ``lock`` while reading or changing it."""
+        return self._regions.world(region)
+
+    def worlds(self) -> list[World]:
+        """Return what the server knows, for every region that was asked for."""
+        return self._regions.all()
+
+    def advance(self, seconds: float) -> None:
+        """Move a manual clock, and do everything that becomes due.
+
+        :raises ValueError: the clock moves by itself.
+        """
+        if not isinstance(self.clock, ManualClock):
+            raise ValueError("the clock runs by itself; start the server with clock=ManualClock()")
+        self.clock.advance(seconds)
+        for world in self.worlds():
+            with world.lock:
+                world.timeline.run_due()
+
+    def enforce_rates(self, enforced: bool = True, per_second: Mapping[str, float] | None = None) -> None:
+        """Throttle calls, or stop doing so.
+
+        :param per_second: rates by operation in place of the published ones.
+        """
+        self._rates_enforced, self._rates = enforced, dict(per_second or {})
+        for world in self.worlds():
+            self._set_rates(world)
+
+    def change(
+        self,
+        *,
+        assumptions: Mapping[str, Any] | None = None,
+        timings: Mapping[str, Any] | None = None,
+        quotas: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Change single assumptions, timings and quotas of the running server.
+
+        :raises TypeError: a name is none of them.
+        """
+        self.assumptions = replace(self.assumptions, **dict(assumptions or {}))
+        self.timings = replace(self.timings, **dict(timings or {}))
+        self.quotas = replace(self.quotas, **dict(quotas or {}))
+        for world in self.worlds():
+            with world.lock:
+                world.assumptions, world.timings, world.quotas = self.assumptions, self.timings, self.quotas
+
+    def reset(self) -> None:
+        """Forget everything: runs, batches, workflows, journal, faults, and what moto's services hold."""
+        self._regions.close()
+        self.journal.clear()
+        self.faults.clear()
+        reset_moto()
+
+    def _make_world(self, region: str) -> World:
+        world = World(
+            region=region,
+            account=ACCOUNT,
+            clock=self.clock,
+            assumptions=self.assumptions,
+            make_executor=self._make_executor,
+            aws=Aws(region, ACCOUNT),
+            timings=self.timings,
+            quotas=self.quotas,
+            journal=self.journal,
+            faults=self.faults,
+            endpoint_url=self.endpoint_url if self._http else "",
+        )
+        attach_batches(world)
+        attach_events(world)
+        self._set_rates(world)
+        return world
+
+    def _set_rates(self, world: World) -> None:
+        world.rates.enforced, world.rates.overrides = self._rates_enforced, self._rates
+
+
+def _executor_factory(kind: ExecutorKind, outcomes: SimulatedOutcomes | None, seed: int) -> Callable[[World], Executor]:
+    def make(world: World) -> Executor:
+        simulated = SimulatedExecutor(world, outcomes, seed)
+        if kind == "simulated":
+            return simulated
+        from airflow_provider_omics.local.executors.cwl import CwlExecutor
+        from airflow_provider_omics.local.executors.dispatch import AutoExecutor
+
+        real = CwlExecutor(world.aws, world.clock)
+        real.attach(world)
+        return real if kind == "cwl" else AutoExecutor(real, simulated, world.aws, world.clock)
+
+    return make
+
+
+def _check_host(host: str, allow_remote: bool) -> None:
+    try:
+        loopback = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if loopback:
+        return
+    if not allow_remote:
+        raise ValueError(
+            f"host {host} is not loopback, and the server checks no credentials; "
+            "allow it explicitly if everyone who can reach it may use it"
+        )
+    log.warning("The local HealthOmics server listens on %s and checks no credentials", host)

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import io
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from airflow_provider_omics.local import LocalOmics, Quotas, Timings
+
+ROLE = "arn:aws:iam::123456789012:role/omics"
+DEADLINE_SECONDS = 30
+
+
+@pytest.fixture
+def server() -> Iterator[LocalOmics]:
+    """A server with simulated runs that end within about 0.1 s."""
+    with LocalOmics(executor="simulated", timings=Timings.fast(), quotas=Quotas.wide()) as started:
+        yield started
+
+
+@pytest.fixture
+def omics(server: LocalOmics) -> Any:
+    """A boto3 client of the server."""
+    return server.client("omics")
+
+
+@pytest.fixture
+def make_workflow(omics: Any) -> Callable[..., str]:
+    """Make a WDL workflow without a parameter template and return its id."""
+
+    def make(**settings: Any) -> str:
+        request = {"name": "workflow", "engine": "WDL", "definitionZip": wdl_zip(), **settings}
+        workflow_id: str = omics.create_workflow(**request)["id"]
+        await_status(lambda: omics.get_workflow(id=workflow_id), "ACTIVE")
+        return workflow_id
+
+    return make
+
+
+@pytest.fixture
+def start_run(omics: Any, make_workflow: Callable[..., str]) -> Callable[..., dict[str, Any]]:
+    """Start a run with what is required and return the answer."""
+    made: list[str] = []
+
+    def start(**settings: Any) -> dict[str, Any]:
+        if not made and not settings.keys() & {"workflowId", "runId"}:
+            made.append(make_workflow())
+        request = {"roleArn": ROLE, "outputUri": "s3://results/runs", **settings}
+        if "runId" not in request:
+            request.setdefault("workflowId", made[0] if made else None)
+        answer: dict[str, Any] = omics.start_run(**request)
+        return answer
+
+    return start
+
+
+def wdl_zip() -> bytes:
+    """A zipped WDL definition."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("main.wdl", "version 1.0\nworkflow test {}\n")
+    return content.getvalue()
+
+
+def await_status(describe: Callable[[], dict[str, Any]], *wanted: str) -> dict[str, Any]:
+    """Ask until the status is one of those wanted, and return that answer."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while (answer := describe())["status"] not in wanted:
+        assert time.monotonic() < deadline, f"status stayed {answer['status']}, wanted {wanted}"
+        time.sleep(0.01)
+    return answer
