@@ -13,8 +13,6 @@ from airflow_provider_omics.local.executors.engine_processes import EngineProces
 from airflow_provider_omics.local.executors.manifest import manifest_entries
 
 if TYPE_CHECKING:
-    from airflow_provider_omics.local.aws import Aws
-    from airflow_provider_omics.local.clock import Clock
     from airflow_provider_omics.local.executors.base import RunReport
     from airflow_provider_omics.local.records import Run, Workflow
     from airflow_provider_omics.local.world import World
@@ -23,23 +21,18 @@ if TYPE_CHECKING:
 class CwlExecutor:
     """Runs a workflow's definition with cwltool, each run in a process group of its own.
 
-    :param aws: where inputs, outputs and logs are.
-    :param clock: gives log lines their times.
+    :param world: has the S3 and the logs that runs use; when a run of its has ended, the manifest is written.
     :param workers: most runs at a time, at least 1; others wait. None: one for each CPU.
     """
 
-    def __init__(self, aws: Aws, clock: Clock, *, workers: int | None = None) -> None:
-        self._aws = aws
-        self._clock = clock
+    def __init__(self, world: World, *, workers: int | None = None) -> None:
+        self._world = world
         self._workers = workers or os.cpu_count() or 1
         self._processes = EngineProcesses()
         self._waiting: queue.SimpleQueue[CwlRun | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._runs: dict[str, CwlRun] = {}
-
-    def attach(self, world: World) -> None:
-        """Have the manifest of every run written when it has ended."""
         world.run_observers.append(self._run_changed)
 
     def prepare(self) -> None:
@@ -48,7 +41,7 @@ class CwlExecutor:
 
     def launch(self, run: Run, workflow: Workflow, report: RunReport) -> None:
         """Queue a run; a thread takes it up as soon as one is free."""
-        carried = CwlRun(run, workflow, report, self._aws, self._clock)
+        carried = CwlRun(run, workflow, report, self._world)
         with self._lock:
             self._runs[run.uuid] = carried
             if len(self._threads) < self._workers:

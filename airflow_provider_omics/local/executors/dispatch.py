@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from airflow_provider_omics.local.executors.run_logs import RunLogs
 
 if TYPE_CHECKING:
-    from airflow_provider_omics.local.aws import Aws
-    from airflow_provider_omics.local.clock import Clock
     from airflow_provider_omics.local.executors.base import Executor, RunReport
     from airflow_provider_omics.local.executors.cwl import CwlExecutor
     from airflow_provider_omics.local.records import Run, Workflow
@@ -22,15 +20,10 @@ class AutoExecutor:
     :param simulated: takes WDL, Nextflow and Ready2Run workflows.
     """
 
-    def __init__(self, real: CwlExecutor, simulated: Executor, aws: Aws, clock: Clock) -> None:
+    def __init__(self, world: World, real: CwlExecutor, simulated: Executor) -> None:
         self._real = real
         self._simulated = simulated
-        self._aws = aws
-        self._clock = clock
-
-    def attach(self, world: World) -> None:
-        """Have the manifest of every real run written when it has ended."""
-        self._real.attach(world)
+        self._world = world
 
     def prepare(self) -> None:
         """Load cwltool now, in the background, so that the first run need not wait for it."""
@@ -41,7 +34,7 @@ class AutoExecutor:
         if _is_runnable(workflow):
             self._real.launch(run, workflow, report)
             return
-        RunLogs(self._aws, self._clock, run).run_line(
+        RunLogs(self._world, run).run_line(
             f"This run is simulated: the local server runs CWL only, and the workflow is {workflow.engine}"
             f" ({workflow.workflow_type})"
         )

@@ -13,20 +13,19 @@ from airflow_provider_omics.healthomics.console import (
 )
 
 if TYPE_CHECKING:
-    from airflow_provider_omics.local.aws import Aws
-    from airflow_provider_omics.local.clock import Clock
     from airflow_provider_omics.local.records import Run
+    from airflow_provider_omics.local.world import World
 
 
 class RunLogs:
     """The log streams of one run; nothing is written when its ``logLevel`` is OFF.
 
-    :param clock: gives every line its time.
+    :param world: has the logs, and gives every line its time.
     """
 
-    def __init__(self, aws: Aws, clock: Clock, run: Run) -> None:
-        self._aws = aws
-        self._clock = clock
+    def __init__(self, world: World, run: Run) -> None:
+        self._aws = world.aws
+        self._clock = world.clock
         self._run = run
         self._is_on = run.request.get("logLevel") != "OFF"
 
