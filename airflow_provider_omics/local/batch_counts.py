@@ -77,7 +77,8 @@ def run_moved(world: World, batch: Batch, old: RunStatus | None, new: RunStatus)
 
 def active_runs(batch: Batch) -> int:
     """Return how many runs of the batch have not ended."""
-    return sum(batch.run_counts.get(name, 0) for name in _ACTIVE_COUNTS)
+    counts = batch.run_counts
+    return sum([counts[name] for name in _ACTIVE_COUNTS]) if counts else 0
 
 
 def run_summary(world: World, batch: Batch) -> dict[str, int]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, NoReturn
+
+from botocore.model import Shape
 
 from airflow_provider_omics.healthomics.model import check_shape, service_model
 from airflow_provider_omics.local.errors import AccessDeniedException, ValidationException
@@ -71,7 +74,7 @@ def merged_request(defaults: Mapping[str, Any], setting: Mapping[str, Any], acco
     :raises ServiceError: the setting has members or values that the model does not allow, or it expects the
         output bucket to be someone else's.
     """
-    for issue in check_shape(service_model().shape_for("InlineSetting"), setting, "runSetting"):
+    for issue in check_shape(_setting_shape(), setting, "runSetting"):
         raise ValidationException(str(issue))
     merged = {**defaults, **{name: setting[name] for name in _REPLACED if setting.get(name) is not None}}
     owner = merged.get("outputBucketOwnerId")
@@ -81,6 +84,12 @@ def merged_request(defaults: Mapping[str, Any], setting: Mapping[str, Any], acco
     request["parameters"] = _by_key(defaults.get("parameters"), setting.get("parameters"))
     request["tags"] = _by_key(defaults.get("runTags"), setting.get("runTags"))
     return request
+
+
+@cache
+def _setting_shape() -> Shape:
+    # botocore works out a shape's members once per object, which 100,000 settings can share.
+    return service_model().shape_for("InlineSetting")
 
 
 def _by_key(default: Any, own: Any) -> Any:

@@ -82,9 +82,7 @@ def _guess_engine(files: Iterable[str]) -> str:
         raise DefinitionError("The definition holds no .wdl, .nf or .cwl file")
     if len(engines) > 1:
         names = ", ".join(sorted(str(engine) for engine in engines))
-        raise DefinitionError(
-            f"The definition holds files of more than one engine ({names}): give the engine"
-        )
+        raise DefinitionError(f"The definition holds files of more than one engine ({names}): give the engine")
     return str(engines.pop())
 
 
@@ -127,9 +125,7 @@ def _cwl_process(main: str, text: str) -> dict[str, Any]:
         raise DefinitionError(f"The main file {main!r} has no cwlVersion")
     process = _entry_of_graph(main, document["$graph"]) if "$graph" in document else document
     if process.get("class") not in _CWL_CLASSES:
-        raise DefinitionError(
-            f"The main file {main!r} has class {process.get('class')!r}, which is no CWL process"
-        )
+        raise DefinitionError(f"The main file {main!r} has class {process.get('class')!r}, which is no CWL process")
     return process
 
 

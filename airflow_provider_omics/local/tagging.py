@@ -17,9 +17,7 @@ def checked_tags(tags: Mapping[str, str] | None, limit: int) -> dict[str, str]:
     wanted = dict(tags or {})
     for key in wanted:
         if key.lower().startswith("aws:"):
-            raise ValidationException(
-                f"The tag key {key!r} begins with aws:, which is reserved; choose another key"
-            )
+            raise ValidationException(f"The tag key {key!r} begins with aws:, which is reserved; choose another key")
     if len(wanted) > limit:
         raise ValidationException(f"{len(wanted)} tags are more than the {limit} that a resource can have")
     return wanted
