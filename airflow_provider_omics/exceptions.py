@@ -20,6 +20,7 @@ from airflow_provider_omics.healthomics.exceptions import (
     OmicsServiceError,
     OmicsWaitError,
 )
+from airflow_provider_omics.healthomics.waiting import Stop
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator
@@ -68,9 +69,9 @@ def failing_fast(task: BaseOperator) -> Iterator[None]:
 
 @contextmanager
 def failing_at_once() -> Iterator[None]:
-    """Turn every error into one that Airflow does not retry, and that ``soft_fail`` of a sensor covers.
+    """Turn an error of a sensor into one that Airflow does not retry, and that ``soft_fail`` covers.
 
-    What a sensor looks at has ended; looking again would show the same.
+    What it looks at has ended, or cannot be looked at; only a service that was out of reach is worth another try.
     """
     try:
         yield
@@ -95,6 +96,6 @@ def _for_good(error: OmicsError) -> OmicsError:
             return OmicsServiceErrorForGood(error.explanation)
         case OmicsRunFailedError():
             return OmicsRunFailedForGoodError(error.failure)
-        case OmicsWaitError():
-            return OmicsWaitForGoodError(error.run_id, error.reason)
+        case OmicsWaitError() if error.end.why is not Stop.UNREACHABLE:
+            return OmicsWaitForGoodError(error.end)
     return error

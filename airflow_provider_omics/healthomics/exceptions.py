@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from airflow_provider_omics.healthomics.model import Issue
     from airflow_provider_omics.healthomics.outcome import FailedTask, RunFailure
     from airflow_provider_omics.healthomics.service_errors import Explanation
+    from airflow_provider_omics.healthomics.waiting import WaitEnd
 
 
 class OmicsError(Exception):
@@ -101,14 +102,17 @@ class OmicsRunFailedError(OmicsError):
 class OmicsWaitError(OmicsError):
     """Waiting for a run stopped before the run did; the run may go on.
 
-    :ivar run_id: id of the run.
-    :ivar reason: why nobody waits any more.
+    :ivar end: the end of waiting, with the run as last seen.
     """
 
-    def __init__(self, run_id: str, reason: str) -> None:
-        super().__init__(run_id, reason)
-        self.run_id = run_id
-        self.reason = reason
+    def __init__(self, end: WaitEnd) -> None:
+        super().__init__(end)
+        self.end = end
+
+    @property
+    def run_id(self) -> str:
+        """Id of the run."""
+        return self.end.run_id
 
     def __str__(self) -> str:
-        return f"Stopped waiting for HealthOmics run {self.run_id}: {self.reason}"
+        return f"Stopped waiting for HealthOmics run {self.run_id}: {self.end.reason}"

@@ -27,6 +27,7 @@ class Owner(StrEnum):
 
     DATA = "whoever provides the input data"
     WORKFLOW = "the author of the workflow"
+    WORKFLOW_OR_DATA = "the author of the workflow, or whoever provides the input data"
     ACCOUNT = "the administrator of the AWS account"
     SERVICE = "AWS"
     UNKNOWN = "not known"
@@ -104,7 +105,7 @@ _TABLE: dict[str, tuple[tuple[FailureClass, Owner], str]] = {
     ),
     "OUT_OF_MEMORY_ERROR": (_WORKFLOW, "Give the failed task more memory in the workflow."),
     "RUN_TASK_FAILED": (
-        _WORKFLOW,
+        (FailureClass.WORKFLOW, Owner.WORKFLOW_OR_DATA),
         "Read the failed task's log: its tool ended with an error, often because of this sample's data.",
     ),
     "RUN_TIMED_OUT": (
@@ -116,7 +117,7 @@ _TABLE: dict[str, tuple[tuple[FailureClass, Owner], str]] = {
     "UNSUPPORTED_GPU_INSTANCE_TYPE": (_WORKFLOW, "Ask for a GPU type that this Region offers."),
     "UNSUPPORTED_INPUT_SIZE": (_INPUT, "The inputs are larger than the run can take; split or reduce them."),
     "WORKFLOW_RUN_FAILED": (
-        _WORKFLOW,
+        (FailureClass.WORKFLOW, Owner.WORKFLOW_OR_DATA),
         "Read the engine log: the workflow itself ended with an error, outside any task.",
     ),
     "WORKFLOW_VER_VALIDATION_FAILED": (_WORKFLOW, "Correct the definition of this workflow version."),

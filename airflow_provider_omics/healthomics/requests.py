@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 MAX_PARAMETERS_BYTES = 256_000
 MAX_TAGS = 50
 
+_S3_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
 # Neither says what is computed, so a job keeps its identity when only these change.
 _NOT_IN_FINGERPRINT = frozenset({"requestId", "name", "tags"})
 
@@ -114,10 +116,7 @@ def _source_issues(request: Mapping[str, Any]) -> Iterator[Issue]:
 
 def _output_issues(request: Mapping[str, Any]) -> Iterator[Issue]:
     uri = request.get("outputUri")
-    if not isinstance(uri, str) or not uri:
-        return
-    bucket = uri.removeprefix("s3://").split("/", 1)[0]
-    if not uri.startswith("s3://") or not bucket:
+    if isinstance(uri, str) and uri and not _S3_URI.fullmatch(uri):
         yield Issue("outputUri", f"{uri!r} is not an S3 URI", "Give a place such as s3://my-bucket/results")
 
 

@@ -52,12 +52,16 @@ class WaitPolicy:
 
 
 class Stop(StrEnum):
-    """Why waiting ended."""
+    """Why waiting ended.
+
+    ``ERROR`` is an error that lasts, ``UNREACHABLE`` one that might have passed but did not within the budget.
+    """
 
     ENDED = "ended"
     ATTEMPTS = "attempts"
     DEADLINE = "deadline"
     ERROR = "error"
+    UNREACHABLE = "unreachable"
     INTERRUPTED = "interrupted"
 
 
@@ -149,8 +153,9 @@ class RunWait:
         budget = self._budget(kind)
         told = explain(error, "GetRun", f"run {self.run_id}").describe()
         if failing_for > budget or budget == 0:
+            why = Stop.UNREACHABLE if kind is Nature.PASSING else Stop.ERROR
             lasted = f" (for {failing_for:.0f} s)" if failing_for else ""
-            return WaitEnd(Stop.ERROR, self.run_id, self._last, f"{told}{lasted}")
+            return WaitEnd(why, self.run_id, self._last, f"{told}{lasted}")
         delay = min(self.policy.delay * 2 ** min(self._errors - 1, 10), _LONGEST_BACKOFF)
         return self._again(max(delay, self.policy.delay), f"Still waiting: {told}", True)
 

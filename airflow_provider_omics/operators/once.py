@@ -52,7 +52,7 @@ class OnceStarter:
         if tags:
             asked["tags"] = tags
         try:
-            return self.hook.start_run(asked)
+            run = self.hook.start_run(asked)
         except OmicsServiceError as error:
             if error.code != "ConflictException":
                 raise
@@ -61,6 +61,8 @@ class OnceStarter:
                 if found.generation == generation:
                     return self._adopt(found)
             raise
+        self.log.info("Started HealthOmics run %s (%s); its outputs go to %s", run.run_id, name, run.output_uri)
+        return run
 
     def _adopt(self, found: EarlierRun) -> RunView:
         run = found.run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.exceptions import failing_fast
@@ -196,9 +197,9 @@ class OmicsStartRunOperator(OmicsWaitingOperator):
     def finish(self, context: Context, end: WaitEnd) -> str:
         """Return the run's id, or raise what explains why it did not complete."""
         if end.why is Stop.DEADLINE and self.cancel_on_kill and self.hook.cancel_run(end.run_id):
-            raise OmicsWaitError(end.run_id, f"{end.reason}; it is being cancelled (execution_timeout)")
+            raise OmicsWaitError(replace(end, reason=f"{end.reason}; it is being cancelled (execution_timeout)"))
         if end.why is not Stop.ENDED or end.run is None:
-            raise OmicsWaitError(end.run_id, end.reason)
+            raise OmicsWaitError(end)
         if end.run.phase is not Phase.SUCCEEDED:
             raise OmicsRunFailedError(self.hook.explain_failure(end.run))
         self.log.info("HealthOmics run %s COMPLETED; its outputs are in %s", end.run_id, end.run.output_uri)
@@ -226,9 +227,7 @@ class OmicsStartRunOperator(OmicsWaitingOperator):
         task = TaskIdentity(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
         starter = OnceStarter(self.hook, Intent(task, fingerprint(request)), self.identity_tags, self.log)
         # Only a task that was tried before can have started a run before.
-        run = starter.start(request, look_first=self.durable and ti.try_number > 1)
-        self.log.info("HealthOmics run %s is %s; its outputs go to %s", run.run_id, run.status, run.output_uri)
-        return run
+        return starter.start(request, look_first=self.durable and ti.try_number > 1)
 
     def _push(self, context: Context, run: RunView) -> None:
         if not self.do_xcom_push:
@@ -280,7 +279,7 @@ class OmicsCancelRunOperator(OmicsWaitingOperator):
     def finish(self, context: Context, end: WaitEnd) -> str:
         """Return the run's id once the run has ended, however it did."""
         if end.why is not Stop.ENDED:
-            raise OmicsWaitError(end.run_id, end.reason)
+            raise OmicsWaitError(end)
         self.log.info("HealthOmics run %s ended %s", end.run_id, end.run.status if end.run else "")
         return end.run_id
 

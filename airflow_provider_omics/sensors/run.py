@@ -98,7 +98,7 @@ class OmicsRunSensor(OmicsBaseSensor):
 
     def _finish(self, end: WaitEnd) -> dict[str, str | None]:
         if end.why is not Stop.ENDED or end.run is None:
-            raise OmicsWaitError(end.run_id, end.reason)
+            raise OmicsWaitError(end)
         if end.run.phase is not Phase.SUCCEEDED:
             raise OmicsRunFailedError(self.hook.explain_failure(end.run))
         self.log.info("HealthOmics run %s COMPLETED; its outputs are in %s", end.run_id, end.run.output_uri)

@@ -146,7 +146,7 @@ def test_a_passing_error_is_waited_out(error: Exception) -> None:
 
 def test_passing_errors_are_waited_out_for_as_long_as_the_budget_says() -> None:
     end, ended_at, _ = in_worker([run("RUNNING"), BROKEN], WaitPolicy(delay=30, error_budget=900))
-    assert end.why is Stop.ERROR
+    assert end.why is Stop.UNREACHABLE
     assert "InternalServerException" in end.reason
     assert 900 < ended_at - 1_000_030 <= 900 + 300
 
