@@ -67,6 +67,14 @@ class HighestPriority(StrEnum):
     SMALLEST_NUMBER = "smallest_number"
 
 
+class ErrorForm(StrEnum):
+    """Where an error answer names its code."""
+
+    HEADER_AND_BODY = "header_and_body"
+    HEADER = "header"
+    BODY = "body"
+
+
 class Check(StrEnum):
     """When a batch's common fields are checked."""
 
@@ -90,6 +98,7 @@ class Assumptions:
     request_id_free_after_deletion: bool = False
 
     # Error codes: only the candidates are declared, not which of them answers which mistake.
+    error_form: ErrorForm = ErrorForm.HEADER_AND_BODY
     wrong_state_code: str = "ConflictException"
     unknown_reference_code: str = "ResourceNotFoundException"
     two_filters_code: str = "ValidationException"
@@ -146,7 +155,9 @@ class Assumptions:
     # Networking configurations are not served here, so any name counts as an ACTIVE one.
     any_configuration_is_active: bool = True
 
-    # Rates: whether operations that share a row of the quota table share its tokens, and the burst size.
+    # Rates: those of some operations are not published, nor the burst size, nor whether operations that share a row
+    # of the quota table share its tokens.
     operations_of_a_row_share_rate: bool = False
     burst_seconds: float = 1.0
     start_run_per_second: float = 5.0
+    unlisted_operations_per_second: float | None = None

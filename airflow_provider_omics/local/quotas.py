@@ -100,4 +100,4 @@ class RateLimiter:
             if operation in operations:
                 shared = self.assumptions().operations_of_a_row_share_rate
                 return rate, operations[0] if shared else operation
-        return None, operation
+        return self.assumptions().unlisted_operations_per_second, operation

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from airflow_provider_omics.local.records import Batch
     from airflow_provider_omics.local.world import World
 
+FAILS_STARTING_TAG = "omics-local:fails-starting"
+"""Run tag with a failure code: the run fails with it in STARTING, before any executor gets it."""
+
 ACTIVE = frozenset({RunStatus.PENDING, RunStatus.STARTING, RunStatus.RUNNING, RunStatus.STOPPING})
 
 
@@ -113,11 +116,22 @@ def _enqueue(world: World, run: Run) -> None:
 def _launch(world: World, run: Run) -> None:
     if run.status is not RunStatus.STARTING or run.cancel_requested:
         return
+    if FAILS_STARTING_TAG in run.tags:
+        _fail_starting(world, run, run.tags[FAILS_STARTING_TAG])
+        return
     run.start_time = world.now()
     set_status(world, run, RunStatus.RUNNING)
     report = Report(world, run, partial(_stop, world, run))
     world.timeline.after(_longest(world, run), report.timed_out)
     world.executor.launch(run, run.workflow, report)
+
+
+def _fail_starting(world: World, run: Run, reason: str) -> None:
+    message = f"The run failed before it was RUNNING: {reason}"
+    if world.assumptions.failure_before_running_passes_stopping:
+        _stop(world, run, RunStatus.FAILED, reason, message)
+    else:
+        _end(world, run, RunStatus.FAILED, reason, message)
 
 
 def _longest(world: World, run: Run) -> float:

@@ -178,6 +178,10 @@ class LocalOmics:
         session: Any = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=region)
         return session.client(service, endpoint_url=self.endpoint_url, config=config, **kwargs)
 
+    def prepare(self, region: str = DEFAULT_REGION) -> None:
+        """Load in the background what the first run of a region needs, so that it starts sooner."""
+        self._regions.world(region).executor.prepare()
+
     def world(self, region: str = DEFAULT_REGION) -> World:
         """Return what the server knows of a region; hold its ``lock`` while reading or changing it."""
         return self._regions.world(region)
@@ -263,9 +267,8 @@ def _executor_factory(kind: ExecutorKind, outcomes: SimulatedOutcomes | None, se
         from airflow_provider_omics.local.executors.cwl import CwlExecutor
         from airflow_provider_omics.local.executors.dispatch import AutoExecutor
 
-        real = CwlExecutor(world.aws, world.clock)
-        real.attach(world)
-        return real if kind == "cwl" else AutoExecutor(real, simulated, world.aws, world.clock)
+        real = CwlExecutor(world)
+        return real if kind == "cwl" else AutoExecutor(world, real, simulated)
 
     return make
 
@@ -279,7 +282,7 @@ def _check_host(host: str, allow_remote: bool) -> None:
         return
     if not allow_remote:
         raise ValueError(
-            f"host {host} is not loopback, and the server checks no credentials; "
-            "allow it explicitly if everyone who can reach it may use it"
+            f"host {host} is not loopback, and the server checks no credentials; if everyone who can reach it "
+            "may use it, give allow_remote=True (--allow-remote)"
         )
     log.warning("The local HealthOmics server listens on %s and checks no credentials", host)

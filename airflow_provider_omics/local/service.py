@@ -60,7 +60,7 @@ class OmicsService:
             answer = self._answer(world, request, call)
             call.status = answer.status
         except ServiceError as error:
-            answer = wire.error_answer(error)
+            answer = wire.error_answer(error, world.assumptions.error_form)
             call.status, call.error = error.http_status, error.code
         finally:
             world.journal.add(call)

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, unquote
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 
 from airflow_provider_omics.healthomics.model import check_shape, service_model
+from airflow_provider_omics.local.assumptions import ErrorForm
 from airflow_provider_omics.local.errors import ServiceError, ValidationException
 
 Convert = Callable[[Any], Any]
@@ -98,13 +99,15 @@ def answer(operation: str, members: Mapping[str, Any]) -> HttpAnswer:
     return HttpAnswer(status, body, {"Content-Type": "application/json"})
 
 
-def error_answer(error: ServiceError) -> HttpAnswer:
-    """Return the HTTP answer of an error, which every SDK can read from header or body."""
-    return HttpAnswer(
-        error.http_status,
-        _dump({"__type": error.code, "message": error.message}),
-        {"Content-Type": "application/json", "x-amzn-ErrorType": error.code},
-    )
+def error_answer(error: ServiceError, form: ErrorForm) -> HttpAnswer:
+    """Return the HTTP answer of an error; every SDK reads its code from the header as from the body."""
+    body = {"message": error.message}
+    headers = {"Content-Type": "application/json"}
+    if form is not ErrorForm.HEADER:
+        body["__type"] = error.code
+    if form is not ErrorForm.BODY:
+        headers["x-amzn-ErrorType"] = error.code
+    return HttpAnswer(error.http_status, _dump(body), headers)
 
 
 @cache

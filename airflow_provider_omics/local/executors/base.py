@@ -16,9 +16,7 @@ class RunReport(Protocol):
     def task_started(self, name: str, *, cpus: int = 1, memory: int = 2) -> str:
         """Note that a task runs, and return its id (digits), which also names its log stream."""
 
-    def task_ended(
-        self, task_id: str, *, failure_reason: str | None = None, status_message: str | None = None
-    ) -> None:
+    def task_ended(self, task_id: str, *, failure_reason: str | None = None, status_message: str | None = None) -> None:
         """Note that a task ended: well without a failure reason, else FAILED with it."""
 
     def completed(self) -> None:
@@ -30,6 +28,9 @@ class RunReport(Protocol):
 
 class Executor(Protocol):
     """Carries out runs."""
+
+    def prepare(self) -> None:
+        """Load in the background what the first run needs; may do nothing."""
 
     def launch(self, run: Run, workflow: Workflow, report: RunReport) -> None:
         """Begin to carry out a run that has just become RUNNING; must return at once.

@@ -110,6 +110,9 @@ class SimulatedExecutor:
         self._launches: Counter[str] = Counter()
         self._rule_uses: Counter[int] = Counter()
 
+    def prepare(self) -> None:
+        """Do nothing: there is nothing to load."""
+
     def launch(self, run: Run, workflow: Workflow, report: RunReport) -> None:
         """Begin a run: everything that follows is on the timeline."""
         script = self._write_script(run)
