@@ -163,9 +163,7 @@ class Aws:
         """Whether the default event bus has any rule; without one an event reaches nobody."""
         return bool(self._event_bus.rules)
 
-    def put_event(
-        self, detail_type: str, resources: Iterable[str], detail: dict[str, Any], when: datetime
-    ) -> None:
+    def put_event(self, detail_type: str, resources: Iterable[str], detail: dict[str, Any], when: datetime) -> None:
         """Put an ``aws.omics`` event on the default bus, so that its rules send it to their targets.
 
         Delivery is best effort, as the service's is: a target that fails is logged and nothing else happens.
