@@ -37,7 +37,7 @@ def share(part, whole):
 
 
 def main(sample, paths):
-    if not sample or Path(sample).name != sample:
+    if not sample or Path(sample).name != sample or sample.startswith("."):
         return f"{sample!r} cannot be a sample name: it names the output files"
     mates = [json.loads(Path(path).read_text()) for path in paths]
     if len({mate["reads"] for mate in mates}) > 1:

@@ -93,8 +93,8 @@ steps:
         figures:
           type: File
           outputBinding:
-            glob: $(inputs.sample_name).qc.json
+            glob: "*.qc.json"
         report:
           type: File
           outputBinding:
-            glob: $(inputs.sample_name).qc.txt
+            glob: "*.qc.txt"

@@ -18,6 +18,7 @@ QUALITIES = bytes(range(33, 127))
 PHRED_OFFSET = 33
 Q30_AND_MORE = bytes(range(PHRED_OFFSET + 30, 127))
 BLOCK_BYTES = 1 << 21
+LONGEST_LINE = 100_000_000
 
 
 class Malformed(Exception):
@@ -116,8 +117,11 @@ def measure(path):
             block = file.read(BLOCK_BYTES)
             if not block:
                 break
-            *lines, tail = (tail + block).split(b"\n")
-            pending += without_carriage_returns(lines)
+            block = tail + block
+            *lines, tail = block.split(b"\n")
+            if len(tail) > LONGEST_LINE:
+                raise Malformed(f"record {counts.reads + 1}: a line has more than {LONGEST_LINE} characters")
+            pending += without_carriage_returns(lines) if b"\r" in block else lines
             complete = len(pending) // 4 * 4
             counts.add(pending[:complete])
             del pending[:complete]
@@ -140,9 +144,7 @@ def finish(counts, pending):
 
 
 def without_carriage_returns(lines):
-    if any(line.endswith(b"\r") for line in lines[:4]):
-        return [line[:-1] if line.endswith(b"\r") else line for line in lines]
-    return lines
+    return [line[:-1] if line.endswith(b"\r") else line for line in lines]
 
 
 def opened(path):
