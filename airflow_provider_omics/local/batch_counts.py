@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow_provider_omics.healthomics.statuses import (
@@ -69,7 +69,7 @@ def run_moved(world: World, batch: Batch, old: RunStatus | None, new: RunStatus)
 
     :param old: None for a run that is new.
     """
-    _catch_up(world, batch, world.now())
+    catch_up(world, batch)
     if old is not None:
         batch.run_counts[_RUN_COUNT[old]] -= 1
     batch.run_counts[_RUN_COUNT[new]] += 1
@@ -83,12 +83,13 @@ def active_runs(batch: Batch) -> int:
 
 def run_summary(world: World, batch: Batch) -> dict[str, int]:
     """Return ``runSummary`` as GetBatch shows it: up to ``run_summary_lag`` seconds old, exact once PROCESSED."""
-    _catch_up(world, batch, world.now())
+    catch_up(world, batch)
     return batch.shown_run_counts
 
 
-def _catch_up(world: World, batch: Batch, now: datetime) -> None:
-    lag = timedelta(seconds=world.timings.run_summary_lag)
+def catch_up(world: World, batch: Batch) -> None:
+    """Bring the counts that GetBatch shows up to date, if they are too old or must be exact."""
+    now, lag = world.now(), timedelta(seconds=world.timings.run_summary_lag)
     is_due = batch.shown_at is None or now - batch.shown_at >= lag
     if is_due or batch.status is BatchStatus.PROCESSED:
         batch.shown_run_counts, batch.shown_at = dict(batch.run_counts), now

@@ -69,6 +69,7 @@ def raise_fault(world: World, step: str) -> None:
 def _process(world: World, batch: Batch) -> None:
     batch.processed_time = world.now()
     set_status(world, batch, BatchStatus.PROCESSED)
+    batch_counts.catch_up(world, batch)
 
 
 def _end_cancelled(world: World, batch: Batch) -> None:
