@@ -89,11 +89,16 @@ class Timeline:
         """Return when the next callback is due, if there is one."""
         return self._heap[0][0] if self._heap else None
 
-    def run_due(self) -> int:
-        """Run every callback that is due, also those that these add, and return how many ran."""
+    def run_due(self, budget_seconds: float = float("inf")) -> int:
+        """Run the callbacks that are due, also those that these add, and return how many ran.
+
+        :param budget_seconds: real seconds after which the rest is left for the next time, so that others who wait
+            for the lock get their turn.
+        """
         ran = 0
+        stop_at = time.monotonic() + budget_seconds
         try:
-            while self._heap and self._heap[0][0] <= self.clock.now():
+            while self._heap and self._heap[0][0] <= self.clock.now() and time.monotonic() < stop_at:
                 self._running_at, _, callback = heapq.heappop(self._heap)
                 callback()
                 ran += 1

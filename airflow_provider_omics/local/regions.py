@@ -8,6 +8,11 @@ from collections.abc import Callable
 
 from airflow_provider_omics.local.world import World
 
+SLICE_SECONDS = 0.02
+"""Longest time, in real seconds, for which the timeline keeps a world's lock."""
+
+_PAUSE_SECONDS = 0.001
+
 log = logging.getLogger(__name__)
 
 
@@ -60,7 +65,7 @@ class _Ticker(threading.Thread):
         with self._world.changed:
             while not self._stopped:
                 try:
-                    self._world.timeline.run_due()
+                    self._world.timeline.run_due(SLICE_SECONDS)
                 except Exception:
                     # The callback is gone from the timeline; the others must still run.
                     log.exception("A step of the local HealthOmics server failed")
@@ -78,5 +83,5 @@ class _Ticker(threading.Thread):
         if due is None:
             return None
         seconds = self._world.clock.real_seconds_until(due)
-        # A thread cannot wait for longer than TIMEOUT_MAX; waking early is harmless.
-        return None if seconds is None else min(seconds, threading.TIMEOUT_MAX)
+        # A thread cannot wait for longer than TIMEOUT_MAX. One that does not wait at all lets no other have the lock.
+        return None if seconds is None else min(max(seconds, _PAUSE_SECONDS), threading.TIMEOUT_MAX)

@@ -19,6 +19,7 @@ from airflow_provider_omics.local.errors import (
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
 from airflow_provider_omics.local.journal import Call
 from airflow_provider_omics.local.operations.registry import HANDLERS, Handler
+from airflow_provider_omics.local.regions import SLICE_SECONDS
 from airflow_provider_omics.local.world import World
 
 log = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ class OmicsService:
 
     def _carry_out(self, world: World, handler: Handler, members: dict[str, Any], call: Call) -> Mapping[str, Any]:
         with world.lock:
-            world.timeline.run_due()
+            world.timeline.run_due(SLICE_SECONDS)
             if call.request_id is None:
                 result = self._call(world, handler, members)
             else:
