@@ -1,0 +1,211 @@
+"""Cancelling and deleting runs, and killing a task, against the local server."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+from task_runs import TaskInstance, run_task
+
+from airflow_provider_omics.exceptions import OmicsRequestInvalidError, OmicsServiceError, OmicsWaitError
+from airflow_provider_omics.healthomics.statuses import RunStatus
+from airflow_provider_omics.local import Assumptions, LocalOmics
+from airflow_provider_omics.local.faults import FaultKind, FaultRule
+from airflow_provider_omics.operators.run import (
+    OmicsCancelRunOperator,
+    OmicsDeleteRunOperator,
+    OmicsStartRunOperator,
+)
+from airflow_provider_omics.triggers.run import OmicsRunTrigger
+
+MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
+
+
+@pytest.fixture
+def assumptions() -> Assumptions:
+    return Assumptions()
+
+
+@pytest.fixture
+def omics_local_settings(omics_local_settings: dict[str, Any], assumptions: Assumptions) -> dict[str, Any]:
+    return {**omics_local_settings, "assumptions": assumptions}
+
+
+@pytest.fixture
+def server(omics_local: LocalOmics) -> LocalOmics:
+    """Airflow's connection leads to the server of the shared fixtures."""
+    return omics_local
+
+
+@pytest.fixture
+def long_run(start_run: Callable[..., dict[str, Any]]) -> str:
+    """A run that would take a minute."""
+    return str(start_run(tags={"omics-local:seconds": "60"})["id"])
+
+
+@pytest.fixture
+def ended_run(start_run: Callable[..., dict[str, Any]], omics: Any, await_end: Callable[[str], str]) -> str:
+    run_id = str(start_run()["id"])
+    assert await_end(run_id) == "COMPLETED"
+    return run_id
+
+
+@pytest.fixture
+def await_end(server: LocalOmics, omics: Any) -> Callable[[str], str]:
+    """Wait until a run has ended and return how."""
+
+    def wait(run_id: str) -> str:
+        ended = threading.Event()
+        world = server.world("us-east-1")
+        final = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED)
+
+        def note(run: Any, _old: Any) -> None:
+            if run.run_id == run_id and run.status in final:
+                ended.set()
+
+        with world.lock:
+            world.run_observers.append(note)
+            if world.runs[run_id].status in final:
+                ended.set()
+        assert ended.wait(30)
+        return str(omics.get_run(id=run_id)["status"])
+
+    return wait
+
+
+def cancel(run_id: Any, **kwargs: Any) -> Any:
+    return run_task(OmicsCancelRunOperator(task_id="cancel", run_id=run_id, waiter_delay=0.02, **kwargs)).result
+
+
+def delete(run_id: Any) -> Any:
+    return run_task(OmicsDeleteRunOperator(task_id="delete", run_id=run_id)).result
+
+
+@MODES
+def test_cancelling_can_wait_for_the_end(omics: Any, long_run: str, deferrable: bool) -> None:
+    assert cancel(long_run, wait_for_completion=True, deferrable=deferrable) == long_run
+    assert omics.get_run(id=long_run)["status"] == "CANCELLED"
+
+
+def test_cancelling_does_not_wait_unless_asked_to(
+    server: LocalOmics, long_run: str, await_end: Callable[[str], str]
+) -> None:
+    assert cancel(long_run) == long_run
+    assert server.journal.calls("GetRun") == []
+    assert await_end(long_run) == "CANCELLED"
+
+
+@MODES
+@pytest.mark.parametrize(
+    "assumptions",
+    [Assumptions(), Assumptions(wrong_state_code="ValidationException")],
+    ids=["conflict", "validation"],
+)
+def test_a_run_that_has_ended_is_cancelled_enough(omics: Any, ended_run: str, deferrable: bool) -> None:
+    assert cancel(ended_run, wait_for_completion=True, deferrable=deferrable) == ended_run
+    assert omics.get_run(id=ended_run)["status"] == "COMPLETED"
+
+
+def test_a_run_that_is_gone_is_cancelled_and_deleted_enough(server: LocalOmics) -> None:
+    assert cancel("9999999", wait_for_completion=True) == "9999999"
+    assert delete("9999999") == "9999999"
+
+
+def test_deleting_twice_is_no_error(omics: Any, ended_run: str) -> None:
+    assert delete(ended_run) == ended_run
+    assert ended_run not in [run["id"] for run in omics.list_runs()["items"]]
+    assert delete(ended_run) == ended_run
+
+
+def test_a_run_that_is_active_cannot_be_deleted_and_the_task_says_why(long_run: str) -> None:
+    with pytest.raises(OmicsServiceError, match="cancel it and wait for its end first") as caught:
+        delete(long_run)
+    assert caught.value.code == "ConflictException"
+
+
+@pytest.mark.parametrize("task", [cancel, delete])
+def test_what_cannot_be_a_run_id_is_refused_before_any_call(server: LocalOmics, task: Callable[[Any], Any]) -> None:
+    with pytest.raises(OmicsRequestInvalidError, match="run-1"):
+        task("run-1")
+    assert server.journal.calls() == []
+
+
+@pytest.mark.parametrize(("task", "operation"), [(cancel, "CancelRun"), (delete, "DeleteRun")])
+def test_a_refusal_names_the_permission_that_is_missing(
+    server: LocalOmics, long_run: str, task: Callable[[Any], Any], operation: str
+) -> None:
+    server.faults.add(
+        FaultRule(
+            kind=FaultKind.ERROR_BEFORE,
+            operation=operation,
+            count=None,
+            code="AccessDeniedException",
+            http_status=403,
+        )
+    )
+    with pytest.raises(OmicsServiceError, match=f"omics:{operation}") as caught:
+        task(long_run)
+    assert isinstance(caught.value, AirflowFailException)
+
+
+def start_long(workflow_id: str, **kwargs: Any) -> OmicsStartRunOperator:
+    return OmicsStartRunOperator(
+        task_id="start_run",
+        workflow_id=workflow_id,
+        role_arn="arn:aws:iam::123456789012:role/omics",
+        output_uri="s3://results/out",
+        tags={"omics-local:seconds": "60"},
+        waiter_delay=0.02,
+        **kwargs,
+    )
+
+
+@pytest.mark.parametrize("cancel_on_kill", [True, False])
+def test_a_killed_worker_cancels_its_run_if_it_is_to_and_never_ends_well(
+    server: LocalOmics, make_workflow: Callable[..., str], cancel_on_kill: bool
+) -> None:
+    operator = start_long(make_workflow(), cancel_on_kill=cancel_on_kill)
+    killer = threading.Thread(target=operator.on_kill)
+
+    def kill(run: Any, _old: Any) -> None:
+        if run.status is RunStatus.RUNNING:
+            killer.start()
+
+    server.world("us-east-1").run_observers.append(kill)
+    with pytest.raises(OmicsWaitError, match="killed") as caught:
+        run_task(operator)
+    killer.join(30)
+    cancels = server.journal.calls("CancelRun")
+    assert len(cancels) == (1 if cancel_on_kill else 0)
+    assert not isinstance(caught.value, AirflowFailException)
+
+
+def test_killing_a_task_before_its_run_started_asks_nothing(server: LocalOmics) -> None:
+    start_long("1234567").on_kill()
+    assert server.journal.calls() == []
+
+
+@pytest.mark.parametrize("cancel_on_kill", [True, False])
+def test_killing_a_deferred_task_cancels_its_run_once(
+    server: LocalOmics, long_run: str, await_end: Callable[[str], str], cancel_on_kill: bool
+) -> None:
+    asyncio.run(OmicsRunTrigger(run_id=long_run, cancel_on_kill=cancel_on_kill).on_kill())
+    if cancel_on_kill:
+        assert await_end(long_run) == "CANCELLED"
+        asyncio.run(OmicsRunTrigger(run_id=long_run, cancel_on_kill=True).on_kill())
+    assert len(server.journal.calls("CancelRun")) == (2 if cancel_on_kill else 0)
+
+
+def test_a_deferred_task_cancels_its_run_when_its_time_is_up(
+    server: LocalOmics, make_workflow: Callable[..., str], await_end: Callable[[str], str]
+) -> None:
+    operator = start_long(make_workflow(), deferrable=True, execution_timeout=timedelta(seconds=30))
+    began = datetime.now(UTC) - timedelta(seconds=30)
+    with pytest.raises(OmicsWaitError, match="being cancelled") as caught:
+        run_task(operator, TaskInstance(start_date=began))
+    assert await_end(caught.value.run_id) == "CANCELLED"

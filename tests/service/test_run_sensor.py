@@ -1,0 +1,115 @@
+"""OmicsRunSensor against the local server: poking, rescheduled, deferred, and started in the triggerer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
+from task_runs import fire, load_trigger, run_task
+
+from airflow_provider_omics.compat import TRIGGERS_RENDER_TEMPLATES
+from airflow_provider_omics.exceptions import OmicsRequestInvalidError, OmicsRunFailedError, OmicsWaitError
+from airflow_provider_omics.local import LocalOmics
+from airflow_provider_omics.local.faults import FaultKind, FaultRule
+from airflow_provider_omics.sensors.run import OmicsRunSensor
+
+MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
+
+
+@pytest.fixture
+def server(omics_local: LocalOmics) -> LocalOmics:
+    """Airflow's connection leads to the server of the shared fixtures."""
+    return omics_local
+
+
+def sensor(run_id: Any, **kwargs: Any) -> OmicsRunSensor:
+    return OmicsRunSensor(task_id="wait", run_id=run_id, poke_interval=0.02, **kwargs)
+
+
+@MODES
+def test_it_returns_the_run_and_where_its_outputs_are(
+    start_run: Callable[..., dict[str, Any]], deferrable: bool
+) -> None:
+    run = start_run()
+    task = run_task(sensor(run["id"], deferrable=deferrable))
+    assert task.result == {"run_id": run["id"], "run_output_uri": run["runOutputUri"]}
+    assert f"#/runs/{run['id']}" in task.ti.xcoms["_link_OmicsRunLink"]
+
+
+@MODES
+def test_a_failed_run_fails_it_at_once_with_the_cause(
+    start_run: Callable[..., dict[str, Any]], deferrable: bool
+) -> None:
+    run = start_run(tags={"omics-local:outcome": "SERVICE_ERROR"})
+    with pytest.raises(OmicsRunFailedError, match="SERVICE_ERROR") as caught:
+        run_task(sensor(run["id"], deferrable=deferrable))
+    # Looking at the same run again would show the same.
+    assert isinstance(caught.value, AirflowFailException)
+
+
+@MODES
+def test_soft_fail_skips(start_run: Callable[..., dict[str, Any]], deferrable: bool) -> None:
+    run = start_run(tags={"omics-local:outcome": "SERVICE_ERROR"})
+    with pytest.raises(AirflowSkipException):
+        run_task(sensor(run["id"], deferrable=deferrable, soft_fail=True))
+
+
+@MODES
+def test_a_run_that_is_not_there_is_an_error_and_not_a_long_wait(server: LocalOmics, deferrable: bool) -> None:
+    with pytest.raises(OmicsWaitError, match="Run 9999999 not found"):
+        run_task(sensor("9999999", deferrable=deferrable))
+
+
+@MODES
+def test_what_cannot_be_a_run_id_is_refused_before_any_call(server: LocalOmics, deferrable: bool) -> None:
+    with pytest.raises(OmicsRequestInvalidError):
+        run_task(sensor("{{ params.none }}", deferrable=deferrable))
+    assert server.journal.calls() == []
+
+
+@MODES
+def test_passing_errors_are_waited_out(
+    server: LocalOmics, start_run: Callable[..., dict[str, Any]], deferrable: bool
+) -> None:
+    run = start_run()
+    server.faults.add(FaultRule(kind=FaultKind.THROTTLE, operation="GetRun", count=2))
+    server.faults.add(FaultRule(kind=FaultKind.DROPPED_CONNECTION, operation="GetRun", count=2))
+    config = {"retries": {"total_max_attempts": 1}}
+    task = run_task(sensor(run["id"], deferrable=deferrable, botocore_config=config))
+    assert task.result["run_id"] == run["id"]
+    assert len(server.journal.calls("GetRun")) > 4
+
+
+def test_the_timeout_holds_while_poking(start_run: Callable[..., dict[str, Any]]) -> None:
+    run = start_run(tags={"omics-local:seconds": "60"})
+    with pytest.raises(AirflowException, match="timed out"):
+        run_task(sensor(run["id"], timeout=0.1))
+    with pytest.raises(AirflowSkipException):
+        run_task(sensor(run["id"], timeout=0.1, soft_fail=True))
+
+
+def test_the_timeout_is_handed_to_airflow_when_it_defers(start_run: Callable[..., dict[str, Any]]) -> None:
+    task = run_task(sensor(start_run()["id"], deferrable=True, timeout=1234))
+    assert task.timeouts == [timedelta(seconds=1234)]
+
+
+def test_it_can_start_in_the_triggerer(start_run: Callable[..., dict[str, Any]]) -> None:
+    run = start_run()
+    operator = sensor(run["id"], start_from_trigger=True, timeout=1234)
+    assert operator.start_from_trigger
+    arguments = operator.start_trigger_args
+    assert arguments is not None
+    assert arguments.timeout == timedelta(seconds=1234)
+    event = fire(load_trigger(arguments.trigger_cls, arguments.trigger_kwargs or {}))
+    context: Any = {"ti": run_task(sensor(run["id"])).ti}
+    result = getattr(operator, arguments.next_method)(context, event.payload)
+    assert result == {"run_id": run["id"], "run_output_uri": run["runOutputUri"]}
+
+
+def test_a_template_keeps_it_from_starting_in_a_triggerer_that_does_not_render() -> None:
+    operator = sensor("{{ ti.xcom_pull('start_run') }}", start_from_trigger=True)
+    assert operator.start_from_trigger is TRIGGERS_RENDER_TEMPLATES
+    assert operator.deferrable

@@ -1,0 +1,315 @@
+"""OmicsStartRunOperator against the local server, in the worker and deferred."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+from task_runs import TaskInstance, TaskRun, run_task
+
+from airflow_provider_omics.exceptions import (
+    OmicsRequestInvalidError,
+    OmicsRunFailedError,
+    OmicsServiceError,
+    OmicsWaitError,
+)
+from airflow_provider_omics.healthomics.failures import FailureClass
+from airflow_provider_omics.healthomics.statuses import RunStatus
+from airflow_provider_omics.local import Assumptions, LocalOmics
+from airflow_provider_omics.local.assumptions import RepeatedRequestId
+from airflow_provider_omics.local.faults import FaultKind, FaultRule
+from airflow_provider_omics.local.records import Run
+from airflow_provider_omics.local.run_machine import cancel_run
+from airflow_provider_omics.operators.run import OmicsStartRunOperator
+
+ROLE = "arn:aws:iam::123456789012:role/omics"
+MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
+
+
+@pytest.fixture
+def assumptions() -> Assumptions:
+    return Assumptions()
+
+
+@pytest.fixture
+def omics_local_settings(omics_local_settings: dict[str, Any], assumptions: Assumptions) -> dict[str, Any]:
+    return {**omics_local_settings, "assumptions": assumptions}
+
+
+@pytest.fixture
+def server(omics_local: LocalOmics) -> LocalOmics:
+    """Airflow's connection leads to the server of the shared fixtures."""
+    return omics_local
+
+
+@pytest.fixture
+def workflow_id(make_workflow: Callable[..., str]) -> str:
+    return make_workflow()
+
+
+def start(workflow_id: str | None, ti: TaskInstance | None = None, **kwargs: Any) -> TaskRun:
+    arguments = {"role_arn": ROLE, "output_uri": "s3://results/out", "waiter_delay": 0.02, **kwargs}
+    operator = OmicsStartRunOperator(task_id="start_run", workflow_id=workflow_id, **arguments)
+    return run_task(operator, ti)
+
+
+def runs(server: LocalOmics) -> list[Any]:
+    return list(server.client("omics").list_runs()["items"])
+
+
+@MODES
+def test_a_run_completes_and_its_facts_are_pushed(server: LocalOmics, workflow_id: str, deferrable: bool) -> None:
+    task = start(workflow_id, deferrable=deferrable, parameters={"sample": "NA12878"}, name="NA12878")
+    run = server.client("omics").get_run(id=task.result)
+    assert run["status"] == "COMPLETED"
+    assert run["name"] == "NA12878"
+    assert run["parameters"] == {"sample": "NA12878"}
+    assert task.ti.xcoms["run_arn"] == run["arn"]
+    assert task.ti.xcoms["run_uuid"] == run["uuid"]
+    assert task.ti.xcoms["run_output_uri"] == run["runOutputUri"]
+    assert f"#/runs/{task.result}" in task.ti.xcoms["_link_OmicsRunLink"]
+    assert task.ti.xcoms["_link_OmicsRunLogLink"].endswith(f"run%2F{task.result}")
+    assert task.ti.xcoms["_link_OmicsEngineLogLink"].endswith(f"run%2F{task.result}%2Fengine")
+    assert bool(task.triggers) is deferrable
+
+
+def test_every_field_reaches_the_service(server: LocalOmics, workflow_id: str) -> None:
+    omics = server.client("omics")
+    group = omics.create_run_group(name="cohort", maxRuns=5, requestId="g")["id"]
+    server.client("s3").create_bucket(Bucket="cache")
+    cache = omics.create_run_cache(cacheS3Location="s3://cache/here", requestId="c")["id"]
+    task = start(
+        workflow_id,
+        wait_for_completion=False,
+        name="everything",
+        run_group_id=group,
+        priority="7",
+        cache_id=cache,
+        cache_behavior="CACHE_ALWAYS",
+        storage_type="STATIC",
+        storage_capacity=2400,
+        scratch_storage_mode="LOCAL",
+        retention_mode="REMOVE",
+        log_level="ALL",
+        networking_mode="VPC",
+        configuration_name="my-network",
+        session_policy='{"Version": "2012-10-17"}',
+        tags={"project": "atlas"},
+        request_id="my-own-id",
+    )
+    run = omics.get_run(id=task.result)
+    expected = {
+        "name": "everything",
+        "runGroupId": group,
+        "priority": 7,
+        "cacheId": cache,
+        "cacheBehavior": "CACHE_ALWAYS",
+        "storageType": "STATIC",
+        "storageCapacity": 2400,
+        "scratchStorageMode": "LOCAL",
+        "retentionMode": "REMOVE",
+        "logLevel": "ALL",
+        "networkingMode": "VPC",
+    }
+    assert {key: run.get(key) for key in expected} == expected
+    assert run["tags"]["project"] == "atlas"
+    assert run["tags"]["airflow-dag-id"] == "cohort"
+
+
+def test_without_waiting_the_id_comes_back_at_once(server: LocalOmics, workflow_id: str) -> None:
+    task = start(workflow_id, wait_for_completion=False, deferrable=True)
+    assert task.triggers == []
+    assert server.journal.calls("GetRun") == []
+
+
+def test_a_run_is_run_again(server: LocalOmics, workflow_id: str) -> None:
+    first = start(workflow_id, parameters={"sample": "NA12878"})
+    again = start(None, TaskInstance(run_id="again"), run_id=first.result)
+    assert again.result != first.result
+    assert server.client("omics").get_run(id=again.result)["parameters"] == {"sample": "NA12878"}
+
+
+def test_a_ready2run_workflow_is_started(server: LocalOmics) -> None:
+    omics = server.client("omics")
+    ready = omics.list_workflows(type="READY2RUN")["items"][0]["id"]
+    template = omics.get_workflow(id=ready, type="READY2RUN")["parameterTemplate"]
+    inputs = {name: "s3://data/in" for name, parameter in template.items() if not parameter.get("optional")}
+    task = start(ready, workflow_type="READY2RUN", parameters=inputs, wait_for_completion=False)
+    assert omics.get_run(id=task.result)["workflowType"] == "READY2RUN"
+    with pytest.raises(OmicsServiceError, match="workflow_type READY2RUN"):
+        start(ready, TaskInstance(run_id="other"), parameters=inputs)
+
+
+def test_templates_are_rendered_before_anything_is_checked(server: LocalOmics, workflow_id: str) -> None:
+    operator = OmicsStartRunOperator(
+        task_id="start_run",
+        workflow_id="{{ params.workflow }}",
+        role_arn=ROLE,
+        output_uri="s3://results/{{ run_id }}",
+        parameters={"sample": "{{ params.sample }}"},
+        priority="{{ params.priority }}",
+        waiter_delay=0.02,
+    )
+    task = run_task(operator, params={"workflow": workflow_id, "sample": "NA12878", "priority": 3})
+    run = server.client("omics").get_run(id=task.result)
+    assert (run["parameters"], run["priority"]) == ({"sample": "NA12878"}, 3)
+    with pytest.raises(OmicsRequestInvalidError, match="fewer than 1"):
+        run_task(OmicsStartRunOperator(task_id="bad", workflow_id="{{ params.none }}", role_arn=ROLE, output_uri="x"))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"role_arn": None},
+        {"output_uri": "results/out"},
+        {"workflow_id": None},
+        {"run_id": "7654321"},
+        {"storage_type": "ELASTIC"},
+        {"parameters": {"x": "y" * 256_000}},
+        {"name": "n" * 129},
+        {"start_run_kwargs": {"noSuchMember": 1}},
+    ],
+    ids=lambda wrong: next(iter(wrong)),
+)
+def test_bad_input_is_refused_before_any_call_and_not_retried(
+    server: LocalOmics, workflow_id: str, wrong: dict[str, Any]
+) -> None:
+    before = len(server.journal.calls())
+    arguments = {"workflow_id": workflow_id, **wrong}
+    with pytest.raises(OmicsRequestInvalidError) as caught:
+        start(**arguments)
+    assert isinstance(caught.value, AirflowFailException)
+    assert len(server.journal.calls()) == before
+
+
+# (code, HTTP status, whether Airflow may retry, words of the remedy)
+REFUSALS = [
+    ("ValidationException", 400, False, "Correct the value"),
+    ("ServiceQuotaExceededException", 402, True, "retention_mode REMOVE"),
+    ("AccessDeniedException", 403, False, "omics:StartRun"),
+    ("ResourceNotFoundException", 404, False, "account and Region"),
+    ("ConflictException", 409, True, "look at it first"),
+    ("ThrottlingException", 429, True, "config_kwargs"),
+    ("InternalServerException", 500, True, "Try again"),
+]
+
+
+@pytest.mark.parametrize(("code", "http_status", "retried", "remedy"), REFUSALS, ids=lambda value: str(value)[:24])
+def test_a_refusal_of_the_service_names_cause_and_remedy(
+    server: LocalOmics, workflow_id: str, code: str, http_status: int, retried: bool, remedy: str
+) -> None:
+    rule = FaultRule(kind=FaultKind.ERROR_BEFORE, operation="StartRun", count=None, code=code, http_status=http_status)
+    server.faults.add(rule)
+    with pytest.raises(OmicsServiceError) as caught:
+        start(workflow_id, botocore_config={"retries": {"total_max_attempts": 1}})
+    assert (caught.value.code, caught.value.http_status, caught.value.operation) == (code, http_status, "StartRun")
+    assert isinstance(caught.value, AirflowFailException) is not retried
+    assert remedy in str(caught.value)
+    assert f"workflow {workflow_id}" in str(caught.value)
+
+
+@MODES
+def test_a_failed_run_fails_the_task_with_the_whole_story(
+    server: LocalOmics, workflow_id: str, deferrable: bool
+) -> None:
+    with pytest.raises(OmicsRunFailedError) as caught:
+        start(workflow_id, deferrable=deferrable, tags={"omics-local:outcome": "RUN_TASK_FAILED"})
+    error = caught.value
+    assert isinstance(error, AirflowFailException)
+    assert (error.status, error.failure_code, error.failure_class) == (
+        "FAILED",
+        "RUN_TASK_FAILED",
+        FailureClass.WORKFLOW,
+    )
+    [task] = error.failed_tasks
+    assert task.log_tail[-1].startswith("Simulated failure of task")
+    for part in (error.run_id, "RUN_TASK_FAILED", task.task_id, task.log_tail[-1], f"#/runs/{error.run_id}"):
+        assert part in str(error)
+
+
+@MODES
+@pytest.mark.parametrize(
+    ("code", "retried"), [("SERVICE_ERROR", True), ("INPUT_URI_NOT_FOUND", False), ("NEW_CODE", True)]
+)
+def test_only_a_failure_that_a_retry_can_mend_is_retried(
+    server: LocalOmics, workflow_id: str, deferrable: bool, code: str, retried: bool
+) -> None:
+    with pytest.raises(OmicsRunFailedError) as caught:
+        start(workflow_id, deferrable=deferrable, tags={"omics-local:outcome": code})
+    assert isinstance(caught.value, AirflowFailException) is not retried
+
+
+def test_a_failed_run_is_told_also_where_its_logs_cannot_be_read(server: LocalOmics, workflow_id: str) -> None:
+    rule = FaultRule(
+        kind=FaultKind.ERROR_BEFORE, operation="ListRunTasks", count=None, code="AccessDeniedException", http_status=403
+    )
+    server.faults.add(rule)
+    with pytest.raises(OmicsRunFailedError, match="failed tasks could not be looked up: AccessDeniedException"):
+        start(workflow_id, tags={"omics-local:outcome": "RUN_TASK_FAILED"})
+
+
+@MODES
+def test_a_run_cancelled_by_somebody_else_fails_the_task(
+    server: LocalOmics, workflow_id: str, deferrable: bool
+) -> None:
+    world = server.world("us-east-1")
+
+    def cancel(run: Run, _old: RunStatus | None) -> None:
+        if run.status is RunStatus.RUNNING:
+            cancel_run(world, run)
+
+    world.run_observers.append(cancel)
+    with pytest.raises(OmicsRunFailedError, match="ended CANCELLED") as caught:
+        start(workflow_id, deferrable=deferrable)
+    assert caught.value.status == "CANCELLED"
+
+
+def test_a_second_try_takes_over_the_run_of_the_first(server: LocalOmics, workflow_id: str) -> None:
+    first = start(workflow_id, TaskInstance(try_number=1), wait_for_completion=False)
+    second = start(workflow_id, TaskInstance(try_number=2))
+    assert second.result == first.result
+    assert second.ti.xcoms == first.ti.xcoms
+    assert len(runs(server)) == 1
+
+
+def test_a_failed_run_is_replaced_by_the_next_try_and_only_once(server: LocalOmics, workflow_id: str) -> None:
+    failing = {"tags": {"omics-local:outcome": "SERVICE_ERROR"}}
+    with pytest.raises(OmicsRunFailedError):
+        start(workflow_id, TaskInstance(try_number=1), **failing)
+    second = start(workflow_id, TaskInstance(try_number=2), wait_for_completion=False)
+    third = start(workflow_id, TaskInstance(try_number=3))
+    assert third.result == second.result
+    assert len(runs(server)) == 2
+
+
+def test_another_request_of_the_same_task_is_another_run(server: LocalOmics, workflow_id: str) -> None:
+    first = start(workflow_id, parameters={"sample": "A"})
+    second = start(workflow_id, TaskInstance(try_number=2), parameters={"sample": "B"})
+    assert second.result != first.result
+
+
+@pytest.mark.parametrize("kind", [FaultKind.LOST_ANSWER, FaultKind.ERROR_AFTER, FaultKind.DROPPED_CONNECTION])
+@pytest.mark.parametrize(
+    "assumptions",
+    [
+        Assumptions(repeated_request_id=RepeatedRequestId.FIRST_ANSWER),
+        Assumptions(repeated_request_id=RepeatedRequestId.CONFLICT),
+    ],
+    ids=["first answer", "conflict"],
+)
+def test_an_answer_that_gets_lost_does_not_start_a_second_run(
+    server: LocalOmics, workflow_id: str, kind: FaultKind
+) -> None:
+    server.faults.add(FaultRule(kind=kind, operation="StartRun"))
+    task = start(workflow_id)
+    assert [run["id"] for run in runs(server)] == [task.result]
+
+
+@MODES
+def test_the_number_of_looks_can_be_limited(server: LocalOmics, workflow_id: str, deferrable: bool) -> None:
+    with pytest.raises(OmicsWaitError, match="looked 2 times") as caught:
+        start(workflow_id, deferrable=deferrable, waiter_max_attempts=2, tags={"omics-local:seconds": "60"})
+    assert not isinstance(caught.value, AirflowFailException)
+    assert server.client("omics").get_run(id=caught.value.run_id)["status"] != "CANCELLED"
