@@ -113,7 +113,7 @@ with DAG(
         """Return the figures of a run: its outputs.json names the file that holds them."""
         s3 = S3Hook()
         outputs = json.loads(s3.read_key(f"{output_uri}/logs/outputs.json"))
-        return json.loads(s3.read_key(outputs["qc"]["location"]))
+        return json.loads(s3.read_key(outputs["figures"]["location"]))
 
     @task
     def all_completed(rows: list[dict[str, Any]]) -> None:

@@ -96,12 +96,17 @@ class AirflowRecords:
         )
         return {row["key"] for row in rows}
 
-    def task_log(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> str:
-        """Return everything that all tries of a task instance logged, the triggerer's part included."""
+    def task_log_files(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> list[Path]:
+        """Return the log files of all tries of a task instance, the triggerer's among them."""
         folder = self.logs / f"dag_id={dag_id}" / f"run_id={run_id}" / f"task_id={task_id}"
         if map_index >= 0:
             folder /= f"map_index={map_index}"
-        return "\n".join(path.read_text(errors="replace") for path in sorted(folder.glob("attempt=*.log*")))
+        return sorted(folder.glob("attempt=*.log*"))
+
+    def task_log(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> str:
+        """Return everything that all tries of a task instance logged."""
+        files = self.task_log_files(dag_id, run_id, task_id, map_index)
+        return "\n".join(path.read_text(errors="replace") for path in files)
 
     def _query(self, statement: str, *arguments: object) -> list[dict[str, Any]]:
         with closing(sqlite3.connect(self.database, timeout=LOCK_TIMEOUT)) as connection:

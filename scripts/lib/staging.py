@@ -1,0 +1,76 @@
+"""Puts what a run needs where HealthOmics finds it: the FASTQ files in S3, the workflow in the service."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import tempfile
+import zipfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from lanes import is_gzipped, join
+from samplesheet import Sample
+
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def create_workflow(omics: Any, folder: Path) -> str:
+    """Create a workflow from a folder with a CWL definition and a parameter template.
+
+    :param omics: boto3 client of HealthOmics.
+    :param folder: has ``main.cwl``, what it includes, and ``parameter-template.json``.
+    :return: the workflow's id, once it is ACTIVE.
+    """
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.iterdir()):
+            if path.suffix in (".cwl", ".py"):
+                archive.write(path, path.name)
+    workflow_id: str = omics.create_workflow(
+        name=folder.name,
+        engine="CWL",
+        main="main.cwl",
+        definitionZip=content.getvalue(),
+        parameterTemplate=json.loads((folder / "parameter-template.json").read_text()),
+    )["id"]
+    omics.get_waiter("workflow_active").wait(id=workflow_id, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    return workflow_id
+
+
+def upload_samples(s3: Any, bucket: str, samples: Iterable[Sample]) -> list[dict[str, str]]:
+    """Upload the FASTQ files of all samples, lanes joined.
+
+    :param s3: boto3 client of S3.
+    :return: for each sample its name and the S3 URIs of its files, as the example DAG's parameter ``samples``.
+    """
+    uploaded = []
+    for sample in samples:
+        uris = {
+            column: _upload(s3, bucket, f"reads/{sample.name}/{column}", f"{sample.name}_{column}", lanes)
+            for column, lanes in sample.files.items()
+        }
+        uploaded.append({"sample": sample.name, **uris})
+    return uploaded
+
+
+def _upload(s3: Any, bucket: str, prefix: str, name: str, lanes: Sequence[Path]) -> str:
+    if len(lanes) == 1:
+        only = lanes[0]
+        kept = PLAIN_NAME.fullmatch(only.name)
+        return _put(s3, only, bucket, f"{prefix}/{only.name if kept else _fastq_name(name, only)}")
+    with tempfile.TemporaryDirectory() as folder:
+        joined = Path(folder) / "joined"
+        join(lanes, joined)
+        return _put(s3, joined, bucket, f"{prefix}/{_fastq_name(name, joined)}")
+
+
+def _put(s3: Any, path: Path, bucket: str, key: str) -> str:
+    s3.upload_file(str(path), bucket, key)
+    return f"s3://{bucket}/{key}"
+
+
+def _fastq_name(name: str, path: Path) -> str:
+    return f"{name}.fastq.gz" if is_gzipped(path) else f"{name}.fastq"
