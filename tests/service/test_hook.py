@@ -1,0 +1,93 @@
+"""OmicsHook: whose settings win, and that its connection works, sync and async."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+
+from airflow_provider_omics.exceptions import OmicsServiceError
+from airflow_provider_omics.hooks.omics import OmicsHook
+from airflow_provider_omics.local import LocalOmics
+
+
+@pytest.fixture
+def connection(omics_local: LocalOmics, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Set what the connection's extra says; nothing but the connection leads to the server."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.delenv("AWS_DISABLE_HOST_PREFIX_INJECTION")
+
+    def set_extra(**extra: Any) -> None:
+        whole = {**omics_local.connection_extra(), **extra}
+        login = {"conn_type": "aws", "login": "key", "password": "secret", "extra": whole}
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(login))
+
+    set_extra()
+    return set_extra
+
+
+def attempts(hook: OmicsHook) -> tuple[str, int]:
+    retries = hook.conn.meta.config.retries
+    return retries["mode"], retries["total_max_attempts"]
+
+
+@pytest.mark.usefixtures("connection")
+def test_the_default_retries_also_cover_request_timeouts() -> None:
+    assert attempts(OmicsHook()) == ("standard", 6)
+
+
+def test_the_connection_has_the_last_word_on_retries(connection: Any) -> None:
+    kept = {"inject_host_prefix": False}
+    connection(config_kwargs={**kept, "retries": {"mode": "adaptive", "total_max_attempts": 3}})
+    assert attempts(OmicsHook()) == ("adaptive", 3)
+
+
+def test_a_configuration_of_the_task_does_not_drop_the_connections(connection: Any, omics_local: LocalOmics) -> None:
+    connection(config_kwargs={"inject_host_prefix": False, "read_timeout": 7, "connect_timeout": 8})
+    hook = OmicsHook(config={"read_timeout": 9})
+    config = hook.conn.meta.config
+    assert (config.read_timeout, config.connect_timeout, config.inject_host_prefix) == (9, 8, False)
+    assert attempts(hook) == ("standard", 6)
+    with pytest.raises(OmicsServiceError, match="9999999"):
+        hook.start_run({"workflowId": "9999999", "roleArn": "arn:aws:iam::1:role/x", "outputUri": "s3://abc/x"})
+    assert len(omics_local.journal.calls("StartRun")) == 1
+
+
+def test_the_endpoint_can_be_given_for_omics_alone(connection: Any, omics_local: LocalOmics) -> None:
+    connection(endpoint_url=None, service_config={"omics": {"endpoint_url": omics_local.endpoint_url}})
+    assert OmicsHook().conn.list_runs()["items"] == []
+
+
+@pytest.mark.usefixtures("connection")
+def test_the_async_client_is_configured_alike() -> None:
+    async def retries() -> Any:
+        async with await OmicsHook(config={"read_timeout": 9}).make_async_client() as client:
+            await client.list_runs()
+            return client.meta.config
+
+    config = asyncio.run(retries())
+    assert config.read_timeout == 9
+    assert config.retries["mode"] == "standard"
+
+
+@pytest.mark.usefixtures("connection")
+def test_it_names_the_caller_to_aws() -> None:
+    assert "Airflow/" in OmicsHook().conn.meta.config.user_agent_extra
+
+
+def test_the_connection_can_be_tested(connection: Any, omics_local: LocalOmics) -> None:
+    connection(service_config={"sts": {"endpoint_url": omics_local.endpoint_url}})
+    worked, message = AwsBaseHook(client_type="sts").test_connection()
+    assert worked, message
+    worked, message = OmicsHook().test_connection()
+    assert worked, message
+
+
+def test_a_wrong_client_setting_is_told_as_such(connection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    connection(region_name=None)
+    with pytest.raises(OmicsServiceError, match="Check credentials, Region and endpoint"):
+        OmicsHook().cancel_run("1234567")

@@ -1,0 +1,114 @@
+"""What the package says about itself is what it has."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink
+from airflow.triggers.base import BaseTrigger
+
+import airflow_provider_omics
+from airflow_provider_omics.provider_info import get_provider_info
+
+ROLES = {"operators": BaseOperator, "sensors": BaseOperator, "triggers": BaseTrigger}
+
+
+def modules(package: str) -> Iterator[ModuleType]:
+    root = importlib.import_module(f"airflow_provider_omics.{package}")
+    for found in pkgutil.iter_modules(root.__path__, f"{root.__name__}."):
+        yield importlib.import_module(found.name)
+
+
+def public_classes(package: str, base: type) -> dict[str, type]:
+    """Every concrete class of a package's own modules, by its dotted name."""
+    return {
+        f"{module.__name__}.{name}": member
+        for module in modules(package)
+        for name, member in inspect.getmembers(module, inspect.isclass)
+        if issubclass(member, base) and member.__module__ == module.__name__ and not is_base(member)
+    }
+
+
+def is_base(member: type) -> bool:
+    return (
+        inspect.isabstract(member)
+        or member.__module__.endswith((".base", ".waiting"))
+        or member.__name__ == "OmicsLink"
+    )
+
+
+@pytest.mark.parametrize(("role", "base"), ROLES.items())
+def test_every_module_with_something_to_use_is_listed(role: str, base: type) -> None:
+    listed = {name for entry in get_provider_info()[role] for name in entry["python-modules"]}
+    assert listed == {name.rpartition(".")[0] for name in public_classes(role, base)}
+
+
+def test_every_link_is_listed_and_belongs_to_an_operator() -> None:
+    links = public_classes("links", BaseOperatorLink)
+    assert set(get_provider_info()["extra-links"]) == set(links)
+    used = {
+        type(link)
+        for role in ("operators", "sensors")
+        for operator in public_classes(role, BaseOperator).values()
+        for link in operator.operator_extra_links
+    }
+    assert used == set(links.values())
+
+
+@pytest.mark.parametrize(
+    "name", sorted({**public_classes("operators", BaseOperator), **public_classes("sensors", BaseOperator)})
+)
+def test_template_fields_are_parameters_that_are_kept_under_their_name(name: str) -> None:
+    module, _, member = name.rpartition(".")
+    operator = getattr(importlib.import_module(module), member)
+    taken = {parameter for parent in operator.__mro__ for parameter in inspect.signature(parent.__init__).parameters}
+    assert set(operator.template_fields) <= taken
+    arguments: dict[str, Any] = {field: f"value of {field}" for field in operator.template_fields}
+    made = operator(task_id="task", **arguments)
+    assert {field: getattr(made, field) for field in operator.template_fields} == arguments
+
+
+@pytest.mark.parametrize("name", sorted(public_classes("triggers", BaseTrigger)))
+def test_every_trigger_comes_back_from_storage_as_it_was(name: str) -> None:
+    module, _, member = name.rpartition(".")
+    trigger_class = getattr(importlib.import_module(module), member)
+    parameters = inspect.signature(trigger_class.__init__).parameters
+    # A value of its own for each argument, so that none can be taken for another.
+    arguments = {key: f"value of {key}" for key in parameters if key != "self"}
+    classpath, stored = trigger_class(**arguments).serialize()
+    assert classpath == name
+    assert json.loads(json.dumps(stored)) == arguments
+    assert trigger_class(**stored).serialize() == (classpath, stored)
+
+
+def test_the_description_is_read_without_airflow() -> None:
+    program = (
+        "import sys; from airflow_provider_omics.provider_info import get_provider_info as info; "
+        "print(info()['package-name'], any(name.split('.')[0] in {'airflow', 'boto3', 'moto'} for name in sys.modules))"
+    )
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert printed.split() == ["airflow-provider-omics", "False"]
+
+
+def test_the_description_follows_airflows_schema() -> None:
+    import airflow
+    from jsonschema import validate
+
+    schema = json.loads((pkgutil.get_data(airflow.__name__, "provider_info.schema.json") or b"").decode())
+    validate(get_provider_info(), schema)
+
+
+def test_the_version_is_the_distributions() -> None:
+    from importlib.metadata import version
+
+    assert version("airflow-provider-omics") == airflow_provider_omics.__version__
+    assert get_provider_info()["versions"] == [airflow_provider_omics.__version__]
