@@ -1,17 +1,12 @@
 from __future__ import annotations
 
-import io
-import time
-import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from omics_service import ROLE, await_status, wdl_zip
 
 from airflow_provider_omics.local import LocalOmics, Quotas, Timings
-
-ROLE = "arn:aws:iam::123456789012:role/omics"
-DEADLINE_SECONDS = 30
 
 
 @pytest.fixture
@@ -55,20 +50,3 @@ def start_run(omics: Any, make_workflow: Callable[..., str]) -> Callable[..., di
         return answer
 
     return start
-
-
-def wdl_zip() -> bytes:
-    """A zipped WDL definition."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("main.wdl", "version 1.0\nworkflow test {}\n")
-    return content.getvalue()
-
-
-def await_status(describe: Callable[[], dict[str, Any]], *wanted: str) -> dict[str, Any]:
-    """Ask until the status is one of those wanted, and return that answer."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while (answer := describe())["status"] not in wanted:
-        assert time.monotonic() < deadline, f"status stayed {answer['status']}, wanted {wanted}"
-        time.sleep(0.01)
-    return answer

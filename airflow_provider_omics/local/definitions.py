@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -66,7 +67,7 @@ def _unzip(archive: bytes) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
             files = {info.filename: opened.read(info) for info in opened.infolist() if not info.is_dir()}
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise DefinitionError(f"The definition is not a zip archive that can be read: {error}") from error
     for name in files:
         if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
@@ -113,7 +114,7 @@ def _check_main(engine: str, main: str, content: bytes) -> dict[str, dict[str, A
     if not text.strip():
         raise DefinitionError(f"The main file {main!r} is empty")
     # Only CWL is data that can be read without its engine; the other engines' parameters stay unknown.
-    return _cwl_parameters(_cwl_process(main, text)) if engine == "CWL" else {}
+    return _cwl_parameters(main, _cwl_process(main, text)) if engine == "CWL" else {}
 
 
 def _cwl_process(main: str, text: str) -> dict[str, Any]:
@@ -137,11 +138,13 @@ def _entry_of_graph(main: str, graph: Any) -> dict[str, Any]:
     raise DefinitionError(f"The main file {main!r} has a $graph without a process of the id main")
 
 
-def _cwl_parameters(process: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def _cwl_parameters(main: str, process: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     inputs = process.get("inputs") or {}
-    if isinstance(inputs, list):
+    if isinstance(inputs, list) and all(isinstance(entry, dict) for entry in inputs):
         inputs = {str(entry.get("id", "")).lstrip("#").split("/")[-1]: entry for entry in inputs}
-    return {name: _cwl_parameter(entry) for name, entry in inputs.items()}
+    if not isinstance(inputs, dict):
+        raise DefinitionError(f"The main file {main!r} has inputs that are neither a map nor a list of maps")
+    return {str(name): _cwl_parameter(entry) for name, entry in inputs.items()}
 
 
 def _cwl_parameter(entry: Any) -> dict[str, Any]:
