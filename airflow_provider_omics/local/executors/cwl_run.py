@@ -102,7 +102,7 @@ class CwlRun:
     def _run_engine(self, process: EngineProcess) -> Any:
         directory = process.directory
         directory.joinpath("definition.zip").write_bytes(self._workflow.definition_zip or b"")
-        imports = Imports(self._aws, directory / "inputs")
+        imports = Imports(self._aws)
         self.digests = imports.digests
         process.send(
             {

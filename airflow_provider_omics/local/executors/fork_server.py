@@ -7,6 +7,7 @@ its standard input, and ends when that socket closes: whatever becomes of the se
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 import json
 import os
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 Work = Callable[[socket.socket], None]
 
 _MOST_CONNECTIONS_AT_ONCE = 64
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 @dataclass
@@ -110,14 +112,17 @@ class ForkServer:
             os._exit(status)
 
     def _reap(self) -> None:
-        for pid in list(self._children):
-            ended, status = os.waitpid(pid, os.WNOHANG)
-            if ended:
-                self._ended(pid, status)
+        with contextlib.suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                if ended[0] in self._children:
+                    self._ended(*ended)
 
     def _ended(self, pid: int, status: int) -> None:
         # The tools that the run started are in its group and must not outlive it.
         self._kill(pid)
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                os.waitpid(-pid, 0)
         child = self._children.pop(pid)
         note = json.dumps({"exit": os.waitstatus_to_exitcode(status)}).encode()
         with contextlib.suppress(OSError), child.connection:
@@ -129,10 +134,17 @@ class ForkServer:
             os.killpg(pid, signal.SIGKILL)
 
 
+def _adopt_orphans() -> None:
+    """Become the parent of what a killed run leaves behind, where the system can do that, so as to reap it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
 def main() -> None:
     """Serve on standard input; the one argument is the directory to remove at the end."""
     from airflow_provider_omics.local.executors import cwl_job
 
+    _adopt_orphans()
     with socket.socket(fileno=os.dup(0)) as control:
         cwl_job.preload()
         gc.freeze()

@@ -34,13 +34,11 @@ class RunFailure(Exception):
 class Imports:
     """Fetches what the parameters of one run name.
 
-    :param root: directory that takes the inputs; nothing is written outside of it.
     :ivar digests: ``etag:...`` of every object that was fetched, by URI.
     """
 
-    def __init__(self, aws: Aws, root: Path) -> None:
+    def __init__(self, aws: Aws) -> None:
         self._aws = aws
-        self._root = root
         self.digests: dict[str, str] = {}
 
     def fetch(self, parameter: str, uri: str, kind: str, target: Path, *, optional: bool = False) -> bool:
@@ -48,15 +46,16 @@ class Imports:
 
         :param parameter: names the value in messages, such as ``reads[0].fastq_1``.
         :param kind: ``File`` or ``Directory``.
-        :param target: where the copy goes, below the root.
+        :param target: where the copy goes.
         :param optional: whether it is no error when there is no such object.
         :return: whether there was anything.
         :raises RunFailure: with INVALID_URI_INPUT, INPUT_URI_NOT_FOUND or IMPORT_FAILED.
         """
         try:
             keys = self._keys_of_directory(uri, target) if kind == "Directory" else self._key_of_file(uri, target)
+            folder = target if kind == "Directory" else target.parent
             for source, copy in keys.items():
-                self._copy(source, copy)
+                self._copy(source, copy, folder)
         except (NoSuchBucket, NoSuchKey) as error:
             if optional:
                 return False
@@ -85,8 +84,8 @@ class Imports:
             raise NoSuchKey(f"no object begins with s3://{bucket}/{prefix}")
         return {f"s3://{bucket}/{found}": target / found.removeprefix(prefix) for found in keys}
 
-    def _copy(self, uri: str, target: Path) -> None:
-        if not target.resolve().is_relative_to(self._root.resolve()):
+    def _copy(self, uri: str, target: Path, folder: Path) -> None:
+        if folder.resolve() not in target.resolve().parents:
             raise InvalidS3Uri(f"{uri!r} has a name that cannot be a file's")
         target.parent.mkdir(parents=True, exist_ok=True)
         self._aws.download(uri, target)
