@@ -30,7 +30,9 @@ class FaultRule:
 
     :param kind: what goes wrong. ``error_before`` and ``error_after`` answer an error without and with the
         effect; ``lost_answer`` closes the connection after the effect, ``dropped_connection`` without it.
-    :param operation: operation name such as ``StartRun``, or ``*`` for every operation.
+    :param operation: operation name such as ``StartRun``, ``*`` for every operation, or a step inside of a batch:
+        ``RunBatch.validate`` (the batch fails), ``RunBatch.submit``, ``RunBatch.cancel``, ``RunBatch.delete`` (this one
+        run's does), ``RunBatch.abort`` (the batch fails before its next submission).
     :param count: how many calls it strikes; None for no end.
     :param skip: how many matching calls pass before it begins.
     :param share: the part of the remaining matching calls that it strikes, more than 0, at most 1.

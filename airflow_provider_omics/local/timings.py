@@ -16,8 +16,8 @@ class Timings:
     :param stopping: in STOPPING, and from a cancel call until CANCELLED.
     :param batch_creating: in CREATING; make it long for a batch that cannot be cancelled yet.
     :param batch_validating: in PENDING, while run settings are checked.
-    :param submissions_per_second: runs that batches submit each second, more than 0; the published rate of
-        StartRun is 5.
+    :param submissions_per_second: runs that a batch submits, cancels or deletes each second, more than 0; the
+        published rate of StartRun is 5.
     :param batch_stopping: from the last cancelled run until the batch is CANCELLED.
     :param run_summary_lag: how far ``runSummary`` of GetBatch is behind, until the batch is PROCESSED.
     :param workflow_creating: in CREATING of a workflow, a version or a run cache.

@@ -203,3 +203,35 @@ def test_the_async_client_sees_the_same(server: LocalOmics, omics: Any, start_ba
     expected.pop("ResponseMetadata")
     assert got == expected
     assert ids == [f"sample-{n}" for n in range(5)]
+
+
+def test_every_state_of_a_batch_is_an_event(server: LocalOmics, omics: Any, start_batch: StartBatch) -> None:
+    sqs, events = server.client("sqs"), server.client("events")
+    queue = sqs.create_queue(QueueName="batch-events")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    pattern = {"source": ["aws.omics"], "detail-type": ["RunBatch Status Change"]}
+    events.put_rule(Name="batches", EventPattern=json.dumps(pattern))
+    events.put_targets(Rule="batches", Targets=[{"Id": "queue", "Arn": arn}])
+    batch_id = start_batch([*many(2), {"runSettingId": "bad", "outputUri": "file:///tmp"}], batchName="cohort")
+    await_status(lambda: omics.get_batch(batchId=batch_id), *TERMINAL)
+    details = []
+    while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
+        for message in messages:
+            details.append(json.loads(message["Body"])["detail"])
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    # The service promises no order.
+    by_status = {detail["status"]: detail for detail in details}
+    assert sorted(by_status) == ["CREATING", "INPROGRESS", "PENDING", "PROCESSED", "SUBMITTING"]
+    assert len(details) == 5
+    last = by_status["PROCESSED"]
+    expected = {
+        "batchId": batch_id,
+        "batchName": "cohort",
+        "totalRuns": "3",
+        "successfulStartSubmissionCount": "2",
+        "failedStartSubmissionCount": "1",
+        "pendingStartSubmissionCount": "0",
+        "completedRunCount": "2",
+        "runningRunCount": "0",
+    }
+    assert {member: last[member] for member in expected} == expected
