@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -22,12 +23,14 @@ from airflow_provider_omics.local.batch_status import (
     raise_fault,
     set_status,
 )
-from airflow_provider_omics.local.errors import ConflictException, ServiceError
+from airflow_provider_omics.local.errors import ConflictException, InternalServerException, ServiceError
 from airflow_provider_omics.local.run_machine import ACTIVE, cancel_run, create_run, delete_run
 
 if TYPE_CHECKING:
     from airflow_provider_omics.local.records import Batch, BatchEntry, Run
     from airflow_provider_omics.local.world import World
+
+log = logging.getLogger(__name__)
 
 _RETRIED = frozenset({"ThrottlingException", "RequestTimeoutException", "InternalServerException"})
 _MOST_AT_ONCE = 500
@@ -99,9 +102,16 @@ def _submit(world: World, batch: Batch, entry: BatchEntry, attempt: int = 0) -> 
 
 
 def _start(world: World, batch: Batch, entry: BatchEntry) -> Run:
-    setting = json.loads(entry.setting or "{}")
-    request = merged_request(batch.request["defaultRunSetting"], setting, world.account)
-    return create_run(world, request, batch=batch, run_setting_id=entry.run_setting_id)
+    try:
+        setting = json.loads(entry.setting or "{}")
+        request = merged_request(batch.request["defaultRunSetting"], setting, world.account)
+        return create_run(world, request, batch=batch, run_setting_id=entry.run_setting_id)
+    except ServiceError:
+        raise
+    except Exception as error:
+        # Nothing answers a call here: without this the whole batch would stand still.
+        log.exception("The run setting %r could not be submitted", entry.run_setting_id)
+        raise InternalServerException(f"The local HealthOmics server failed: {error!r}") from error
 
 
 def _end_submission(world: World, batch: Batch) -> None:

@@ -355,6 +355,14 @@ class TestRunFailures:
         failures = self._failures(local, SETTINGS)
         assert {key: code for key, (code, _) in failures.items()} == {"sample-1": "AccessDeniedException"}
 
+    def test_a_setting_that_breaks_the_server_fails_alone(self) -> None:
+        local = BatchWorld()
+        # Half of a surrogate pair: JSON allows it, UTF-8 does not.
+        uri = local.put_settings([{"runSettingId": "odd", "parameters": {"text": "\ud800"}}, {"runSettingId": "good"}])
+        batch = local.processed(uri)
+        assert local.statuses(batch) == {"odd": "FAILED", "good": "SUCCESS"}
+        assert local.listed(batch)[0]["submissionFailureReason"] == "InternalServerException"
+
     def test_a_batch_waits_for_retries_before_it_is_in_progress(self) -> None:
         local = BatchWorld(submission_retry_seconds=60.0)
         local.world.faults.add(FaultRule(kind=FaultKind.THROTTLE, operation="RunBatch.submit"))
