@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import PokeReturnValue, conf
 from airflow.triggers.base import StartTriggerArgs
 
-from airflow_provider_omics.compat import TRIGGERS_RENDER_TEMPLATES
+from airflow_provider_omics.compat import triggerer_can_render
 from airflow_provider_omics.exceptions import failing_at_once
 from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsRunFailedError, OmicsWaitError
 from airflow_provider_omics.healthomics.requests import check_run_id
@@ -37,8 +37,8 @@ class OmicsRunSensor(OmicsBaseSensor):
     :param deferrable: whether to wait in the triggerer, without a worker; the default is Airflow's
         ``[operators] default_deferrable``.
     :param start_from_trigger: whether to go to the triggerer straight from the scheduler, without a worker first.
-        Where Airflow does not render a trigger's templates (before 3.3), a sensor with a template, and everywhere a
-        mapped sensor, defers from a worker instead.
+        The sensor defers from a worker all the same where the triggerer could not know its arguments: when it is
+        mapped, when a template pulls an XCom, and before Airflow 3.3 with any template.
     """
 
     template_fields: Sequence[str] = ("run_id", *TEMPLATED)
@@ -55,7 +55,9 @@ class OmicsRunSensor(OmicsBaseSensor):
         super().__init__(**kwargs)
         self.run_id = run_id
         self.deferrable = deferrable or start_from_trigger
-        self.start_from_trigger = start_from_trigger and self._triggerer_can_start()
+        self.start_from_trigger = start_from_trigger and all(
+            triggerer_can_render(getattr(self, name)) for name in self.template_fields
+        )
         if self.start_from_trigger:
             self.start_trigger_args = self._start_trigger_args()
         self._wait: RunWait | None = None
@@ -110,12 +112,7 @@ class OmicsRunSensor(OmicsBaseSensor):
     def _start_trigger_args(self) -> StartTriggerArgs:
         return StartTriggerArgs(
             trigger_cls=f"{OmicsRunTrigger.__module__}.{OmicsRunTrigger.__qualname__}",
-            # An XComArg as text is the template that reads it.
-            trigger_kwargs={"run_id": str(self.run_id), **self._trigger_kwargs()},
+            trigger_kwargs={"run_id": self.run_id, **self._trigger_kwargs()},
             next_method="execute_complete",
             timeout=timedelta(seconds=self.timeout),
         )
-
-    def _triggerer_can_start(self) -> bool:
-        values = [str(getattr(self, name)) for name in self.template_fields]
-        return TRIGGERS_RENDER_TEMPLATES or not any("{{" in value or "{%" in value for value in values)

@@ -6,16 +6,17 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import airflow
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, AirflowSkipException
+from airflow.providers.common.compat.sdk import DAG, AirflowException, AirflowFailException, AirflowSkipException
 from task_runs import fire, load_trigger, run_task
 
-from airflow_provider_omics.compat import TRIGGERS_RENDER_TEMPLATES
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError, OmicsRunFailedError, OmicsWaitError
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
 from airflow_provider_omics.sensors.run import OmicsRunSensor
 
+RENDERS = airflow.__version__ >= "3.3"
 MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
 
 
@@ -109,7 +110,24 @@ def test_it_can_start_in_the_triggerer(start_run: Callable[..., dict[str, Any]])
     assert result == {"run_id": run["id"], "run_output_uri": run["runOutputUri"]}
 
 
-def test_a_template_keeps_it_from_starting_in_a_triggerer_that_does_not_render() -> None:
-    operator = sensor("{{ ti.xcom_pull('start_run') }}", start_from_trigger=True)
-    assert operator.start_from_trigger is TRIGGERS_RENDER_TEMPLATES
+@pytest.mark.parametrize(
+    ("template", "starts"),
+    [
+        ("1234567", True),
+        ("{{ params.run_id }}", RENDERS),
+        ("{% if params.run_id %}1{% endif %}", RENDERS),
+        ("{{ ti.xcom_pull('start_run') }}", False),
+    ],
+)
+def test_it_only_starts_in_a_triggerer_that_can_render_its_arguments(template: str, starts: bool) -> None:
+    operator = sensor(template, start_from_trigger=True)
+    assert operator.start_from_trigger is starts
     assert operator.deferrable
+
+
+def test_the_output_of_a_task_is_read_in_a_worker() -> None:
+    with DAG("cohort"):
+        first = sensor("1234567")
+        second = OmicsRunSensor(task_id="second", run_id=first.output["run_id"], start_from_trigger=True)
+    assert not second.start_from_trigger
+    assert second.upstream_task_ids == {"wait"}
