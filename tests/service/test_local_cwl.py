@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cwl_service import LOG_GROUP, CwlService, read_qc_zip
+from cwl_service import LOG_GROUP, CwlService, read_qc_zip, wdl_zip
 from reads import compress, damaged, make_reads
 
 from airflow_provider_omics.local import LocalOmics, Quotas, Timings
@@ -189,8 +189,6 @@ def test_without_logs_nothing_is_logged(service: CwlService) -> None:
 
 
 def test_what_is_not_cwl_is_simulated_and_says_so(service: CwlService) -> None:
-    from conftest import wdl_zip
-
     workflow_id = service.omics.create_workflow(name="w", engine="WDL", definitionZip=wdl_zip())["id"]
     run = service.end(service.start(workflow_id, {}))
     assert run["status"] == "COMPLETED"

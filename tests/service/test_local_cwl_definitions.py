@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from cwl_service import CwlService
+from cwl_service import CwlService, wdl_zip
 
 from airflow_provider_omics.local import LocalOmics, Quotas, Timings
 
@@ -309,6 +309,13 @@ def test_reserved_resources_are_those_of_the_definition(service: CwlService) -> 
     assert run["status"] == "COMPLETED", run.get("statusMessage")
     (task,) = service.tasks(run["id"])
     assert (task["cpus"], task["memory"]) == (64, 489)
+
+
+def test_a_workflow_of_another_engine_is_refused_by_the_cwl_executor(service: CwlService) -> None:
+    workflow_id = service.omics.create_workflow(name="w", engine="WDL", definitionZip=wdl_zip())["id"]
+    run = service.end(service.start(workflow_id, {}))
+    assert run["failureReason"] == "WORKFLOW_RUN_FAILED"
+    assert "the workflow is WDL (PRIVATE)" in run["statusMessage"]
 
 
 def test_a_scattered_step_gives_a_task_for_each_element(service: CwlService) -> None:

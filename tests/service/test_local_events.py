@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 import time
 import uuid
-import zipfile
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import pytest
-from conftest import ROLE, await_status, wdl_zip
+from cwl_service import ROLE, await_that, wdl_zip, zip_of
 
 from airflow_provider_omics.local import LocalOmics
 
@@ -93,7 +91,7 @@ def test_a_task_s_changes_name_the_task_and_its_run(
 ) -> None:
     queue = Queue(server, **{"detail-type": ["Task Status Change"]})
     started = start_run(name="my run")
-    await_status(lambda: omics.get_run(id=started["id"]), "COMPLETED")
+    await_that(lambda: omics.get_run(id=started["id"])["status"] == "COMPLETED", "the run's end")
     tasks = omics.list_run_tasks(id=started["id"])["items"]
     events = queue.until(lambda _: queue.statuses().count("COMPLETED") == len(tasks))
 
@@ -187,8 +185,5 @@ def test_a_new_workflow_is_announced(server: LocalOmics, omics: Any) -> None:
     assert queue.events[-1]["resources"] == [made["arn"]]
     assert queue.events[-1]["detail"]["workflowName"] == "good"
 
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("readme.txt", "no workflow")
-    omics.create_workflow(name="bad", definitionZip=content.getvalue())
+    omics.create_workflow(name="bad", definitionZip=zip_of({"readme.txt": "no workflow"}))
     assert queue.until(_is("FAILED"))[-1]["detail"]["workflowName"] == "bad"

@@ -37,6 +37,11 @@ def zip_of(files: Mapping[str, str | bytes]) -> bytes:
     return content.getvalue()
 
 
+def wdl_zip() -> bytes:
+    """Zip a WDL definition."""
+    return zip_of({"main.wdl": "version 1.0\nworkflow test {}\n"})
+
+
 def read_qc_zip() -> bytes:
     """Zip the read-QC example."""
     return zip_of({path.name: path.read_bytes() for path in READ_QC.iterdir() if path.is_file()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import threading
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from airflow_provider_omics.local.executors.base import RunReport
     from airflow_provider_omics.local.records import Run, Workflow
     from airflow_provider_omics.local.world import World
+
+log = logging.getLogger(__name__)
 
 
 class CwlExecutor:
@@ -70,7 +73,11 @@ class CwlExecutor:
 
     def _work(self) -> None:
         while (carried := self._waiting.get()) is not None:
-            carried.carry_out(self._processes)
+            try:
+                carried.carry_out(self._processes)
+            except Exception:
+                # The other runs still need this thread.
+                log.exception("Run %s could not be reported", carried.run.run_id)
 
     def _run_changed(self, run: Run, _previous: RunStatus | None) -> None:
         if run.uuid in self._runs and classify(RunStatus, run.status).is_final:

@@ -28,6 +28,11 @@ class RunCancelled(Exception):
     """Nobody wants the run any more."""
 
 
+def is_runnable(workflow: Workflow) -> bool:
+    """Whether a workflow can really be run here: a private CWL one that has its definition."""
+    return workflow.engine == "CWL" and workflow.workflow_type == "PRIVATE" and workflow.definition_zip is not None
+
+
 class CwlRun:
     """Carries out one run, in whatever thread calls :meth:`carry_out`.
 
@@ -77,6 +82,12 @@ class CwlRun:
 
     def _carry_out(self, processes: EngineProcesses) -> None:
         self._check()
+        if not is_runnable(self._workflow):
+            raise RunFailure(
+                "WORKFLOW_RUN_FAILED",
+                f"The executor runs CWL definitions, and the workflow is {self._workflow.engine} "
+                f"({self._workflow.workflow_type}); start the server with the executor auto or simulated",
+            )
         process = processes.start()
         try:
             with self._lock:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_provider_omics.local.executors.cwl_run import is_runnable
 from airflow_provider_omics.local.executors.run_logs import RunLogs
 
 if TYPE_CHECKING:
     from airflow_provider_omics.local.executors.base import Executor, RunReport
-    from airflow_provider_omics.local.executors.cwl import CwlExecutor
     from airflow_provider_omics.local.records import Run, Workflow
     from airflow_provider_omics.local.world import World
 
@@ -20,18 +20,19 @@ class AutoExecutor:
     :param simulated: takes WDL, Nextflow and Ready2Run workflows.
     """
 
-    def __init__(self, world: World, real: CwlExecutor, simulated: Executor) -> None:
+    def __init__(self, world: World, real: Executor, simulated: Executor) -> None:
         self._real = real
         self._simulated = simulated
         self._world = world
 
     def prepare(self) -> None:
-        """Load cwltool now, in the background, so that the first run need not wait for it."""
+        """Load in the background what the first run needs."""
         self._real.prepare()
+        self._simulated.prepare()
 
     def launch(self, run: Run, workflow: Workflow, report: RunReport) -> None:
         """Begin a run in the executor that it is for."""
-        if _is_runnable(workflow):
+        if is_runnable(workflow):
             self._real.launch(run, workflow, report)
             return
         RunLogs(self._world, run).run_line(
@@ -49,7 +50,3 @@ class AutoExecutor:
         """Stop everything."""
         self._real.close()
         self._simulated.close()
-
-
-def _is_runnable(workflow: Workflow) -> bool:
-    return workflow.engine == "CWL" and workflow.workflow_type == "PRIVATE" and workflow.definition_zip is not None
