@@ -8,6 +8,8 @@ from omics_service import ROLE, await_status, wdl_zip
 
 from airflow_provider_omics.local import LocalOmics, Quotas, Timings
 
+pytest_plugins = ["pytester"]
+
 
 @pytest.fixture
 def server() -> Iterator[LocalOmics]:

@@ -165,3 +165,7 @@ def _announce(server: LocalOmics, options: argparse.Namespace) -> None:
 
 def _complain(text: str) -> None:
     print(f"airflow-omics-local: {text}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

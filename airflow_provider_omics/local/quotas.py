@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -71,6 +72,16 @@ class RateLimiter:
     enforced: bool = False
     overrides: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     _buckets: dict[str, _Bucket] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def change(self, enforced: bool, overrides: Mapping[str, float]) -> None:
+        """Switch throttling on or off; every bucket is full afterwards.
+
+        :param overrides: calls per second by operation, in place of the published ones.
+        """
+        with self._lock:
+            self.enforced, self.overrides = enforced, overrides
+            self._buckets.clear()
 
     def take(self, operation: str) -> None:
         """Count one call.
@@ -82,14 +93,20 @@ class RateLimiter:
         rate, name = self._rate(operation)
         if rate is None:
             return
+        with self._lock:
+            if not self._has_token(name, rate):
+                raise ThrottlingException(f"Rate exceeded: {operation} allows {rate:g} calls per second")
+
+    def _has_token(self, name: str, rate: float) -> bool:
         burst = max(1.0, rate * self.assumptions().burst_seconds)
         now = self.now()
         bucket = self._buckets.setdefault(name, _Bucket(burst, now))
-        elapsed = max(0.0, (now - bucket.filled_at).total_seconds())
+        elapsed = (now - bucket.filled_at).total_seconds()
         bucket.tokens, bucket.filled_at = min(burst, bucket.tokens + elapsed * rate), now
         if bucket.tokens < 1:
-            raise ThrottlingException(f"Rate exceeded: {operation} allows {rate:g} calls per second")
+            return False
         bucket.tokens -= 1
+        return True
 
     def _rate(self, operation: str) -> tuple[float | None, str]:
         if operation in self.overrides:

@@ -113,13 +113,14 @@ def _check_rerun(world: World, earlier: Run) -> None:
 
 def _copied(world: World, earlier: Run) -> dict[str, Any]:
     left_out = set(_NEVER_COPIED)
-    if not world.assumptions.rerun_copies_tags:
-        left_out.add("tags")
     if not world.assumptions.rerun_copies_cache:
         left_out.update(("cacheId", "cacheBehavior"))
     if not world.assumptions.rerun_copies_retention:
         left_out.add("retentionMode")
-    return {name: value for name, value in earlier.request.items() if name not in left_out}
+    copied = {name: value for name, value in earlier.request.items() if name not in left_out}
+    if world.assumptions.rerun_copies_tags:
+        copied["tags"] = earlier.tags
+    return copied
 
 
 def _check_parameters(world: World, workflow: Workflow, request: dict[str, Any]) -> None:

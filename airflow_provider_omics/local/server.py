@@ -256,7 +256,8 @@ class LocalOmics:
         return world
 
     def _set_rates(self, world: World) -> None:
-        world.rates.enforced, world.rates.overrides = self._rates_enforced, self._rates
+        with world.lock:
+            world.rates.change(self._rates_enforced, self._rates)
 
 
 def _executor_factory(kind: ExecutorKind, outcomes: SimulatedOutcomes | None, seed: int) -> Callable[[World], Executor]:

@@ -56,7 +56,7 @@ class OmicsService:
 
         :raises AnswerLost: a fault wants the connection closed.
         """
-        call = Call(world.now(), operation="")
+        call = Call(world.clock.now(), operation="")
         try:
             answer = self._answer(world, request, call)
             call.status = answer.status

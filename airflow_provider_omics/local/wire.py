@@ -61,7 +61,7 @@ def find_route(method: str, path: str) -> Route:
     :param path: the path as it was sent, percent-encoded.
     :raises ServiceError: no operation has this method and path.
     """
-    segments = path.strip("/").split("/")
+    segments = path.removeprefix("/").split("/")
     for template, operation in _templates().get((method, len(segments)), ()):
         labels = _match(template, segments)
         if labels is not None:

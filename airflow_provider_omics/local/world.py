@@ -70,7 +70,7 @@ class World:
     def __post_init__(self) -> None:
         self.changed = threading.Condition(self.lock)
         self.timeline = Timeline(self.clock, on_added=self._wake)
-        self.rates = RateLimiter(self.now, lambda: self.assumptions)
+        self.rates = RateLimiter(self.clock.now, lambda: self.assumptions)
         self.request_ids = RequestIds(self)
         self.run_index = RunIndex()
         self.run_queue = RunQueue()

@@ -1,0 +1,141 @@
+"""Faults on demand, as boto3 meets them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionClosedError
+from omics_service import ROLE, wdl_zip
+
+from airflow_provider_omics.local import FaultKind, FaultRule, LocalOmics, ManualClock, Timings
+
+REQUEST = {"roleArn": ROLE, "outputUri": "s3://results/runs", "requestId": "same"}
+
+
+@pytest.fixture
+def once(server: LocalOmics) -> Any:
+    """A client that tries each call once."""
+    return server.client("omics", config=Config(retries={"total_max_attempts": 1}))
+
+
+@pytest.fixture
+def patient(server: LocalOmics) -> Any:
+    """A client that retries, as Airflow's does."""
+    return server.client("omics", config=Config(retries={"total_max_attempts": 4, "mode": "standard"}))
+
+
+@pytest.fixture
+def workflow_id(make_workflow: Callable[..., str]) -> str:
+    return make_workflow()
+
+
+def outcome(call: Callable[..., Any], **request: Any) -> str | int:
+    try:
+        return int(call(**request)["ResponseMetadata"]["HTTPStatusCode"])
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    except ConnectionClosedError:
+        return "closed"
+
+
+@pytest.mark.parametrize(
+    ("kind", "told", "runs"),
+    [
+        (FaultKind.THROTTLE, "ThrottlingException", 0),
+        (FaultKind.ERROR_BEFORE, "InternalServerException", 0),
+        (FaultKind.ERROR_AFTER, "InternalServerException", 1),
+        (FaultKind.DROPPED_CONNECTION, "closed", 0),
+        (FaultKind.LOST_ANSWER, "closed", 1),
+        (FaultKind.SLOW_ANSWER, 201, 1),
+    ],
+)
+def test_what_the_caller_sees_and_what_was_done(
+    server: LocalOmics, once: Any, workflow_id: str, kind: FaultKind, told: str | int, runs: int
+) -> None:
+    server.faults.add(FaultRule(kind=kind, operation="StartRun"))
+    assert outcome(once.start_run, workflowId=workflow_id, **REQUEST) == told
+    assert server.journal.runs_created == runs
+    (call,) = server.journal.calls("StartRun")
+    assert (call.fault, call.took_effect) == (kind, runs == 1)
+    assert call.status == {"closed": None, 201: 201, "ThrottlingException": 429}.get(told, 500)
+    # The client's next try finds what the first one did.
+    assert outcome(once.start_run, workflowId=workflow_id, **REQUEST) == 201
+    assert server.journal.runs_created == 1
+    assert len(once.list_runs()["items"]) == 1
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FaultKind if kind is not FaultKind.SLOW_ANSWER])
+def test_boto3s_own_retries_start_one_run(server: LocalOmics, patient: Any, workflow_id: str, kind: FaultKind) -> None:
+    server.faults.add(FaultRule(kind=kind, operation="StartRun", count=1))
+    run = patient.start_run(workflowId=workflow_id, roleArn=ROLE, outputUri="s3://results/runs")
+    assert len(server.journal.calls("StartRun")) == 2
+    assert server.journal.runs_created == 1
+    assert [item["id"] for item in patient.list_runs()["items"]] == [run["id"]]
+
+
+def test_an_error_of_choice(server: LocalOmics, once: Any) -> None:
+    server.faults.add(
+        FaultRule(kind=FaultKind.ERROR_BEFORE, operation="ListRuns", code="AccessDeniedException", http_status=403)
+    )
+    with pytest.raises(ClientError) as caught:
+        once.list_runs()
+    assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    assert outcome(once.list_runs) == 200
+
+
+def test_a_share_of_the_calls_is_struck_the_same_way_with_the_same_seed() -> None:
+    told = []
+    for _ in range(2):
+        with LocalOmics(executor="simulated", seed=7) as server:
+            once = server.client("omics", config=Config(retries={"total_max_attempts": 1}))
+            server.faults.add(FaultRule(kind=FaultKind.THROTTLE, operation="*", share=0.5, count=None))
+            told.append([outcome(once.list_runs) for _ in range(20)])
+    assert told[0] == told[1]
+    assert set(told[0]) == {200, "ThrottlingException"}
+
+
+def test_a_slow_answer_ends_when_the_server_stops(server: LocalOmics, once: Any) -> None:
+    server.faults.add(FaultRule(kind=FaultKind.SLOW_ANSWER, operation="ListRuns", seconds=3600))
+    caller = threading.Thread(target=outcome, args=(once.list_runs,))
+    caller.start()
+    deadline = time.monotonic() + 30
+    while not any(armed for _, armed in server.faults.rules()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    server.stop()
+    caller.join(timeout=30)
+    assert not caller.is_alive()
+
+
+@pytest.fixture
+def limited() -> Iterator[LocalOmics]:
+    with LocalOmics(executor="simulated", clock=ManualClock(), timings=Timings(), enforce_rates=True) as server:
+        yield server
+
+
+def test_published_rates_throttle_with_429(limited: LocalOmics) -> None:
+    once = limited.client("omics", config=Config(retries={"total_max_attempts": 1}))
+    assert [outcome(once.list_runs) for _ in range(12)] == [200] * 10 + ["ThrottlingException"] * 2
+    limited.advance(0.5)
+    assert [outcome(once.list_runs) for _ in range(6)] == [200] * 5 + ["ThrottlingException"]
+    limited.enforce_rates(True, {"ListRuns": 1000})
+    assert [outcome(once.list_runs) for _ in range(20)] == [200] * 20
+    limited.enforce_rates(False)
+    assert outcome(once.list_runs) == 200
+    assert limited.journal.counts["ListRuns"] == 12 + 6 + 20 + 1
+
+
+def test_start_run_has_a_rate_of_its_own(limited: LocalOmics) -> None:
+    once = limited.client("omics", config=Config(retries={"total_max_attempts": 1}))
+    workflow_id = once.create_workflow(name="w", engine="WDL", definitionZip=wdl_zip())["id"]
+    limited.advance(1)
+    request = {"workflowId": workflow_id, "roleArn": ROLE, "outputUri": "s3://results/runs"}
+    told = [outcome(once.start_run, **request) for _ in range(7)]
+    assert told == [201] * 5 + ["ThrottlingException"] * 2
+    assert limited.journal.runs_created == 5
