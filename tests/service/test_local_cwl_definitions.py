@@ -303,6 +303,19 @@ def test_a_redirected_standard_error_is_logged_all_the_same(service: CwlService)
     assert service.lines(task["logStream"]) == ["into the file"]
 
 
+def test_every_line_that_a_tool_writes_is_logged_in_its_order(service: CwlService) -> None:
+    # More than fits into a pipe, lines that are not UTF-8 or far too long, and a last one without an end.
+    script = "seq 1 20000; printf 'caf\\351\\r\\n'; head -c 450000 /dev/zero | tr '\\0' x; echo; printf last"
+    run = service.run({"main.cwl": tool(script).replace("stdout: out.txt", "").replace("text: stdout", "{}")}, {})
+    assert run["status"] == "COMPLETED", run.get("statusMessage")
+    (task,) = service.tasks(run["id"])
+    lines = service.all_lines(task["logStream"])
+    assert lines[:20_000] == [str(number) for number in range(1, 20_001)]
+    assert lines[20_000] == "caf\ufffd"
+    assert "".join(lines[20_001:-1]) == "x" * 450_000
+    assert lines[-1] == "last"
+
+
 def test_reserved_resources_are_those_of_the_definition(service: CwlService) -> None:
     main = tool("true") + "hints: [{class: ResourceRequirement, coresMin: 64, ramMin: 500000}]\n"
     run = service.run({"main.cwl": main}, {})

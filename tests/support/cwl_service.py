@@ -119,6 +119,16 @@ class CwlService:
         answer = self.logs.get_log_events(logGroupName=LOG_GROUP, logStreamName=stream, startFromHead=True)
         return [event["message"] for event in answer["events"]]
 
+    def all_lines(self, stream: str) -> list[str]:
+        """Return the lines of a log stream of more than one page, oldest first."""
+        where = {"logGroupName": LOG_GROUP, "logStreamName": stream, "startFromHead": True}
+        page, lines, token = self.logs.get_log_events(**where), [], None
+        while page["nextForwardToken"] != token:
+            lines += [event["message"] for event in page["events"]]
+            token = page["nextForwardToken"]
+            page = self.logs.get_log_events(**where, nextToken=token)
+        return lines
+
     def streams(self, run_id: str) -> list[str]:
         """Return the names of a run's log streams."""
         pages = self.logs.get_paginator("describe_log_streams").paginate(logGroupName=LOG_GROUP)

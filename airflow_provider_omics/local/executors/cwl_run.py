@@ -54,7 +54,7 @@ class CwlRun:
         self._handlers: dict[str, Callable[[Any], None]] = {
             "engine": self._engine_line,
             "task_started": self._task_started,
-            "task_line": self._task_line,
+            "task_lines": self._task_lines,
             "task_ended": self._task_ended,
         }
 
@@ -174,8 +174,8 @@ class CwlRun:
         self._tasks[task["task"]] = (task_id, task["name"])
         self.logs.run_line(f"Task {task_id} ({task['name']}) started")
 
-    def _task_line(self, line: dict[str, Any]) -> None:
-        self.logs.task_line(self._tasks[line["task"]][0], line["line"])
+    def _task_lines(self, written: dict[str, Any]) -> None:
+        self.logs.task_lines(self._tasks[written["task"]][0], written["lines"])
 
     def _task_ended(self, end: dict[str, Any]) -> None:
         task_id, name = self._tasks[end["task"]]

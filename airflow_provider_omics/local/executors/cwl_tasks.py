@@ -9,8 +9,9 @@ import math
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import FileIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,6 +24,7 @@ from cwltool.process import Process
 
 from airflow_provider_omics.local.executors.messages import MessageStream
 
+_BLOCK_BYTES = 65_536
 _LONGEST_LINE = 200_000
 _SECONDS_TO_DRAIN = 2
 _TMPDIR_LOCK = threading.Lock()
@@ -38,7 +40,7 @@ class LocalTool(CommandLineTool):
 class TaskExecutor(JobExecutor):
     """Runs a workflow's jobs in threads.
 
-    :param stream: takes the messages ``task_started``, ``task_line`` and ``task_ended``.
+    :param stream: takes the messages ``task_started``, ``task_lines`` and ``task_ended``.
     :param last_error: returns what cwltool last logged as an error in the calling thread.
     :param workers: most jobs at a time.
     """
@@ -117,8 +119,8 @@ class _Task:
             "memory": max(1, math.ceil(resources["ram"] / 1024)),
         }
         self._stream.send({"task_started": started})
-        self._stdout = _LinePump(self._send_line)
-        self._stderr = _LinePump(self._send_stderr_line)
+        self._stdout = _LinePump(self._send_lines)
+        self._stderr = _LinePump(self._send_stderr_lines)
         context = context.copy()
         context.default_stdout, context.default_stderr = self._stdout.file, self._stderr.file
         self._collect_outputs, self._job.collect_outputs = self._job.collect_outputs, self._after_exit
@@ -160,29 +162,31 @@ class _Task:
         self._stdout.close()
         self._stderr.close()
 
-    def _send_line(self, line: str) -> None:
-        self._stream.send({"task_line": {"task": self._key, "line": line}})
+    def _send_lines(self, lines: list[str]) -> None:
+        self._stream.send({"task_lines": {"task": self._key, "lines": lines}})
 
-    def _send_stderr_line(self, line: str) -> None:
-        if line.strip():
-            self._last_stderr_line = line.strip()
-        self._send_line(line)
+    def _send_stderr_lines(self, lines: list[str]) -> None:
+        self._last_stderr_line = next(
+            (line.strip() for line in reversed(lines) if line.strip()), self._last_stderr_line
+        )
+        self._send_lines(lines)
 
     def _send_file(self, path: Path) -> None:
-        with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
-            _each_line(file, self._send_stderr_line)
+        with contextlib.suppress(FileNotFoundError), path.open("rb", buffering=0) as file:
+            for lines in _line_batches(file):
+                self._send_stderr_lines(lines)
 
 
 class _LinePump:
-    """A pipe whose lines are handed on while the tool still writes.
+    """A pipe whose lines are handed on while the tool still writes, as many at a time as there are.
 
     :ivar file: what the tool writes to; cwltool closes it when the tool has ended.
     """
 
-    def __init__(self, on_line: Callable[[str], None]) -> None:
+    def __init__(self, on_lines: Callable[[list[str]], None]) -> None:
         reader, writer = os.pipe()
         self.file: IO[bytes] = os.fdopen(writer, "wb")
-        self._thread = threading.Thread(target=self._pump, args=(reader, on_line), daemon=True)
+        self._thread = threading.Thread(target=self._pump, args=(reader, on_lines), daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -191,11 +195,24 @@ class _LinePump:
         self._thread.join(_SECONDS_TO_DRAIN)
 
     @staticmethod
-    def _pump(reader: int, on_line: Callable[[str], None]) -> None:
-        with os.fdopen(reader, "rb") as file:
-            _each_line(file, on_line)
+    def _pump(reader: int, on_lines: Callable[[list[str]], None]) -> None:
+        with os.fdopen(reader, "rb", buffering=0) as file:
+            for lines in _line_batches(file):
+                on_lines(lines)
 
 
-def _each_line(file: IO[bytes], on_line: Callable[[str], None]) -> None:
-    while line := file.readline(_LONGEST_LINE):
-        on_line(line.decode(errors="replace").rstrip("\r\n"))
+def _line_batches(file: FileIO) -> Iterator[list[str]]:
+    """Yield the lines of an unbuffered file as they come; a line that is far too long comes in parts."""
+    rest = b""
+    while block := file.read(_BLOCK_BYTES):
+        *lines, rest = (rest + block).split(b"\n")
+        if len(rest) >= _LONGEST_LINE:
+            lines, rest = [*lines, rest], b""
+        if lines:
+            yield [_text_of(line) for line in lines]
+    if rest:
+        yield [_text_of(rest)]
+
+
+def _text_of(line: bytes) -> str:
+    return line.decode(errors="replace").rstrip("\r")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -16,18 +17,22 @@ if TYPE_CHECKING:
     from airflow_provider_omics.local.records import Run
     from airflow_provider_omics.local.world import World
 
+log = logging.getLogger(__name__)
+
 
 class RunLogs:
     """The log streams of one run; nothing is written when its ``logLevel`` is OFF.
 
+    Writing is best effort: what goes wrong with a line must not change how the run ends.
+
     :param world: has the logs, and gives every line its time.
+    :param is_on: False writes nothing.
     """
 
-    def __init__(self, world: World, run: Run) -> None:
-        self._aws = world.aws
-        self._clock = world.clock
+    def __init__(self, world: World, run: Run, *, is_on: bool = True) -> None:
+        self._world = world
         self._run = run
-        self._is_on = run.request.get("logLevel") != "OFF"
+        self._is_on = is_on and run.request.get("logLevel") != "OFF"
 
     def run_line(self, text: str) -> None:
         """Append to the run's own stream."""
@@ -37,15 +42,19 @@ class RunLogs:
         """Append to the engine's stream."""
         self._put(engine_log_stream(self._run.run_id), text.splitlines())
 
-    def task_line(self, task_id: str, text: str) -> None:
+    def task_lines(self, task_id: str, lines: Sequence[str]) -> None:
         """Append to a task's stream."""
-        self._put(task_log_stream(self._run.run_id, task_id), [text])
+        self._put(task_log_stream(self._run.run_id, task_id), lines)
 
     def manifest(self, entries: Sequence[str]) -> None:
         """Write the run's manifest, one entry for the run and one for each task."""
         self._put(f"manifest/run/{self._run.run_id}/{self._run.uuid}", entries)
 
     def _put(self, stream: str, texts: Sequence[str]) -> None:
-        if self._is_on:
-            now = self._clock.now()
-            self._aws.put_log_lines(LOG_GROUP, stream, [(now, text) for text in texts])
+        if not self._is_on:
+            return
+        now = self._world.now()
+        try:
+            self._world.aws.put_log_lines(LOG_GROUP, stream, [(now, text) for text in texts])
+        except Exception:
+            log.warning("Could not write to the log stream %s", stream, exc_info=True)
