@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -72,10 +73,14 @@ class Timeline:
         self._heap: list[tuple[datetime, int, Callable[[], None]]] = []
         self._sequence = itertools.count()
         self._running_at: datetime | None = None
+        self._running_in: int | None = None
 
     def now(self) -> datetime:
         """Return the time that holds for whoever asks."""
-        return self._running_at or self.clock.now()
+        # A callback's time is not that of other threads, which may ask meanwhile.
+        if self._running_at is not None and self._running_in == threading.get_ident():
+            return self._running_at
+        return self.clock.now()
 
     def after(self, seconds: float, callback: Callable[[], None]) -> None:
         """Have a callback run once this many seconds of the server's clock have gone by."""
@@ -96,6 +101,7 @@ class Timeline:
             for the lock get their turn.
         """
         ran = 0
+        self._running_in = threading.get_ident()
         stop_at = time.monotonic() + budget_seconds
         try:
             while self._heap and self._heap[0][0] <= self.clock.now() and time.monotonic() < stop_at:

@@ -1,4 +1,8 @@
-"""Faults on demand: what goes wrong, for which calls, and how often; the same seed gives the same faults."""
+"""Faults on demand: what goes wrong, for which calls, and how often; the same seed gives the same faults.
+
+Slowness inside of the service is no fault of a call: a long CREATING or a ``runSummary`` that lags behind is a
+matter of :class:`~airflow_provider_omics.local.timings.Timings`, and reused run ids are one of the assumptions.
+"""
 
 from __future__ import annotations
 

@@ -12,13 +12,8 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from airflow_provider_omics.healthomics.console import (
-    LOG_GROUP,
-    engine_log_stream,
-    run_log_stream,
-    task_log_stream,
-)
 from airflow_provider_omics.local.executors.base import RunReport
+from airflow_provider_omics.local.executors.run_logs import RunLogs
 
 if TYPE_CHECKING:
     from airflow_provider_omics.local.records import Run, Workflow
@@ -63,7 +58,8 @@ class SimulatedOutcomes:
     """How simulated runs end.
 
     A run's own tags go first: ``omics-local:outcome`` (``COMPLETED`` or a failure code) and
-    ``omics-local:seconds`` (time in RUNNING). Then the first rule that matches, then chance.
+    ``omics-local:seconds`` (time in RUNNING). Then the first rule that matches, then chance. With the tag
+    ``omics-local:fails-starting`` a run fails with the code that is its value before it gets to RUNNING.
 
     :param failure_share: part of the runs that fail by chance, 0 to 1.
     :param failure_reasons: failure codes with their weights, among which chance picks.
@@ -116,13 +112,13 @@ class SimulatedExecutor:
     def launch(self, run: Run, workflow: Workflow, report: RunReport) -> None:
         """Begin a run: everything that follows is on the timeline."""
         script = self._write_script(run)
-        self._log(run, run_log_stream(run.run_id), f"Run {run.run_id} of workflow {workflow.workflow_id} started")
-        self._log(run, engine_log_stream(run.run_id), f"Simulated {workflow.engine} engine, {script.seconds:.3f} s")
+        self._logs(run).run_line(f"Run {run.run_id} of workflow {workflow.workflow_id} started")
+        self._logs(run).engine_line(f"Simulated {workflow.engine} engine, {script.seconds:.3f} s")
         self._next_task(run, report, script, 0)
 
     def cancel(self, run: Run) -> None:
         """Stop a run; its steps on the timeline find it cancelled and do nothing."""
-        self._log(run, run_log_stream(run.run_id), f"Run {run.run_id} is stopped")
+        self._logs(run).run_line(f"Run {run.run_id} is stopped")
 
     def close(self) -> None:
         """Stop everything; nothing runs outside of the timeline."""
@@ -167,7 +163,7 @@ class SimulatedExecutor:
             self._world.timeline.after(0 if tasks else script.seconds, partial(self._finish, run, report, script))
             return
         task_id = report.task_started(tasks[index])
-        self._log(run, task_log_stream(run.run_id, task_id), f"Task {tasks[index]} started")
+        self._logs(run).task_lines(task_id, [f"Task {tasks[index]} started"])
         self._world.timeline.after(
             script.seconds / len(tasks), partial(self._end_task, run, report, script, index, task_id)
         )
@@ -181,13 +177,13 @@ class SimulatedExecutor:
             self._next_task(run, report, script, index + 1)
             return
         text = f"Simulated failure of task {name}: {script.outcome}"
-        self._log(run, task_log_stream(run.run_id, task_id), text)
+        self._logs(run).task_lines(task_id, [text])
         report.task_ended(task_id, failure_reason=script.outcome, status_message=text)
         report.failed(script.outcome, f"Task {name} ({task_id}) failed: {script.outcome}")
 
     def _finish(self, run: Run, report: RunReport, script: _Script) -> None:
         if script.outcome != COMPLETED:
-            self._log(run, engine_log_stream(run.run_id), f"Simulated failure: {script.outcome}")
+            self._logs(run).engine_line(f"Simulated failure: {script.outcome}")
             report.failed(script.outcome, f"Simulated failure: {script.outcome}")
         elif self._write_outputs(run, report):
             report.completed()
@@ -203,14 +199,8 @@ class SimulatedExecutor:
             return False
         return True
 
-    def _log(self, run: Run, stream: str, text: str) -> None:
-        if not self._outcomes.write_logs or run.request["logLevel"] == "OFF":
-            return
-        try:
-            self._world.aws.put_log_lines(LOG_GROUP, stream, [(self._world.now(), text)])
-        except Exception:
-            # Logs are best effort: they must not change how a run ends.
-            log.warning("Could not write to the log stream %s", stream, exc_info=True)
+    def _logs(self, run: Run) -> RunLogs:
+        return RunLogs(self._world, run, is_on=self._outcomes.write_logs)
 
 
 def _seconds_of_tag(run: Run, otherwise: float) -> float:

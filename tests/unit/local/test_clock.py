@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -80,3 +81,19 @@ def test_a_scaled_clock_runs_faster_and_says_how_long_to_sleep() -> None:
 
 def test_nobody_can_sleep_until_a_moment_of_a_manual_clock() -> None:
     assert ManualClock(START).real_seconds_until(START) is None
+
+
+def test_a_callbacks_time_holds_for_its_own_thread_only() -> None:
+    clock, times = ManualClock(START), []
+    timeline = Timeline(clock)
+
+    def ask_twice() -> None:
+        other = threading.Thread(target=lambda: times.append(timeline.now()))
+        other.start()
+        other.join()
+        times.append(timeline.now())
+
+    timeline.after(1, ask_twice)
+    clock.advance(5)
+    timeline.run_due()
+    assert times == [START + timedelta(seconds=5), START + timedelta(seconds=1)]
