@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import secrets
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from airflow_versions import Site, airflow_version
 from child_processes import (
     ChildProcess,
     ProcessError,
-    ended_by_sigterm,
+    ended_by_signals,
     free_ports,
     isolated_environment,
     stop_all,
@@ -40,7 +41,7 @@ class AirflowCluster:
     """Airflow's processes, each its own, in a folder that they share.
 
     A context manager: on entry it makes the database and starts the processes, on exit everything that it
-    started is gone, whatever the reason, SIGTERM included.
+    started is gone, whatever the reason, Ctrl-C and SIGTERM included.
 
     :param home: an empty folder, which becomes ``AIRFLOW_HOME``; the processes' output is in it.
     :param dags_folder: the DAG files.
@@ -71,12 +72,12 @@ class AirflowCluster:
             name: ChildProcess(name, [self._site.airflow, *arguments], self._environment, home / f"{name}.log")
             for name, arguments in self._version.components(self._site).items()
         }
-        self.records = AirflowRecords(home, self._version.decode_xcom)
+        self.records = AirflowRecords(home)
         self._exit = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            stack.enter_context(ended_by_sigterm())
+            stack.enter_context(ended_by_signals())
             stack.callback(lambda: stop_all(self.processes.values()))
             self._start()
             self._exit = stack.pop_all()
@@ -134,18 +135,28 @@ class AirflowCluster:
 
         return self.wait_for(final_state, f"the DAG run {run_id} of {dag_id} to end", timeout)
 
+    def extra_links(self, dag_id: str, run_id: str, task_id: str) -> dict[str, str]:
+        """Return the links that the web page shows on a task instance that is not mapped, by their names."""
+        return self._version.extra_links(self._site, self._environment, dag_id, run_id, task_id)
+
     def wait_for(self, condition: Callable[[], Answer | None], what: str, timeout: float) -> Answer:
         """Wait for something while all processes that were started run; see :func:`child_processes.wait_for`."""
         return wait_for(condition, what, timeout, self.processes.values())
 
     def _start(self) -> None:
-        self._migrate()
+        self._make_database()
         self._version.prepare(self._site, self._environment)
         for process in self.processes.values():
             process.start()
         self.wait_for(self._is_up, "Airflow to come up", START_TIMEOUT)
 
-    def _migrate(self) -> None:
+    def _make_database(self) -> None:
+        """Copy the database that an earlier call made with the same installation, or make it and keep a copy."""
+        database = self.records.database
+        template = Path(sys.prefix) / "empty-airflow.db"
+        if template.exists():
+            shutil.copyfile(template, database)
+            return
         answer = subprocess.run(
             [self._site.airflow, "db", "migrate"],
             env=self._environment,
@@ -155,9 +166,14 @@ class AirflowCluster:
         )
         if answer.returncode:
             raise ProcessError(f"airflow db migrate failed:\n{answer.stderr or answer.stdout}")
-        # Readers and the writer block each other in SQLite's default mode, and several processes share this file.
-        with closing(sqlite3.connect(self.records.database)) as connection:
+        with closing(sqlite3.connect(database)) as connection:
+            # Several processes share the file; in SQLite's default mode a writer and the readers block each other.
             connection.execute("PRAGMA journal_mode=WAL")
+            # One file, so that it can be copied.
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        unfinished = template.with_name(f"{template.name}.{os.getpid()}")
+        shutil.copyfile(database, unfinished)
+        unfinished.replace(template)
 
     def _is_up(self) -> bool:
         started = self.records.latest_jobs().keys() >= set(self._version.job_types)

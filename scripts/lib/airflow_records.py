@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,13 +30,11 @@ class AirflowRecords:
     """Reads what Airflow keeps in its home.
 
     :param home: ``AIRFLOW_HOME``, with the database in it.
-    :param decode_xcom: turns a stored XCom value into the one that was pushed.
     """
 
-    def __init__(self, home: Path, decode_xcom: Callable[[Any], Any]) -> None:
+    def __init__(self, home: Path) -> None:
         self.database = home / "airflow.db"
         self.logs = home / "logs"
-        self._decode_xcom = decode_xcom
 
     def latest_jobs(self) -> dict[str, int]:
         """Return the newest running job of each type, such as ``TriggererJob``."""
@@ -84,7 +82,7 @@ class AirflowRecords:
             task_id,
             key,
         )
-        return {row["map_index"]: self._decode_xcom(row["value"]) for row in rows}
+        return {row["map_index"]: json.loads(row["value"]) for row in rows}
 
     def xcom_keys(self, dag_id: str, run_id: str, task_id: str) -> set[str]:
         """Return the keys under which a task, or any instance of it, pushed something."""

@@ -12,9 +12,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+# The processes are on this machine, whatever proxy is set.
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
-class TriggerError(Exception):
-    """Airflow refused to make a DAG run."""
+LINKS_PROGRAM = """
+import json, sys
+from airflow.models import DagBag, TaskInstance
+from airflow.utils.session import create_session
+
+dag_id, run_id, task_id = sys.argv[1:]
+task = DagBag(read_dags_from_db=True).get_dag(dag_id).get_task(task_id)
+with create_session() as session:
+    instance = session.query(TaskInstance).filter_by(dag_id=dag_id, run_id=run_id, task_id=task_id).one()
+    print(json.dumps({name: task.get_extra_links(instance, name) for name in task.extra_links}))
+"""
+"""What the web page of Airflow 2.11 does to show the links of a task instance."""
+
+
+class AirflowRefusedError(Exception):
+    """Airflow refused what was asked of it."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +89,14 @@ class AirflowVersion(ABC):
     ) -> None:
         """Make a DAG run.
 
-        :raises TriggerError: Airflow refused.
+        :raises AirflowRefusedError: Airflow refused.
         """
 
     @abstractmethod
-    def decode_xcom(self, stored: Any) -> Any:
-        """Turn the ``value`` of a row of the table ``xcom`` into the value that was pushed."""
+    def extra_links(
+        self, site: Site, environment: Mapping[str, str], dag_id: str, run_id: str, task_id: str
+    ) -> dict[str, str]:
+        """Return the links of a task instance, by their names."""
 
 
 class Airflow3(AirflowVersion):
@@ -117,14 +135,19 @@ class Airflow3(AirflowVersion):
     def trigger(
         self, site: Site, environment: Mapping[str, str], dag_id: str, run_id: str, conf: Mapping[str, Any]
     ) -> None:
-        login = {"username": "admin", "password": site.password}
-        token = _post(f"{site.address}/auth/token", login)["access_token"]
         body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
-        _post(f"{site.address}/api/v2/dags/{dag_id}/dagRuns", body, token)
+        _ask(f"{site.address}/api/v2/dags/{dag_id}/dagRuns", self._token(site), body)
 
-    def decode_xcom(self, stored: Any) -> Any:
-        value = json.loads(stored)
-        return json.loads(value) if isinstance(value, str) else value
+    def extra_links(
+        self, site: Site, environment: Mapping[str, str], dag_id: str, run_id: str, task_id: str
+    ) -> dict[str, str]:
+        task = f"{site.address}/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+        links: dict[str, str] = _ask(f"{task}/links", self._token(site))["extra_links"]
+        return links
+
+    def _token(self, site: Site) -> str:
+        login = {"username": "admin", "password": site.password}
+        return str(_ask(f"{site.address}/auth/token", None, login)["access_token"])
 
     def _passwords(self, site: Site) -> Path:
         return site.home / "passwords.json"
@@ -163,8 +186,13 @@ class Airflow2(AirflowVersion):
     ) -> None:
         _run([site.airflow, "dags", "trigger", "--run-id", run_id, "--conf", json.dumps(conf), dag_id], environment)
 
-    def decode_xcom(self, stored: Any) -> Any:
-        return json.loads(stored)
+    def extra_links(
+        self, site: Site, environment: Mapping[str, str], dag_id: str, run_id: str, task_id: str
+    ) -> dict[str, str]:
+        python = str(site.programs / "python")
+        said = _run([python, "-c", LINKS_PROGRAM, dag_id, run_id, task_id], environment)
+        links: dict[str, str] = json.loads(said.splitlines()[-1])
+        return links
 
 
 def airflow_version(release: str) -> AirflowVersion:
@@ -172,26 +200,30 @@ def airflow_version(release: str) -> AirflowVersion:
     return Airflow2() if release.startswith("2.") else Airflow3()
 
 
-def _run(command: list[str], environment: Mapping[str, str]) -> None:
+def _run(command: list[str], environment: Mapping[str, str]) -> str:
     answer = subprocess.run(command, env=dict(environment), capture_output=True, text=True, check=False)
     if answer.returncode:
-        raise TriggerError(f"{' '.join(command[1:3])} failed: {answer.stderr.strip() or answer.stdout.strip()}")
+        said = answer.stderr.strip() or answer.stdout.strip()
+        raise AirflowRefusedError(f"{' '.join(command[1:3])} failed: {said}")
+    return answer.stdout
 
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with _OPENER.open(url, timeout=5) as answer:
             return bool(answer.status == 200)
     except OSError:
         return False
 
 
-def _post(url: str, body: Mapping[str, Any], token: str | None = None) -> dict[str, Any]:
+def _ask(url: str, token: str | None, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Post a body, or get without one, and return the answer."""
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
-    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+    data = None if body is None else json.dumps(body).encode()
     try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with _OPENER.open(urllib.request.Request(url, data, headers), timeout=60) as answer:
             parsed: dict[str, Any] = json.load(answer)
             return parsed
     except urllib.error.HTTPError as error:
-        raise TriggerError(f"{url} answered {error.code}: {error.read().decode(errors='replace')}") from error
+        said = error.read().decode(errors="replace")
+        raise AirflowRefusedError(f"{url} answered {error.code}: {said}") from error

@@ -72,15 +72,19 @@ class ChildProcess:
 
     def kill(self) -> None:
         """End the program and its descendants at once, as a crash of the machine would (SIGKILL)."""
-        self._signal(signal.SIGKILL)
-        self._reap()
+        for process in self._session():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        if self._process is not None:
+            self._process.wait()
+            self._process = None
 
     def request_stop(self) -> None:
-        """Ask the program and its descendants to end (SIGTERM)."""
+        """Ask the program to end (SIGTERM); what it started is its own affair until :meth:`stop`."""
         if self._process is not None:
-            self._signal(signal.SIGTERM)
+            self._process.send_signal(signal.SIGTERM)
 
-    def stop(self, grace: float = 10) -> None:
+    def stop(self, grace: float = 5) -> None:
         """End the program and its descendants.
 
         :param grace: seconds that they have to end by themselves.
@@ -91,16 +95,6 @@ class ChildProcess:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=grace)
         self.kill()
-
-    def _signal(self, number: signal.Signals) -> None:
-        for process in self._session():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.send_signal(number)
-
-    def _reap(self) -> None:
-        if self._process is not None:
-            self._process.wait()
-            self._process = None
 
     def _session(self) -> list[psutil.Process]:
         """Return every process of the session: process groups change below us, the session does not."""
@@ -114,14 +108,22 @@ class ChildProcess:
         return members
 
 
-def stop_all(processes: Iterable[ChildProcess], grace: float = 10) -> None:
-    """End several programs, all asked at the same time."""
-    processes = list(processes)
+def stop_all(processes: Iterable[ChildProcess], grace: float = 5) -> None:
+    """End several programs, all asked at the same time; a second Ctrl-C kills them without more ado.
+
+    :param grace: seconds that they have to end by themselves.
+    """
+    remaining = list(processes)
     deadline = time.monotonic() + grace
-    for process in processes:
-        process.request_stop()
-    for process in processes:
-        process.stop(grace=max(0.0, deadline - time.monotonic()))
+    try:
+        for process in remaining:
+            process.request_stop()
+        for process in remaining:
+            process.stop(grace=max(0.0, deadline - time.monotonic()))
+    except BaseException:
+        for process in remaining:
+            process.kill()
+        raise
 
 
 def wait_for(
@@ -162,8 +164,11 @@ def free_ports(count: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """Make SIGTERM unwind the program like Ctrl-C does, so that what it started is stopped."""
+def ended_by_signals() -> Iterator[None]:
+    """Make SIGTERM and SIGINT unwind the program, so that what it started is stopped.
+
+    SIGINT is set too since a shell starts its background jobs with it ignored.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -171,11 +176,15 @@ def ended_by_sigterm() -> Iterator[None]:
     def unwind(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
-    before = signal.signal(signal.SIGTERM, unwind)
+    before = {
+        signal.SIGTERM: signal.signal(signal.SIGTERM, unwind),
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def isolated_environment(program_folder: Path) -> dict[str, str]:

@@ -13,8 +13,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from airflow_cluster import AirflowCluster, DagImportError
-from airflow_versions import TriggerError
-from child_processes import ProcessError, ended_by_sigterm
+from airflow_versions import AirflowRefusedError
+from child_processes import ProcessError, ended_by_signals
 from demo import Options, parse
 from progress import Progress
 from reads import make_reads
@@ -46,7 +46,7 @@ def run_demo(options: Options) -> int:
     code = 1
     try:
         code = _run(options, home)
-    except (ProcessError, DagImportError, TriggerError) as error:
+    except (ProcessError, DagImportError, AirflowRefusedError) as error:
         say(f"error: {error}")
     finally:
         if code == 0:
@@ -151,7 +151,7 @@ def _stay(cluster: AirflowCluster) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Run the demo; return its exit code, also when it is interrupted."""
     try:
-        with ended_by_sigterm():
+        with ended_by_signals():
             return run_demo(parse(arguments))
     except KeyboardInterrupt:
         say("Interrupted; everything that was started has been stopped.")

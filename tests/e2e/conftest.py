@@ -1,0 +1,44 @@
+"""One Airflow and two local servers, shared by the tests that need real processes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from airflow_cluster import AirflowCluster
+
+from airflow_provider_omics.local import LocalOmics, ManualClock
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="package")
+def cwl_server() -> Iterator[LocalOmics]:
+    """A server that really runs CWL workflows; the connection ``aws_default`` leads to it."""
+    with LocalOmics(executor="auto") as server:
+        yield server
+
+
+@pytest.fixture(scope="package")
+def still_server() -> Iterator[LocalOmics]:
+    """A server whose time stands still until a test moves it; the connection ``omics_by_hand`` leads to it."""
+    with LocalOmics(executor="simulated", clock=ManualClock()) as server:
+        yield server
+
+
+@pytest.fixture(scope="package")
+def cluster(
+    cwl_server: LocalOmics, still_server: LocalOmics, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AirflowCluster]:
+    """A running Airflow that has the example DAGs and those in ``dags``."""
+    dags = tmp_path_factory.mktemp("dags")
+    for source in (*REPOSITORY.glob("example_dags/*.py"), *REPOSITORY.glob("tests/e2e/dags/*.py")):
+        shutil.copy(source, dags)
+    connections = {
+        "AIRFLOW_CONN_AWS_DEFAULT": cwl_server.airflow_connection_uri(),
+        "AIRFLOW_CONN_OMICS_BY_HAND": still_server.airflow_connection_uri(),
+    }
+    with AirflowCluster(tmp_path_factory.mktemp("airflow home"), dags, connections) as airflow:
+        yield airflow
