@@ -13,8 +13,8 @@ import sys
 import time
 
 from airflow_provider_omics.local import LocalOmics, ManualClock, Quotas, Timings
-from airflow_provider_omics.local.catalogue import share_workflow
 from airflow_provider_omics.local.executors.simulated import SimulatedOutcomes
+from airflow_provider_omics.local.workflows.catalogue import share_workflow
 
 ROLE = "arn:aws:iam::123456789012:role/omics"
 

@@ -12,21 +12,21 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlencode
 
-from airflow_provider_omics.local.admin import Admin
-from airflow_provider_omics.local.application import Application
 from airflow_provider_omics.local.assumptions import Assumptions
 from airflow_provider_omics.local.aws import Aws
-from airflow_provider_omics.local.batch_machine import attach_batches
+from airflow_provider_omics.local.batches.machine import attach_batches
 from airflow_provider_omics.local.clock import Clock, ManualClock, ScaledClock
 from airflow_provider_omics.local.events import attach_events
 from airflow_provider_omics.local.executors.simulated import SimulatedExecutor, SimulatedOutcomes
 from airflow_provider_omics.local.faults import FaultPlan
-from airflow_provider_omics.local.http_server import HttpServer
+from airflow_provider_omics.local.http.admin import Admin
+from airflow_provider_omics.local.http.application import Application
+from airflow_provider_omics.local.http.moto import ACCOUNT, MotoFront, reset_moto
+from airflow_provider_omics.local.http.server import HttpServer
+from airflow_provider_omics.local.http.service import OmicsService
 from airflow_provider_omics.local.journal import Journal
-from airflow_provider_omics.local.moto_front import ACCOUNT, MotoFront, reset_moto
 from airflow_provider_omics.local.quotas import Quotas
 from airflow_provider_omics.local.regions import Regions
-from airflow_provider_omics.local.service import OmicsService
 from airflow_provider_omics.local.timings import Timings
 from airflow_provider_omics.local.world import World
 

@@ -17,8 +17,8 @@ from airflow_provider_omics.local.faults import FaultPlan
 from airflow_provider_omics.local.journal import Journal
 from airflow_provider_omics.local.quotas import Quotas, RateLimiter
 from airflow_provider_omics.local.request_ids import RequestIds
-from airflow_provider_omics.local.run_index import RunIndex
-from airflow_provider_omics.local.run_queue import RunQueue
+from airflow_provider_omics.local.runs.index import RunIndex
+from airflow_provider_omics.local.runs.queue import RunQueue
 from airflow_provider_omics.local.timings import Timings
 
 if TYPE_CHECKING:

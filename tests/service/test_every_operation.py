@@ -16,8 +16,8 @@ from omics_service import ROLE, await_status, wdl_zip
 
 from airflow_provider_omics.healthomics.model import operation_model, service_model
 from airflow_provider_omics.local import LocalOmics, Quotas, Timings
+from airflow_provider_omics.local.http.service import OmicsService
 from airflow_provider_omics.local.operations.registry import HANDLERS
-from airflow_provider_omics.local.service import OmicsService
 
 # Runs, run tasks, workflows, workflow versions, run groups, run caches, tags and run batches.
 SERVED = frozenset(

@@ -21,7 +21,7 @@ from airflow_provider_omics.local import Assumptions, LocalOmics
 from airflow_provider_omics.local.assumptions import RepeatedRequestId
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
 from airflow_provider_omics.local.records import Run
-from airflow_provider_omics.local.run_machine import cancel_run
+from airflow_provider_omics.local.runs.machine import cancel_run
 from airflow_provider_omics.operators.run import OmicsStartRunOperator
 
 ROLE = "arn:aws:iam::123456789012:role/omics"

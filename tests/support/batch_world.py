@@ -13,16 +13,16 @@ import pytest
 from airflow_provider_omics.healthomics.statuses import BatchStatus, Phase, RunStatus, classify
 from airflow_provider_omics.local.assumptions import Assumptions
 from airflow_provider_omics.local.aws import Aws
-from airflow_provider_omics.local.batch_machine import attach_batches
-from airflow_provider_omics.local.catalogue import share_workflow
+from airflow_provider_omics.local.batches.machine import attach_batches
 from airflow_provider_omics.local.clock import ManualClock
 from airflow_provider_omics.local.errors import ServiceError
 from airflow_provider_omics.local.executors.simulated import SimulatedExecutor, SimulatedOutcomes
+from airflow_provider_omics.local.http.service import OmicsService
 from airflow_provider_omics.local.operations.registry import HANDLERS
 from airflow_provider_omics.local.quotas import Quotas
 from airflow_provider_omics.local.records import Batch
-from airflow_provider_omics.local.service import OmicsService
 from airflow_provider_omics.local.timings import Timings
+from airflow_provider_omics.local.workflows.catalogue import share_workflow
 from airflow_provider_omics.local.world import World
 
 ACCOUNT = "123456789012"

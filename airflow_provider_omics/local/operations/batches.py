@@ -6,18 +6,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_provider_omics.healthomics.statuses import BatchStatus
-from airflow_provider_omics.local import batch_counts
 from airflow_provider_omics.local.assumptions import Check, ListOrder, TwoFilters, UnsubmittedRuns
 from airflow_provider_omics.local.aws import S3Error
-from airflow_provider_omics.local.batch_machine import (
+from airflow_provider_omics.local.batches import counts as batch_counts
+from airflow_provider_omics.local.batches.machine import (
     NO_READY2RUN,
     cancel_batch,
     delete_batch,
     delete_runs,
     start_batch,
 )
-from airflow_provider_omics.local.batch_settings import BatchFailure, check_unique, entries_of_list
-from airflow_provider_omics.local.catalogue import READY2RUN
+from airflow_provider_omics.local.batches.settings import BatchFailure, check_unique, entries_of_list
 from airflow_provider_omics.local.errors import (
     ResourceNotFoundException,
     ValidationException,
@@ -27,8 +26,9 @@ from airflow_provider_omics.local.operations.answers import page_answer, present
 from airflow_provider_omics.local.operations.registry import Answer, operation
 from airflow_provider_omics.local.pagination import Reversed, paginate
 from airflow_provider_omics.local.records import Batch, BatchEntry
-from airflow_provider_omics.local.run_request import active_workflow, check_common_fields
+from airflow_provider_omics.local.runs.request import active_workflow, check_common_fields
 from airflow_provider_omics.local.tagging import checked_tags
+from airflow_provider_omics.local.workflows.catalogue import READY2RUN
 from airflow_provider_omics.local.world import World
 
 _SETTINGS_UNREAD = frozenset({BatchStatus.CREATING, BatchStatus.PENDING})

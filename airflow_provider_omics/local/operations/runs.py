@@ -9,15 +9,15 @@ from typing import Any
 from airflow_provider_omics.healthomics.console import engine_log_stream, run_log_stream
 from airflow_provider_omics.healthomics.statuses import RunStatus
 from airflow_provider_omics.local.assumptions import ListOrder, TwoFilters
-from airflow_provider_omics.local.catalogue import is_shared
-from airflow_provider_omics.local.downloads import link
 from airflow_provider_omics.local.errors import ResourceNotFoundException, ValidationException, error_of_code
 from airflow_provider_omics.local.logs import log_stream_arn
 from airflow_provider_omics.local.operations.answers import page_answer, present
 from airflow_provider_omics.local.operations.registry import Answer, operation
 from airflow_provider_omics.local.pagination import Reversed
 from airflow_provider_omics.local.records import Run
-from airflow_provider_omics.local.run_machine import cancel_run, create_run, delete_run
+from airflow_provider_omics.local.runs.machine import cancel_run, create_run, delete_run
+from airflow_provider_omics.local.workflows.catalogue import is_shared
+from airflow_provider_omics.local.workflows.downloads import link
 from airflow_provider_omics.local.world import World
 
 _AS_REQUESTED = (

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_omics.local.catalogue import find_workflow
 from airflow_provider_omics.local.errors import ConflictException, ServiceQuotaExceededException
 from airflow_provider_omics.local.operations import workflows
 from airflow_provider_omics.local.operations.answers import page_answer, present
 from airflow_provider_omics.local.operations.registry import Answer, operation
 from airflow_provider_omics.local.records import Workflow
-from airflow_provider_omics.local.workflow_machine import create_workflow
+from airflow_provider_omics.local.workflows.catalogue import find_workflow
+from airflow_provider_omics.local.workflows.machine import create_workflow
 from airflow_provider_omics.local.world import World
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_omics.local.catalogue import READY2RUN, find_workflow, is_shared, ready2run_workflows
-from airflow_provider_omics.local.downloads import link
 from airflow_provider_omics.local.errors import ServiceQuotaExceededException, ValidationException
 from airflow_provider_omics.local.operations.answers import page_answer, present
 from airflow_provider_omics.local.operations.registry import Answer, operation
 from airflow_provider_omics.local.records import Workflow
-from airflow_provider_omics.local.workflow_machine import create_workflow
+from airflow_provider_omics.local.workflows.catalogue import READY2RUN, find_workflow, is_shared, ready2run_workflows
+from airflow_provider_omics.local.workflows.downloads import link
+from airflow_provider_omics.local.workflows.machine import create_workflow
 from airflow_provider_omics.local.world import World
 
 

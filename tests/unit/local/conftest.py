@@ -9,7 +9,7 @@ from run_lab import HandDrivenExecutor, Lab
 from airflow_provider_omics.local.assumptions import Assumptions
 from airflow_provider_omics.local.aws import Aws
 from airflow_provider_omics.local.clock import ManualClock
-from airflow_provider_omics.local.moto_front import ACCOUNT, reset_moto
+from airflow_provider_omics.local.http.moto import ACCOUNT, reset_moto
 from airflow_provider_omics.local.quotas import Quotas
 from airflow_provider_omics.local.timings import Timings
 from airflow_provider_omics.local.world import World

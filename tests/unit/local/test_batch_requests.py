@@ -11,11 +11,11 @@ from batch_world import SETTINGS, WORKFLOW, BatchWorld, many, refused
 
 from airflow_provider_omics.healthomics.statuses import BatchStatus
 from airflow_provider_omics.local.assumptions import Check
-from airflow_provider_omics.local.batch_settings import BatchFailure, entries_of_file, merged_request
-from airflow_provider_omics.local.catalogue import share_workflow
+from airflow_provider_omics.local.batches.settings import BatchFailure, entries_of_file, merged_request
 from airflow_provider_omics.local.errors import AccessDeniedException, ValidationException
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
 from airflow_provider_omics.local.quotas import Quotas
+from airflow_provider_omics.local.workflows.catalogue import share_workflow
 
 ACCOUNT = "123456789012"
 S = BatchStatus

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_omics.local.definitions import DefinitionError, read_definition
+from airflow_provider_omics.local.workflows.definitions import DefinitionError, read_definition
 
 TOOL = """
 cwlVersion: v1.2

@@ -9,7 +9,7 @@ from run_lab import Lab
 from airflow_provider_omics.healthomics.statuses import RunStatus
 from airflow_provider_omics.local.assumptions import Assumptions, RepeatedRequestId
 from airflow_provider_omics.local.errors import ConflictException
-from airflow_provider_omics.local.run_machine import create_run, delete_run
+from airflow_provider_omics.local.runs.machine import create_run, delete_run
 
 MakeLab = Callable[..., Lab]
 REQUEST = {"requestId": "same", "workflowId": "1", "parameters": {"x": 1}}

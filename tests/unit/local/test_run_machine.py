@@ -12,7 +12,7 @@ from airflow_provider_omics.local.assumptions import Assumptions, HighestPriorit
 from airflow_provider_omics.local.errors import ServiceError, ServiceQuotaExceededException
 from airflow_provider_omics.local.quotas import Quotas
 from airflow_provider_omics.local.records import Run, RunGroup
-from airflow_provider_omics.local.run_machine import cancel_run, create_run, delete_run
+from airflow_provider_omics.local.runs.machine import cancel_run, create_run, delete_run
 
 MakeLab = Callable[..., Lab]
 

@@ -7,11 +7,11 @@ import pytest
 from run_lab import Lab
 
 from airflow_provider_omics.local.assumptions import Assumptions
-from airflow_provider_omics.local.catalogue import share_workflow
 from airflow_provider_omics.local.errors import ServiceError
 from airflow_provider_omics.local.records import RunCache, RunGroup
-from airflow_provider_omics.local.run_machine import create_run
-from airflow_provider_omics.local.run_request import plan_run
+from airflow_provider_omics.local.runs.machine import create_run
+from airflow_provider_omics.local.runs.request import plan_run
+from airflow_provider_omics.local.workflows.catalogue import share_workflow
 
 READY2RUN_ID = "9500764"
 

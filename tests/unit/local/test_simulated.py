@@ -12,7 +12,7 @@ from airflow_provider_omics.healthomics.statuses import RunStatus, TaskStatus
 from airflow_provider_omics.local.executors.simulated import OutcomeRule, SimulatedExecutor, SimulatedOutcomes
 from airflow_provider_omics.local.quotas import Quotas
 from airflow_provider_omics.local.records import Run
-from airflow_provider_omics.local.run_machine import cancel_run, create_run
+from airflow_provider_omics.local.runs.machine import cancel_run, create_run
 from airflow_provider_omics.local.timings import Timings
 
 TIMINGS = Timings(pending=0, starting=0, running_min=10, running_max=20, stopping=0)

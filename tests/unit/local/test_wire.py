@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_omics.healthomics.model import service_model
-from airflow_provider_omics.local import wire
 from airflow_provider_omics.local.assumptions import ErrorForm
 from airflow_provider_omics.local.errors import ConflictException, ServiceError, ValidationException
+from airflow_provider_omics.local.http import wire
 
 ARN = "arn:aws:omics:us-east-1:123456789012:workflow/12/version/v1"
 ENCODED_ARN = "arn%3Aaws%3Aomics%3Aus-east-1%3A123456789012%3Aworkflow%2F12%2Fversion%2Fv1"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from batch_world import ACCOUNT, ROLE, SLOW, BatchWorld, refused
 
-from airflow_provider_omics.local.catalogue import find_workflow, share_workflow
+from airflow_provider_omics.local.workflows.catalogue import find_workflow, share_workflow
 
 OTHER = "210987654321"
 WDL = {"engine": "WDL", "definitionUri": "s3://definitions/flow.zip"}

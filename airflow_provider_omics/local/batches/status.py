@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_provider_omics.healthomics.statuses import BatchStatus, SubmissionStatus
-from airflow_provider_omics.local import batch_counts
+from airflow_provider_omics.local.batches import counts as batch_counts
 from airflow_provider_omics.local.errors import ServiceError, ThrottlingException
 from airflow_provider_omics.local.faults import FaultKind
-from airflow_provider_omics.local.run_machine import ACTIVE, cancel_run
+from airflow_provider_omics.local.runs.machine import ACTIVE, cancel_run
 
 if TYPE_CHECKING:
     from airflow_provider_omics.local.records import Batch

@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_provider_omics.local.wire import HttpAnswer, HttpRequest
+from airflow_provider_omics.local.http.wire import HttpAnswer, HttpRequest
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
-    from airflow_provider_omics.local.admin import Admin
-    from airflow_provider_omics.local.moto_front import MotoFront
+    from airflow_provider_omics.local.http.admin import Admin
+    from airflow_provider_omics.local.http.moto import MotoFront
+    from airflow_provider_omics.local.http.service import OmicsService
     from airflow_provider_omics.local.regions import Regions
-    from airflow_provider_omics.local.service import OmicsService
 
 ADMIN_PREFIX = "/_local/"
 _SCOPE = re.compile(r"Credential=[^/]+/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")

@@ -6,15 +6,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.healthomics.statuses import BatchStatus, RunStatus
-from airflow_provider_omics.local import batch_counts
 from airflow_provider_omics.local.aws import S3Error
-from airflow_provider_omics.local.batch_settings import (
+from airflow_provider_omics.local.batches import counts as batch_counts
+from airflow_provider_omics.local.batches.settings import (
     BatchFailure,
     check_entries,
     entries_of_file,
     entries_of_list,
 )
-from airflow_provider_omics.local.batch_status import (
+from airflow_provider_omics.local.batches.status import (
     TRANSIENT_FAILURE,
     VALIDATE,
     end_if_settled,
@@ -22,10 +22,10 @@ from airflow_provider_omics.local.batch_status import (
     raise_fault,
     set_status,
 )
-from airflow_provider_omics.local.batch_steps import cancel_entries, delete_entries, submit_entries
-from airflow_provider_omics.local.catalogue import READY2RUN
+from airflow_provider_omics.local.batches.steps import cancel_entries, delete_entries, submit_entries
 from airflow_provider_omics.local.errors import ServiceError, error_of_code
 from airflow_provider_omics.local.records import Batch
+from airflow_provider_omics.local.workflows.catalogue import READY2RUN
 
 if TYPE_CHECKING:
     from airflow_provider_omics.local.records import BatchEntry, Run

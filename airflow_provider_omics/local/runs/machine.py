@@ -9,9 +9,9 @@ from airflow_provider_omics.healthomics.statuses import RunStatus, TaskStatus
 from airflow_provider_omics.local.assumptions import RunOutputUri
 from airflow_provider_omics.local.errors import ServiceQuotaExceededException, error_of_code
 from airflow_provider_omics.local.records import Run
-from airflow_provider_omics.local.run_report import Report
-from airflow_provider_omics.local.run_request import plan_run
-from airflow_provider_omics.local.run_status import announce, set_status, stop_tasks
+from airflow_provider_omics.local.runs.report import Report
+from airflow_provider_omics.local.runs.request import plan_run
+from airflow_provider_omics.local.runs.status import announce, set_status, stop_tasks
 
 if TYPE_CHECKING:
     from airflow_provider_omics.local.records import Batch

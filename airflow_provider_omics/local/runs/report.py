@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_omics.healthomics.statuses import RunStatus, TaskStatus
 from airflow_provider_omics.local.records import Task
-from airflow_provider_omics.local.run_status import add_task, set_task_status
+from airflow_provider_omics.local.runs.status import add_task, set_task_status
 
 if TYPE_CHECKING:
     from airflow_provider_omics.local.records import Run

@@ -9,10 +9,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow_provider_omics.healthomics.statuses import BatchStatus, SubmissionStatus
-from airflow_provider_omics.local import batch_counts
 from airflow_provider_omics.local.assumptions import CancelledUnsubmitted
-from airflow_provider_omics.local.batch_settings import merged_request
-from airflow_provider_omics.local.batch_status import (
+from airflow_provider_omics.local.batches import counts as batch_counts
+from airflow_provider_omics.local.batches.settings import merged_request
+from airflow_provider_omics.local.batches.status import (
     ABORT,
     CANCEL,
     DELETE,
@@ -24,7 +24,7 @@ from airflow_provider_omics.local.batch_status import (
     set_status,
 )
 from airflow_provider_omics.local.errors import ConflictException, InternalServerException, ServiceError
-from airflow_provider_omics.local.run_machine import ACTIVE, cancel_run, create_run, delete_run
+from airflow_provider_omics.local.runs.machine import ACTIVE, cancel_run, create_run, delete_run
 
 if TYPE_CHECKING:
     from airflow_provider_omics.local.records import Batch, BatchEntry, Run

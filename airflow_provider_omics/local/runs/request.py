@@ -8,7 +8,6 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_omics.local.catalogue import PRIVATE, READY2RUN, find_workflow
 from airflow_provider_omics.local.errors import (
     ResourceNotFoundException,
     ServiceQuotaExceededException,
@@ -16,6 +15,7 @@ from airflow_provider_omics.local.errors import (
     error_of_code,
 )
 from airflow_provider_omics.local.tagging import checked_tags
+from airflow_provider_omics.local.workflows.catalogue import PRIVATE, READY2RUN, find_workflow
 
 if TYPE_CHECKING:
     from airflow_provider_omics.local.records import Run, Workflow

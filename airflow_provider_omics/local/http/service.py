@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
-from airflow_provider_omics.local import wire
 from airflow_provider_omics.local.errors import (
     InternalServerException,
     ServiceError,
@@ -17,6 +16,7 @@ from airflow_provider_omics.local.errors import (
     error_of_code,
 )
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
+from airflow_provider_omics.local.http import wire
 from airflow_provider_omics.local.journal import Call
 from airflow_provider_omics.local.operations.registry import HANDLERS, Handler
 from airflow_provider_omics.local.regions import SLICE_SECONDS

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from airflow_provider_omics.local.faults import FaultRule
-from airflow_provider_omics.local.wire import HttpAnswer, HttpRequest
+from airflow_provider_omics.local.http.wire import HttpAnswer, HttpRequest
 
 if TYPE_CHECKING:
     from airflow_provider_omics.local.server import LocalOmics

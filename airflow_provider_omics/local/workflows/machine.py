@@ -6,11 +6,11 @@ from functools import partial
 from typing import Any
 
 from airflow_provider_omics.local.aws import S3Error
-from airflow_provider_omics.local.catalogue import PRIVATE
-from airflow_provider_omics.local.definitions import DefinitionError, read_definition
 from airflow_provider_omics.local.errors import ValidationException
 from airflow_provider_omics.local.records import Workflow
 from airflow_provider_omics.local.tagging import checked_tags
+from airflow_provider_omics.local.workflows.catalogue import PRIVATE
+from airflow_provider_omics.local.workflows.definitions import DefinitionError, read_definition
 from airflow_provider_omics.local.world import World
 
 CREATING, ACTIVE, FAILED = "CREATING", "ACTIVE", "FAILED"

@@ -1,0 +1,1 @@
+"""Run batches: their states, their counts, and how they submit, cancel and delete runs."""

@@ -1,0 +1,1 @@
+"""Runs: their states, their queue, and what an executor may report."""

@@ -1,0 +1,1 @@
+"""Workflows and their versions: definitions, states, and where they are looked up."""
