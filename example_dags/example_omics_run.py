@@ -61,7 +61,7 @@ with DAG(
             description="What to run on: for each sample its name and its FASTQ files in S3, one or a pair.",
         ),
     },
-):
+) as dag:
 
     @task
     def plan() -> list[dict[str, Any]]:

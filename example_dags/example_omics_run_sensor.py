@@ -35,7 +35,7 @@ with DAG(
         "output_uri": Param(type="string", pattern="^s3://.+", description="Where the run writes its outputs."),
         "parameters": Param(type="object", description="The workflow's inputs."),
     },
-):
+) as dag:
     start = OmicsStartRunOperator(
         task_id="start",
         workflow_id="{{ params.workflow_id }}",

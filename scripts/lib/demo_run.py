@@ -38,22 +38,25 @@ def say(text: str) -> None:
 
 
 def run_demo(options: Options) -> int:
-    """Run the demo and return its exit code."""
+    """Run the demo and return its exit code; its folder is kept if there is something to look up."""
     folder = ROOT / ".demo"
     folder.mkdir(exist_ok=True)
     home = Path(tempfile.mkdtemp(prefix="airflow-", dir=folder))
     logging.basicConfig(filename=home / "local-server.log", level=logging.INFO)
-    code = 1
+    failed = False
     try:
         code = _run(options, home)
+        failed = code != 0
+        return code
     except (ProcessError, DagImportError, AirflowRefusedError) as error:
+        failed = True
         say(f"error: {error}")
+        return 1
     finally:
-        if code == 0:
-            shutil.rmtree(home, ignore_errors=True)
-        else:
+        if failed:
             say(f"The logs are in {home}")
-    return code
+        else:
+            shutil.rmtree(home, ignore_errors=True)
 
 
 def _run(options: Options, home: Path) -> int:

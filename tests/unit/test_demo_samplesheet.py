@@ -53,7 +53,7 @@ def test_a_pair_has_both_files(folder: Path) -> None:
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_what_spreadsheet_programs_write_is_read(folder: Path, end: str, mark: str) -> None:
-    path = write(folder, '"a" , "a_1.fq.gz",', "", ",,,", 'c,"c 1.fq",,', header=mark + HEADER, end=end)
+    path = write(folder, '"a", "a_1.fq.gz",', "", ",,,", 'c,"c 1.fq",,', header=mark + HEADER, end=end)
 
     assert [files(sample) for sample in read_samplesheet(path)] == [
         {"fastq_1": ["a_1.fq.gz"]},

@@ -1,0 +1,152 @@
+"""The demo, as a user runs it, in the environment of the tests."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+from child_processes import wait_for
+from reads import damaged, make_reads
+
+pytestmark = pytest.mark.e2e
+
+REPOSITORY = Path(__file__).parents[2]
+DEMO = [sys.executable, str(REPOSITORY / "scripts" / "lib" / "demo_run.py")]
+TIMEOUT = 300
+
+
+@pytest.fixture(autouse=True)
+def _tidy() -> Iterator[None]:
+    """Remove what the demo leaves in the checkout for whoever looks into a failure."""
+    homes = REPOSITORY / ".demo"
+    before = set(homes.glob("*"))
+    yield
+    for home in set(homes.glob("*")) - before:
+        shutil.rmtree(home)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """A folder with a paired sample in two lanes, one plain, and a single one; its name holds a space."""
+    folder = tmp_path / "my data"
+    folder.mkdir()
+    for lane in ("L1", "L2"):
+        mates = make_reads(f"liver_{lane}", 40)
+        (folder / f"liver_{lane}_R1.fastq.gz").write_bytes(mates.fastq_1)
+        (folder / f"liver_{lane}_R2.fastq.gz").write_bytes(mates.fastq_2)
+    plain = folder / "liver L2 R2.fq"
+    plain.write_bytes(gzip.decompress((folder / "liver_L2_R2.fastq.gz").read_bytes()).rstrip(b"\n"))
+    (folder / "kidney.fastq.gz").write_bytes(make_reads("kidney", 25).fastq_1)
+    return folder
+
+
+def sheet(folder: Path, *rows: str) -> Path:
+    """Write a sheet as a spreadsheet program does: with a byte order mark and line ends of two characters."""
+    path = folder / "sheet.csv"
+    lines = ["sample,fastq_1,fastq_2,strandedness", *rows]
+    path.write_bytes("\r\n".join(lines).encode("utf-8-sig"))
+    return path
+
+
+def run_demo(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run the demo to its end."""
+    return subprocess.run([*DEMO, *arguments], cwd=cwd, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+
+
+def rows_of(output: str) -> dict[str, list[str]]:
+    """Read the printed table: the cells after the sample's name, by that name."""
+    lines = output.splitlines()
+    ruler = next(number for number, line in enumerate(lines) if re.fullmatch(r"-+(  -+)+", line))
+    assert lines[ruler - 1].split()[:3] == ["sample", "run", "status"]
+    table = lines[ruler + 1 : lines.index("", ruler)]
+    return {cells[0]: cells[1:] for cells in (line.split() for line in table)}
+
+
+def counted(*files: Path) -> list[str]:
+    """Count the reads of FASTQ files, and print the figures as the table does."""
+    text = b"".join(
+        gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes() + b"\n" for file in files
+    )
+    lines = text.splitlines()
+    sequence, scores = b"".join(lines[1::4]), [value - 33 for value in b"".join(lines[3::4])]
+    gc = sum(base in b"GC" for base in sequence) / len(sequence)
+    q30 = sum(score >= 30 for score in scores) / len(scores)
+    mean = sum(scores) / len(scores)
+    return [str(len(lines) // 4), f"{len(sequence):,}", f"{mean:.2f}", f"{gc:.2%}", f"{q30:.2%}"]
+
+
+def test_figures_of_a_good_sheet_are_those_of_the_files(data: Path) -> None:
+    path = sheet(
+        data,
+        "liver,liver_L1_R1.fastq.gz,liver_L1_R2.fastq.gz,auto",
+        "kidney,kidney.fastq.gz,,auto",
+        '"liver",liver_L2_R1.fastq.gz,"liver L2 R2.fq",auto',
+    )
+
+    answer = run_demo("--samplesheet", str(path), cwd=data.parent)
+
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    rows = rows_of(answer.stdout)
+    assert list(rows) == ["liver", "kidney"]
+    liver = [data / name for name in ("liver_L1_R1.fastq.gz", "liver_L2_R1.fastq.gz", "liver_L1_R2.fastq.gz")]
+    assert rows["liver"][1:7] == ["COMPLETED", *counted(*liver, data / "liver L2 R2.fq")]
+    assert rows["kidney"][1:7] == ["COMPLETED", *counted(data / "kidney.fastq.gz")]
+    assert all(re.fullmatch(r"s3://\S+", cells[7]) for cells in rows.values())
+    assert "the reads of 2 lanes are joined" in answer.stdout
+
+
+def test_a_truncated_sample_fails_alone(data: Path) -> None:
+    whole = (data / "kidney.fastq.gz").read_bytes()
+    (data / "broken.fastq.gz").write_bytes(damaged(whole))
+    path = sheet(data, "broken,broken.fastq.gz,,", "kidney,kidney.fastq.gz,,")
+
+    answer = run_demo("--samplesheet", str(path), cwd=data)
+
+    assert answer.returncode == 1, answer.stdout + answer.stderr
+    rows = rows_of(answer.stdout)
+    assert rows["broken"][1:7] == ["FAILED", "-", "-", "-", "-", "-"]
+    assert rows["kidney"][1:7] == ["COMPLETED", *counted(data / "kidney.fastq.gz")]
+    message = "broken.fastq.gz: the gzip data end too early; the file is truncated"
+    assert message in answer.stdout
+    assert "1 of 2 samples failed" in answer.stdout
+    log = re.search(r"Airflow's log of its task: (.+)", answer.stdout)
+    assert log is not None
+    assert message in Path(log.group(1)).read_text()
+
+
+def test_an_interrupted_demo_leaves_nothing_running(data: Path) -> None:
+    path = sheet(data, "kidney,kidney.fastq.gz,,")
+    output = data / "output.txt"
+
+    with started_demo(output, "--samplesheet", str(path)) as demo:
+        wait_for(lambda: "has been triggered" in output.read_text() or demo.poll(), "the DAG run", TIMEOUT)
+        family = psutil.Process(demo.pid).children(recursive=True)
+        demo.send_signal(signal.SIGINT)
+        code = demo.wait(timeout=60)
+
+    assert code == 128 + signal.SIGINT, output.read_text()
+    assert len(family) >= 3
+    assert [process for process in family if process.is_running()] == []
+
+
+@contextmanager
+def started_demo(output: Path, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Start the demo with its output in a file, and see to it that it ends."""
+    with output.open("wb") as out:
+        demo = subprocess.Popen([*DEMO, *arguments], stdout=out, stderr=subprocess.STDOUT)
+    try:
+        yield demo
+    finally:
+        if demo.poll() is None:
+            os.kill(demo.pid, signal.SIGTERM)
+            demo.wait(timeout=60)

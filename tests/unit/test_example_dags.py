@@ -1,0 +1,63 @@
+"""The example DAGs import on their own, without a network and without a HealthOmics server."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "example_dags").glob("*.py"))
+
+DESCRIBE_WITHOUT_NETWORK = """
+import json, runpy, socket, sys
+
+def refuse(*arguments, **keywords):
+    raise AssertionError(f"the DAG file opens a connection: {arguments}")
+
+socket.socket.connect = socket.socket.connect_ex = socket.getaddrinfo = refuse
+dag = runpy.run_path(sys.argv[1])["dag"]
+tasks = {task.task_id: sorted(task.downstream_task_ids) for task in dag.tasks}
+params = {name: dag.params.get_param(name) for name in dag.params}
+described = {name: {"type": param.schema["type"], "text": param.description} for name, param in params.items()}
+print(json.dumps({"dag_id": dag.dag_id, "doc": dag.doc_md, "tasks": tasks, "params": described}))
+"""
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Import a DAG file in a process of its own and return what is in it."""
+    answer = subprocess.run(
+        [sys.executable, "-c", DESCRIBE_WITHOUT_NETWORK, str(path)], capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stderr
+    described: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
+    return described
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_explains_itself_and_its_parameters(path: Path) -> None:
+    dag = describe(path)
+
+    assert dag["dag_id"] == path.stem
+    assert dag["doc"] == ast.get_docstring(ast.parse(path.read_text()), clean=False)
+    for name, param in dag["params"].items():
+        assert f'"{name}":' in dag["doc"], f"the example call in the docstring has no {name}"
+        assert param["type"] in ("string", "array", "object")
+        assert len(param["text"].split()) >= 3, name
+
+
+def test_the_run_example_gathers_whatever_became_of_the_runs() -> None:
+    (path,) = (path for path in EXAMPLES if path.stem == "example_omics_run")
+
+    tasks = describe(path)["tasks"]
+
+    assert tasks == {
+        "plan": ["read_qc"],
+        "read_qc": ["gather"],
+        "gather": ["all_completed"],
+        "all_completed": [],
+    }

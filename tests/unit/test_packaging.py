@@ -1,0 +1,125 @@
+"""What the files around the package say fits the package."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from airflow_provider_omics import __version__
+from airflow_provider_omics.provider_info import get_provider_info
+
+REPOSITORY = Path(__file__).parents[2]
+PROJECT: dict[str, Any] = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+REGISTRY: dict[str, Any] = yaml.safe_load((REPOSITORY / ".airflow-registry.yaml").read_text())
+LOCKS = sorted((REPOSITORY / "requirements").glob("*.txt"))
+
+WITHOUT_THE_EXTRA = """
+import importlib, pkgutil, sys
+for name in ("moto", "cwltool", "schema_salad"):
+    sys.modules[name] = None  # makes importing it fail
+import airflow_provider_omics as package
+prefix = package.__name__ + "."
+names = [module.name for module in pkgutil.walk_packages(package.__path__, prefix)]
+outside = [name for name in names if not name.startswith(prefix + "local.")]
+for name in [*outside, prefix + "local.cli", prefix + "local.pytest_plugin"]:
+    importlib.import_module(name)
+print(len(outside))
+"""
+
+
+def listed_in_provider_info(role: str) -> list[str]:
+    return [name for entry in get_provider_info()[role] for name in entry["python-modules"]]
+
+
+def classes_to_use(role: str) -> set[str]:
+    """The classes that users name, of the modules that the provider info lists for a role."""
+    suffix = role.removesuffix("s").capitalize()
+    return {
+        f"{name}.{member}"
+        for name in listed_in_provider_info(role)
+        for member, value in inspect.getmembers(importlib.import_module(name), inspect.isclass)
+        if value.__module__ == name and member.startswith("Omics") and member.endswith(suffix)
+    }
+
+
+def test_the_registry_file_names_the_package() -> None:
+    info = get_provider_info()
+    assert REGISTRY["package-name"] == info["package-name"] == PROJECT["project"]["name"]
+    assert REGISTRY["display-name"] == info["name"]
+    assert REGISTRY["description"] == info["description"]
+
+
+def test_the_registry_file_lists_every_class_that_users_name() -> None:
+    entries = [*REGISTRY["operators"], *REGISTRY["other"]]
+    assert {entry["module"] for entry in REGISTRY["operators"]} == classes_to_use("operators")
+    others = classes_to_use("sensors") | classes_to_use("triggers") | classes_to_use("hooks")
+    assert {entry["module"] for entry in REGISTRY["other"]} == others
+    assert all(len(entry["description"].split()) >= 3 for entry in entries)
+
+
+def test_the_changelog_has_the_version() -> None:
+    newest = re.search(r"^## (\S+)", (REPOSITORY / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest is not None
+    assert newest.group(1) == __version__ == PROJECT["project"]["version"]
+
+
+def test_there_is_a_lock_for_each_airflow_that_is_tested() -> None:
+    assert [lock.stem for lock in LOCKS] == ["airflow-2.11", "airflow-3.3"]
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
+def test_a_lock_has_everything_in_a_version_that_is_asked_for(lock: Path) -> None:
+    pins = pinned(lock)
+    project = PROJECT["project"]
+    asked = [*project["dependencies"], *project["optional-dependencies"]["local"], *PROJECT["dependency-groups"]["dev"]]
+    requirements = [Requirement(text) for text in [*asked, f"apache-airflow=={lock.stem.removeprefix('airflow-')}.*"]]
+
+    unfit = [
+        f"{requirement}: {version or 'missing'}"
+        for requirement in requirements
+        for version in pins.get(canonicalize_name(requirement.name), {""})
+        if not version or not requirement.specifier.contains(version)
+    ]
+
+    assert unfit == []
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
+def test_a_lock_names_no_address_and_no_path(lock: Path) -> None:
+    strange = [line for line in lock.read_text().splitlines() if re.search(r"://|--|@|^\s*[./]", line)]
+    assert strange == []
+
+
+def pinned(lock: Path) -> dict[str, set[str]]:
+    """The versions of each package of a lock; there may be one for each Python."""
+    pins: dict[str, set[str]] = {}
+    for line in lock.read_text().splitlines():
+        if line and not line.startswith(("#", " ")):
+            requirement = Requirement(line)
+            (pin,) = requirement.specifier
+            assert pin.operator == "=="
+            pins.setdefault(canonicalize_name(requirement.name), set()).add(pin.version)
+    return pins
+
+
+def test_everything_outside_local_imports_without_what_the_extra_brings() -> None:
+    answer = subprocess.run([sys.executable, "-c", WITHOUT_THE_EXTRA], capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+    assert int(answer.stdout.split()[-1]) > 15
+
+
+def test_the_build_has_the_package_and_its_type_marker() -> None:
+    assert PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["airflow_provider_omics"]
+    assert (REPOSITORY / "airflow_provider_omics" / "py.typed").exists()
+    assert "Typing :: Typed" in PROJECT["project"]["classifiers"]
