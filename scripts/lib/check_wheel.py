@@ -120,7 +120,7 @@ def check_links(run: Runner) -> None:
     code = (
         f"import inspect, {LINKS_MODULE} as links\n"
         "print(*(name for name, item in inspect.getmembers(links, inspect.isclass)"
-        " if item.__module__ == links.__name__ and getattr(item, 'name', '')))"
+        " if item.__module__ == links.__name__ and not inspect.isabstract(item)))"
     )
     classes = {f"{LINKS_MODULE}.{name}" for name in run.output("python", "-c", code).split()}
     listed = run.output("airflow", "providers", "links", "--output", "json")

@@ -137,7 +137,7 @@ def make_environment(folder: Path, lock_file: Path, install_arguments: list[str]
     answer = subprocess.run(
         [*by_uv, *install_arguments],
         cwd=ROOT,
-        env={**_uv_settings(pip), **os.environ},
+        env={**uv_settings(pip), **os.environ},
         capture_output=True,
         text=True,
         check=False,
@@ -147,8 +147,11 @@ def make_environment(folder: Path, lock_file: Path, install_arguments: list[str]
         _run([*pip, "install", "--quiet", *install_arguments], advice)
 
 
-def _uv_settings(pip: list[str]) -> dict[str, str]:
-    """Translate what pip is set up for, since uv does not read pip's files."""
+def uv_settings(pip: list[str]) -> dict[str, str]:
+    """Translate what pip is set up for into uv's environment variables, since uv does not read pip's files.
+
+    :param pip: the command that runs pip.
+    """
     settings = {"UV_SYSTEM_CERTS": "true"}
     listing = subprocess.run([*pip, "config", "list"], capture_output=True, text=True, check=False).stdout
     for name, value in re.findall(r"^(?:global|install)\.([\w-]+)='(.*)'$", listing, re.MULTILINE):
