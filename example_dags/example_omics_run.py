@@ -44,6 +44,35 @@ SAMPLE = {
     },
 }
 
+
+def inputs(sample: dict[str, str]) -> dict[str, Any]:
+    """Return the workflow's inputs for a sample, as CWL writes them."""
+    reads = [name for name in ("fastq_1", "fastq_2") if name in sample]
+    files = {name: {"class": "File", "location": sample[name]} for name in reads}
+    return {"sample_name": sample["sample"], **files}
+
+
+def result(index: int) -> dict[str, Any]:
+    """Return how the run of one sample ended."""
+    ti = get_current_context()["ti"]
+    # It is pushed as soon as the run has started, so that it is there for runs that failed as well.
+    run_arn = ti.xcom_pull(task_ids="read_qc", map_indexes=index, key="run_arn")
+    if run_arn is None:
+        return {"status": "NOT STARTED"}
+    run = OmicsHook().get_run(run_arn.rpartition("/")[2])
+    row = {"run_id": run.run_id, "status": run.status, "output_uri": run.output_uri}
+    if run.status != "COMPLETED":
+        return {**row, "failure": f"{run.failure_code}: {run.status_message}"}
+    return {**row, **figures(run.output_uri)}
+
+
+def figures(output_uri: str) -> dict[str, Any]:
+    """Return the figures of a run: its outputs.json names the file that holds them."""
+    s3 = S3Hook()
+    outputs = json.loads(s3.read_key(f"{output_uri}/logs/outputs.json"))
+    return json.loads(s3.read_key(outputs["figures"]["location"]))
+
+
 with DAG(
     dag_id="example_omics_run",
     schedule=None,
@@ -71,12 +100,6 @@ with DAG(
             for sample in get_current_context()["params"]["samples"]
         ]
 
-    def inputs(sample: dict[str, str]) -> dict[str, Any]:
-        """Return the workflow's inputs for a sample, as CWL writes them."""
-        reads = [name for name in ("fastq_1", "fastq_2") if name in sample]
-        files = {name: {"class": "File", "location": sample[name]} for name in reads}
-        return {"sample_name": sample["sample"], **files}
-
     read_qc = OmicsStartRunOperator.partial(
         task_id="read_qc",
         workflow_id="{{ params.workflow_id }}",
@@ -95,25 +118,6 @@ with DAG(
         """Return one row per sample: how its run ended and, if it completed, the figures it came to."""
         samples = get_current_context()["params"]["samples"]
         return [{"sample": sample["sample"], **result(index)} for index, sample in enumerate(samples)]
-
-    def result(index: int) -> dict[str, Any]:
-        """Return how the run of one sample ended."""
-        ti = get_current_context()["ti"]
-        # What a run came to is pushed as soon as it has started, so it is there for failed ones as well.
-        run_arn = ti.xcom_pull(task_ids="read_qc", map_indexes=index, key="run_arn")
-        if run_arn is None:
-            return {"status": "NOT STARTED"}
-        run = OmicsHook().get_run(run_arn.rpartition("/")[2])
-        row = {"run_id": run.run_id, "status": run.status, "output_uri": run.output_uri}
-        if run.status != "COMPLETED":
-            return {**row, "failure": f"{run.failure_code}: {run.status_message}"}
-        return {**row, **figures(run.output_uri)}
-
-    def figures(output_uri: str) -> dict[str, Any]:
-        """Return the figures of a run: its outputs.json names the file that holds them."""
-        s3 = S3Hook()
-        outputs = json.loads(s3.read_key(f"{output_uri}/logs/outputs.json"))
-        return json.loads(s3.read_key(outputs["figures"]["location"]))
 
     @task
     def all_completed(rows: list[dict[str, Any]]) -> None:

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -85,24 +86,33 @@ def counted(*files: Path) -> list[str]:
     return [str(len(lines) // 4), f"{len(sequence):,}", f"{mean:.2f}", f"{gc:.2%}", f"{q30:.2%}"]
 
 
-def test_figures_of_a_good_sheet_are_those_of_the_files(data: Path) -> None:
+def test_figures_of_a_good_sheet_are_those_of_the_files_and_the_page_stays(data: Path) -> None:
     path = sheet(
         data,
         "liver,liver_L1_R1.fastq.gz,liver_L1_R2.fastq.gz,auto",
         "kidney,kidney.fastq.gz,,auto",
         '"liver",liver_L2_R1.fastq.gz,"liver L2 R2.fq",auto',
     )
+    output = data / "output.txt"
 
-    answer = run_demo("--samplesheet", str(path), cwd=data.parent)
+    with started_demo(output, "--samplesheet", str(path), "--ui") as demo:
+        wait_for(lambda: "press Ctrl-C" in output.read_text() or demo.poll() is not None, "its end", TIMEOUT)
+        printed = output.read_text()
+        address = re.search(r"web page: (\S+) \(user admin, password \S+\)", printed)
+        assert address is not None, printed
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(address.group(1)) as page:
+            assert b"Airflow" in page.read()
+        demo.send_signal(signal.SIGINT)
+        code = demo.wait(timeout=60)
 
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    rows = rows_of(answer.stdout)
+    assert code == 0, output.read_text()
+    assert "the reads of 2 lanes are joined" in printed
+    rows = rows_of(printed)
     assert list(rows) == ["liver", "kidney"]
     liver = [data / name for name in ("liver_L1_R1.fastq.gz", "liver_L2_R1.fastq.gz", "liver_L1_R2.fastq.gz")]
     assert rows["liver"][1:7] == ["COMPLETED", *counted(*liver, data / "liver L2 R2.fq")]
     assert rows["kidney"][1:7] == ["COMPLETED", *counted(data / "kidney.fastq.gz")]
     assert all(re.fullmatch(r"s3://\S+", cells[7]) for cells in rows.values())
-    assert "the reads of 2 lanes are joined" in answer.stdout
 
 
 def test_a_truncated_sample_fails_alone(data: Path) -> None:
