@@ -66,7 +66,7 @@ def read_definition(archive: bytes, request: Mapping[str, Any]) -> Definition:
 def _unzip(archive: bytes) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-            files = {info.filename: opened.read(info) for info in opened.infolist() if not info.is_dir()}
+            files = {info.filename: opened.read(info) for info in opened.infolist() if info.filename[-1:] != "/"}
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
         raise DefinitionError(f"The definition is not a zip archive that can be read: {error}") from error
     for name in files:

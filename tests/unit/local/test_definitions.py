@@ -10,7 +10,7 @@ import zipfile
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_omics.local.workflows.definitions import DefinitionError, read_definition
@@ -140,6 +140,7 @@ def test_what_cannot_be_used_says_why(content: bytes, request_members: dict[str,
 
 
 @given(at=st.integers(0, 10_000), value=st.integers(0, 255), cut=st.integers(0, 40))
+@example(at=401, value=0, cut=0)  # leaves a member without a name
 def test_damaged_archives_never_do_worse_than_fail(at: int, value: int, cut: int) -> None:
     content = bytearray(zipped({"main.cwl": TOOL, "README.md": "# Flow"}))
     content[at % len(content)] = value
