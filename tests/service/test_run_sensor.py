@@ -126,7 +126,7 @@ def test_it_only_starts_in_a_triggerer_that_can_render_its_arguments(template: s
 
 
 def test_the_output_of_a_task_is_read_in_a_worker() -> None:
-    with DAG("cohort"):
+    with DAG("cohort", schedule=None):
         first = sensor("1234567")
         second = OmicsRunSensor(task_id="second", run_id=first.output["run_id"], start_from_trigger=True)
     assert not second.start_from_trigger
