@@ -11,7 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+)
 
 from airflow_provider_omics.healthomics.exceptions import (
     OmicsError,
@@ -23,7 +28,7 @@ from airflow_provider_omics.healthomics.exceptions import (
 from airflow_provider_omics.healthomics.waiting import Stop
 
 if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import BaseOperator
+    from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator
 
 __all__ = [
     "OmicsError",
@@ -40,7 +45,7 @@ class OmicsRequestInvalidForGoodError(OmicsRequestInvalidError, AirflowFailExcep
     """The request is wrong, and asking again would not make it right."""
 
 
-class OmicsServiceErrorForGood(OmicsServiceError, AirflowFailException):
+class OmicsServiceForGoodError(OmicsServiceError, AirflowFailException):
     """The service refused a call, and would refuse it again."""
 
 
@@ -67,16 +72,29 @@ def failing_fast(task: BaseOperator) -> Iterator[None]:
         raise final.with_traceback(error.__traceback__) from error.__cause__
 
 
-@contextmanager
-def failing_at_once() -> Iterator[None]:
-    """Turn an error of a sensor into one that Airflow does not retry, and that ``soft_fail`` covers.
+class OmicsSensorTimeoutError(OmicsWaitError, AirflowSensorTimeout):
+    """A sensor's time is up; the run goes on."""
 
-    What it looks at has ended, or cannot be looked at; only a service that was out of reach is worth another try.
+
+@contextmanager
+def failing_at_once(sensor: BaseSensorOperator) -> Iterator[None]:
+    """Turn an error of a sensor into one that Airflow does not retry, or into a skip where the sensor asks for it.
+
+    What it looks at has ended, or cannot be looked at; only a service that was out of reach is worth another try. A
+    sensor with a ``retry_policy`` (Airflow 3.3 and later) decides for itself.
     """
     try:
         yield
     except OmicsError as error:
-        raise _for_good(error).with_traceback(error.__traceback__) from error.__cause__
+        final = _for_good(error)
+        # 2.11 knows no never_fail, and does not honour soft_fail for every error of a deferred sensor.
+        soft = sensor.soft_fail and isinstance(final, AirflowException)
+        if soft or getattr(sensor, "never_fail", False):
+            sensor.log.error("%s", error)
+            raise AirflowSkipException(f"Skipped, since the sensor would fail: {error}") from error
+        if getattr(sensor, "retry_policy", None):
+            raise
+        raise final.with_traceback(error.__traceback__) from error.__cause__
 
 
 def _if_retry_is_useless(error: OmicsError) -> OmicsError | None:
@@ -93,9 +111,11 @@ def _for_good(error: OmicsError) -> OmicsError:
         case OmicsRequestInvalidError():
             return OmicsRequestInvalidForGoodError(error.subject, error.issues)
         case OmicsServiceError():
-            return OmicsServiceErrorForGood(error.explanation)
+            return OmicsServiceForGoodError(error.explanation)
         case OmicsRunFailedError():
             return OmicsRunFailedForGoodError(error.failure)
+        case OmicsWaitError() if error.end.why is Stop.DEADLINE:
+            return OmicsSensorTimeoutError(error.end)
         case OmicsWaitError() if error.end.why is not Stop.UNREACHABLE:
             return OmicsWaitForGoodError(error.end)
     return error

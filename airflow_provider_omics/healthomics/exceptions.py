@@ -114,5 +114,10 @@ class OmicsWaitError(OmicsError):
         """Id of the run."""
         return self.end.run_id
 
+    @property
+    def code(self) -> str | None:
+        """Code of the error that ended the wait, such as ``AccessDeniedException``, if one did."""
+        return self.end.error_code
+
     def __str__(self) -> str:
         return f"Stopped waiting for HealthOmics run {self.run_id}: {self.end.reason}"

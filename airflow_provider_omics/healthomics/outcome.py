@@ -12,6 +12,8 @@ from airflow_provider_omics.healthomics.statuses import Phase, RunStatus, classi
 if TYPE_CHECKING:
     from mypy_boto3_omics.type_defs import GetRunResponseTypeDef, StartRunResponseTypeDef
 
+_LONGEST_LINE = 500
+
 
 @dataclass(frozen=True)
 class RunView:
@@ -113,7 +115,7 @@ class RunFailure:
             f"[{self.advice.failure_class}; who can act: {self.advice.owner}]."
         ]
         if run.status_message:
-            lines.append(f"Message: {run.status_message}")
+            lines.append(f"Message: {_cut(run.status_message)}")
         lines.append(f"What to do: {self.advice.advice}")
         return lines
 
@@ -121,7 +123,7 @@ class RunFailure:
         lines: list[str] = []
         for task in self.failed_tasks:
             lines.append(f"Failed task {task.task_id} ({task.name or 'no name'}): {_cause(task)}")
-            lines.extend(f"  | {line}" for line in task.log_tail)
+            lines.extend(f"  | {_cut(line)}" for line in task.log_tail)
             if task.log_note:
                 lines.append(f"  ({task.log_note})")
         if self.more_failed_tasks:
@@ -135,4 +137,8 @@ class RunFailure:
 
 
 def _cause(task: FailedTask) -> str:
-    return ": ".join(part for part in (task.failure_code, task.status_message) if part) or "no reason given"
+    return _cut(": ".join(part for part in (task.failure_code, task.status_message) if part) or "no reason given")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_LINE else f"{text[:_LONGEST_LINE]} [{len(text) - _LONGEST_LINE} more]"

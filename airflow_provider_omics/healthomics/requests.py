@@ -7,10 +7,12 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.model import Issue, check_request, operation_model, snake_case
+from airflow_provider_omics.healthomics.rendering import restore
 
 if TYPE_CHECKING:
     from botocore.model import Shape
@@ -23,32 +25,42 @@ _S3_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
 _NOT_IN_FINGERPRINT = frozenset({"requestId", "name", "tags"})
 
 
-def build_start_run(
-    fields: Mapping[str, Any], extra: Mapping[str, Any] | None, *, reserved_tags: int = 0
-) -> dict[str, Any]:
-    """Build a StartRun request and refuse it, with everything that is wrong at once, if the service would.
+def build_start_run(fields: Mapping[str, Any], extra: Any, *, reserved_tags: int = 0) -> dict[str, Any]:
+    """Build a StartRun request and refuse it, with everything that is wrong at once.
 
     :param fields: values by their API names; None means "not sent".
-    :param extra: members that this release does not name, by their API names; they win.
+    :param extra: members that this release does not name, as an object by their API names or its JSON; they win.
     :param reserved_tags: how many tags will be added later.
     :return: the request, without ``requestId`` unless it was given.
     :raises OmicsRequestInvalidError: the request has problems.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_StartRun.html
     """
-    members = _members()
-    request = {name: _coerce(members.get(name), value) for name, value in fields.items() if value is not None}
-    request.update(extra or {})
+    shape = operation_model("StartRun").input_shape
+    assert shape is not None
+    given = {**fields, **_extra_members(extra)}
+    request = {name: restore(shape.members.get(name), value) for name, value in given.items() if value is not None}
     issues = list(_start_run_issues(request, reserved_tags))
     if issues:
-        raise OmicsRequestInvalidError("StartRun", issues)
+        raise OmicsRequestInvalidError("StartRun", [_as_typed(issue, shape.members) for issue in issues])
     return request
 
 
-def _members() -> Mapping[str, Shape]:
-    shape = operation_model("StartRun").input_shape
-    assert shape is not None
-    return shape.members
+def _extra_members(extra: Any) -> Mapping[str, Any]:
+    if isinstance(extra, str):
+        with suppress(ValueError):
+            extra = json.loads(extra)
+    if extra is None or isinstance(extra, Mapping):
+        return extra or {}
+    issue = Issue("start_run_kwargs", f"is {type(extra).__name__}, not an object", "Give a dict by the API's names")
+    raise OmicsRequestInvalidError("StartRun", [issue])
+
+
+def _as_typed(issue: Issue, members: Mapping[str, Shape]) -> Issue:
+    """Name a member as the user typed it, ``output_uri`` for ``outputUri``."""
+    name = issue.where.partition(".")[0].partition(" ")[0].partition("[")[0]
+    typed = snake_case(name) if name in members else name
+    return replace(issue, where=typed + issue.where[len(name) :])
 
 
 def check_run_id(operation: str, run_id: Any) -> str:
@@ -57,11 +69,21 @@ def check_run_id(operation: str, run_id: Any) -> str:
     :param operation: API operation that it is for, such as ``CancelRun``.
     :raises OmicsRequestInvalidError: it cannot be one.
     """
-    text = str(run_id) if isinstance(run_id, int) else run_id
+    shape = operation_model(operation).input_shape
+    assert shape is not None
+    text = restore(shape.members["id"], run_id)
     issues = check_request(operation, {"id": text})
     if issues:
-        raise OmicsRequestInvalidError(operation, issues)
+        raise OmicsRequestInvalidError(operation, [replace(issue, where="run_id") for issue in issues])
     return str(text)
+
+
+def number_issues(where: str, value: Any, lowest: float) -> Iterator[Issue]:
+    """Yield what is wrong with a number that only this provider reads."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        yield Issue(where, f"is {type(value).__name__} {value!r}", "Give a number")
+    elif value < lowest:
+        yield Issue(where, f"{value} is too small", f"Give at least {lowest}")
 
 
 def fingerprint(request: Mapping[str, Any]) -> str:
@@ -71,26 +93,13 @@ def fingerprint(request: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _coerce(shape: Shape | None, value: Any) -> Any:
-    """Undo what template rendering does to the type of a value."""
-    if shape is None:
-        return value
-    if shape.type_name == "string" and isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    if shape.type_name == "integer" and isinstance(value, str) and value.strip().lstrip("-").isdigit():
-        return int(value)
-    if shape.type_name in ("map", "structure") and isinstance(value, str):
-        with suppress(ValueError):
-            return json.loads(value)
-    return value
-
-
 def _start_run_issues(request: Mapping[str, Any], reserved_tags: int) -> Iterator[Issue]:
     # botocore makes a request id where there is none.
     yield from check_request("StartRun", {"requestId": "-", **request})
     yield from _source_issues(request)
     yield from _output_issues(request)
     yield from _parameter_issues(request.get("parameters"))
+    yield from _document_issues("engineSettings", request.get("engineSettings"))
     yield from _tag_issues(request.get("tags"), reserved_tags)
     yield from _storage_issues(request)
     yield from _combination_issues(request)
@@ -121,26 +130,29 @@ def _output_issues(request: Mapping[str, Any]) -> Iterator[Issue]:
 
 
 def _parameter_issues(parameters: Any) -> Iterator[Issue]:
-    if parameters is None:
+    issues = list(_document_issues("parameters", parameters))
+    yield from issues
+    if parameters is None or issues:
         return
-    if not isinstance(parameters, Mapping):
-        yield Issue(
-            "parameters",
-            f"is {type(parameters).__name__}, not an object",
-            "Give a dict, or text that is a JSON object",
-        )
-        return
-    try:
-        size = len(json.dumps(parameters, allow_nan=False).encode())
-    except (TypeError, ValueError) as error:
-        yield Issue("parameters", f"cannot be written as JSON: {error}", "Use text, numbers, lists and dicts only")
-        return
+    size = len(json.dumps(parameters).encode())
     if size > MAX_PARAMETERS_BYTES:
         yield Issue(
             "parameters",
             f"take {size:,} bytes as JSON, more than {MAX_PARAMETERS_BYTES:,}",
             "Put long lists into a file in S3 and pass its URI",
         )
+
+
+def _document_issues(where: str, value: Any) -> Iterator[Issue]:
+    if value is None:
+        return
+    if not isinstance(value, Mapping):
+        yield Issue(where, f"is {type(value).__name__}, not an object", "Give a dict, or text that is a JSON object")
+        return
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        yield Issue(where, f"cannot be written as JSON: {error}", "Use text, numbers, lists and dicts only")
 
 
 def _tag_issues(tags: Any, reserved: int) -> Iterator[Issue]:

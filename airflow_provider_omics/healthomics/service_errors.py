@@ -66,16 +66,21 @@ _REMEDIES: dict[str, tuple[FailureClass, str]] = {
     "InvalidSignatureException": (FailureClass.PERMISSION, "Check the secret key of the connection"),
     "ResourceNotFoundException": (
         FailureClass.INPUT,
-        "Check the id, and that the connection's account and Region are the ones that hold it; a Ready2Run "
-        "workflow needs workflow_type READY2RUN, a shared one workflow_owner_id",
+        "Check the id, and that the connection's account and Region are the ones that hold it",
     ),
+    "ExpiredTokenException": (
+        FailureClass.TRANSIENT,
+        "The credentials have expired; check how long the connection's session lasts and what renews it",
+    ),
+    "ParamValidationError": (FailureClass.INPUT, "Correct the value that the message names"),
     "ServiceQuotaExceededException": (
         FailureClass.QUOTA,
         "Delete runs that are no longer needed, use retention_mode REMOVE, or ask for a higher quota",
     ),
     "ConflictException": (
         FailureClass.TRANSIENT,
-        "Something with this identity exists, or it is in a state that does not allow this; look at it first",
+        "Something with this identity exists, or it is in a state that does not allow this; look at it first. "
+        "Name and tags of a run must stay the same from try to try",
     ),
     "ThrottlingException": (
         FailureClass.TRANSIENT,
@@ -85,6 +90,11 @@ _REMEDIES: dict[str, tuple[FailureClass, str]] = {
     "InternalServerException": (
         FailureClass.TRANSIENT,
         "Try again; if it lasts, look at the AWS Health page",
+    ),
+}
+_SPECIAL = {
+    ("StartRun", "ResourceNotFoundException"): (
+        "; a Ready2Run workflow needs workflow_type READY2RUN, a shared one workflow_owner_id"
     ),
 }
 
@@ -140,6 +150,7 @@ def explain(error: BaseException, operation: str, subject: str) -> Explanation:
     """
     code = error_code(error)
     failure_class, remedy = _REMEDIES.get(code, _fallback(error))
+    remedy += _SPECIAL.get((operation, code), "")
     if isinstance(error, ClientError):
         message = str(error.response.get("Error", {}).get("Message") or error)
         request_id = error.response.get("ResponseMetadata", {}).get("RequestId") or None
@@ -158,13 +169,23 @@ def explain(error: BaseException, operation: str, subject: str) -> Explanation:
 
 
 def _fallback(error: BaseException) -> tuple[FailureClass, str]:
+    if isinstance(error, EndpointConnectionFailed) and "//workflows-" in str(error):
+        own = 'With an endpoint of your own, set "inject_host_prefix": false in the connection\'s config_kwargs'
+        return FailureClass.TRANSIENT, own
     if nature(error) is Nature.PASSING:
         return FailureClass.TRANSIENT, "Check the network and the endpoint of the connection, then try again"
     if isinstance(error, BotoCoreError):
         return FailureClass.INPUT, "Check credentials, Region and endpoint of the connection"
     if (_http_status(error) or 0) in (401, 403):
         return FailureClass.PERMISSION, "Check the credentials of the connection"
+    if not isinstance(error, ClientError):
+        return FailureClass.UNKNOWN, "This did not come from AWS; please report it with the traceback in the log"
     return FailureClass.UNKNOWN, "See the message"
+
+
+def is_from_aws(error: BaseException) -> bool:
+    """Whether an error came from a call, and not from a mistake in the code around it."""
+    return isinstance(error, (ClientError, BotoCoreError, OSError))
 
 
 def _http_status(error: BaseException) -> int | None:

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from airflow_provider_omics.healthomics.outcome import RunView
-from airflow_provider_omics.healthomics.service_errors import Nature, explain, nature
+from airflow_provider_omics.healthomics.service_errors import Nature, explain, is_from_aws, nature
 from airflow_provider_omics.healthomics.statuses import Phase, RunStatus
 
 _LONGEST_BACKOFF = 300.0
@@ -29,6 +29,9 @@ class Log(Protocol):
 
     def warning(self, event: str, *args: Any) -> Any:
         """Tell loudly."""
+
+    def exception(self, event: str, *args: Any) -> Any:
+        """Tell, with the traceback of what was just caught."""
 
 
 @dataclass(frozen=True)
@@ -71,21 +74,25 @@ class WaitEnd:
 
     :param run: the run as last seen; None if it was never seen.
     :param reason: for the user, why nobody waits any more; empty when the run ended.
+    :param error_code: code of the error that ended the wait, if one did.
     """
 
     why: Stop
     run_id: str
     run: RunView | None = None
     reason: str = ""
+    error_code: str | None = None
 
     def to_payload(self) -> dict[str, Any]:
         """Return the end as a trigger event's payload."""
+        succeeded = self.why is Stop.ENDED and self.run is not None and self.run.phase is Phase.SUCCEEDED
         return {
-            "status": "success" if self.why is Stop.ENDED else "error",
+            "status": "success" if succeeded else "error",
             "why": self.why.value,
             "run_id": self.run_id,
             "run": self.run.to_payload() if self.run else None,
             "message": self.reason,
+            "error_code": self.error_code,
         }
 
     @classmethod
@@ -97,6 +104,7 @@ class WaitEnd:
             run_id=payload["run_id"],
             run=RunView.from_payload(run) if run else None,
             reason=payload.get("message") or "",
+            error_code=payload.get("error_code"),
         )
 
 
@@ -151,11 +159,12 @@ class RunWait:
             seen = self._last or RunView(self.run_id)
             return WaitEnd(Stop.ENDED, self.run_id, replace(seen, status=RunStatus.DELETED.value))
         budget = self._budget(kind)
-        told = explain(error, "GetRun", f"run {self.run_id}").describe()
+        explanation = explain(error, "GetRun", f"run {self.run_id}")
+        told = explanation.describe()
         if failing_for > budget or budget == 0:
             why = Stop.UNREACHABLE if kind is Nature.PASSING else Stop.ERROR
             lasted = f" (for {failing_for:.0f} s)" if failing_for else ""
-            return WaitEnd(why, self.run_id, self._last, f"{told}{lasted}")
+            return WaitEnd(why, self.run_id, self._last, f"{told}{lasted}", explanation.code)
         delay = min(self.policy.delay * 2 ** min(self._errors - 1, 10), _LONGEST_BACKOFF)
         return self._again(max(delay, self.policy.delay), f"Still waiting: {told}", True)
 
@@ -197,7 +206,7 @@ def look_once(wait: RunWait, look: Callable[[], RunView], log: Log) -> WaitEnd |
     :param look: asks the service once.
     :return: the end of waiting, or None to look again.
     """
-    decision = _decide(wait, look)
+    decision = _decide(wait, look, log)
     if isinstance(decision, WaitEnd):
         return decision
     _tell(decision, log)
@@ -216,7 +225,7 @@ def watch(
     :param pause: sleeps so many seconds and returns whether the task was killed meanwhile.
     """
     while True:
-        decision = _decide(wait, look)
+        decision = _decide(wait, look, log)
         if isinstance(decision, WaitEnd):
             return decision
         _tell(decision, log)
@@ -239,18 +248,25 @@ async def awatch(
         try:
             decision = wait.saw(await look())
         except Exception as error:
-            decision = wait.failed(error)
+            decision = _judge(wait, error, log)
         if isinstance(decision, WaitEnd):
             return decision
         _tell(decision, log)
         await pause(decision.seconds)
 
 
-def _decide(wait: RunWait, look: Callable[[], RunView]) -> Decision:
+def _decide(wait: RunWait, look: Callable[[], RunView], log: Log) -> Decision:
     try:
         return wait.saw(look())
     except Exception as error:
-        return wait.failed(error)
+        return _judge(wait, error, log)
+
+
+def _judge(wait: RunWait, error: Exception, log: Log) -> Decision:
+    # A trigger that raises tells its task nothing, so even a mistake in the code becomes an end with its cause.
+    if not is_from_aws(error):
+        log.exception("Looking at HealthOmics run %s failed", wait.run_id)
+    return wait.failed(error)
 
 
 def _tell(decision: KeepWaiting, log: Log) -> None:

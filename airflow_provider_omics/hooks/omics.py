@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
@@ -16,6 +18,7 @@ from airflow_provider_omics.healthomics.exceptions import OmicsServiceError
 from airflow_provider_omics.healthomics.identity import GENERATION_TAG, INTENT_TAG, Intent
 from airflow_provider_omics.healthomics.outcome import RunFailure, RunView
 from airflow_provider_omics.healthomics.service_errors import Nature, error_code, explain, nature
+from airflow_provider_omics.healthomics.statuses import Phase, RunStatus, classify
 from airflow_provider_omics.hooks.task_logs import failed_tasks
 
 if TYPE_CHECKING:
@@ -29,7 +32,10 @@ else:
     _HookBase = AwsGenericHook
 
 # "standard" also retries RequestTimeoutException (408), which botocore's default mode does not.
-_DEFAULTS = Config(retries={"mode": "standard", "total_max_attempts": 6})
+_RETRY_MODE, _ATTEMPTS = "standard", 6
+# Of one name: more runs than a task can have tries, fewer than make a try expensive.
+_MOST_EARLIER_RUNS = 100
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
 # Which code the service answers in a state that does not allow the call is not documented.
 _WRONG_STATE_CODES = frozenset({"ConflictException", "ValidationException"})
 
@@ -62,7 +68,9 @@ class OmicsHook(_HookBase):
         super().__init__(*args, **kwargs)
 
     def _get_config(self, config: Config | None = None) -> Config:
-        return _DEFAULTS.merge(self._connection_config()).merge(super()._get_config(config))
+        merged = self._connection_config().merge(super()._get_config(config))
+        retries: Any = _with_defaults(getattr(merged, "retries", None))
+        return merged.merge(Config(retries=retries))
 
     def _connection_config(self) -> Config:
         # The base class forgets the connection's config_kwargs when the hook was given a configuration.
@@ -72,7 +80,7 @@ class OmicsHook(_HookBase):
         return Config(**kwargs)
 
     async def make_async_client(self) -> AbstractAsyncContextManager[AsyncOmicsClient]:
-        """Return an aiobotocore client to enter, made off the event loop."""
+        """Return an aiobotocore client to enter."""
         client: AbstractAsyncContextManager[AsyncOmicsClient] = await self.get_async_conn()  # type: ignore[no-untyped-call]
         return client
 
@@ -95,16 +103,26 @@ class OmicsHook(_HookBase):
         :param name: name that the runs were given.
         :raises OmicsServiceError: the service refused to list or show runs.
         """
-        found: list[EarlierRun] = []
         with self._explained("ListRuns", f"name {name!r}"):
             pages = self.conn.get_paginator("list_runs").paginate(name=name, PaginationConfig={"PageSize": 100})
-            listed = [item for page in pages for item in page["items"] if item.get("name") == name]
-            for item in sorted(listed, key=lambda item: item["creationTime"]):
-                answer = self._get_if_there(item["id"])
-                if answer is not None and _belongs(answer, intent):
-                    generation = int(answer.get("tags", {}).get(GENERATION_TAG, len(found)))
-                    found.append(EarlierRun(generation, RunView.of(answer)))
+            listed = [item for page in pages for item in page.get("items", []) if item.get("name") == name]
+        listed.sort(key=lambda item: item.get("creationTime", _LONG_AGO))
+        found: list[EarlierRun] = []
+        for item in listed[-_MOST_EARLIER_RUNS:]:
+            answer = self._show(item["id"])
+            if answer is not None and _belongs(answer, intent):
+                generation = int(answer.get("tags", {}).get(GENERATION_TAG, len(found)))
+                found.append(EarlierRun(generation, RunView.of(answer)))
         return sorted(found, key=lambda earlier: earlier.generation)
+
+    def look_up(self, run_id: str) -> RunView | None:
+        """Look at a run that may be gone (GetRun).
+
+        :return: the run, or None if the service does not know it.
+        :raises OmicsServiceError: the service refused to show it.
+        """
+        answer = self._show(run_id)
+        return None if answer is None else RunView.of(answer)
 
     def cancel_run(self, run_id: str) -> bool:
         """Ask for a run to be cancelled (CancelRun).
@@ -148,8 +166,8 @@ class OmicsHook(_HookBase):
         url = run_url(self.conn_region_name, self.conn_partition, run.run_id)
         try:
             tasks, more = failed_tasks(self.conn, self._logs_client, run.run_id, task_limit, log_lines)
-        except (ClientError, BotoCoreError) as error:
-            note = f"The failed tasks could not be looked up: {error_code(error)}"
+        except Exception as error:
+            note = f"The failed tasks could not be looked up: {error_code(error)} (ListRunTasks)"
             return RunFailure(run, note=note, console_url=url)
         return RunFailure(run, tasks, more, console_url=url)
 
@@ -163,27 +181,34 @@ class OmicsHook(_HookBase):
         )
         return hook.conn
 
-    def _get_if_there(self, run_id: str) -> GetRunResponseTypeDef | None:
-        try:
-            return self.conn.get_run(id=run_id)
-        except ClientError as error:
-            if nature(error) is Nature.MISSING:
-                return None
-            raise
+    def _show(self, run_id: str) -> GetRunResponseTypeDef | None:
+        with self._explained("GetRun", f"run {run_id}"):
+            try:
+                return self.conn.get_run(id=run_id)
+            except ClientError as error:
+                if nature(error) is Nature.MISSING:
+                    return None
+                raise
+
+    def _status_behind(self, run_id: str, error: ClientError) -> str | None:
+        """Return the run's status if the error is about it and it can be seen."""
+        if error_code(error) not in _WRONG_STATE_CODES:
+            return None
+        with suppress(OmicsServiceError):
+            run = self.look_up(run_id)
+            return RunStatus.DELETED if run is None else run.status
+        return None
 
     def _has_ended(self, run_id: str, error: ClientError) -> bool:
         if nature(error) is Nature.MISSING:
             return True
-        if error_code(error) not in _WRONG_STATE_CODES:
-            return False
-        answer = self._get_if_there(run_id)
-        return answer is None or RunView.of(answer).phase.is_final
+        return classify(RunStatus, self._status_behind(run_id, error)).is_final
 
     def _say_if_active(self, run_id: str, error: ClientError) -> None:
-        answer = self._get_if_there(run_id) if error_code(error) in _WRONG_STATE_CODES else None
-        if answer is not None and not RunView.of(answer).phase.is_final:
+        status = self._status_behind(run_id, error)
+        if classify(RunStatus, status) is Phase.ACTIVE:
             told = explain(error, "DeleteRun", f"run {run_id}")
-            remedy = f"The run is {answer.get('status')}: cancel it and wait for its end first"
+            remedy = f"The run is {status}: cancel it and wait for its end first"
             raise OmicsServiceError(replace(told, remedy=remedy)) from error
 
     @contextmanager
@@ -194,6 +219,15 @@ class OmicsHook(_HookBase):
             place = f" in {self.region_name}" if self.region_name else ""
             where = f"{subject}{place} with connection {self.aws_conn_id!r}"
             raise OmicsServiceError(explain(error, operation, where)) from error
+
+
+def _with_defaults(retries: Mapping[str, Any] | None) -> dict[str, Any]:
+    given = dict(retries or {})
+    if "AWS_RETRY_MODE" not in os.environ:
+        given.setdefault("mode", _RETRY_MODE)
+    if not given.keys() & {"max_attempts", "total_max_attempts"} and "AWS_MAX_ATTEMPTS" not in os.environ:
+        given["total_max_attempts"] = _ATTEMPTS
+    return given
 
 
 def _source(request: Mapping[str, Any]) -> str:

@@ -33,15 +33,19 @@ def failed_tasks(
     if task_limit <= 0:
         return (), False
     # One more than is shown, to know whether there are others; a run can have thousands.
-    listed = omics.list_run_tasks(id=run_id, status="FAILED", maxResults=min(task_limit + 1, 100))["items"]
-    shown = tuple(_failed_task(omics, logs, run_id, item["taskId"], log_lines) for item in listed[:task_limit])
+    listed = omics.list_run_tasks(id=run_id, status="FAILED", maxResults=min(task_limit + 1, 100)).get("items", [])
+    ids = [item["taskId"] for item in listed if "taskId" in item]
+    shown = tuple(_failed_task(omics, logs, run_id, task_id, log_lines) for task_id in ids[:task_limit])
     return shown, len(listed) > task_limit
 
 
 def _failed_task(
     omics: OmicsClient, logs: Callable[[], CloudWatchLogsClient], run_id: str, task_id: str, log_lines: int
 ) -> FailedTask:
-    task = omics.get_run_task(id=run_id, taskId=task_id)
+    try:
+        task = omics.get_run_task(id=run_id, taskId=task_id)
+    except (ClientError, BotoCoreError) as error:
+        return FailedTask(task_id, log_note=f"it could not be looked up: {error_code(error)} (GetRunTask)")
     stream = (task.get("logStream") or task_log_stream(run_id, task_id)).rpartition(":log-stream:")[2]
     tail, note = _tail(logs, stream, log_lines)
     return FailedTask(
@@ -60,6 +64,6 @@ def _tail(logs: Callable[[], CloudWatchLogsClient], stream: str, lines: int) -> 
     try:
         answer = logs().get_log_events(logGroupName=LOG_GROUP, logStreamName=stream, limit=lines, startFromHead=False)
     except (ClientError, BotoCoreError) as error:
-        return (), f"its log {LOG_GROUP} {stream} could not be read: {error_code(error)}"
-    tail = tuple(event.get("message", "").rstrip() for event in answer["events"])
+        return (), f"its log {LOG_GROUP} {stream} could not be read: {error_code(error)} (GetLogEvents)"
+    tail = tuple(event.get("message", "").rstrip() for event in answer.get("events", []))
     return tail, None if tail else f"its log {LOG_GROUP} {stream} is empty"

@@ -72,11 +72,9 @@ def store_run_links(context: Context, operator: BaseOperator, hook: OmicsHook, r
 
     Best effort: a run that was started must not be lost for a link.
     """
-    if not operator.do_xcom_push:
-        return
     try:
         region, partition = hook.conn_region_name, hook.conn_partition
         for link in RUN_LINKS:
             context["ti"].xcom_push(key=link.xcom_key, value=link.url(region, partition, run_id))
-    except Exception:
-        operator.log.warning("The links of run %s could not be stored", run_id, exc_info=True)
+    except Exception as error:
+        operator.log.warning("The links of HealthOmics run %s could not be stored: %s", run_id, error)

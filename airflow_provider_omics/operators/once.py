@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,9 @@ from airflow_provider_omics.healthomics.statuses import Phase
 from airflow_provider_omics.healthomics.waiting import Log
 from airflow_provider_omics.hooks.omics import EarlierRun, OmicsHook
 
+# How long a run that StartRun has just named may be not found before it counts as deleted.
+_PAUSES = (1.0, 2.0, 4.0)
+
 
 @dataclass(frozen=True)
 class OnceStarter:
@@ -22,52 +26,85 @@ class OnceStarter:
 
     :param tagged: whether runs carry the intent as tags, which needs ``omics:TagResource``; without them an
         earlier run is only found if it has the default name.
+    :param pause: sleeps so many seconds.
     """
 
     hook: OmicsHook
     intent: Intent
     tagged: bool
     log: Log
+    pause: Callable[[float], object] = time.sleep
 
-    def start(self, request: Mapping[str, Any], *, look_first: bool) -> RunView:
+    def start_anew(self, request: Mapping[str, Any], generation: int = 0) -> RunView:
+        """Start a run without looking for an earlier one.
+
+        :param request: the StartRun request; its ``requestId``, if it has one, is kept.
+        :raises OmicsServiceError: the service refused it.
+        """
+        tags = {**(request.get("tags") or {}), **(self.intent.tags(generation) if self.tagged else {})}
+        asked = {"requestId": self.intent.request_id(generation), **request, "name": self._name(request)}
+        run = self.hook.start_run({**asked, "tags": tags} if tags else asked)
+        self.log.info(
+            "Started HealthOmics run %s (%s); its outputs go to %s", run.run_id, asked["name"], run.output_uri
+        )
+        return run
+
+    def start_once(self, request: Mapping[str, Any], *, tried_before: bool) -> RunView:
         """Start the run, or return the one that there is.
 
         :param request: the StartRun request without ``requestId``.
-        :param look_first: whether an earlier try may have started a run.
+        :param tried_before: whether an earlier try may have started a run.
         :raises OmicsServiceError: the service refused it.
         """
-        name = request.get("name") or self.intent.default_name()
-        earlier = self.hook.find_earlier_runs(self.intent, name) if look_first else []
+        earlier = self._earlier(request) if tried_before else []
         if earlier and not _ended_badly(earlier[-1].run):
-            return self._adopt(earlier[-1])
+            return self._adopt(earlier[-1].run)
         generation = earlier[-1].generation + 1 if earlier else 0
-        if earlier:
-            last = earlier[-1].run
-            self.log.info("HealthOmics run %s of an earlier try ended %s; replacing it", last.run_id, last.status)
-        return self._ask(request, name, generation)
+        while True:
+            run = self._start_or_find(request, generation)
+            if not tried_before or self._is_usable(run):
+                return run
+            # The request id still stands for a run of an earlier try that could not be found by name and tags.
+            generation += 1
 
-    def _ask(self, request: Mapping[str, Any], name: str, generation: int) -> RunView:
-        tags = {**(request.get("tags") or {}), **(self.intent.tags(generation) if self.tagged else {})}
-        asked = {**request, "name": name, "requestId": self.intent.request_id(generation)}
-        if tags:
-            asked["tags"] = tags
+    def _start_or_find(self, request: Mapping[str, Any], generation: int) -> RunView:
         try:
-            run = self.hook.start_run(asked)
+            return self.start_anew(request, generation)
         except OmicsServiceError as error:
             if error.code != "ConflictException":
                 raise
             # The first answer to this request id was lost on its way: its run is there.
-            for found in self.hook.find_earlier_runs(self.intent, name):
+            for found in self._earlier(request):
                 if found.generation == generation:
-                    return self._adopt(found)
+                    return self._adopt(found.run)
             raise
-        self.log.info("Started HealthOmics run %s (%s); its outputs go to %s", run.run_id, name, run.output_uri)
-        return run
 
-    def _adopt(self, found: EarlierRun) -> RunView:
-        run = found.run
+    def _is_usable(self, run: RunView) -> bool:
+        for seconds in (0.0, *_PAUSES):
+            self.pause(seconds)
+            seen = self.hook.look_up(run.run_id)
+            if seen is not None:
+                self._tell_if_over(seen)
+                return not _ended_badly(seen)
+        self.log.info("HealthOmics run %s of an earlier try is gone; replacing it", run.run_id)
+        return False
+
+    def _earlier(self, request: Mapping[str, Any]) -> list[EarlierRun]:
+        found = self.hook.find_earlier_runs(self.intent, self._name(request))
+        if found:
+            self._tell_if_over(found[-1].run)
+        return found
+
+    def _name(self, request: Mapping[str, Any]) -> str:
+        return request.get("name") or self.intent.default_name()
+
+    def _adopt(self, run: RunView) -> RunView:
         self.log.info("HealthOmics run %s was started for this task before and is %s", run.run_id, run.status)
         return run
+
+    def _tell_if_over(self, run: RunView) -> None:
+        if _ended_badly(run):
+            self.log.info("HealthOmics run %s of an earlier try ended %s; replacing it", run.run_id, run.status)
 
 
 def _ended_badly(run: RunView) -> bool:

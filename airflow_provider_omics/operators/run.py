@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.exceptions import failing_fast
@@ -61,8 +60,8 @@ class OmicsStartRunOperator(OmicsWaitingOperator):
     :class:`~airflow_provider_omics.healthomics.exceptions.OmicsRunFailedError`, which is retried only where a retry
     can help.
 
-    Parameters that are None are not sent. All are templates but the last six. The connection parameters are
-    described in :mod:`airflow_provider_omics.hooks.parameters`.
+    Parameters that are None are not sent. The members of StartRun and ``start_run_kwargs`` are templates. The
+    connection parameters are described in :mod:`airflow_provider_omics.hooks.parameters`.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_StartRun.html
 
@@ -94,8 +93,8 @@ class OmicsStartRunOperator(OmicsWaitingOperator):
     :param start_run_kwargs: members of StartRun that this release does not name, by their API names.
     :param wait_for_completion: whether to wait for the run's end.
     :param cancel_on_kill: whether the run is cancelled when the task is killed, or reaches its
-        ``execution_timeout``, while it waits.
-    :param durable: whether a later try looks for the run of an earlier one before it starts a run.
+        ``execution_timeout``, while it waits. Before Airflow 3.3 a deferred task that is killed leaves its run.
+    :param durable: whether a later try takes over the run of an earlier one; if not, every try starts a run.
     :param identity_tags: whether the run is tagged with DAG, DAG run, task and map index, by which a later try finds
         it. It needs ``omics:TagResource``. Without the tags a run is found only if it has the default name.
     """
@@ -178,8 +177,12 @@ class OmicsStartRunOperator(OmicsWaitingOperator):
     def execute(self, context: Context) -> str:
         """Start the run and, if wanted, wait for it."""
         with failing_fast(self):
+            self.check_waiting("StartRun")
             run = self._start(context)
             self._started = run
+            if self._killed.is_set():
+                self.on_kill()
+                raise OmicsWaitError(WaitEnd(Stop.INTERRUPTED, run.run_id, run, "the task was killed"))
             store_run_links(context, self, self.hook, run.run_id)
             self._push(context, run)
             if not self.wait_for_completion:
@@ -196,8 +199,6 @@ class OmicsStartRunOperator(OmicsWaitingOperator):
 
     def finish(self, context: Context, end: WaitEnd) -> str:
         """Return the run's id, or raise what explains why it did not complete."""
-        if end.why is Stop.DEADLINE and self.cancel_on_kill and self.hook.cancel_run(end.run_id):
-            raise OmicsWaitError(replace(end, reason=f"{end.reason}; it is being cancelled (execution_timeout)"))
         if end.why is not Stop.ENDED or end.run is None:
             raise OmicsWaitError(end)
         if end.run.phase is not Phase.SUCCEEDED:
@@ -225,9 +226,13 @@ class OmicsStartRunOperator(OmicsWaitingOperator):
         request = build_start_run(fields, self.start_run_kwargs, reserved_tags=ours)
         ti = context["ti"]
         task = TaskIdentity(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
-        starter = OnceStarter(self.hook, Intent(task, fingerprint(request)), self.identity_tags, self.log)
-        # Only a task that was tried before can have started a run before.
-        return starter.start(request, look_first=self.durable and ti.try_number > 1)
+        intent = Intent(task, fingerprint(request))
+        starter = OnceStarter(self.hook, intent, self.identity_tags, self.log, self._killed.wait)
+        if "requestId" in request:
+            return starter.start_anew(request)
+        if not self.durable:
+            return starter.start_anew(request, generation=ti.try_number - 1)
+        return starter.start_once(request, tried_before=ti.try_number > 1)
 
     def _push(self, context: Context, run: RunView) -> None:
         if not self.do_xcom_push:
@@ -260,6 +265,7 @@ class OmicsCancelRunOperator(OmicsWaitingOperator):
     def execute(self, context: Context) -> str:
         """Ask for the cancellation and, if wanted, wait for the end."""
         with failing_fast(self):
+            self.check_waiting("CancelRun")
             run_id = check_run_id("CancelRun", self.run_id)
             if not self.hook.cancel_run(run_id):
                 self.log.info("HealthOmics run %s has ended or is gone; nothing to cancel", run_id)

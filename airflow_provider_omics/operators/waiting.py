@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from abc import abstractmethod
 from datetime import timedelta
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_omics.exceptions import failing_fast
-from airflow_provider_omics.healthomics.exceptions import OmicsError
+from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.requests import number_issues
 from airflow_provider_omics.healthomics.waiting import WaitEnd, watch
 from airflow_provider_omics.operators.base import OmicsBaseOperator
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
     from airflow_provider_omics.triggers.run import OmicsRunTrigger
 
-# The trigger says that time is up before Airflow does, so that the operator can act on it.
-_HEAD_START = 10.0
+# The trigger acts on the end of time before Airflow does: resuming the task takes time of its own.
+_HEAD_START = 60.0
 _BACKSTOP = timedelta(minutes=2)
 
 
@@ -47,7 +48,23 @@ class OmicsWaitingOperator(OmicsBaseOperator):
         self.deferrable = deferrable
         self.waiter_delay = waiter_delay
         self.waiter_max_attempts = waiter_max_attempts
-        self._killed = threading.Event()
+
+    @cached_property
+    def _killed(self) -> threading.Event:
+        # Made when first asked for: a lock would keep the DAG from being copied.
+        return threading.Event()
+
+    def check_waiting(self, operation: str) -> None:
+        """Refuse waiting parameters that cannot be followed, before anything is sent.
+
+        :param operation: API operation that would be sent.
+        :raises OmicsRequestInvalidError: one of them has problems.
+        """
+        issues = [*number_issues("waiter_delay", self.waiter_delay, 0.01)]
+        if self.waiter_max_attempts is not None:
+            issues += number_issues("waiter_max_attempts", self.waiter_max_attempts, 1)
+        if issues:
+            raise OmicsRequestInvalidError(operation, issues)
 
     def wait(self, context: Context, trigger: OmicsRunTrigger) -> Any:
         """Wait as the trigger would, here or in the triggerer, and finish the task.
@@ -76,4 +93,4 @@ class OmicsWaitingOperator(OmicsBaseOperator):
         if limit is None or started is None:
             return None, None
         seconds = limit.total_seconds()
-        return started.timestamp() + seconds - min(_HEAD_START, seconds * 0.05), limit + _BACKSTOP
+        return started.timestamp() + seconds - min(_HEAD_START, seconds * 0.1), limit + _BACKSTOP

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,9 @@ from airflow_provider_omics.triggers.run import OmicsRunTrigger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+# The trigger tells more than Airflow's own timeout, which only steps in if it does not.
+_BACKSTOP = timedelta(minutes=2)
 
 
 class OmicsRunSensor(OmicsBaseSensor):
@@ -55,9 +59,7 @@ class OmicsRunSensor(OmicsBaseSensor):
         super().__init__(**kwargs)
         self.run_id = run_id
         self.deferrable = deferrable or start_from_trigger
-        self.start_from_trigger = start_from_trigger and all(
-            triggerer_can_render(getattr(self, name)) for name in self.template_fields
-        )
+        self.start_from_trigger = start_from_trigger and self._triggerer_can_start()
         if self.start_from_trigger:
             self.start_trigger_args = self._start_trigger_args()
         self._wait: RunWait | None = None
@@ -66,19 +68,19 @@ class OmicsRunSensor(OmicsBaseSensor):
         """Wait in the worker, or hand over to the triggerer."""
         if not self.deferrable:
             return super().execute(context)
-        with failing_at_once():
+        with failing_at_once(self):
             run_id = check_run_id("GetRun", self.run_id)
             store_run_links(context, self, self.hook, run_id)
         self.defer(
-            trigger=OmicsRunTrigger(run_id=run_id, **self._trigger_kwargs()),
+            trigger=OmicsRunTrigger(run_id=run_id, deadline=time.time() + self._limit(), **self._trigger_kwargs()),
             method_name="execute_complete",
-            timeout=timedelta(seconds=self.timeout),
+            timeout=timedelta(seconds=self._limit()) + _BACKSTOP,
         )
         return None
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look at the run once."""
-        with failing_at_once():
+        with failing_at_once(self):
             run_id = check_run_id("GetRun", self.run_id)
             if self._wait is None:
                 store_run_links(context, self, self.hook, run_id)
@@ -90,7 +92,7 @@ class OmicsRunSensor(OmicsBaseSensor):
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, str | None]:
         """Finish the task after the trigger has fired."""
-        with failing_at_once():
+        with failing_at_once(self):
             if event is None:
                 raise OmicsError("The trigger ended without an event; see the triggerer's log")
             end = WaitEnd.from_payload(event)
@@ -114,5 +116,17 @@ class OmicsRunSensor(OmicsBaseSensor):
             trigger_cls=f"{OmicsRunTrigger.__module__}.{OmicsRunTrigger.__qualname__}",
             trigger_kwargs={"run_id": self.run_id, **self._trigger_kwargs()},
             next_method="execute_complete",
-            timeout=timedelta(seconds=self.timeout),
+            timeout=timedelta(seconds=self._limit()),
         )
+
+    def _triggerer_can_start(self) -> bool:
+        arguments = [getattr(self, name) for name in self.template_fields]
+        dag = self.dag if self.has_dag() else None  # type: ignore[no-untyped-call]
+        # The triggerer has the DAG's serialised form, which leaves macros and filters out.
+        own = dag is not None and bool(dag.user_defined_macros or dag.user_defined_filters)
+        return all(triggerer_can_render(argument, own_macros=own) for argument in arguments)
+
+    def _limit(self) -> float:
+        if self.execution_timeout is None:
+            return self.timeout
+        return min(self.timeout, self.execution_timeout.total_seconds())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -12,16 +13,15 @@ from botocore.exceptions import ClientError
 
 from airflow_provider_omics.healthomics.outcome import RunView
 from airflow_provider_omics.healthomics.service_errors import error_code
-from airflow_provider_omics.healthomics.waiting import RunWait, WaitPolicy, awatch
+from airflow_provider_omics.healthomics.waiting import RunWait, Stop, WaitEnd, WaitPolicy, awatch
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 
 if TYPE_CHECKING:
     from types_aiobotocore_omics.client import OmicsClient
 
-_CREDENTIALS_REFUSED = frozenset(
-    {"ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException", "InvalidSignatureException"}
-)
-_ALREADY_ENDED = frozenset({"ResourceNotFoundException", "ConflictException"})
+_CREDENTIALS_EXPIRED = frozenset({"ExpiredTokenException", "ExpiredToken", "RequestExpired"})
+# What a run that has ended or is gone may answer to CancelRun.
+_NOTHING_TO_CANCEL = frozenset({"ResourceNotFoundException", "ConflictException", "ValidationException"})
 _JUST_STARTED_GRACE = 60.0
 
 
@@ -37,8 +37,8 @@ class OmicsRunTrigger(BaseTrigger):
     :param deadline: when to stop waiting, in seconds since the epoch; None for never.
     :param just_started: whether the service may not know the run yet; then it may be not found for a minute.
     :param gone_is_end: whether a run that is not found counts as ended.
-    :param cancel_on_kill: whether the run is cancelled when a user kills, clears or marks the deferred task
-        (Airflow 3.3 and later); never when the triggerer restarts or hands the trigger on.
+    :param cancel_on_kill: whether the run is cancelled at the deadline, and when a user kills, clears or marks the
+        deferred task (Airflow 3.3 and later); never when the triggerer restarts or hands the trigger on.
     """
 
     def __init__(
@@ -95,27 +95,35 @@ class OmicsRunTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire the payload of a :class:`~airflow_provider_omics.healthomics.waiting.WaitEnd`."""
-        async with _Looker(self.run_id, ConnectionParameters.of(self)) as looker:
-            end = await awatch(self.new_wait(), looker.look, asyncio.sleep, self.log)
+        async with _RunClient(self.run_id, ConnectionParameters.of(self)) as client:
+            end = await awatch(self.new_wait(), client.look, asyncio.sleep, self.log)
+            if end.why is Stop.DEADLINE and self.cancel_on_kill:
+                end = await self._cancel_at_deadline(client, end)
         yield TriggerEvent(end.to_payload())  # type: ignore[no-untyped-call]
 
     async def on_kill(self) -> None:
         """Cancel the run, once, when a user kills the deferred task (CancelRun)."""
         if not self.cancel_on_kill:
             return
-        async with await ConnectionParameters.of(self).hook().make_async_client() as client:
-            try:
-                await client.cancel_run(id=self.run_id)
-            except ClientError as error:
-                if error_code(error) not in _ALREADY_ENDED:
-                    raise
+        async with _RunClient(self.run_id, ConnectionParameters.of(self)) as client:
+            if await client.cancel():
+                self.log.info("Asked HealthOmics to cancel run %s, since its task was killed", self.run_id)
+            else:
                 self.log.info("HealthOmics run %s has ended or is gone; nothing to cancel", self.run_id)
-                return
-        self.log.info("Asked HealthOmics to cancel run %s, since its task was killed", self.run_id)
+
+    async def _cancel_at_deadline(self, client: _RunClient, end: WaitEnd) -> WaitEnd:
+        # Here and not in the task: Airflow 2 times a task out before it can act on the event.
+        try:
+            if await client.cancel():
+                return replace(end, reason=f"{end.reason}; it is being cancelled (execution_timeout)")
+            run = await client.look()
+        except Exception as error:
+            return replace(end, reason=f"{end.reason} (execution_timeout); cancelling it failed: {error}")
+        return WaitEnd(Stop.ENDED, self.run_id, run) if run.phase.is_final else end
 
 
-class _Looker:
-    """Looks at one run with a client that is made when needed, and made anew when its credentials are refused."""
+class _RunClient:
+    """Looks at one run and cancels it; makes its client when needed, and anew when the credentials expired."""
 
     def __init__(self, run_id: str, connection: ConnectionParameters) -> None:
         self._run_id = run_id
@@ -123,20 +131,32 @@ class _Looker:
         self._stack = AsyncExitStack()
         self._client: OmicsClient | None = None
 
-    async def __aenter__(self) -> _Looker:
+    async def __aenter__(self) -> _RunClient:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
     async def look(self) -> RunView:
+        """Ask once."""
         client = self._client or await self._connect()
         try:
             return RunView.of(await client.get_run(id=self._run_id))
         except ClientError as error:
-            if error_code(error) in _CREDENTIALS_REFUSED:
+            if error_code(error) in _CREDENTIALS_EXPIRED:
                 await self._disconnect()
             raise
+
+    async def cancel(self) -> bool:
+        """Ask for the run to be cancelled; False if it had ended or is gone."""
+        client = self._client or await self._connect()
+        try:
+            await client.cancel_run(id=self._run_id)
+        except ClientError as error:
+            if error_code(error) not in _NOTHING_TO_CANCEL:
+                raise
+            return False
+        return True
 
     async def _connect(self) -> OmicsClient:
         client = await self._stack.enter_async_context(await self._connection.hook().make_async_client())

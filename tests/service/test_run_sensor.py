@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import airflow
 import pytest
-from airflow.providers.common.compat.sdk import DAG, AirflowException, AirflowFailException, AirflowSkipException
+from airflow.providers.common.compat.sdk import (
+    DAG,
+    AirflowException,
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+)
+from pytest_mock import MockerFixture
 from task_runs import fire, load_trigger, run_task
 
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError, OmicsRunFailedError, OmicsWaitError
@@ -16,6 +24,7 @@ from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
 from airflow_provider_omics.sensors.run import OmicsRunSensor
 
+NEVER_FAIL = pytest.mark.skipif(airflow.__version__ < "3", reason="Airflow 2 has no never_fail")
 RENDERS = airflow.__version__ >= "3.3"
 MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
 
@@ -24,6 +33,19 @@ MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "def
 def server(omics_local: LocalOmics) -> LocalOmics:
     """Airflow's connection leads to the server of the shared fixtures."""
     return omics_local
+
+
+@pytest.fixture
+def capture(mocker: MockerFixture) -> Callable[[Any], list[str]]:
+    """Keep the errors that tasks of a class log; Airflow's logger differs from version to version."""
+
+    def keep(task_class: Any) -> list[str]:
+        told: list[str] = []
+        log = mocker.patch.object(task_class, "log", new_callable=mocker.PropertyMock).return_value
+        log.error.side_effect = lambda event, *args: told.append(event % args)
+        return told
+
+    return keep
 
 
 def sensor(run_id: Any, **kwargs: Any) -> OmicsRunSensor:
@@ -52,10 +74,19 @@ def test_a_failed_run_fails_it_at_once_with_the_cause(
 
 
 @MODES
-def test_soft_fail_skips(start_run: Callable[..., dict[str, Any]], deferrable: bool) -> None:
+@pytest.mark.parametrize("softly", [{"soft_fail": True}, pytest.param({"never_fail": True}, marks=NEVER_FAIL)])
+def test_a_skip_tells_the_cause(
+    start_run: Callable[..., dict[str, Any]],
+    deferrable: bool,
+    softly: dict[str, bool],
+    capture: Callable[[Any], list[str]],
+) -> None:
     run = start_run(tags={"omics-local:outcome": "SERVICE_ERROR"})
+    operator = sensor(run["id"], deferrable=deferrable, **softly)
+    told = capture(type(operator))
     with pytest.raises(AirflowSkipException):
-        run_task(sensor(run["id"], deferrable=deferrable, soft_fail=True))
+        run_task(operator)
+    assert any("SERVICE_ERROR" in line for line in told)
 
 
 @MODES
@@ -92,9 +123,28 @@ def test_the_timeout_holds_while_poking(start_run: Callable[..., dict[str, Any]]
         run_task(sensor(run["id"], timeout=0.1, soft_fail=True))
 
 
-def test_the_timeout_is_handed_to_airflow_when_it_defers(start_run: Callable[..., dict[str, Any]]) -> None:
-    task = run_task(sensor(start_run()["id"], deferrable=True, timeout=1234))
-    assert task.timeouts == [timedelta(seconds=1234)]
+@pytest.mark.parametrize("execution_timeout", [None, timedelta(seconds=1000)])
+def test_its_timeouts_hold_while_deferred(
+    start_run: Callable[..., dict[str, Any]], execution_timeout: timedelta | None
+) -> None:
+    limit = 1234 if execution_timeout is None else 1000
+    before = time.time()
+    task = run_task(sensor(start_run()["id"], deferrable=True, timeout=1234, execution_timeout=execution_timeout))
+    [(_, arguments)] = task.triggers
+    assert before + limit <= arguments["deadline"] <= time.time() + limit
+    # Airflow's own timeout only steps in where the trigger did not.
+    assert task.timeouts[0] > timedelta(seconds=limit)
+
+
+def test_a_timeout_while_deferred_says_which_run_and_what_it_is_doing(
+    start_run: Callable[..., dict[str, Any]],
+) -> None:
+    run = start_run(tags={"omics-local:seconds": "60"})
+    with pytest.raises(OmicsWaitError, match=f"{run['id']}: time is up and the run is") as caught:
+        run_task(sensor(run["id"], deferrable=True, timeout=0.3))
+    assert isinstance(caught.value, AirflowSensorTimeout)
+    with pytest.raises(AirflowSkipException):
+        run_task(sensor(run["id"], deferrable=True, timeout=0.3, soft_fail=True))
 
 
 def test_it_can_start_in_the_triggerer(start_run: Callable[..., dict[str, Any]]) -> None:

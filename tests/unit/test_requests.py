@@ -19,54 +19,56 @@ GOOD: dict[str, Any] = {
 
 # (what is changed in a good request, the member that is named, words of the message, words of the remedy)
 BAD: list[tuple[dict[str, Any], str, str, str]] = [
-    ({"roleArn": None}, "roleArn", "is missing", "requires"),
-    ({"roleArn": "omics-role"}, "roleArn", "arn:.+", "Correct"),
-    ({"roleArn": "arn:" + "x" * 125}, "roleArn", "129 characters", "at most 128"),
-    ({"outputUri": None}, "outputUri", "is missing", "requires"),
-    ({"outputUri": "bucket/results"}, "outputUri", "not an S3 URI", "s3://my-bucket"),
-    ({"outputUri": "https://bucket.s3.amazonaws.com/x"}, "outputUri", "not an S3 URI", "s3://my-bucket"),
-    ({"outputUri": "s3://b/results"}, "outputUri", "not an S3 URI", "s3://my-bucket"),
-    ({"outputUri": "s3://My_Bucket/x"}, "outputUri", "not an S3 URI", "s3://my-bucket"),
-    ({"outputUri": "s3://"}, "outputUri", "not an S3 URI", "s3://my-bucket"),
-    ({"outputUri": "s3://bkt/" + "x" * 742}, "outputUri", "751 characters", "at most 750"),
-    ({"workflowId": None}, "workflowId", "neither workflow_id nor run_id", "Give workflow_id"),
-    ({"runId": "7654321"}, "workflowId", "both workflow_id 1234567 and run_id 7654321", "run an earlier run again"),
-    ({"workflowId": "wf-1"}, "workflowId", "[0-9]+", "Correct"),
-    ({"workflowId": ""}, "workflowId", "0 characters", "at least 1"),
-    ({"workflowId": "1" * 19}, "workflowId", "19 characters", "at most 18"),
-    ({"workflowType": "PUBLIC"}, "workflowType", "'PUBLIC'", "PRIVATE, READY2RUN"),
-    ({"workflowOwnerId": "12345"}, "workflowOwnerId", "[0-9]{12}", "Correct"),
-    ({"workflowId": None, "runId": "1", "workflowOwnerId": "123456789012"}, "runId", "shared workflow", "workflow_id"),
-    ({"workflowVersionName": "-v1"}, "workflowVersionName", "pattern", "Correct"),
+    ({"roleArn": None}, "role_arn", "is missing", "requires"),
+    ({"roleArn": "omics-role"}, "role_arn", "arn:.+", "Correct"),
+    ({"roleArn": "arn:" + "x" * 125}, "role_arn", "129 characters", "at most 128"),
+    ({"outputUri": None}, "output_uri", "is missing", "requires"),
+    ({"outputUri": "bucket/results"}, "output_uri", "not an S3 URI", "s3://my-bucket"),
+    ({"outputUri": "https://bucket.s3.amazonaws.com/x"}, "output_uri", "not an S3 URI", "s3://my-bucket"),
+    ({"outputUri": "s3://b/results"}, "output_uri", "not an S3 URI", "s3://my-bucket"),
+    ({"outputUri": "s3://My_Bucket/x"}, "output_uri", "not an S3 URI", "s3://my-bucket"),
+    ({"outputUri": "s3://"}, "output_uri", "not an S3 URI", "s3://my-bucket"),
+    ({"outputUri": "s3://bkt/" + "x" * 742}, "output_uri", "751 characters", "at most 750"),
+    ({"workflowId": None}, "workflow_id", "neither workflow_id nor run_id", "Give workflow_id"),
+    ({"runId": "7654321"}, "workflow_id", "both workflow_id 1234567 and run_id 7654321", "run an earlier run again"),
+    ({"workflowId": "wf-1"}, "workflow_id", "[0-9]+", "Correct"),
+    ({"workflowId": ""}, "workflow_id", "0 characters", "at least 1"),
+    ({"workflowId": "1" * 19}, "workflow_id", "19 characters", "at most 18"),
+    ({"workflowType": "PUBLIC"}, "workflow_type", "'PUBLIC'", "PRIVATE, READY2RUN"),
+    ({"workflowOwnerId": "12345"}, "workflow_owner_id", "[0-9]{12}", "Correct"),
+    ({"workflowId": None, "runId": "1", "workflowOwnerId": "123456789012"}, "run_id", "shared workflow", "workflow_id"),
+    ({"workflowVersionName": "-v1"}, "workflow_version_name", "pattern", "Correct"),
     ({"name": "n" * 129}, "name", "129 characters", "at most 128"),
     ({"name": "two\nlines"}, "name", "pattern", "Correct"),
-    ({"storageType": "ELASTIC"}, "storageType", "'ELASTIC'", "STATIC, DYNAMIC"),
-    ({"storageType": "static"}, "storageType", "'static'", "STATIC, DYNAMIC"),
-    ({"storageCapacity": 100_001}, "storageCapacity", "out of range", "0 to 100000"),
-    ({"storageCapacity": "plenty"}, "storageCapacity", "'plenty'", "whole number"),
-    ({"storageCapacity": True}, "storageCapacity", "bool True", "whole number"),
-    ({"storageType": "DYNAMIC", "storageCapacity": 1200}, "storageCapacity", "no meaning", "storage_capacity out"),
-    ({"workflowType": "READY2RUN", "storageType": "STATIC"}, "storageType", "Ready2Run", "storage_type out"),
-    ({"workflowType": "READY2RUN", "cacheId": "1"}, "cacheId", "Ready2Run", "cache_id out"),
+    ({"storageType": "ELASTIC"}, "storage_type", "'ELASTIC'", "STATIC, DYNAMIC"),
+    ({"storageType": "static"}, "storage_type", "'static'", "STATIC, DYNAMIC"),
+    ({"storageCapacity": 100_001}, "storage_capacity", "out of range", "0 to 100000"),
+    ({"storageCapacity": "plenty"}, "storage_capacity", "'plenty'", "whole number"),
+    ({"storageCapacity": True}, "storage_capacity", "bool True", "whole number"),
+    ({"storageType": "DYNAMIC", "storageCapacity": 1200}, "storage_capacity", "no meaning", "storage_capacity out"),
+    ({"workflowType": "READY2RUN", "storageType": "STATIC"}, "storage_type", "Ready2Run", "storage_type out"),
+    ({"workflowType": "READY2RUN", "cacheId": "1"}, "cache_id", "Ready2Run", "cache_id out"),
     ({"priority": -1}, "priority", "out of range", "0 to 100000"),
-    ({"cacheBehavior": "CACHE_ALWAYS"}, "cacheBehavior", "without a run cache", "cache_id"),
-    ({"cacheId": "1", "cacheBehavior": "NEVER"}, "cacheBehavior", "'NEVER'", "CACHE_ON_FAILURE"),
-    ({"logLevel": "DEBUG"}, "logLevel", "'DEBUG'", "OFF, FATAL, ERROR, ALL"),
-    ({"retentionMode": "KEEP"}, "retentionMode", "'KEEP'", "RETAIN, REMOVE"),
-    ({"networkingMode": "VPC"}, "configurationName", "needs it", "ACTIVE configuration"),
-    ({"configurationName": "net"}, "configurationName", "without networking_mode VPC", "networking_mode to VPC"),
-    ({"sessionPolicy": "x" * 2049}, "sessionPolicy", "2049 characters", "at most 2048"),
+    ({"cacheBehavior": "CACHE_ALWAYS"}, "cache_behavior", "without a run cache", "cache_id"),
+    ({"cacheId": "1", "cacheBehavior": "NEVER"}, "cache_behavior", "'NEVER'", "CACHE_ON_FAILURE"),
+    ({"logLevel": "DEBUG"}, "log_level", "'DEBUG'", "OFF, FATAL, ERROR, ALL"),
+    ({"retentionMode": "KEEP"}, "retention_mode", "'KEEP'", "RETAIN, REMOVE"),
+    ({"networkingMode": "VPC"}, "configuration_name", "needs it", "ACTIVE configuration"),
+    ({"configurationName": "net"}, "configuration_name", "without networking_mode VPC", "networking_mode to VPC"),
+    ({"sessionPolicy": "x" * 2049}, "session_policy", "2049 characters", "at most 2048"),
     ({"tags": {f"t{i}": "" for i in range(45)}}, "tags", "45 tags, and the provider adds 6", "fewer tags"),
     ({"tags": {"aws:owner": "me"}}, "tags", "aws:", "Rename"),
     ({"tags": {"t": "x" * 257}}, "tags.t", "257 characters", "at most 256"),
-    ({"tags": {"t": 1}}, "tags.t", "int 1", "text"),
+    ({"tags": {"t": True}}, "tags.t", "bool True", "text"),
+    ({"engineSettings": {"x": object()}}, "engine_settings", "cannot be written as JSON", "text, numbers"),
+    ({"priority": "--5"}, "priority", "'--5'", "whole number"),
     ({"tags": ["t"]}, "tags", "list ['t']", "object"),
     ({"parameters": {"x": "y" * 256_000}}, "parameters", "256,009 bytes", "file in S3"),
     ({"parameters": "not json"}, "parameters", "is str", "JSON object"),
     ({"parameters": ["a"]}, "parameters", "is list", "JSON object"),
     ({"parameters": {"x": object()}}, "parameters", "cannot be written as JSON", "text, numbers"),
     ({"parameters": {"x": float("nan")}}, "parameters", "cannot be written as JSON", "text, numbers"),
-    ({"requestId": "r" * 129}, "requestId", "129 characters", "at most 128"),
+    ({"requestId": "r" * 129}, "request_id", "129 characters", "at most 128"),
     ({"outputURI": "s3://b"}, "outputURI", "not a member", "newer botocore"),
 ]
 
@@ -90,7 +92,7 @@ def test_bad_input_is_refused_with_place_cause_and_remedy(
 def test_everything_wrong_is_said_at_once() -> None:
     with pytest.raises(OmicsRequestInvalidError) as caught:
         build({"roleArn": None, "outputUri": "x", "storageType": "?", "name": "n" * 129})
-    assert {issue.where for issue in caught.value.issues} == {"roleArn", "outputUri", "storageType", "name"}
+    assert {issue.where for issue in caught.value.issues} == {"role_arn", "output_uri", "storage_type", "name"}
 
 
 def test_the_limits_themselves_are_allowed() -> None:
@@ -110,11 +112,35 @@ def test_none_is_not_sent() -> None:
     assert build({"priority": None, "tags": None}) == GOOD
 
 
-def test_rendered_templates_get_their_types_back() -> None:
-    rendered = {"workflowId": 1234567, "priority": "5", "storageCapacity": " 1200 ", "parameters": '{"a": [1]}'}
+def test_text_that_templates_render_to_gets_its_type_back() -> None:
+    rendered = {"priority": "5", "storageCapacity": " 1200 ", "parameters": '{"a": [1]}', "tags": '{"t": "1"}'}
     request = build(rendered)
-    assert (request["workflowId"], request["priority"], request["storageCapacity"]) == ("1234567", 5, 1200)
-    assert request["parameters"] == {"a": [1]}
+    assert (request["priority"], request["storageCapacity"]) == (5, 1200)
+    assert (request["parameters"], request["tags"]) == ({"a": [1]}, {"t": "1"})
+
+
+def test_objects_that_native_templates_render_to_get_their_type_back() -> None:
+    rendered = {
+        "workflowId": 1234567,
+        "workflowVersionName": 1.5,
+        "tags": {"lane": 7},
+        "sessionPolicy": {"Version": "2012-10-17"},
+        "parameters": {"pair": ("a", "b"), 1: range(2)},
+    }
+    request = build(rendered)
+    assert (request["workflowId"], request["workflowVersionName"], request["tags"]) == ("1234567", "1.5", {"lane": "7"})
+    assert request["sessionPolicy"] == '{"Version": "2012-10-17"}'
+    assert request["parameters"] == {"pair": ["a", "b"], "1": [0, 1]}
+
+
+@pytest.mark.parametrize("extra", ["not json", ["logLevel"], 7])
+def test_extra_members_must_be_an_object(extra: Any) -> None:
+    with pytest.raises(OmicsRequestInvalidError, match="start_run_kwargs"):
+        build_start_run(GOOD, extra)
+
+
+def test_extra_members_may_be_json_and_none_is_not_sent() -> None:
+    assert build_start_run(GOOD, '{"logLevel": "ALL", "name": null}') == {**GOOD, "logLevel": "ALL"}
 
 
 def test_members_of_a_later_release_are_refused_only_if_botocore_does_not_know_them() -> None:

@@ -1,0 +1,71 @@
+"""Undoing what rendering a template does to the type of a value.
+
+A template renders to text where the API wants a number or an object, and with native rendering to a number or an
+object where it wants text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from botocore.model import MapShape, Shape
+
+
+def restore(shape: Shape | None, value: Any) -> Any:
+    """Give a value the type that a member of the API has; one that does not fit comes back as it is.
+
+    :param shape: the member's shape; None for a member that the installed botocore does not know.
+    """
+    if shape is None:
+        return value
+    if shape.type_name == "string":
+        return _text(value)
+    if shape.type_name in ("integer", "long"):
+        return _whole_number(value)
+    if shape.type_name in ("map", "structure"):
+        return _object(shape, value)
+    return value
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, (Mapping, list)):
+        return json.dumps(value)
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+
+def _whole_number(value: Any) -> Any:
+    if isinstance(value, str):
+        with suppress(ValueError):
+            return int(value.strip())
+    return value
+
+
+def _object(shape: Shape, value: Any) -> Any:
+    if isinstance(value, str):
+        with suppress(ValueError):
+            value = json.loads(value)
+    if not isinstance(value, Mapping):
+        return value
+    if getattr(shape, "is_document_type", False):
+        return _document(value)
+    if shape.type_name == "map":
+        entries: MapShape = shape  # type: ignore[assignment]
+        return {restore(entries.key, key): restore(entries.value, inner) for key, inner in value.items()}
+    return value
+
+
+def _document(value: Any) -> Any:
+    # As JSON would carry it, so that a tuple or Airflow's lazy sequence of XComs reaches botocore as a list.
+    with suppress(TypeError, ValueError):
+        return json.loads(json.dumps(value, allow_nan=False, default=_listed))
+    return value
+
+
+def _listed(value: Any) -> list[Any]:
+    if isinstance(value, Sequence):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
