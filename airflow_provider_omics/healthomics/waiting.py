@@ -163,7 +163,7 @@ class RunWait:
         told = explanation.describe()
         if failing_for > budget or budget == 0:
             why = Stop.UNREACHABLE if kind is Nature.PASSING else Stop.ERROR
-            lasted = f" (for {failing_for:.0f} s)" if failing_for else ""
+            lasted = f" (for {failing_for:.0f} s)" if budget else ""
             return WaitEnd(why, self.run_id, self._last, f"{told}{lasted}", explanation.code)
         delay = min(self.policy.delay * 2 ** min(self._errors - 1, 10), _LONGEST_BACKOFF)
         return self._again(max(delay, self.policy.delay), f"Still waiting: {told}", True)

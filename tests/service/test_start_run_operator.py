@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
+from omics_service import wdl_zip
 from task_runs import TaskInstance, TaskRun, run_task
 
 from airflow_provider_omics.exceptions import (
@@ -16,12 +17,14 @@ from airflow_provider_omics.exceptions import (
     OmicsWaitError,
 )
 from airflow_provider_omics.healthomics.failures import FailureClass
-from airflow_provider_omics.healthomics.statuses import RunStatus
-from airflow_provider_omics.local import Assumptions, LocalOmics
-from airflow_provider_omics.local.assumptions import RepeatedRequestId
+from airflow_provider_omics.healthomics.statuses import RunStatus, TaskStatus
+from airflow_provider_omics.hooks.omics import OmicsHook
+from airflow_provider_omics.local import Assumptions, LocalOmics, OutcomeRule, SimulatedOutcomes
+from airflow_provider_omics.local.assumptions import LogStreamForm, RepeatedRequestId
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
-from airflow_provider_omics.local.records import Run
+from airflow_provider_omics.local.records import Run, Task
 from airflow_provider_omics.local.runs.machine import cancel_run
+from airflow_provider_omics.local.workflows.catalogue import share_workflow
 from airflow_provider_omics.operators.run import OmicsStartRunOperator
 
 ROLE = "arn:aws:iam::123456789012:role/omics"
@@ -34,8 +37,15 @@ def assumptions() -> Assumptions:
 
 
 @pytest.fixture
-def omics_local_settings(omics_local_settings: dict[str, Any], assumptions: Assumptions) -> dict[str, Any]:
-    return {**omics_local_settings, "assumptions": assumptions}
+def outcomes() -> SimulatedOutcomes:
+    return SimulatedOutcomes()
+
+
+@pytest.fixture
+def omics_local_settings(
+    omics_local_settings: dict[str, Any], assumptions: Assumptions, outcomes: SimulatedOutcomes
+) -> dict[str, Any]:
+    return {**omics_local_settings, "assumptions": assumptions, "outcomes": outcomes}
 
 
 @pytest.fixture
@@ -112,10 +122,35 @@ def test_every_field_reaches_the_service(server: LocalOmics, workflow_id: str) -
         "retentionMode": "REMOVE",
         "logLevel": "ALL",
         "networkingMode": "VPC",
+        "sessionPolicy": '{"Version": "2012-10-17"}',
     }
     assert {key: run.get(key) for key in expected} == expected
+    assert run["configuration"]["name"] == "my-network"
     assert run["tags"]["project"] == "atlas"
     assert run["tags"]["airflow-dag-id"] == "cohort"
+    assert [call.request_id for call in server.journal.calls("StartRun")] == ["my-own-id"]
+
+
+def test_version_and_engine_settings_reach_the_service(server: LocalOmics, make_workflow: Callable[..., str]) -> None:
+    workflow_id = make_workflow(engine="NEXTFLOW", main="main.wdl")
+    omics = server.client("omics")
+    omics.create_workflow_version(
+        workflowId=workflow_id, versionName="v2", definitionZip=wdl_zip(), main="main.wdl", engine="NEXTFLOW"
+    )
+    omics.get_waiter("workflow_version_active").wait(workflowId=workflow_id, versionName="v2")
+    task = start(workflow_id, workflow_version_name="v2", engine_settings={"syntaxVersion": "v2"})
+    run = omics.get_run(id=task.result)
+    assert (run["workflowVersionName"], run["engineSettings"]) == ("v2", {"syntaxVersion": "v2"})
+
+
+def test_a_shared_workflow_is_started_by_its_owners_id(server: LocalOmics) -> None:
+    world = server.world("us-east-1")
+    with world.lock:
+        share_workflow(world, "7777777", "210987654321")
+    task = start("7777777", workflow_owner_id="210987654321", wait_for_completion=False)
+    assert server.client("omics").get_run(id=task.result)["workflowId"] == "7777777"
+    with pytest.raises(OmicsServiceError, match="a shared one workflow_owner_id"):
+        start("7777777", TaskInstance(run_id="other"))
 
 
 def test_without_waiting_the_id_comes_back_at_once(server: LocalOmics, workflow_id: str) -> None:
@@ -313,3 +348,152 @@ def test_the_number_of_looks_can_be_limited(server: LocalOmics, workflow_id: str
         start(workflow_id, deferrable=deferrable, waiter_max_attempts=2, tags={"omics-local:seconds": "60"})
     assert not isinstance(caught.value, AirflowFailException)
     assert server.client("omics").get_run(id=caught.value.run_id)["status"] != "CANCELLED"
+
+
+def test_a_run_of_another_dag_run_is_never_taken_over(server: LocalOmics, workflow_id: str) -> None:
+    other = start(workflow_id, TaskInstance(run_id="monday"), name="same-name", wait_for_completion=False)
+    mine = start(workflow_id, TaskInstance(run_id="tuesday", try_number=2), name="same-name")
+    assert mine.result != other.result
+
+
+def test_each_map_index_has_its_own_run(server: LocalOmics, workflow_id: str) -> None:
+    results = {start(workflow_id, TaskInstance(map_index=index)).result for index in range(3)}
+    assert len(results) == 3
+    assert {run["name"].split("[")[1][:2] for run in runs(server)} == {"0]", "1]", "2]"}
+
+
+@pytest.mark.parametrize(
+    "outcomes",
+    [SimulatedOutcomes(rules=(OutcomeRule(pattern="*", outcome="SERVICE_ERROR", times=1),))],
+    ids=["first run fails"],
+)
+@pytest.mark.parametrize(
+    "arguments",
+    [{"durable": False}, {"identity_tags": False}, {"identity_tags": False, "name": "mine"}],
+    ids=["not durable", "no tags", "no tags and an own name"],
+)
+def test_a_failed_run_is_replaced_also_where_it_is_hard_to_find(
+    server: LocalOmics, workflow_id: str, arguments: dict[str, Any]
+) -> None:
+    with pytest.raises(OmicsRunFailedError):
+        start(workflow_id, TaskInstance(try_number=1), **arguments)
+    second = start(workflow_id, TaskInstance(try_number=2), **arguments)
+    assert server.client("omics").get_run(id=second.result)["status"] == "COMPLETED"
+    assert len(runs(server)) == 2
+
+
+def test_a_run_whose_record_was_deleted_is_replaced(server: LocalOmics, workflow_id: str) -> None:
+    first = start(workflow_id)
+    server.client("omics").delete_run(id=first.result)
+    second = start(workflow_id, TaskInstance(try_number=2))
+    assert second.result != first.result
+    assert server.journal.runs_created == 2
+
+
+def test_without_durable_every_try_starts_a_run(server: LocalOmics, workflow_id: str) -> None:
+    first = start(workflow_id, TaskInstance(try_number=1), durable=False)
+    second = start(workflow_id, TaskInstance(try_number=2), durable=False)
+    assert second.result != first.result
+    assert server.journal.calls("ListRuns") == []
+
+
+def test_identity_tags_can_be_left_out(server: LocalOmics, workflow_id: str) -> None:
+    task = start(workflow_id, identity_tags=False, tags={"project": "atlas"})
+    assert server.client("omics").get_run(id=task.result)["tags"] == {"project": "atlas"}
+
+
+def test_a_retry_policy_decides_instead_of_the_provider(workflow_id: str) -> None:
+    operator = OmicsStartRunOperator(
+        task_id="start_run",
+        workflow_id=workflow_id,
+        role_arn=ROLE,
+        output_uri="s3://results/out",
+        tags={"omics-local:outcome": "RUN_TASK_FAILED"},
+        waiter_delay=0.02,
+    )
+    # Airflow 3.3 has it as a parameter; other versions as nothing at all.
+    object.__setattr__(operator, "retry_policy", object())
+    with pytest.raises(OmicsRunFailedError) as caught:
+        run_task(operator)
+    assert not isinstance(caught.value, AirflowFailException)
+
+
+def test_without_xcom_push_only_links_are_stored(server: LocalOmics, workflow_id: str) -> None:
+    task = start(workflow_id, do_xcom_push=False)
+    assert sorted(task.ti.xcoms) == ["_link_OmicsEngineLogLink", "_link_OmicsRunLink", "_link_OmicsRunLogLink"]
+
+
+def test_links_that_cannot_be_stored_do_not_lose_the_run(server: LocalOmics, workflow_id: str) -> None:
+    class Forgetful(TaskInstance):
+        def xcom_push(self, key: str, value: Any) -> None:
+            if key.startswith("_link"):
+                raise ConnectionError("no database")
+            super().xcom_push(key, value)
+
+    task = start(workflow_id, Forgetful())
+    assert task.ti.xcoms["run_output_uri"]
+    assert len(runs(server)) == 1
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"waiter_delay": 0}, {"waiter_delay": "30"}, {"waiter_max_attempts": 0}, {"waiter_max_attempts": "3"}]
+)
+def test_waiting_that_cannot_work_is_refused_before_the_start(
+    server: LocalOmics, workflow_id: str, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(OmicsRequestInvalidError, match=next(iter(wrong))):
+        start(workflow_id, **wrong)
+    assert server.journal.calls("StartRun") == []
+
+
+def test_a_task_killed_while_it_starts_its_run_cancels_it(server: LocalOmics, workflow_id: str) -> None:
+    operator = OmicsStartRunOperator(
+        task_id="start_run", workflow_id=workflow_id, role_arn=ROLE, output_uri="s3://results/out", deferrable=True
+    )
+    operator.on_kill()
+    with pytest.raises(OmicsWaitError, match="killed"):
+        run_task(operator)
+    assert len(server.journal.calls("CancelRun")) == 1
+
+
+@MODES
+def test_credentials_that_expire_are_waited_out(server: LocalOmics, workflow_id: str, deferrable: bool) -> None:
+    server.faults.add(
+        FaultRule(
+            kind=FaultKind.ERROR_BEFORE, operation="GetRun", count=2, code="ExpiredTokenException", http_status=403
+        )
+    )
+    assert start(workflow_id, deferrable=deferrable).result
+
+
+@pytest.mark.parametrize("assumptions", [Assumptions(task_log_stream=LogStreamForm.ARN)], ids=["arn"])
+def test_the_log_of_a_failed_task_is_found_also_by_its_arn(workflow_id: str) -> None:
+    with pytest.raises(OmicsRunFailedError, match="Simulated failure of task"):
+        start(workflow_id, tags={"omics-local:outcome": "RUN_TASK_FAILED"})
+
+
+def test_many_failed_tasks_are_cut_and_long_lines_too(server: LocalOmics, workflow_id: str) -> None:
+    failed = start(workflow_id, wait_for_completion=False, tags={"omics-local:seconds": "60"}).result
+    world = server.world("us-east-1")
+    with world.lock:
+        run = world.runs[failed]
+        for number in range(7):
+            run.tasks[str(number + 1)] = Task(
+                str(number + 1), "align", TaskStatus.FAILED, world.now(), status_message="x" * 5000
+            )
+    failure = OmicsHook().explain_failure(OmicsHook().get_run(failed))
+    assert (len(failure.failed_tasks), failure.more_failed_tasks) == (5, True)
+    told = "\n".join(failure.describe().splitlines())
+    assert "More tasks failed" in told
+    assert len(told) < 5 * 700
+
+
+@MODES
+def test_the_missing_permission_is_named(server: LocalOmics, workflow_id: str, deferrable: bool) -> None:
+    denied = {"code": "AccessDeniedException", "http_status": 403}
+    server.faults.add(FaultRule(kind=FaultKind.ERROR_BEFORE, operation="GetRun", count=None, **denied))
+    with pytest.raises(OmicsWaitError, match="omics:GetRun") as caught:
+        start(workflow_id, deferrable=deferrable)
+    assert caught.value.code == "AccessDeniedException"
+    with pytest.raises(OmicsServiceError, match="omics:GetRun"):
+        start(workflow_id, TaskInstance(try_number=2), deferrable=deferrable)

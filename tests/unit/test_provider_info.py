@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import inspect
 import json
@@ -13,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import BaseOperator, BaseOperatorLink
+from airflow.providers.common.compat.sdk import DAG, BaseOperator, BaseOperatorLink
 from airflow.triggers.base import BaseTrigger
 
 import airflow_provider_omics
@@ -75,6 +76,17 @@ def test_template_fields_are_parameters_that_are_kept_under_their_name(name: str
     arguments: dict[str, Any] = {field: f"value of {field}" for field in operator.template_fields}
     made = operator(task_id="task", **arguments)
     assert {field: getattr(made, field) for field in operator.template_fields} == arguments
+
+
+@pytest.mark.parametrize(
+    "name", sorted({**public_classes("operators", BaseOperator), **public_classes("sensors", BaseOperator)})
+)
+def test_tasks_can_be_copied_with_their_dag(name: str) -> None:
+    module, _, member = name.rpartition(".")
+    with DAG("cohort", schedule=None) as dag:
+        getattr(importlib.import_module(module), member)(task_id="task", run_id="1234567")
+    for same in (copy.deepcopy(dag), dag.partial_subset("task")):
+        assert same.get_task("task").run_id == "1234567"
 
 
 @pytest.mark.parametrize("name", sorted(public_classes("triggers", BaseTrigger)))

@@ -117,19 +117,18 @@ def test_worker_and_triggerer_come_to_the_same_end_at_the_same_time(steps: list[
     assert WaitEnd.from_payload(worker[0].to_payload()) == worker[0]
 
 
-@given(steps=steps, policy=policies)
-def test_a_sensor_that_looks_once_at_a_time_comes_to_the_same_end(steps: list[Step], policy: WaitPolicy) -> None:
-    expected, _, looks = in_worker(steps, policy)
-    clock, service = Clock(), Service(steps)
-    wait = new_wait(policy, clock)
+@given(steps=steps, attempts=st.integers(1, 20), gone_is_end=st.booleans())
+def test_a_sensor_that_looks_once_at_a_time_comes_to_the_same_end(
+    steps: list[Step], attempts: int, gone_is_end: bool
+) -> None:
+    # Without budgets in time, since Airflow and not the wait decides when a sensor looks again.
+    policy = WaitPolicy(max_attempts=attempts, error_budget=10**9, gone_is_end=gone_is_end)
+    service, wait = Service(steps), new_wait(policy, Clock())
     end = None
     while end is None:
         end = look_once(wait, service.look, LOG)
-        if end is None and policy.deadline is None:
-            clock.sleep(policy.delay)
-    if policy.deadline is None and not any(isinstance(step, Exception) for step in steps):
-        assert (end, service.looks) == (expected, looks)
-    assert isinstance(end, WaitEnd)
+    expected, _, looks = in_worker(steps, policy)
+    assert (end, service.looks) == (expected, looks)
 
 
 @pytest.mark.parametrize("status", ["COMPLETED", "FAILED", "CANCELLED", "DELETED"])
@@ -170,6 +169,25 @@ def test_waiting_grows_longer_while_the_service_refuses() -> None:
         decision.seconds for decision in (wait.failed(THROTTLED) for _ in range(6)) if isinstance(decision, KeepWaiting)
     ]
     assert delays == [30, 60, 120, 240, 300, 300]
+
+
+def test_waiters_do_not_all_ask_at_the_same_moment() -> None:
+    delays = []
+    for spread in (0.0, 1.0):
+        decision = RunWait("1", WaitPolicy(delay=30), clock=Clock(), spread=lambda spread=spread: spread).saw(
+            run("RUNNING")
+        )
+        assert isinstance(decision, KeepWaiting)
+        delays.append(decision.seconds)
+    assert delays == pytest.approx([27, 33])
+
+
+def test_a_mistake_in_the_code_ends_the_wait_with_its_traceback_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    end, _, _ = in_worker([KeyError("id")], WaitPolicy())
+    assert end.why is Stop.ERROR
+    assert "KeyError" in end.reason
+    assert "did not come from AWS" in end.reason
+    assert any(record.exc_info for record in caplog.records)
 
 
 def test_a_run_that_was_only_just_started_may_be_unknown_for_a_while() -> None:
