@@ -16,8 +16,8 @@ Trigger the DAG with the samples and with where to run them::
 
 1. ``plan`` makes the arguments of one run out of each sample.
 2. ``read_qc`` starts the runs and waits deferred: however long they take, no worker is held.
-3. ``gather`` runs when all have ended, whatever became of them, and returns one row per sample, in the order of the
-   input. A sample that failed has a row that says so.
+3. ``gather`` runs when all have ended, whatever became of them, and writes a table to S3: one row per sample, in the
+   order of the input. A sample that failed has a row that says so.
 4. ``all_completed`` fails the DAG run if a sample failed, so that somebody notices.
 
 All tasks use the connection ``aws_default``.
@@ -114,14 +114,22 @@ with DAG(
     ).expand_kwargs(plan())
 
     @task(trigger_rule="all_done")
-    def gather() -> list[dict[str, Any]]:
-        """Return one row per sample: how its run ended and, if it completed, the figures it came to."""
-        samples = get_current_context()["params"]["samples"]
-        return [{"sample": sample["sample"], **result(index)} for index, sample in enumerate(samples)]
+    def gather() -> str:
+        """Write one row per sample to S3: how its run ended and, if it completed, the figures it came to.
+
+        Returns where the table is. The table itself grows with the samples, so it stays out of XCom.
+        """
+        context = get_current_context()
+        samples = context["params"]["samples"]
+        rows = [{"sample": sample["sample"], **result(index)} for index, sample in enumerate(samples)]
+        table = f"{context['params']['output_uri'].rstrip('/')}/tables/{context['run_id']}.json"
+        S3Hook().load_string(json.dumps(rows, indent=1), key=table, replace=True)
+        return table
 
     @task
-    def all_completed(rows: list[dict[str, Any]]) -> None:
+    def all_completed(table: str) -> None:
         """Fail if a sample has no figures."""
+        rows = json.loads(S3Hook().read_key(table))
         failed = [row["sample"] for row in rows if row["status"] != "COMPLETED"]
         if failed:
             raise AirflowFailException(f"{len(failed)} of {len(rows)} samples failed: {', '.join(failed)}")

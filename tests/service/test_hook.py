@@ -45,6 +45,20 @@ def test_the_connection_has_the_last_word_on_retries(connection: Any) -> None:
     assert attempts(OmicsHook()) == ("adaptive", 3)
 
 
+def test_what_the_connection_leaves_open_about_retries_keeps_its_default(connection: Any) -> None:
+    connection(config_kwargs={"inject_host_prefix": False, "retries": {"total_max_attempts": 3}})
+    assert attempts(OmicsHook()) == ("standard", 3)
+    connection(config_kwargs={"inject_host_prefix": False, "retries": {"mode": "legacy"}})
+    assert attempts(OmicsHook()) == ("legacy", 6)
+
+
+@pytest.mark.usefixtures("connection")
+def test_retries_of_the_environment_hold_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_RETRY_MODE", "adaptive")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "4")
+    assert attempts(OmicsHook()) == ("adaptive", 4)
+
+
 def test_a_configuration_of_the_task_does_not_drop_the_connections(connection: Any, omics_local: LocalOmics) -> None:
     connection(config_kwargs={"inject_host_prefix": False, "read_timeout": 7, "connect_timeout": 8})
     hook = OmicsHook(config={"read_timeout": 9})
