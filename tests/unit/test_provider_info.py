@@ -81,6 +81,21 @@ def test_template_fields_are_parameters_that_are_kept_under_their_name(name: str
 @pytest.mark.parametrize(
     "name", sorted({**public_classes("operators", BaseOperator), **public_classes("sensors", BaseOperator)})
 )
+def test_the_connection_can_be_set_for_a_whole_dag(name: str) -> None:
+    module, _, member = name.rpartition(".")
+    with DAG("cohort", schedule=None, default_args={"aws_conn_id": "genomics", "region_name": "eu-west-1"}):
+        task = getattr(importlib.import_module(module), member)(task_id="task", run_id="1234567", verify=False)
+    assert (task.aws_conn_id, task.region_name, task.verify, task.botocore_config) == (
+        "genomics",
+        "eu-west-1",
+        False,
+        None,
+    )
+
+
+@pytest.mark.parametrize(
+    "name", sorted({**public_classes("operators", BaseOperator), **public_classes("sensors", BaseOperator)})
+)
 def test_tasks_can_be_copied_with_their_dag(name: str) -> None:
     module, _, member = name.rpartition(".")
     with DAG("cohort", schedule=None) as dag:
