@@ -49,23 +49,24 @@ class OnceStarter:
         )
         return run
 
-    def start_once(self, request: Mapping[str, Any], *, tried_before: bool) -> RunView:
+    def start_once(self, request: Mapping[str, Any], *, try_number: int) -> RunView:
         """Start the run, or return the one that there is.
 
         :param request: the StartRun request without ``requestId``.
-        :param tried_before: whether an earlier try may have started a run.
+        :param try_number: which try of the task this is, 1 for the first.
         :raises OmicsServiceError: the service refused it.
         """
-        earlier = self._earlier(request) if tried_before else []
+        earlier = self._earlier(request) if try_number > 1 else []
         if earlier and not _ended_badly(earlier[-1].run):
             return self._adopt(earlier[-1].run)
         generation = earlier[-1].generation + 1 if earlier else 0
-        while True:
-            run = self._start_or_find(request, generation)
-            if not tried_before or self._is_usable(run):
-                return run
-            # The request id still stands for a run of an earlier try that could not be found by name and tags.
+        run = self._start_or_find(request, generation)
+        # Its request id may still stand for a run of an earlier try that could not be found by name and tags. No try
+        # started more than one, so the generation stays below the number of this one: a run started now is kept.
+        while generation < try_number - 1 and not self._is_usable(run):
             generation += 1
+            run = self._start_or_find(request, generation)
+        return run
 
     def _start_or_find(self, request: Mapping[str, Any], generation: int) -> RunView:
         try:

@@ -232,7 +232,7 @@ class OmicsStartRunOperator(OmicsWaitingOperator):
             return starter.start_anew(request)
         if not self.durable:
             return starter.start_anew(request, generation=ti.try_number - 1)
-        return starter.start_once(request, tried_before=ti.try_number > 1)
+        return starter.start_once(request, try_number=ti.try_number)
 
     def _push(self, context: Context, run: RunView) -> None:
         if not self.do_xcom_push:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ from airflow_provider_omics.exceptions import (
     OmicsWaitError,
 )
 from airflow_provider_omics.healthomics.failures import FailureClass
+from airflow_provider_omics.healthomics.identity import Intent, TaskIdentity
 from airflow_provider_omics.healthomics.statuses import RunStatus, TaskStatus
 from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.local import Assumptions, LocalOmics, OutcomeRule, SimulatedOutcomes
@@ -25,6 +27,7 @@ from airflow_provider_omics.local.faults import FaultKind, FaultRule
 from airflow_provider_omics.local.records import Run, Task
 from airflow_provider_omics.local.runs.machine import cancel_run
 from airflow_provider_omics.local.workflows.catalogue import share_workflow
+from airflow_provider_omics.operators.once import OnceStarter
 from airflow_provider_omics.operators.run import OmicsStartRunOperator
 
 ROLE = "arn:aws:iam::123456789012:role/omics"
@@ -388,6 +391,20 @@ def test_a_run_whose_record_was_deleted_is_replaced(server: LocalOmics, workflow
     second = start(workflow_id, TaskInstance(try_number=2))
     assert second.result != first.result
     assert server.journal.runs_created == 2
+
+
+def test_one_try_never_starts_more_runs_than_its_earlier_tries_could_have(server: LocalOmics, workflow_id: str) -> None:
+    # The service shows no run at all, as if each were gone the moment that it was started.
+    missing = {"code": "ResourceNotFoundException", "http_status": 404}
+    server.faults.add(FaultRule(kind=FaultKind.ERROR_BEFORE, operation="GetRun", count=None, **missing))
+    intent = Intent(TaskIdentity("cohort", "monday", "start_run"), "fingerprint")
+    pauses: list[float] = []
+    starter = OnceStarter(OmicsHook(), intent, tagged=True, log=logging.getLogger("test"), pause=pauses.append)
+    request = {"workflowId": workflow_id, "roleArn": ROLE, "outputUri": "s3://results/out"}
+    for try_number in (1, 2, 3):
+        starter.start_once(request, try_number=try_number)
+        assert server.journal.runs_created == try_number
+    assert sum(pauses) < 60
 
 
 def test_without_durable_every_try_starts_a_run(server: LocalOmics, workflow_id: str) -> None:
