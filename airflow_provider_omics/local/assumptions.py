@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from airflow_provider_omics.local.checked import check_fields
+
 
 class RepeatedRequestId(StrEnum):
     """What a second call with the same request id gets."""
@@ -161,3 +163,6 @@ class Assumptions:
     burst_seconds: float = 1.0
     start_run_per_second: float = 5.0
     unlisted_operations_per_second: float | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)

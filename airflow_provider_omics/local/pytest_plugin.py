@@ -14,6 +14,7 @@ or the CWL executor defines the fixture ``omics_local_settings`` to return what
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -27,10 +28,6 @@ _OTHER_ACCOUNT = (
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
     "AWS_SESSION_TOKEN",
-    "AWS_ENDPOINT_URL_OMICS",
-    "AWS_ENDPOINT_URL_S3",
-    "AWS_ENDPOINT_URL_STS",
-    "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS",
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
     "AWS_REGION",
 )
@@ -50,8 +47,11 @@ def omics_local(monkeypatch: pytest.MonkeyPatch, omics_local_settings: dict[str,
     from airflow_provider_omics.local import LocalOmics
 
     with LocalOmics(**omics_local_settings) as server:
-        for name in _OTHER_ACCOUNT:
+        for name in (*_OTHER_ACCOUNT, *(name for name in os.environ if name.startswith("AWS_ENDPOINT_URL"))):
             monkeypatch.delenv(name, raising=False)
+        # A proxy of the machine would be asked for loopback too.
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+        monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
         for name, value in server.environment().items():
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", server.airflow_connection_uri())

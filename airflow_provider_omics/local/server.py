@@ -27,6 +27,7 @@ from airflow_provider_omics.local.http.service import OmicsService
 from airflow_provider_omics.local.journal import Journal
 from airflow_provider_omics.local.quotas import Quotas
 from airflow_provider_omics.local.regions import Regions
+from airflow_provider_omics.local.runs.machine import start_waiting_runs
 from airflow_provider_omics.local.timings import Timings
 from airflow_provider_omics.local.world import World
 
@@ -221,6 +222,7 @@ class LocalOmics:
         """Change single assumptions, timings and quotas of the running server.
 
         :raises TypeError: a name is none of them.
+        :raises ValueError: a value does not fit its field.
         """
         self.assumptions = replace(self.assumptions, **dict(assumptions or {}))
         self.timings = replace(self.timings, **dict(timings or {}))
@@ -228,6 +230,7 @@ class LocalOmics:
         for world in self.worlds():
             with world.lock:
                 world.assumptions, world.timings, world.quotas = self.assumptions, self.timings, self.quotas
+                start_waiting_runs(world)
 
     def reset(self) -> None:
         """Forget everything: runs, batches, workflows, journal, faults, and what moto's services hold."""

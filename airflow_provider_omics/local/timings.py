@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from airflow_provider_omics.local.checked import check_fields
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Timings:
@@ -36,6 +38,7 @@ class Timings:
     workflow_creating: float = 0.0
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.submissions_per_second <= 0:
             raise ValueError(f"submissions_per_second must be more than 0, not {self.submissions_per_second}")
         if self.running_max < self.running_min:

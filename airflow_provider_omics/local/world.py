@@ -108,6 +108,9 @@ class World:
 
     def forget_run(self, run: Run) -> None:
         """Drop a run's metadata; its id may come back as another run's."""
+        if self.runs.get(run.run_id) is not run:
+            # It went before, and its id may be another run's by now.
+            return
         del self.runs[run.run_id]
         self.run_index.remove(run)
         self._free_run_ids.append(run.run_id)

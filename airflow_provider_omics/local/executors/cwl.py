@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_SECONDS_TO_END = 10
+
 
 class CwlExecutor:
     """Runs a workflow's definition with cwltool, each run in a process group of its own.
@@ -69,7 +71,7 @@ class CwlExecutor:
             self._waiting.put(None)
         self._processes.close()
         for thread in threads:
-            thread.join()
+            thread.join(_SECONDS_TO_END)
 
     def _work(self) -> None:
         while (carried := self._waiting.get()) is not None:

@@ -60,6 +60,7 @@ class EngineProcesses:
 
     def __init__(self) -> None:
         self._scratch: Path | None = None
+        self._left: list[Path] = []
         self._lock = threading.Lock()
         self._server: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -99,9 +100,9 @@ class EngineProcesses:
         """Kill every process, end the fork server and remove the scratch directory."""
         with self._lock:
             self._closed = True
-            scratch = self._scratch
             self._drop_server()
-        if scratch is not None:
+            left, self._left = self._left, []
+        for scratch in left:
             remove_tree(scratch)
 
     def _ensure_scratch(self) -> Path:
@@ -135,7 +136,9 @@ class EngineProcesses:
             except subprocess.TimeoutExpired:
                 self._server.kill()
                 self._server.wait()
-        # The fork server removes the directory when it ends; the next one gets its own.
+        # A fork server that was killed leaves its directory behind; the next one gets its own.
+        if self._scratch is not None:
+            self._left.append(self._scratch)
         self._control = self._server = self._scratch = None
 
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 Work = Callable[[socket.socket], None]
 
 _MOST_CONNECTIONS_AT_ONCE = 64
+_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -98,6 +99,7 @@ class ForkServer:
         status = 1
         try:
             os.setpgid(0, 0)
+            _end_with_parent()
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGCHLD, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)
@@ -138,6 +140,12 @@ def _adopt_orphans() -> None:
     """Become the parent of what a killed run leaves behind, where the system can do that, so as to reap it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _end_with_parent() -> None:
+    """Have the system kill this process when the fork server dies, where the system can do that."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def main() -> None:

@@ -63,6 +63,13 @@ class OmicsService:
         except ServiceError as error:
             answer = wire.error_answer(error, world.assumptions.error_form)
             call.status, call.error = error.http_status, error.code
+        except AnswerLost:
+            raise
+        except Exception as error:
+            log.exception("The local HealthOmics server failed")
+            failure = InternalServerException(f"The local HealthOmics server failed: {type(error).__name__}: {error}")
+            answer = wire.error_answer(failure, world.assumptions.error_form)
+            call.status, call.error = failure.http_status, failure.code
         finally:
             world.journal.add(call)
         answer.headers["x-amzn-RequestId"] = str(uuid.uuid4())
@@ -89,29 +96,17 @@ class OmicsService:
         with world.lock:
             world.timeline.run_due(SLICE_SECONDS)
             if call.request_id is None:
-                result = self._call(world, handler, members)
+                result = handler(world, members)
             else:
                 first = world.request_ids.first_answer(call.operation, members)
                 if first is not None:
                     call.resource_id = first.get("id")
                     return first
-                result = self._call(world, handler, members)
+                result = handler(world, members)
                 world.request_ids.remember(call.operation, members, result)
         call.resource_id = result.get("id") or call.resource_id
         call.took_effect = wire.changes_something(call.operation)
         return result
-
-    @staticmethod
-    def _call(world: World, handler: Handler, members: dict[str, Any]) -> dict[str, Any]:
-        try:
-            return handler(world, members)
-        except ServiceError:
-            raise
-        except Exception as error:
-            log.exception("The local HealthOmics server failed")
-            raise InternalServerException(
-                f"The local HealthOmics server failed: {type(error).__name__}: {error}"
-            ) from error
 
     def _spoil(self, fault: FaultRule) -> None:
         if fault.kind is FaultKind.SLOW_ANSWER:

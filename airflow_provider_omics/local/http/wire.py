@@ -159,8 +159,11 @@ def _parse_body(body: bytes, shape: StructureShape) -> Iterator[tuple[str, Any]]
     if not body.strip():
         return
     try:
-        given = json.loads(body)
-    except ValueError as error:
+        given = json.loads(body, parse_constant=_no_constant)
+        if b"\\ud" in body.lower():
+            # Half of a surrogate pair can be parsed, but never written into an answer.
+            json.dumps(given, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
         raise ServiceError(f"The body is not JSON: {error}", code="SerializationException", http_status=400) from error
     if not isinstance(given, dict):
         raise ServiceError("The body is not a JSON object", code="SerializationException", http_status=400)
@@ -168,6 +171,10 @@ def _parse_body(body: bytes, shape: StructureShape) -> Iterator[tuple[str, Any]]
     for name, value in given.items():
         if value is not None:
             yield name, decoders[name](value) if name in decoders else value
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
 
 
 def _decoders(shape: StructureShape) -> dict[str, Convert]:

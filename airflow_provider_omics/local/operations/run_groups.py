@@ -14,6 +14,7 @@ from airflow_provider_omics.local.errors import (
 from airflow_provider_omics.local.operations.answers import page_answer, present
 from airflow_provider_omics.local.operations.registry import Answer, operation
 from airflow_provider_omics.local.records import RunGroup
+from airflow_provider_omics.local.runs.machine import start_waiting_runs
 from airflow_provider_omics.local.tagging import checked_tags
 from airflow_provider_omics.local.world import World
 
@@ -63,6 +64,7 @@ def list_run_groups(world: World, request: dict[str, Any]) -> Answer:
 def update_run_group(world: World, request: dict[str, Any]) -> Answer:
     """Change the settings that the request names; runs that are active already keep their place."""
     _find(world, request["id"]).settings.update(_settings(request))
+    start_waiting_runs(world)
     return {}
 
 

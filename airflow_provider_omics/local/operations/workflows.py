@@ -49,12 +49,14 @@ def list_workflows(world: World, request: dict[str, Any]) -> Answer:
     """List the account's own workflows, or with ``type=READY2RUN`` the built-in ones."""
     is_ready2run = request.get("type") == READY2RUN
     workflows = ready2run_workflows(world) if is_ready2run else _own_workflows(world)
+    # Rising keys keep a page's place also when what it listed is deleted before the next.
+    workflows = sorted(workflows, key=lambda workflow: int(workflow.workflow_id))
     name = request.get("name")
     return page_answer(
         world,
         request,
         workflows,
-        key=lambda workflow: workflow.workflow_id,
+        key=lambda workflow: int(workflow.workflow_id),
         describe=_list_item,
         keep=lambda workflow: name in (None, workflow.name),
     )

@@ -56,7 +56,7 @@ class RunQueue:
 
     def _first(self, lane: _Lane) -> bool:
         heap = self._waiting[lane]
-        while heap and heap[0][2].status is not RunStatus.PENDING:
+        while heap and (heap[0][2].cancel_requested or heap[0][2].status is not RunStatus.PENDING):
             heapq.heappop(heap)
         return bool(heap)
 

@@ -111,7 +111,7 @@ def measure(path):
     :raises Malformed: the file is empty, truncated, or not FASTQ.
     """
     counts = Counts()
-    pending, tail = [], b""
+    pending, tail, blank = [], b"", 0
     with opened(path) as file:
         while True:
             block = file.read(BLOCK_BYTES)
@@ -121,13 +121,27 @@ def measure(path):
             *lines, tail = block.split(b"\n")
             if len(tail) > LONGEST_LINE:
                 raise Malformed(f"record {counts.reads + 1}: a line has more than {LONGEST_LINE} characters")
+            pending += [b""] * blank
             pending += without_carriage_returns(lines) if b"\r" in block else lines
+            # They may be the end of the file, where they mean nothing.
+            blank = blank_lines_at_the_end(pending)
+            del pending[len(pending) - blank :]
             complete = len(pending) // 4 * 4
             counts.add(pending[:complete])
             del pending[:complete]
-    pending += without_carriage_returns([tail] if tail else [])
+    if tail.rstrip(b"\r"):
+        pending += [b""] * blank + without_carriage_returns([tail])
+    else:
+        pending += [b""] * min(blank, -len(pending) % 4)
     finish(counts, pending)
     return counts
+
+
+def blank_lines_at_the_end(lines):
+    number = 0
+    while number < len(lines) and not lines[-1 - number]:
+        number += 1
+    return number
 
 
 def finish(counts, pending):
