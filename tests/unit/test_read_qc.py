@@ -97,6 +97,8 @@ def test_blocks_are_put_together_wherever_they_are_cut(measure) -> None:
         ((RECORD * 3).replace(b"\n", b"\r\n").removesuffix(b"\r\n"), "dos_without_last_line_end.fastq"),
         (RECORD * 3 + b"\n", "blank_line_at_the_end.fastq"),
         (RECORD * 3 + b"\r\n\r\n", "blank_dos_lines_at_the_end.fastq"),
+        (RECORD * 3 + b"\n" * 9, "many_blank_lines_at_the_end.fastq"),
+        (compress(RECORD * 3 + b"\n" * 5), "many_blank_lines_at_the_end.fastq.gz"),
         (RECORD.replace(b"ACGTN", b"acgtn") * 3, "lower_case.fastq"),
     ],
 )
@@ -112,6 +114,16 @@ def test_every_form_of_the_same_reads_gives_the_same_counts(measure, content: by
         "quality_sum": 3 * (4 * 40 + 2),
     }
     assert "3 reads in" in ended.stderr
+
+
+@pytest.mark.parametrize("ending", [b"", b"\n", b"\n\n\n\n\n"], ids=["cut", "whole", "blank lines"])
+def test_reads_of_no_length_count_wherever_they_stand(measure, ending: bytes) -> None:
+    empty = b"@none\n\n+\n"
+    ended = measure(empty + b"\n" + RECORD + empty + b"\n" + RECORD + empty + ending)
+    if ending:
+        assert json.loads(ended.stdout)["reads"] == 5
+    else:
+        assert "truncated" in ended.stderr
 
 
 def test_an_at_sign_may_be_the_first_quality(measure) -> None:
