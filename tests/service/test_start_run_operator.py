@@ -171,7 +171,7 @@ def test_a_run_is_run_again(server: LocalOmics, workflow_id: str) -> None:
 
 def test_a_ready2run_workflow_is_started(server: LocalOmics) -> None:
     omics = server.client("omics")
-    ready = omics.list_workflows(type="READY2RUN")["items"][0]["id"]
+    ready = "9500764"
     template = omics.get_workflow(id=ready, type="READY2RUN")["parameterTemplate"]
     inputs = {name: "s3://data/in" for name, parameter in template.items() if not parameter.get("optional")}
     task = start(ready, workflow_type="READY2RUN", parameters=inputs, wait_for_completion=False)
