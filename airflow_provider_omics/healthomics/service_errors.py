@@ -123,6 +123,10 @@ class Explanation:
         return f"{what}: {self.message.rstrip('.')}. {self.remedy}.{request}"
 
 
+WRONG_STATE_CODES = frozenset({"ConflictException", "ValidationException"})
+"""Codes of a call that the state of its object does not allow; which of them the service uses is not documented."""
+
+
 def nature(error: BaseException) -> Nature:
     """Say whether an error passes by itself, means that the thing is not there, or lasts."""
     if isinstance(error, ClientError):

@@ -17,7 +17,13 @@ from airflow_provider_omics.healthomics.console import run_url
 from airflow_provider_omics.healthomics.exceptions import OmicsServiceError
 from airflow_provider_omics.healthomics.identity import GENERATION_TAG, INTENT_TAG, Intent
 from airflow_provider_omics.healthomics.outcome import RunFailure, RunView
-from airflow_provider_omics.healthomics.service_errors import Nature, error_code, explain, nature
+from airflow_provider_omics.healthomics.service_errors import (
+    WRONG_STATE_CODES,
+    Nature,
+    error_code,
+    explain,
+    nature,
+)
 from airflow_provider_omics.healthomics.statuses import Phase, RunStatus, classify
 from airflow_provider_omics.hooks.task_logs import failed_tasks
 
@@ -36,8 +42,6 @@ _RETRY_MODE, _ATTEMPTS = "standard", 6
 # Of one name: more runs than a task can have tries, fewer than make a try expensive.
 _MOST_EARLIER_RUNS = 100
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
-# Which code the service answers in a state that does not allow the call is not documented.
-_WRONG_STATE_CODES = frozenset({"ConflictException", "ValidationException"})
 
 
 @dataclass(frozen=True)
@@ -192,7 +196,7 @@ class OmicsHook(_HookBase):
 
     def _status_behind(self, run_id: str, error: ClientError) -> str | None:
         """Return the run's status if the error is about it and it can be seen."""
-        if error_code(error) not in _WRONG_STATE_CODES:
+        if error_code(error) not in WRONG_STATE_CODES:
             return None
         with suppress(OmicsServiceError):
             run = self.look_up(run_id)

@@ -122,7 +122,7 @@ class FaultPlan:
     def strike_step(self, step: str) -> FaultRule | None:
         """Count one step inside of the service, which only rules with exactly its name strike.
 
-        :param step: such as ``RunBatch.submit``; ``batch_status`` has them all.
+        :param step: such as ``RunBatch.submit``; ``batches.status`` has them all.
         """
         with self._lock:
             matching = [armed for armed in self._armed if armed.rule.operation == step]

@@ -59,19 +59,3 @@ class Timings:
             batch_stopping=0.01,
             run_summary_lag=0.0,
         )
-
-    @classmethod
-    def instant(cls) -> Timings:
-        """Return timings without any delay: each state lasts until the next request or clock tick."""
-        return cls(
-            pending=0.0,
-            starting=0.0,
-            running_min=0.0,
-            running_max=0.0,
-            stopping=0.0,
-            batch_creating=0.0,
-            batch_validating=0.0,
-            submissions_per_second=1e9,
-            batch_stopping=0.0,
-            run_summary_lag=0.0,
-        )

@@ -15,15 +15,13 @@ from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsReque
 from airflow_provider_omics.healthomics.requests import number_issues
 from airflow_provider_omics.healthomics.waiting import WaitEnd, watch
 from airflow_provider_omics.operators.base import OmicsBaseOperator
+from airflow_provider_omics.triggers.run import BACKSTOP, OmicsRunTrigger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_omics.triggers.run import OmicsRunTrigger
-
 # The trigger acts on the end of time before Airflow does: resuming the task takes time of its own.
 _HEAD_START = 60.0
-_BACKSTOP = timedelta(minutes=2)
 
 
 class OmicsWaitingOperator(OmicsBaseOperator):
@@ -93,4 +91,4 @@ class OmicsWaitingOperator(OmicsBaseOperator):
         if limit is None or started is None:
             return None, None
         seconds = limit.total_seconds()
-        return started.timestamp() + seconds - min(_HEAD_START, seconds * 0.1), limit + _BACKSTOP
+        return started.timestamp() + seconds - min(_HEAD_START, seconds * 0.1), limit + BACKSTOP

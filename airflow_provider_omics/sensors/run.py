@@ -19,13 +19,10 @@ from airflow_provider_omics.healthomics.waiting import RunWait, Stop, WaitEnd, l
 from airflow_provider_omics.hooks.parameters import TEMPLATED, ConnectionParameters
 from airflow_provider_omics.links.omics import RUN_LINKS, store_run_links
 from airflow_provider_omics.sensors.base import OmicsBaseSensor
-from airflow_provider_omics.triggers.run import OmicsRunTrigger
+from airflow_provider_omics.triggers.run import BACKSTOP, OmicsRunTrigger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
-
-# The trigger tells more than Airflow's own timeout, which only steps in if it does not.
-_BACKSTOP = timedelta(minutes=2)
 
 
 class OmicsRunSensor(OmicsBaseSensor):
@@ -74,7 +71,7 @@ class OmicsRunSensor(OmicsBaseSensor):
         self.defer(
             trigger=OmicsRunTrigger(run_id=run_id, deadline=time.time() + self._limit(), **self._trigger_kwargs()),
             method_name="execute_complete",
-            timeout=timedelta(seconds=self._limit()) + _BACKSTOP,
+            timeout=timedelta(seconds=self._limit()) + BACKSTOP,
         )
         return None
 

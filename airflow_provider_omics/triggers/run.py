@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from botocore.exceptions import ClientError
 
 from airflow_provider_omics.healthomics.outcome import RunView
-from airflow_provider_omics.healthomics.service_errors import error_code
+from airflow_provider_omics.healthomics.service_errors import WRONG_STATE_CODES, error_code
 from airflow_provider_omics.healthomics.waiting import RunWait, Stop, WaitEnd, WaitPolicy, awatch
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
 
 _CREDENTIALS_EXPIRED = frozenset({"ExpiredTokenException", "ExpiredToken", "RequestExpired"})
 # What a run that has ended or is gone may answer to CancelRun.
-_NOTHING_TO_CANCEL = frozenset({"ResourceNotFoundException", "ConflictException", "ValidationException"})
+_NOTHING_TO_CANCEL = WRONG_STATE_CODES | {"ResourceNotFoundException"}
 _JUST_STARTED_GRACE = 60.0
+
+BACKSTOP = timedelta(minutes=2)
+"""How long after a trigger's deadline Airflow's own timeout steps in, in case that the trigger did not."""
 
 
 class OmicsRunTrigger(BaseTrigger):

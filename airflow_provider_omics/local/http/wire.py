@@ -261,9 +261,3 @@ def changes_something(operation: str) -> bool:
     """Whether an operation is more than a read."""
     model: OperationModel = service_model().operation_model(operation)
     return bool(model.http["method"] != "GET")
-
-
-def has_request_id(operation: str) -> bool:
-    """Whether an operation carries an idempotency token."""
-    shape = service_model().operation_model(operation).input_shape
-    return shape is not None and "requestId" in shape.members
