@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol
 
+from airflow_provider_omics.healthomics.exceptions import OmicsError
 from airflow_provider_omics.healthomics.outcome import RunView
 from airflow_provider_omics.healthomics.service_errors import Nature, explain, is_from_aws, nature
 from airflow_provider_omics.healthomics.statuses import Phase, RunStatus
@@ -96,8 +97,13 @@ class WaitEnd:
         }
 
     @classmethod
-    def from_payload(cls, payload: Mapping[str, Any]) -> WaitEnd:
-        """Read what :meth:`to_payload` wrote, in this release or another."""
+    def from_payload(cls, payload: Mapping[str, Any] | None) -> WaitEnd:
+        """Read what :meth:`to_payload` wrote, in this release or another.
+
+        :raises OmicsError: there is nothing to read, since the trigger ended without an event.
+        """
+        if payload is None:
+            raise OmicsError("The trigger ended without an event; see the triggerer's log")
         run = payload.get("run")
         return cls(
             why=Stop(payload["why"]),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_omics.exceptions import failing_fast
-from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.requests import number_issues
 from airflow_provider_omics.healthomics.waiting import WaitEnd, watch
 from airflow_provider_omics.operators.base import OmicsBaseOperator
@@ -78,8 +78,6 @@ class OmicsWaitingOperator(OmicsBaseOperator):
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
         """Finish the task after the trigger has fired."""
         with failing_fast(self):
-            if event is None:
-                raise OmicsError("The trigger ended without an event; see the triggerer's log")
             return self.finish(context, WaitEnd.from_payload(event))
 
     @abstractmethod

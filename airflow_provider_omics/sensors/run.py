@@ -12,7 +12,7 @@ from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_omics.compat import triggerer_can_render
 from airflow_provider_omics.exceptions import failing_at_once
-from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsRunFailedError, OmicsWaitError
+from airflow_provider_omics.healthomics.exceptions import OmicsRunFailedError, OmicsWaitError
 from airflow_provider_omics.healthomics.requests import check_run_id
 from airflow_provider_omics.healthomics.statuses import Phase
 from airflow_provider_omics.healthomics.waiting import RunWait, Stop, WaitEnd, look_once
@@ -90,8 +90,6 @@ class OmicsRunSensor(OmicsBaseSensor):
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, str | None]:
         """Finish the task after the trigger has fired."""
         with failing_at_once(self):
-            if event is None:
-                raise OmicsError("The trigger ended without an event; see the triggerer's log")
             end = WaitEnd.from_payload(event)
             if self.start_from_trigger:
                 store_run_links(context, self, self.hook, end.run_id)
