@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.healthomics.failures import FailureClass
 
@@ -22,16 +22,20 @@ class OmicsRequestInvalidError(OmicsError, ValueError):
     """A request was refused before it was sent.
 
     :ivar subject: what was asked for, such as ``StartRun``.
-    :ivar issues: everything that is wrong with it.
+    :ivar issues: what is wrong with it.
+    :ivar total: how many problems there are, which may be more than ``issues`` holds.
     """
 
-    def __init__(self, subject: str, issues: Sequence[Issue]) -> None:
-        super().__init__(subject, issues)
+    def __init__(self, subject: str, issues: Sequence[Issue], total: int | None = None) -> None:
+        super().__init__(subject, issues, total)
         self.subject = subject
         self.issues = tuple(issues)
+        self.total = len(self.issues) if total is None else total
 
     def __str__(self) -> str:
-        head = f"{self.subject}: nothing was sent, since the request has {len(self.issues)} problem(s)."
+        more = self.total > len(self.issues)
+        count = f"{self.total:,} problems, the first {len(self.issues)}:" if more else f"{self.total} problem(s)."
+        head = f"{self.subject}: nothing was sent, since the request has {count}"
         return "\n".join([head, *(f"- {issue}" for issue in self.issues)])
 
 
@@ -100,19 +104,24 @@ class OmicsRunFailedError(OmicsError):
 
 
 class OmicsWaitError(OmicsError):
-    """Waiting for a run stopped before the run did; the run may go on.
+    """Waiting stopped before what was waited for had come; the run or the batch may go on.
 
-    :ivar end: the end of waiting, with the run as last seen.
+    :ivar end: the end of waiting, with the run, batch or sample as last seen.
     """
 
-    def __init__(self, end: WaitEnd) -> None:
+    def __init__(self, end: WaitEnd[Any]) -> None:
         super().__init__(end)
         self.end = end
 
     @property
-    def run_id(self) -> str:
-        """Id of the run."""
-        return self.end.run_id
+    def run_id(self) -> str | None:
+        """Id of the run, where it was a run."""
+        return getattr(self.end.view, "run_id", None)
+
+    @property
+    def batch_id(self) -> str | None:
+        """Id of the batch, where it was a batch or a sample of one."""
+        return getattr(self.end.view, "batch_id", None)
 
     @property
     def code(self) -> str | None:
@@ -120,4 +129,4 @@ class OmicsWaitError(OmicsError):
         return self.end.error_code
 
     def __str__(self) -> str:
-        return f"Stopped waiting for HealthOmics run {self.run_id}: {self.end.reason}"
+        return f"Stopped waiting for HealthOmics {self.end.view.label}: {self.end.reason}"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_omics.healthomics.failures import FailureAdvice, advise
 from airflow_provider_omics.healthomics.statuses import Phase, RunStatus, classify
@@ -24,6 +24,8 @@ class RunView:
     :param output_uri: where the run writes, ``runOutputUri``.
     :param failure_code: ``failureReason`` of a failed run.
     """
+
+    KIND: ClassVar[str] = "run"
 
     run_id: str
     status: str | None = None
@@ -53,6 +55,20 @@ class RunView:
     def phase(self) -> Phase:
         """What the run's status means to a waiter."""
         return classify(RunStatus, self.status)
+
+    @property
+    def label(self) -> str:
+        """What to call it in a message."""
+        return f"run {self.run_id}"
+
+    def describe(self) -> str:
+        """Tell the run's state, for the log."""
+        status = repr(self.status) if self.phase is Phase.UNKNOWN else self.status
+        return f"HealthOmics {self.label} is {status}"
+
+    def gone(self) -> RunView:
+        """Return the run as it is once the service does not know it any more."""
+        return replace(self, status=RunStatus.DELETED.value)
 
     def to_payload(self) -> dict[str, str | None]:
         """Return the view as JSON values, for a trigger event."""

@@ -1,7 +1,8 @@
-"""How long to wait for a run, decided in one place: an observation goes in, a decision comes out.
+"""How long to wait, decided in one place: an observation goes in, a decision comes out.
 
-:class:`RunWait` decides and knows no clock but the one it is given. :func:`watch` drives it in a worker and
-:func:`awatch` in a triggerer; neither decides anything.
+What is waited for (a run, a batch, one sample of a batch) is a :class:`Look`: what to ask the service, and what to make
+of it. :class:`Wait` decides after each look and knows no clock but the one it is given. :func:`watch` drives it in a
+worker and :func:`awatch` in a triggerer; neither decides anything.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
+from airflow_provider_omics.healthomics.calls import Steps
 from airflow_provider_omics.healthomics.exceptions import OmicsError
-from airflow_provider_omics.healthomics.outcome import RunView
 from airflow_provider_omics.healthomics.service_errors import Nature, explain, is_from_aws, nature
-from airflow_provider_omics.healthomics.statuses import Phase, RunStatus
+from airflow_provider_omics.healthomics.statuses import Phase
 
 _LONGEST_BACKOFF = 300.0
 _JITTER = 0.1
@@ -35,16 +36,82 @@ class Log(Protocol):
         """Tell, with the traceback of what was just caught."""
 
 
+class View(Protocol):
+    """One look at what is waited for.
+
+    :cvar KIND: what it is, such as ``run``; names it in a trigger's event.
+    """
+
+    KIND: ClassVar[str]
+
+    @property
+    def label(self) -> str:
+        """What to call it, such as ``run 1234567``."""
+
+    @property
+    def status(self) -> str | None:
+        """The service's word for its state; None before the first answer."""
+
+    @property
+    def phase(self) -> Phase:
+        """What the state means to a waiter."""
+
+    def describe(self) -> str:
+        """Tell its state, for the log."""
+
+    def gone(self) -> Self:
+        """Return what it is once the service does not know it any more."""
+
+    def to_payload(self) -> dict[str, Any]:
+        """Return the view as JSON values, for a trigger's event."""
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> Self:
+        """Read what :meth:`to_payload` wrote, in this release or another."""
+
+
+V = TypeVar("V", bound=View)
+
+
+class Look(Protocol[V]):
+    """How to look at what is waited for.
+
+    :ivar unseen: the view before the first answer.
+    :ivar operation: the API operation that mainly answers, for errors that do not name theirs.
+    """
+
+    unseen: V
+    operation: str
+
+    def steps(self) -> Steps[V]:
+        """Ask the service once."""
+
+    def is_over(self, view: V) -> bool:
+        """Whether this is what was waited for."""
+
+    def tell(self, before: V | None, view: V) -> str | None:
+        """Return what the user should hear about a look; None if it is nothing new.
+
+        :param before: the look before; None for the first.
+        """
+
+
+def tell_changes(before: V | None, view: V) -> str | None:
+    """Tell the state whenever it is another than before."""
+    told = view.describe()
+    return None if before is not None and before.describe() == told else told
+
+
 @dataclass(frozen=True)
 class WaitPolicy:
     """How to wait.
 
-    :param delay: seconds between two looks at the run.
+    :param delay: seconds between two looks.
     :param max_attempts: how many looks there may be; None for no limit.
     :param deadline: when to stop waiting, in seconds since the epoch; None for never.
     :param error_budget: seconds of nothing but passing errors (throttling, 5xx, network) to put up with.
-    :param missing_budget: seconds for which the run may be not found yet, since it was only just started.
-    :param gone_is_end: whether a run that is not found has ended, for those who want it gone.
+    :param missing_budget: seconds for which it may be not found yet, since it was only just started.
+    :param gone_is_end: whether what is not found has ended, for those who want it gone.
     """
 
     delay: float = 30.0
@@ -70,45 +137,42 @@ class Stop(StrEnum):
 
 
 @dataclass(frozen=True)
-class WaitEnd:
+class WaitEnd(Generic[V]):
     """The end of waiting.
 
-    :param run: the run as last seen; None if it was never seen.
-    :param reason: for the user, why nobody waits any more; empty when the run ended.
+    :param view: the last look.
+    :param reason: for the user, why nobody waits any more; empty when what was waited for has come.
     :param error_code: code of the error that ended the wait, if one did.
     """
 
     why: Stop
-    run_id: str
-    run: RunView | None = None
+    view: V
     reason: str = ""
     error_code: str | None = None
 
     def to_payload(self) -> dict[str, Any]:
         """Return the end as a trigger event's payload."""
-        succeeded = self.why is Stop.ENDED and self.run is not None and self.run.phase is Phase.SUCCEEDED
+        succeeded = self.why is Stop.ENDED and self.view.phase in (Phase.SUCCEEDED, Phase.SETTLED)
         return {
             "status": "success" if succeeded else "error",
             "why": self.why.value,
-            "run_id": self.run_id,
-            "run": self.run.to_payload() if self.run else None,
+            self.view.KIND: self.view.to_payload(),
             "message": self.reason,
             "error_code": self.error_code,
         }
 
     @classmethod
-    def from_payload(cls, payload: Mapping[str, Any] | None) -> WaitEnd:
+    def from_payload(cls, payload: Mapping[str, Any] | None, kind: type[V]) -> WaitEnd[V]:
         """Read what :meth:`to_payload` wrote, in this release or another.
 
+        :param kind: what was waited for.
         :raises OmicsError: there is nothing to read, since the trigger ended without an event.
         """
         if payload is None:
             raise OmicsError("The trigger ended without an event; see the triggerer's log")
-        run = payload.get("run")
-        return cls(
+        return WaitEnd(
             why=Stop(payload["why"]),
-            run_id=payload["run_id"],
-            run=RunView.from_payload(run) if run else None,
+            view=kind.from_payload(payload[kind.KIND]),
             reason=payload.get("message") or "",
             error_code=payload.get("error_code"),
         )
@@ -127,92 +191,91 @@ class KeepWaiting:
     alarming: bool = False
 
 
-Decision = KeepWaiting | WaitEnd
-
-
 @dataclass
-class RunWait:
-    """Decides after each look at a run whether to go on.
+class Wait(Generic[V]):
+    """Decides after each look whether to go on.
 
     :param clock: gives seconds since the epoch.
     :param spread: gives a number from 0 to 1, so that many waiters do not ask at the same moment.
     """
 
-    run_id: str
+    look: Look[V]
     policy: WaitPolicy
     clock: Callable[[], float] = time.time
     spread: Callable[[], float] = random.random
-    _last: RunView | None = field(default=None, init=False)
+    _last: V | None = field(default=None, init=False)
     _looks: int = field(default=0, init=False)
     _errors: int = field(default=0, init=False)
     _failing_since: float | None = field(default=None, init=False)
 
-    def saw(self, run: RunView) -> Decision:
-        """Decide after an answer of GetRun."""
-        changed = self._last is None or self._last.status != run.status
-        self._last, self._errors, self._failing_since = run, 0, None
-        if run.phase.is_final:
-            return WaitEnd(Stop.ENDED, self.run_id, run)
-        return self._again(self.policy.delay, *self._progress(run, changed))
+    @property
+    def last(self) -> V:
+        """The last look, or what is known before the first."""
+        return self.look.unseen if self._last is None else self._last
 
-    def failed(self, error: Exception) -> Decision:
-        """Decide after an error of GetRun."""
+    def saw(self, view: V) -> KeepWaiting | WaitEnd[V]:
+        """Decide after an answer."""
+        before, self._last = self._last, view
+        self._errors, self._failing_since = 0, None
+        if self.look.is_over(view):
+            return WaitEnd(Stop.ENDED, view)
+        told = self.look.tell(before, view)
+        if view.phase is Phase.UNKNOWN and told:
+            told = f"{told}, a status that this release does not know; waiting on. Update the provider"
+        return self._again(self.policy.delay, told, view.phase is Phase.UNKNOWN)
+
+    def failed(self, error: Exception) -> KeepWaiting | WaitEnd[V]:
+        """Decide after an error."""
         now = self.clock()
         self._errors += 1
         self._failing_since = now if self._failing_since is None else self._failing_since
         kind, failing_for = nature(error), now - self._failing_since
         if kind is Nature.MISSING and (self._last is not None or self.policy.gone_is_end):
-            seen = self._last or RunView(self.run_id)
-            return WaitEnd(Stop.ENDED, self.run_id, replace(seen, status=RunStatus.DELETED.value))
+            return WaitEnd(Stop.ENDED, self.last.gone())
         budget = self._budget(kind)
-        explanation = explain(error, "GetRun", f"run {self.run_id}")
+        operation = getattr(error, "operation_name", None) or self.look.operation
+        explanation = explain(error, operation, self.last.label)
         told = explanation.describe()
         if failing_for > budget or budget == 0:
             why = Stop.UNREACHABLE if kind is Nature.PASSING else Stop.ERROR
             lasted = f" (for {failing_for:.0f} s)" if budget else ""
-            return WaitEnd(why, self.run_id, self._last, f"{told}{lasted}", explanation.code)
+            return WaitEnd(why, self.last, f"{told}{lasted}", explanation.code)
         delay = min(self.policy.delay * 2 ** min(self._errors - 1, 10), _LONGEST_BACKOFF)
         return self._again(max(delay, self.policy.delay), f"Still waiting: {told}", True)
 
-    def interrupted(self) -> WaitEnd:
+    def interrupted(self) -> WaitEnd[V]:
         """Return the end for a task that was killed while it waited."""
-        return WaitEnd(Stop.INTERRUPTED, self.run_id, self._last, "the task was killed")
-
-    def _progress(self, run: RunView, changed: bool) -> tuple[str | None, bool]:
-        if not changed:
-            return None, False
-        if run.phase is Phase.UNKNOWN:
-            text = f"HealthOmics run {self.run_id} is {run.status!r}, a status that this release does not know"
-            return f"{text}; waiting on. Update the provider", True
-        return f"HealthOmics run {self.run_id} is {run.status}", False
+        return WaitEnd(Stop.INTERRUPTED, self.last, "the task was killed")
 
     def _budget(self, kind: Nature) -> float:
         budgets = {Nature.PASSING: self.policy.error_budget, Nature.MISSING: self.policy.missing_budget}
         return budgets.get(kind, 0.0)
 
-    def _again(self, delay: float, note: str | None, alarming: bool) -> Decision:
+    def _again(self, delay: float, note: str | None, alarming: bool) -> KeepWaiting | WaitEnd[V]:
         self._looks += 1
         limit, deadline = self.policy.max_attempts, self.policy.deadline
-        status = self._last.status if self._last else "not seen yet"
+        last = self.last
+        state = f"the {last.KIND} is {last.status or 'not seen yet'}"
         if limit is not None and self._looks >= limit:
-            reason = f"looked {self._looks} times (waiter_max_attempts), the run is {status} and goes on"
-            return WaitEnd(Stop.ATTEMPTS, self.run_id, self._last, reason)
+            return WaitEnd(
+                Stop.ATTEMPTS, last, f"looked {self._looks} times (waiter_max_attempts), {state} and goes on"
+            )
         seconds = delay * (1 + _JITTER * (2 * self.spread() - 1))
         if deadline is not None:
             left = deadline - self.clock()
             if left <= 0:
-                return WaitEnd(Stop.DEADLINE, self.run_id, self._last, f"time is up and the run is {status}")
+                return WaitEnd(Stop.DEADLINE, last, f"time is up and {state}")
             seconds = min(seconds, left)
         return KeepWaiting(seconds, note, alarming)
 
 
-def look_once(wait: RunWait, look: Callable[[], RunView], log: Log) -> WaitEnd | None:
+def look_once(wait: Wait[V], ask: Callable[[Steps[V]], V], log: Log) -> WaitEnd[V] | None:
     """Take one step of a wait in a worker.
 
-    :param look: asks the service once.
+    :param ask: makes the calls of one look.
     :return: the end of waiting, or None to look again.
     """
-    decision = _decide(wait, look, log)
+    decision = _decide(wait, ask, log)
     if isinstance(decision, WaitEnd):
         return decision
     _tell(decision, log)
@@ -220,18 +283,18 @@ def look_once(wait: RunWait, look: Callable[[], RunView], log: Log) -> WaitEnd |
 
 
 def watch(
-    wait: RunWait,
-    look: Callable[[], RunView],
+    wait: Wait[V],
+    ask: Callable[[Steps[V]], V],
     pause: Callable[[float], bool],
     log: Log,
-) -> WaitEnd:
+) -> WaitEnd[V]:
     """Drive a wait in a worker.
 
-    :param look: asks the service once.
+    :param ask: makes the calls of one look.
     :param pause: sleeps so many seconds and returns whether the task was killed meanwhile.
     """
     while True:
-        decision = _decide(wait, look, log)
+        decision = _decide(wait, ask, log)
         if isinstance(decision, WaitEnd):
             return decision
         _tell(decision, log)
@@ -240,19 +303,19 @@ def watch(
 
 
 async def awatch(
-    wait: RunWait,
-    look: Callable[[], Awaitable[RunView]],
+    wait: Wait[V],
+    ask: Callable[[Steps[V]], Awaitable[V]],
     pause: Callable[[float], Awaitable[None]],
     log: Log,
-) -> WaitEnd:
+) -> WaitEnd[V]:
     """Drive a wait in a triggerer.
 
-    :param look: asks the service once.
+    :param ask: makes the calls of one look.
     :param pause: sleeps so many seconds.
     """
     while True:
         try:
-            decision = wait.saw(await look())
+            decision = wait.saw(await ask(wait.look.steps()))
         except Exception as error:
             decision = _judge(wait, error, log)
         if isinstance(decision, WaitEnd):
@@ -261,17 +324,17 @@ async def awatch(
         await pause(decision.seconds)
 
 
-def _decide(wait: RunWait, look: Callable[[], RunView], log: Log) -> Decision:
+def _decide(wait: Wait[V], ask: Callable[[Steps[V]], V], log: Log) -> KeepWaiting | WaitEnd[V]:
     try:
-        return wait.saw(look())
+        return wait.saw(ask(wait.look.steps()))
     except Exception as error:
         return _judge(wait, error, log)
 
 
-def _judge(wait: RunWait, error: Exception, log: Log) -> Decision:
+def _judge(wait: Wait[V], error: Exception, log: Log) -> KeepWaiting | WaitEnd[V]:
     # A trigger that raises tells its task nothing, so even a mistake in the code becomes an end with its cause.
     if not is_from_aws(error):
-        log.exception("Looking at HealthOmics run %s failed", wait.run_id)
+        log.exception("Looking at HealthOmics %s failed", wait.last.label)
     return wait.failed(error)
 
 

@@ -52,7 +52,7 @@ START_RUN_FIELDS = (
 """The members of StartRun that :class:`OmicsStartRunOperator` takes, as users type them."""
 
 
-class OmicsStartRunOperator(OmicsWaitingOperator):
+class OmicsStartRunOperator(OmicsWaitingOperator[RunView]):
     """Start a HealthOmics run, once however often the task is tried, and wait for its end.
 
     Returns the run's id, and pushes ``run_arn``, ``run_uuid`` and ``run_output_uri`` under these XCom keys as soon
@@ -107,6 +107,7 @@ class OmicsStartRunOperator(OmicsWaitingOperator):
         "start_run_kwargs": "json",
     }
     operator_extra_links = RUN_LINKS
+    waits_for = RunView
 
     def __init__(
         self,
@@ -182,7 +183,7 @@ class OmicsStartRunOperator(OmicsWaitingOperator):
             self._started = run
             if self._killed.is_set():
                 self.on_kill()
-                raise OmicsWaitError(WaitEnd(Stop.INTERRUPTED, run.run_id, run, "the task was killed"))
+                raise OmicsWaitError(WaitEnd(Stop.INTERRUPTED, run, "the task was killed"))
             store_run_links(context, self, self.hook, run.run_id)
             self._push(context, run)
             if not self.wait_for_completion:
@@ -197,14 +198,15 @@ class OmicsStartRunOperator(OmicsWaitingOperator):
             )
             return str(self.wait(context, trigger))
 
-    def finish(self, context: Context, end: WaitEnd) -> str:
+    def finish(self, context: Context, end: WaitEnd[RunView], **state: Any) -> str:
         """Return the run's id, or raise what explains why it did not complete."""
-        if end.why is not Stop.ENDED or end.run is None:
+        run = end.view
+        if end.why is not Stop.ENDED:
             raise OmicsWaitError(end)
-        if end.run.phase is not Phase.SUCCEEDED:
-            raise OmicsRunFailedError(self.hook.explain_failure(end.run))
-        self.log.info("HealthOmics run %s COMPLETED; its outputs are in %s", end.run_id, end.run.output_uri)
-        return end.run_id
+        if run.phase is not Phase.SUCCEEDED:
+            raise OmicsRunFailedError(self.hook.explain_failure(run))
+        self.log.info("HealthOmics run %s COMPLETED; its outputs are in %s", run.run_id, run.output_uri)
+        return run.run_id
 
     def on_kill(self) -> None:
         """Ask for the run to be cancelled, without waiting for it (CancelRun)."""
@@ -243,7 +245,7 @@ class OmicsStartRunOperator(OmicsWaitingOperator):
                 context["ti"].xcom_push(key=key, value=value)
 
 
-class OmicsCancelRunOperator(OmicsWaitingOperator):
+class OmicsCancelRunOperator(OmicsWaitingOperator[RunView]):
     """Cancel a run; a run that has ended or is gone is cancelled enough.
 
     Returns the run's id. The connection parameters are described in
@@ -256,6 +258,7 @@ class OmicsCancelRunOperator(OmicsWaitingOperator):
     """
 
     template_fields: Sequence[str] = ("run_id", *TEMPLATED)
+    waits_for = RunView
 
     def __init__(self, *, run_id: str, wait_for_completion: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -282,12 +285,12 @@ class OmicsCancelRunOperator(OmicsWaitingOperator):
             )
             return str(self.wait(context, trigger))
 
-    def finish(self, context: Context, end: WaitEnd) -> str:
+    def finish(self, context: Context, end: WaitEnd[RunView], **state: Any) -> str:
         """Return the run's id once the run has ended, however it did."""
         if end.why is not Stop.ENDED:
             raise OmicsWaitError(end)
-        self.log.info("HealthOmics run %s ended %s", end.run_id, end.run.status if end.run else "")
-        return end.run_id
+        self.log.info("HealthOmics run %s ended %s", end.view.run_id, end.view.status)
+        return end.view.run_id
 
     def on_kill(self) -> None:
         """Stop waiting; the cancellation goes on."""

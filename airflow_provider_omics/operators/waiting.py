@@ -1,21 +1,22 @@
-"""Waiting for a run from an operator: in the worker, or deferred to the triggerer."""
+"""Waiting from an operator: in the worker, or deferred to the triggerer."""
 
 from __future__ import annotations
 
 import threading
 from abc import abstractmethod
 from datetime import timedelta
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_omics.exceptions import failing_fast
+from airflow_provider_omics.healthomics.calls import Steps, T, perform
 from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.requests import number_issues
-from airflow_provider_omics.healthomics.waiting import WaitEnd, watch
+from airflow_provider_omics.healthomics.waiting import V, WaitEnd, watch
 from airflow_provider_omics.operators.base import OmicsBaseOperator
-from airflow_provider_omics.triggers.run import BACKSTOP, OmicsRunTrigger
+from airflow_provider_omics.triggers.base import BACKSTOP, OmicsWaitTrigger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -24,15 +25,18 @@ if TYPE_CHECKING:
 _HEAD_START = 60.0
 
 
-class OmicsWaitingOperator(OmicsBaseOperator):
-    """Base of the operators that may wait for a run.
+class OmicsWaitingOperator(OmicsBaseOperator, Generic[V]):
+    """Base of the operators that may wait for what they started, stopped or deleted.
 
+    :cvar waits_for: what a subclass waits for.
     :param deferrable: whether to wait in the triggerer, without a worker; the default is Airflow's
         ``[operators] default_deferrable``.
-    :param waiter_delay: seconds between two looks at the run; more than 0.
+    :param waiter_delay: seconds between two looks at it; more than 0.
     :param waiter_max_attempts: how many looks there may be before the task fails; None for no limit, since
         ``execution_timeout`` is the limit.
     """
+
+    waits_for: ClassVar[type[Any]]
 
     def __init__(
         self,
@@ -64,25 +68,29 @@ class OmicsWaitingOperator(OmicsBaseOperator):
         if issues:
             raise OmicsRequestInvalidError(operation, issues)
 
-    def wait(self, context: Context, trigger: OmicsRunTrigger) -> Any:
+    def wait(self, context: Context, trigger: OmicsWaitTrigger[V], **state: Any) -> Any:
         """Wait as the trigger would, here or in the triggerer, and finish the task.
 
+        :param state: what :meth:`finish` has to know, as JSON values.
         :return: what the task returns; a deferred task does not come back from here.
         """
         if self.deferrable:
             trigger.deadline, timeout = self._limits(context)
-            self.defer(trigger=trigger, method_name="execute_complete", timeout=timeout)
-        look = partial(self.hook.get_run, trigger.run_id)
-        return self.finish(context, watch(trigger.new_wait(), look, self._killed.wait, self.log))
+            self.defer(trigger=trigger, method_name="execute_complete", timeout=timeout, kwargs=state or None)
+        end = watch(trigger.new_wait(), self._ask, self._killed.wait, self.log)
+        return self.finish(context, end, **state)
 
-    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> Any:
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None, **state: Any) -> Any:
         """Finish the task after the trigger has fired."""
         with failing_fast(self):
-            return self.finish(context, WaitEnd.from_payload(event))
+            return self.finish(context, WaitEnd.from_payload(event, self.waits_for), **state)
 
     @abstractmethod
-    def finish(self, context: Context, end: WaitEnd) -> Any:
+    def finish(self, context: Context, end: WaitEnd[V], **state: Any) -> Any:
         """Turn the end of waiting into the task's result or its failure."""
+
+    def _ask(self, steps: Steps[T]) -> T:
+        return perform(self.hook.conn, steps)
 
     def _limits(self, context: Context) -> tuple[float | None, timedelta | None]:
         limit, started = self.execution_timeout, context["ti"].start_date

@@ -12,12 +12,14 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_omics.healthomics.calls import Steps, aperform, perform
+from airflow_provider_omics.healthomics.looks import RunLook
 from airflow_provider_omics.healthomics.outcome import RunView
 from airflow_provider_omics.healthomics.statuses import RunStatus
 from airflow_provider_omics.healthomics.waiting import (
     KeepWaiting,
-    RunWait,
     Stop,
+    Wait,
     WaitEnd,
     WaitPolicy,
     awatch,
@@ -53,15 +55,26 @@ class Service:
         self.steps = list(steps)
         self.looks = 0
 
-    def look(self) -> RunView:
+    def get_run(self, id: str) -> dict[str, Any]:
         step = self.steps[min(self.looks, len(self.steps) - 1)]
         self.looks += 1
         if isinstance(step, Exception):
             raise step
-        return step
+        return {"id": id, "status": step.status, "runOutputUri": step.output_uri}
 
-    async def alook(self) -> RunView:
-        return self.look()
+    def ask(self, steps: Steps[RunView]) -> RunView:
+        return perform(self, steps)
+
+    async def aask(self, steps: Steps[RunView]) -> RunView:
+        return await aperform(_Async(self), steps)
+
+
+class _Async:
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def get_run(self, id: str) -> dict[str, Any]:
+        return self._service.get_run(id)
 
 
 def run(status: str | None) -> RunView:
@@ -73,19 +86,19 @@ def refused(code: str, http_status: int) -> ClientError:
     return ClientError(answer, "GetRun")
 
 
-def new_wait(policy: WaitPolicy, clock: Clock) -> RunWait:
-    return RunWait("1234567", policy, clock=clock, spread=lambda: 0.5)
+def new_wait(policy: WaitPolicy, clock: Clock) -> Wait[RunView]:
+    return Wait(RunLook("1234567"), policy, clock=clock, spread=lambda: 0.5)
 
 
-def in_worker(steps: Sequence[Step], policy: WaitPolicy) -> tuple[WaitEnd, float, int]:
+def in_worker(steps: Sequence[Step], policy: WaitPolicy) -> tuple[WaitEnd[RunView], float, int]:
     clock, service = Clock(), Service(steps)
-    end = watch(new_wait(policy, clock), service.look, clock.sleep, LOG)
+    end = watch(new_wait(policy, clock), service.ask, clock.sleep, LOG)
     return end, clock.now, service.looks
 
 
-def in_triggerer(steps: Sequence[Step], policy: WaitPolicy) -> tuple[WaitEnd, float, int]:
+def in_triggerer(steps: Sequence[Step], policy: WaitPolicy) -> tuple[WaitEnd[RunView], float, int]:
     clock, service = Clock(), Service(steps)
-    end = asyncio.run(awatch(new_wait(policy, clock), service.alook, clock.asleep, LOG))
+    end = asyncio.run(awatch(new_wait(policy, clock), service.aask, clock.asleep, LOG))
     return end, clock.now, service.looks
 
 
@@ -114,7 +127,7 @@ policies = st.builds(
 def test_worker_and_triggerer_come_to_the_same_end_at_the_same_time(steps: list[Step], policy: WaitPolicy) -> None:
     worker, triggerer = in_worker(steps, policy), in_triggerer(steps, policy)
     assert worker == triggerer
-    assert WaitEnd.from_payload(worker[0].to_payload()) == worker[0]
+    assert WaitEnd.from_payload(worker[0].to_payload(), RunView) == worker[0]
 
 
 @given(steps=steps, attempts=st.integers(1, 20), gone_is_end=st.booleans())
@@ -126,7 +139,7 @@ def test_a_sensor_that_looks_once_at_a_time_comes_to_the_same_end(
     service, wait = Service(steps), new_wait(policy, Clock())
     end = None
     while end is None:
-        end = look_once(wait, service.look, LOG)
+        end = look_once(wait, service.ask, LOG)
     expected, _, looks = in_worker(steps, policy)
     assert (end, service.looks) == (expected, looks)
 
@@ -134,7 +147,7 @@ def test_a_sensor_that_looks_once_at_a_time_comes_to_the_same_end(
 @pytest.mark.parametrize("status", ["COMPLETED", "FAILED", "CANCELLED", "DELETED"])
 def test_every_terminal_state_ends_the_wait(status: str) -> None:
     end, _, looks = in_worker([run("PENDING"), run("RUNNING"), run("STOPPING"), run(status)], WaitPolicy())
-    assert (end.why, end.run, looks) == (Stop.ENDED, run(status), 4)
+    assert (end.why, end.view, looks) == (Stop.ENDED, run(status), 4)
 
 
 @pytest.mark.parametrize("error", [THROTTLED, BROKEN, UNREACHABLE, ConnectTimeoutError(endpoint_url="x")])
@@ -174,9 +187,8 @@ def test_waiting_grows_longer_while_the_service_refuses() -> None:
 def test_waiters_do_not_all_ask_at_the_same_moment() -> None:
     delays = []
     for spread in (0.0, 1.0):
-        decision = RunWait("1", WaitPolicy(delay=30), clock=Clock(), spread=lambda spread=spread: spread).saw(
-            run("RUNNING")
-        )
+        wait = Wait(RunLook("1"), WaitPolicy(delay=30), clock=Clock(), spread=lambda spread=spread: spread)
+        decision = wait.saw(run("RUNNING"))
         assert isinstance(decision, KeepWaiting)
         delays.append(decision.seconds)
     assert delays == pytest.approx([27, 33])
@@ -200,8 +212,7 @@ def test_a_run_that_was_only_just_started_may_be_unknown_for_a_while() -> None:
 def test_a_run_that_vanishes_was_deleted() -> None:
     end, _, _ = in_worker([run("RUNNING"), MISSING], WaitPolicy())
     assert end.why is Stop.ENDED
-    assert end.run is not None
-    assert end.run.status == "DELETED"
+    assert end.view.status == "DELETED"
 
 
 def test_attempts_and_deadline_end_the_wait_and_say_that_the_run_goes_on() -> None:
@@ -222,10 +233,10 @@ def test_only_changes_are_told(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_killed_worker_stops_waiting() -> None:
-    end = watch(new_wait(WaitPolicy(), Clock()), Service([run("RUNNING")]).look, lambda _: True, LOG)
-    assert (end.why, end.run) == (Stop.INTERRUPTED, run("RUNNING"))
+    end = watch(new_wait(WaitPolicy(), Clock()), Service([run("RUNNING")]).ask, lambda _: True, LOG)
+    assert (end.why, end.view) == (Stop.INTERRUPTED, run("RUNNING"))
 
 
 def test_an_event_of_another_release_can_be_read() -> None:
     payload = {"why": "ended", "run_id": "1", "run": {"run_id": "1", "status": "COMPLETED", "later": 1}, "later": 2}
-    assert WaitEnd.from_payload(payload) == WaitEnd(Stop.ENDED, "1", RunView("1", "COMPLETED"))
+    assert WaitEnd.from_payload(payload, RunView) == WaitEnd(Stop.ENDED, RunView("1", "COMPLETED"))

@@ -1,0 +1,146 @@
+"""Waiting from a sensor: poking, rescheduled, deferred, or started in the triggerer."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
+
+from airflow.providers.common.compat.sdk import PokeReturnValue, conf
+from airflow.triggers.base import StartTriggerArgs
+
+from airflow_provider_omics.compat import triggerer_can_render
+from airflow_provider_omics.exceptions import failing_at_once
+from airflow_provider_omics.healthomics.calls import Steps, T, perform
+from airflow_provider_omics.healthomics.exceptions import OmicsWaitError
+from airflow_provider_omics.healthomics.waiting import Stop, V, Wait, WaitEnd, look_once
+from airflow_provider_omics.hooks.parameters import ConnectionParameters
+from airflow_provider_omics.sensors.base import OmicsBaseSensor
+from airflow_provider_omics.triggers.base import BACKSTOP, OmicsWaitTrigger
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+
+class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
+    """Base of the sensors.
+
+    ``timeout``, ``poke_interval``, ``soft_fail`` and ``mode`` are Airflow's, also while deferred. A subclass calls
+    :meth:`start_in_triggerer` at the end of its ``__init__``.
+
+    :cvar waits_for: what a subclass waits for.
+    :cvar trigger_class: the trigger that it defers to.
+    :param deferrable: whether to wait in the triggerer, without a worker; the default is Airflow's
+        ``[operators] default_deferrable``.
+    :param start_from_trigger: whether to go to the triggerer straight from the scheduler, without a worker first.
+        The sensor defers from a worker all the same where the triggerer could not know its arguments: when it is
+        mapped, when a template pulls an XCom, and before Airflow 3.3 with any template.
+    """
+
+    waits_for: ClassVar[type[Any]]
+    trigger_class: ClassVar[type[OmicsWaitTrigger[Any]]]
+
+    def __init__(
+        self,
+        *,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        start_from_trigger: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.deferrable = deferrable or start_from_trigger
+        self.start_from_trigger = start_from_trigger
+        self._wait: Wait[V] | None = None
+
+    def start_in_triggerer(self) -> None:
+        """Have the scheduler start the trigger, where that was asked for and is possible."""
+        self.start_from_trigger = self.start_from_trigger and self._triggerer_can_start()
+        if self.start_from_trigger:
+            self.start_trigger_args = self._start_trigger_args()
+
+    @abstractmethod
+    def trigger_arguments(self) -> dict[str, Any]:
+        """Return the arguments that say what the trigger waits for, as the user gave them."""
+
+    @abstractmethod
+    def checked_arguments(self) -> dict[str, Any]:
+        """Return the same after rendering and checking.
+
+        :raises OmicsRequestInvalidError: one of them cannot be right.
+        """
+
+    @abstractmethod
+    def store_links(self, context: Context, arguments: dict[str, Any]) -> None:
+        """Store the links to what is waited for."""
+
+    @abstractmethod
+    def result(self, view: V) -> dict[str, Any]:
+        """Return what the task returns, or raise what explains why it has failed."""
+
+    def execute(self, context: Context) -> Any:
+        """Wait in the worker, or hand over to the triggerer."""
+        if not self.deferrable:
+            return super().execute(context)
+        with failing_at_once(self):
+            arguments = self.checked_arguments()
+            self.store_links(context, arguments)
+            trigger = self.trigger_class(**arguments, **self._trigger_kwargs(), deadline=time.time() + self._limit())
+        self.defer(
+            trigger=trigger,
+            method_name="execute_complete",
+            timeout=timedelta(seconds=self._limit()) + BACKSTOP,
+        )
+        return None
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look once."""
+        with failing_at_once(self):
+            if self._wait is None:
+                arguments = self.checked_arguments()
+                self.store_links(context, arguments)
+                self._wait = self.trigger_class(**arguments, **self._trigger_kwargs()).new_wait()
+            end = look_once(self._wait, self._ask, self.log)
+            if end is None:
+                return PokeReturnValue(is_done=False)
+            return PokeReturnValue(is_done=True, xcom_value=self._finish(end))
+
+    def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Finish the task after the trigger has fired."""
+        with failing_at_once(self):
+            end: WaitEnd[V] = WaitEnd.from_payload(event, self.waits_for)
+            if self.start_from_trigger:
+                self.store_links(context, self.checked_arguments())
+            return self._finish(end)
+
+    def _finish(self, end: WaitEnd[V]) -> dict[str, Any]:
+        if end.why is not Stop.ENDED:
+            raise OmicsWaitError(end)
+        return self.result(end.view)
+
+    def _ask(self, steps: Steps[T]) -> T:
+        return perform(self.hook.conn, steps)
+
+    def _trigger_kwargs(self) -> dict[str, Any]:
+        return {"waiter_delay": self.poke_interval, **ConnectionParameters.of(self).to_payload()}
+
+    def _start_trigger_args(self) -> StartTriggerArgs:
+        return StartTriggerArgs(
+            trigger_cls=f"{self.trigger_class.__module__}.{self.trigger_class.__qualname__}",
+            trigger_kwargs={**self.trigger_arguments(), **self._trigger_kwargs()},
+            next_method="execute_complete",
+            timeout=timedelta(seconds=self._limit()),
+        )
+
+    def _triggerer_can_start(self) -> bool:
+        arguments = [getattr(self, name) for name in self.template_fields]
+        dag = self.dag if self.has_dag() else None  # type: ignore[no-untyped-call]
+        # The triggerer has the DAG's serialised form, which leaves macros and filters out.
+        own = dag is not None and bool(dag.user_defined_macros or dag.user_defined_filters)
+        return all(map(partial(triggerer_can_render, own_macros=own), arguments))
+
+    def _limit(self) -> float:
+        if self.execution_timeout is None:
+            return self.timeout
+        return min(self.timeout, self.execution_timeout.total_seconds())

@@ -1,0 +1,200 @@
+"""Waiting in the triggerer, whatever is waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import abstractmethod
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
+
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+from botocore.exceptions import ClientError
+
+from airflow_provider_omics.healthomics.calls import Steps, T, aperform
+from airflow_provider_omics.healthomics.service_errors import error_code
+from airflow_provider_omics.healthomics.waiting import Look, Stop, V, Wait, WaitEnd, WaitPolicy, awatch
+from airflow_provider_omics.hooks.parameters import ConnectionParameters
+
+if TYPE_CHECKING:
+    from types_aiobotocore_omics.client import OmicsClient
+
+_CREDENTIALS_EXPIRED = frozenset({"ExpiredTokenException", "ExpiredToken", "RequestExpired"})
+_JUST_STARTED_GRACE = 60.0
+
+BACKSTOP = timedelta(minutes=2)
+"""How long after a trigger's deadline Airflow's own timeout steps in, in case that the trigger did not."""
+
+
+class OmicsWaitTrigger(BaseTrigger, Generic[V]):
+    """Base of the triggers that wait for one thing and fire one event that says how it ended.
+
+    Takes the connection parameters of :mod:`airflow_provider_omics.hooks.parameters` too.
+
+    :cvar arguments: names of the arguments that a subclass adds; it keeps each under its name.
+    :param waiter_delay: seconds between two looks; more than 0.
+    :param waiter_max_attempts: how many looks there may be; None for no limit. A triggerer that restarts counts
+        from the beginning.
+    :param deadline: when to stop waiting, in seconds since the epoch; None for never.
+    """
+
+    arguments: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(
+        self,
+        *,
+        waiter_delay: float = 30,
+        waiter_max_attempts: int | None = None,
+        deadline: float | None = None,
+        aws_conn_id: str | None = "aws_default",
+        region_name: str | None = None,
+        verify: bool | str | None = None,
+        botocore_config: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.waiter_delay = waiter_delay
+        self.waiter_max_attempts = waiter_max_attempts
+        self.deadline = deadline
+        self.aws_conn_id = aws_conn_id
+        self.region_name = region_name
+        self.verify = verify
+        self.botocore_config = botocore_config
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what the trigger is stored as: its class and its arguments, all of them JSON."""
+        return f"{type(self).__module__}.{type(self).__qualname__}", {
+            **{name: getattr(self, name) for name in self.arguments},
+            "waiter_delay": self.waiter_delay,
+            "waiter_max_attempts": self.waiter_max_attempts,
+            "deadline": self.deadline,
+            **ConnectionParameters.of(self).to_payload(),
+        }
+
+    @abstractmethod
+    def new_look(self) -> Look[V]:
+        """Return how to look at what is waited for."""
+
+    def policy(self) -> WaitPolicy:
+        """Return how to wait."""
+        return WaitPolicy(delay=self.waiter_delay, max_attempts=self.waiter_max_attempts, deadline=self.deadline)
+
+    def new_wait(self) -> Wait[V]:
+        """Return the wait that the arguments ask for, for a triggerer or a worker to drive."""
+        return Wait(self.new_look(), self.policy())
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Fire the payload of a :class:`~airflow_provider_omics.healthomics.waiting.WaitEnd`."""
+        async with self._connect() as client:
+            end = await awatch(self.new_wait(), client.ask, asyncio.sleep, self.log)
+            if end.why is Stop.DEADLINE:
+                end = await self.at_deadline(client, end)
+        yield TriggerEvent(end.to_payload())  # type: ignore[no-untyped-call]
+
+    async def at_deadline(self, client: TriggerClient, end: WaitEnd[V]) -> WaitEnd[V]:
+        """Do what has to be done when time is up, and return the end to fire."""
+        return end
+
+    def _connect(self) -> TriggerClient:
+        return TriggerClient(ConnectionParameters.of(self))
+
+
+class OmicsJobTrigger(OmicsWaitTrigger[V]):
+    """Base of the triggers that wait for something that a task started, and may have to stop it.
+
+    :param just_started: whether the service may not know it yet; then it may be not found for a minute.
+    :param gone_is_end: whether one that is not found counts as ended.
+    :param cancel_on_kill: whether it is cancelled at the deadline, and when a user kills, clears or marks the
+        deferred task (Airflow 3.3 and later); never when the triggerer restarts or hands the trigger on.
+    """
+
+    def __init__(
+        self, *, just_started: bool = False, gone_is_end: bool = False, cancel_on_kill: bool = False, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.just_started = just_started
+        self.gone_is_end = gone_is_end
+        self.cancel_on_kill = cancel_on_kill
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what the trigger is stored as: its class and its arguments, all of them JSON."""
+        path, arguments = super().serialize()
+        return path, {
+            **arguments,
+            "just_started": self.just_started,
+            "gone_is_end": self.gone_is_end,
+            "cancel_on_kill": self.cancel_on_kill,
+        }
+
+    def policy(self) -> WaitPolicy:
+        """Return how to wait."""
+        grace = _JUST_STARTED_GRACE if self.just_started else 0.0
+        return replace(super().policy(), missing_budget=grace, gone_is_end=self.gone_is_end)
+
+    @property
+    @abstractmethod
+    def label(self) -> str:
+        """What to call it in the log."""
+
+    @abstractmethod
+    async def stop(self, client: TriggerClient) -> bool:
+        """Ask for it to be cancelled; False if it had ended or is gone."""
+
+    async def on_kill(self) -> None:
+        """Cancel it, once, when a user kills the deferred task."""
+        if not self.cancel_on_kill:
+            return
+        async with self._connect() as client:
+            if await self.stop(client):
+                self.log.info("Asked HealthOmics to cancel %s, since its task was killed", self.label)
+            else:
+                self.log.info("HealthOmics %s has ended or is gone; nothing to cancel", self.label)
+
+    async def at_deadline(self, client: TriggerClient, end: WaitEnd[V]) -> WaitEnd[V]:
+        """Cancel it, unless it has ended meanwhile."""
+        # Here and not in the task: Airflow 2 times a task out before it can act on the event.
+        if not self.cancel_on_kill:
+            return end
+        look = self.new_look()
+        try:
+            if await self.stop(client):
+                return replace(end, reason=f"{end.reason}; it is being cancelled (execution_timeout)")
+            view = await client.ask(look.steps())
+        except Exception as error:
+            return replace(end, reason=f"{end.reason} (execution_timeout); cancelling it failed: {error}")
+        return WaitEnd(Stop.ENDED, view) if look.is_over(view) else end
+
+
+class TriggerClient:
+    """Makes its client when it is needed, and anew when the credentials expired."""
+
+    def __init__(self, connection: ConnectionParameters) -> None:
+        self._connection = connection
+        self._stack = AsyncExitStack()
+        self._client: OmicsClient | None = None
+
+    async def __aenter__(self) -> TriggerClient:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def ask(self, steps: Steps[T]) -> T:
+        """Make the calls of a conversation."""
+        client = self._client or await self._connect()
+        try:
+            return await aperform(client, steps)
+        except ClientError as error:
+            if error_code(error) in _CREDENTIALS_EXPIRED:
+                await self._disconnect()
+            raise
+
+    async def _connect(self) -> OmicsClient:
+        client = await self._stack.enter_async_context(await self._connection.hook().make_async_client())
+        self._client = client
+        return client
+
+    async def _disconnect(self) -> None:
+        self._client = None
+        await self._stack.aclose()
