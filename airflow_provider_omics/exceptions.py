@@ -19,6 +19,7 @@ from airflow.providers.common.compat.sdk import (
 )
 
 from airflow_provider_omics.healthomics.exceptions import (
+    OmicsBatchFailedError,
     OmicsError,
     OmicsRequestInvalidError,
     OmicsRunFailedError,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator
 
 __all__ = [
+    "OmicsBatchFailedError",
     "OmicsError",
     "OmicsRequestInvalidError",
     "OmicsRunFailedError",
@@ -51,6 +53,10 @@ class OmicsServiceForGoodError(OmicsServiceError, AirflowFailException):
 
 class OmicsRunFailedForGoodError(OmicsRunFailedError, AirflowFailException):
     """The run failed, and would fail again."""
+
+
+class OmicsBatchFailedForGoodError(OmicsBatchFailedError, AirflowFailException):
+    """The batch failed, and another try would not mend it."""
 
 
 class OmicsWaitForGoodError(OmicsWaitError, AirflowFailException):
@@ -101,6 +107,8 @@ def _if_retry_is_useless(error: OmicsError) -> OmicsError | None:
     match error:
         case OmicsServiceError() | OmicsRunFailedError():
             return None if error.failure_class.retry_may_help else _for_good(error)
+        case OmicsBatchFailedError():
+            return None if error.outcome.retry_may_help else _for_good(error)
         case OmicsRequestInvalidError():
             return _for_good(error)
     return None
@@ -114,6 +122,8 @@ def _for_good(error: OmicsError) -> OmicsError:
             return OmicsServiceForGoodError(error.explanation)
         case OmicsRunFailedError():
             return OmicsRunFailedForGoodError(error.failure)
+        case OmicsBatchFailedError():
+            return OmicsBatchFailedForGoodError(error.outcome)
         case OmicsWaitError() if error.end.why is Stop.DEADLINE:
             return OmicsSensorTimeoutError(error.end)
         case OmicsWaitError() if error.end.why is not Stop.UNREACHABLE:

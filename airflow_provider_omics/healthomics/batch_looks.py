@@ -14,8 +14,9 @@ from botocore.exceptions import ClientError
 from airflow_provider_omics.healthomics.batch_views import CANCELLABLE, DELETED, BatchView, SampleView
 from airflow_provider_omics.healthomics.calls import Call, Steps, list_pages
 from airflow_provider_omics.healthomics.looks import cancel_run, look_at_run
+from airflow_provider_omics.healthomics.outcome import RunView
 from airflow_provider_omics.healthomics.service_errors import WRONG_STATE_CODES, Nature, error_code, nature
-from airflow_provider_omics.healthomics.statuses import BatchStatus, Phase, RunStatus, classify
+from airflow_provider_omics.healthomics.statuses import BatchStatus, Phase, RunStatus, SubmissionStatus, classify
 from airflow_provider_omics.healthomics.waiting import tell_changes
 
 PAGE = 100
@@ -23,14 +24,22 @@ PAGE = 100
 
 # Neither of them says that the runs have ended: the API cannot cancel a FAILED batch, and cancelling may partly fail.
 _MAY_LEAVE_RUNS = frozenset({BatchStatus.FAILED, BatchStatus.CANCELLED})
-# How long a sample may be missing after the last submission; how soon it appears is not documented.
+# A batch may still look as it did before an accepted DeleteRunBatch.
+_DELETION_OVER = frozenset({DELETED, BatchStatus.RUNS_DELETED, BatchStatus.RUNS_DELETE_FAILED})
+# How long a sample or a run may be missing after the last submission; how soon it appears is not documented.
 _LATE = 60.0
+# How often a batch may refuse to be cancelled in a state that allows it; GetBatch may lag behind.
+_MOST_REFUSALS = 5
 
 
 class BatchGoal(StrEnum):
-    """What a batch is waited for to come to."""
+    """What a batch is waited for to come to.
+
+    ``ENDED`` is the end of the batch and of its runs, ``DECIDED`` only that of the batch, whatever its runs do.
+    """
 
     ENDED = "ended"
+    DECIDED = "decided"
     CANCEL_REQUESTED = "cancel_requested"
     RUNS_DELETED = "runs_deleted"
     GONE = "gone"
@@ -40,21 +49,24 @@ class BatchGoal(StrEnum):
 class BatchLook:
     """Looks at a batch (GetBatch), and stops it where that is wanted (CancelRunBatch, CancelRun).
 
-    A batch that ended FAILED or CANCELLED is looked at until its last run has ended (ListRuns, GetRun).
+    Where its runs matter, one that ended FAILED or CANCELLED is looked at until its last run has ended (ListRuns,
+    GetRun).
 
     :param cancel: whether the batch is to be cancelled as soon as it can be.
     :param fail_above: cancel it once more samples than this have come to something else than COMPLETED; None for
         never.
+    :param clock: gives seconds since the epoch.
     """
 
     batch_id: str
     goal: BatchGoal = BatchGoal.ENDED
     cancel: bool = False
     fail_above: int | None = None
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = time.time
     operation: str = "GetBatch"
     unseen: BatchView = field(init=False)
     _requested: bool = field(default=False, init=False)
+    _refusals: int = field(default=0, init=False)
     _leftovers: _Leftovers = field(init=False)
     _pace: _Pace = field(init=False)
 
@@ -68,9 +80,9 @@ class BatchLook:
         view = yield from look_at_batch(self.batch_id)
         wanted = self.cancel or (self.fail_above is not None and view.not_completed > self.fail_above)
         if wanted and not self._requested and view.status in CANCELLABLE:
-            self._requested = yield from _request_cancel(self.batch_id)
-        if self.goal is not BatchGoal.RUNS_DELETED and view.status in _MAY_LEAVE_RUNS:
-            active = yield from self._leftovers.look(cancel=wanted)
+            self._requested = yield from self._request_cancel()
+        if self.goal in (BatchGoal.ENDED, BatchGoal.CANCEL_REQUESTED) and view.status in _MAY_LEAVE_RUNS:
+            active = yield from self._leftovers.look(cancel=wanted, fresh=not _is_overdue(view, self.clock()))
             view = replace(view, active_run_id=active)
         return replace(view, cancel_requested=self._requested)
 
@@ -80,7 +92,7 @@ class BatchLook:
             case BatchGoal.GONE:
                 return view.status == DELETED
             case BatchGoal.RUNS_DELETED:
-                return view.phase.is_final and view.status != BatchStatus.RUNS_DELETING
+                return view.status in _DELETION_OVER
             case BatchGoal.CANCEL_REQUESTED:
                 asked = view.cancel_requested or view.active_run_id is not None
                 return asked or view.status == BatchStatus.STOPPING or view.phase.is_final
@@ -95,6 +107,17 @@ class BatchLook:
             told = f"{told}; it is being cancelled"
         return f"{told}; about {remaining} remain" if told and remaining else told
 
+    def _request_cancel(self) -> Steps[bool]:
+        try:
+            yield Call("CancelRunBatch", {"batchId": self.batch_id})
+        except ClientError as error:
+            # Its state has changed since it was looked at, as a rule; the next look will show it.
+            self._refusals += 1
+            if error_code(error) not in WRONG_STATE_CODES or self._refusals >= _MOST_REFUSALS:
+                raise
+            return False
+        return True
+
 
 def look_at_batch(batch_id: str) -> Steps[BatchView]:
     """Look at a batch once (GetBatch)."""
@@ -102,15 +125,10 @@ def look_at_batch(batch_id: str) -> Steps[BatchView]:
     return BatchView.of(answer)
 
 
-def _request_cancel(batch_id: str) -> Steps[bool]:
-    try:
-        yield Call("CancelRunBatch", {"batchId": batch_id})
-    except ClientError as error:
-        # Its state has changed since it was looked at; the next look will show it.
-        if error_code(error) not in WRONG_STATE_CODES:
-            raise
-        return False
-    return True
+def _is_overdue(batch: BatchView, now: float) -> bool:
+    # By the service's own times, since a sensor that is rescheduled looks from a new process each time.
+    ended_at = batch.submissions_ended_at
+    return batch.phase.is_final if ended_at is None else now - ended_at >= _LATE
 
 
 @dataclass
@@ -121,16 +139,17 @@ class _Leftovers:
     _suspects: list[str] = field(default_factory=list)
     _asked: set[str] = field(default_factory=set)
 
-    def look(self, *, cancel: bool) -> Steps[str | None]:
+    def look(self, *, cancel: bool, fresh: bool) -> Steps[str | None]:
         """Return a run that is still active; None once none is.
 
         :param cancel: whether to cancel them all.
+        :param fresh: whether a run may be so new that GetRun does not show it yet.
         """
         # One run that goes on is enough to know, so the list is read again only when all of the last one have ended.
-        active = yield from self._first_active()
+        active = yield from self._first_active(fresh)
         if active is None:
             yield from list_pages("ListRuns", self._suspect, batchId=self.batch_id, maxResults=PAGE)
-            active = yield from self._first_active()
+            active = yield from self._first_active(fresh)
         for run_id in self._suspects if cancel else ():
             if run_id not in self._asked:
                 yield from cancel_run(run_id)
@@ -140,21 +159,21 @@ class _Leftovers:
     def _suspect(self, page: Mapping[str, Any]) -> None:
         self._suspects.extend(item["id"] for item in page.get("items", []) if _phase(item) is Phase.ACTIVE)
 
-    def _first_active(self) -> Steps[str | None]:
+    def _first_active(self, fresh: bool) -> Steps[str | None]:
         while self._suspects:
             # ListRuns may lag behind.
-            if (yield from _is_active(self._suspects[0])):
+            if (yield from _is_active(self._suspects[0], fresh)):
                 return self._suspects[0]
             del self._suspects[0]
         return None
 
 
-def _is_active(run_id: str) -> Steps[bool]:
+def _is_active(run_id: str, fresh: bool) -> Steps[bool]:
     try:
         run = yield from look_at_run(run_id)
     except ClientError as error:
         if nature(error) is Nature.MISSING:
-            return False
+            return fresh
         raise
     return not run.phase.is_final
 
@@ -190,29 +209,27 @@ class SampleLook:
     """Looks at one sample of a batch: its submission (ListRunsInBatch), then its run (GetRun).
 
     :param only_submission: whether the outcome of the submission is enough.
+    :param clock: gives seconds since the epoch.
     """
 
     batch_id: str
     run_setting_id: str
     only_submission: bool = False
-    clock: Callable[[], float] = time.monotonic
+    clock: Callable[[], float] = time.time
     operation: str = "ListRunsInBatch"
     unseen: SampleView = field(init=False)
-    _known: SampleView | None = field(default=None, init=False)
-    _missing_since: float | None = field(default=None, init=False)
+    _known: SampleView = field(init=False)
 
     def __post_init__(self) -> None:
-        self.unseen = SampleView(self.batch_id, self.run_setting_id)
+        self.unseen = self._known = SampleView(self.batch_id, self.run_setting_id)
 
     def steps(self) -> Steps[SampleView]:
-        """Ask once: one call, and a second while the sample is not submitted yet."""
-        view = self._known
-        if view is None or view.run is None:
-            view = yield from self._look_at_submission()
-            self._known = view
-        if view.run is None or self.is_over(view):
-            return view
-        return (yield from self._look_at_run(view))
+        """Ask once: one call, two until the sample is submitted and when it just was."""
+        if self._known.run is None:
+            self._known = yield from self._look_at_submission()
+        if self._known.run is None:
+            return self._known
+        return (yield from self._look_at_run(self._known.run))
 
     def is_over(self, view: SampleView) -> bool:
         """Whether submission or run have ended, however they did."""
@@ -223,31 +240,37 @@ class SampleLook:
         return tell_changes(before, view)
 
     def _look_at_submission(self) -> Steps[SampleView]:
-        answer = yield Call(
-            "ListRunsInBatch", {"batchId": self.batch_id, "runSettingId": self.run_setting_id, "maxItems": 1}
+        found: list[SampleView] = []
+
+        def take(page: Mapping[str, Any]) -> bool:
+            mine = (item for item in page.get("runs", []) if item.get("runSettingId") == self.run_setting_id)
+            found.extend(self.unseen.listed(item) for item in mine)
+            return bool(found)
+
+        yield from list_pages(
+            "ListRunsInBatch", take, batchId=self.batch_id, runSettingId=self.run_setting_id, maxItems=PAGE
         )
-        for item in answer.get("runs", []):
-            if item.get("runSettingId") == self.run_setting_id and item.get("submissionStatus"):
-                return self.unseen.submitted(item)
+        view = found[0] if found else self.unseen
+        if view.submission_status is not None or view.run is not None:
+            return view
         batch = yield from look_at_batch(self.batch_id)
-        return replace(self.unseen, is_missing=self._is_overdue(batch))
+        return replace(view, batch=batch, is_missing=_is_overdue(batch, self.clock()))
 
-    def _is_overdue(self, batch: BatchView) -> bool:
-        if not batch.is_submitted:
-            self._missing_since = None
-            return False
-        now = self.clock()
-        self._missing_since = now if self._missing_since is None else self._missing_since
-        return now - self._missing_since >= _LATE
-
-    def _look_at_run(self, view: SampleView) -> Steps[SampleView]:
-        assert view.run is not None
+    def _look_at_run(self, run: RunView) -> Steps[SampleView]:
         try:
-            run = yield from look_at_run(view.run.run_id)
+            seen = yield from look_at_run(run.run_id)
         except ClientError as error:
             if nature(error) is not Nature.MISSING:
                 raise
-            return replace(view, run=view.run.gone())
+            return (yield from self._look_for_run(run))
         # The service gives ids of deleted runs to others.
-        other = view.run.uuid and run.uuid and run.uuid != view.run.uuid
-        return replace(view, run=view.run.gone() if other else run)
+        other = run.uuid and seen.uuid and seen.uuid != run.uuid
+        return replace(self._known, run=run.gone() if other else seen)
+
+    def _look_for_run(self, run: RunView) -> Steps[SampleView]:
+        if self._known.submission_status != SubmissionStatus.DELETE_SUCCESS:
+            batch = yield from look_at_batch(self.batch_id)
+            if not _is_overdue(batch, self.clock()):
+                # So new that GetRun does not show it yet.
+                return replace(self._known, batch=batch)
+        return replace(self._known, run=run.gone())

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_omics.healthomics.outcome import RunView
 from airflow_provider_omics.healthomics.statuses import BatchStatus, Phase, RunStatus, SubmissionStatus, classify
 
 if TYPE_CHECKING:
-    from mypy_boto3_omics.type_defs import GetBatchResponseTypeDef, RunBatchListItemTypeDef
+    from mypy_boto3_omics.type_defs import GetBatchResponseTypeDef, RunBatchListItemTypeDef, StartRunBatchResponseTypeDef
 
 DELETED = RunStatus.DELETED.value
 """The status given here to a batch that the service does not know any more; it has no word for it."""
 
 CANCELLABLE = frozenset({BatchStatus.PENDING, BatchStatus.SUBMITTING, BatchStatus.INPROGRESS})
 """States in which CancelRunBatch is allowed."""
+
+# No sample is submitted after the first of these, by the API's names, that GetBatch shows.
+_SUBMISSIONS_OVER = ("submittedTime", "failedTime", "processedTime")
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,9 @@ class BatchView:
     :param failed: runs that FAILED.
     :param cancelled: runs that were CANCELLED.
     :param deleted: runs that were deleted.
+    :param failed_deletions: runs that DeleteRunBatch could not delete.
+    :param submissions_ended_at: when the last sample was submitted, in seconds since the epoch; None before that, and
+        where the service does not say.
     :param failure_reason: text that says why the batch itself FAILED.
     :param active_run_id: a run that goes on although the batch has ended.
     :param cancel_requested: whether the batch was asked to stop by the one who looks.
@@ -53,12 +60,14 @@ class BatchView:
     failed: int = 0
     cancelled: int = 0
     deleted: int = 0
+    failed_deletions: int = 0
+    submissions_ended_at: float | None = None
     failure_reason: str | None = None
     active_run_id: str | None = None
     cancel_requested: bool = False
 
     @classmethod
-    def of(cls, answer: GetBatchResponseTypeDef) -> BatchView:
+    def of(cls, answer: GetBatchResponseTypeDef | StartRunBatchResponseTypeDef) -> BatchView:
         """Read the answer of GetBatch or StartRunBatch."""
         members: Mapping[str, Any] = answer
         submissions, runs = members.get("submissionSummary") or {}, members.get("runSummary") or {}
@@ -76,6 +85,8 @@ class BatchView:
             failed=runs.get("failedRunCount", 0),
             cancelled=runs.get("cancelledRunCount", 0),
             deleted=runs.get("deletedRunCount", 0),
+            failed_deletions=submissions.get("failedDeleteSubmissionCount", 0),
+            submissions_ended_at=_first_time(members, _SUBMISSIONS_OVER),
             failure_reason=members.get("failureReason"),
         )
 
@@ -100,12 +111,6 @@ class BatchView:
     def done(self) -> int:
         """How many samples have come to an end."""
         return self.completed + self.not_completed
-
-    @property
-    def is_submitted(self) -> bool:
-        """Whether no further sample will be submitted."""
-        over = self.phase is not Phase.ACTIVE or self.status in (BatchStatus.INPROGRESS, BatchStatus.STOPPING)
-        return over and self.phase is not Phase.UNKNOWN
 
     def describe(self) -> str:
         """Tell status and counts, for the log."""
@@ -141,7 +146,9 @@ class SampleView:
     :param submission_failure_reason: code of a failed submission.
     :param submission_failure_message: its text.
     :param run: the run, once there is one.
-    :param is_missing: whether the batch has submitted all of its samples, and this is none of them.
+    :param batch: the batch, looked at since it has not submitted the sample.
+    :param is_listed: whether the batch shows the sample at all; one that is not submitted yet may not be shown.
+    :param is_missing: whether the batch will not submit the sample any more.
     """
 
     KIND: ClassVar[str] = "sample"
@@ -152,9 +159,11 @@ class SampleView:
     submission_failure_reason: str | None = None
     submission_failure_message: str | None = None
     run: RunView | None = None
+    batch: BatchView | None = None
+    is_listed: bool = False
     is_missing: bool = False
 
-    def submitted(self, item: RunBatchListItemTypeDef) -> SampleView:
+    def listed(self, item: RunBatchListItemTypeDef) -> SampleView:
         """Return the sample with what an item of ListRunsInBatch says."""
         members: Mapping[str, Any] = item
         run_id = members.get("runId")
@@ -165,6 +174,7 @@ class SampleView:
             submission_failure_reason=members.get("submissionFailureReason"),
             submission_failure_message=members.get("submissionFailureMessage"),
             run=run,
+            is_listed=True,
         )
 
     @property
@@ -180,6 +190,8 @@ class SampleView:
     @property
     def phase(self) -> Phase:
         """What the sample's state means to one who waits for its run."""
+        if self.batch is not None and self.batch.status == DELETED:
+            return Phase.DELETED
         if self.is_missing or self.submission_status == SubmissionStatus.FAILED:
             return Phase.FAILED
         if self.run is not None and self.run.status is not None:
@@ -190,14 +202,16 @@ class SampleView:
     def describe(self) -> str:
         """Tell the state, for the log."""
         told = f"HealthOmics {self.label}"
-        if self.run is None:
-            return f"{told} {'could not be submitted' if self.phase is Phase.FAILED else 'is not submitted yet'}"
-        return f"{told} is run {self.run.run_id}, {self.run.status or self.submission_status}"
+        if self.run is not None:
+            return f"{told} is run {self.run.run_id}, {self.run.status or self.submission_status}"
+        if self.submission_status is not None:
+            return f"{told} never became a run: its submission is {self.submission_status}"
+        of_batch = f"; the batch is {self.batch.status}" if self.batch else ""
+        return f"{told} is not submitted yet{of_batch}"
 
     def gone(self) -> SampleView:
         """Return the sample as it is once the service does not know its batch any more."""
-        run = self.run.gone() if self.run else None
-        return replace(self, submission_status=SubmissionStatus.DELETE_SUCCESS.value, run=run)
+        return replace(self, batch=BatchView(self.batch_id).gone())
 
     def to_payload(self) -> dict[str, Any]:
         """Return the view as JSON values, for a trigger event."""
@@ -207,5 +221,12 @@ class SampleView:
     def from_payload(cls, payload: Mapping[str, Any]) -> SampleView:
         """Read what :meth:`to_payload` wrote, in this release or another."""
         known = {member.name: payload[member.name] for member in fields(cls) if member.name in payload}
-        run = known.get("run")
-        return cls(**{**known, "run": RunView.from_payload(run) if run else None})
+        run, batch = known.get("run"), known.get("batch")
+        known["run"] = RunView.from_payload(run) if run else None
+        known["batch"] = BatchView.from_payload(batch) if batch else None
+        return cls(**known)
+
+
+def _first_time(members: Mapping[str, Any], names: Iterable[str]) -> float | None:
+    times: Iterator[datetime] = (time for name in names if (time := members.get(name)))
+    return min((time.timestamp() for time in times), default=None)

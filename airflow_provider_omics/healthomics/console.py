@@ -15,6 +15,11 @@ def run_url(region: str, partition: str, run_id: str) -> str:
     return f"{_console(region, partition)}/omics/home?region={region}#/runs/{run_id}"
 
 
+def run_list_url(region: str, partition: str) -> str:
+    """Return the page of all runs."""
+    return f"{_console(region, partition)}/omics/home?region={region}#/runs"
+
+
 def log_stream_url(region: str, partition: str, stream: str) -> str:
     """Return the page of one stream of the HealthOmics log group."""
     group, stream = quote(LOG_GROUP, safe=""), quote(stream, safe="")

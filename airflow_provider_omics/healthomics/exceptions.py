@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_omics.healthomics.failures import FailureClass
 
 if TYPE_CHECKING:
+    from airflow_provider_omics.healthomics.batch_outcome import BatchOutcome
     from airflow_provider_omics.healthomics.model import Issue
     from airflow_provider_omics.healthomics.outcome import FailedTask, RunFailure
+    from airflow_provider_omics.healthomics.results import BatchCounts, SampleResult
     from airflow_provider_omics.healthomics.service_errors import Explanation
     from airflow_provider_omics.healthomics.waiting import WaitEnd
 
@@ -101,6 +103,45 @@ class OmicsRunFailedError(OmicsError):
     def failed_tasks(self) -> tuple[FailedTask, ...]:
         """The failed tasks with the tails of their logs."""
         return self.failure.failed_tasks
+
+
+class OmicsBatchFailedError(OmicsError):
+    """More samples of a cohort than are tolerated did not complete, or their batch did not end as it should.
+
+    :ivar outcome: the whole story.
+    """
+
+    def __init__(self, outcome: BatchOutcome) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
+
+    def __str__(self) -> str:
+        return self.outcome.describe()
+
+    @property
+    def batch_id(self) -> str:
+        """Id of the last batch."""
+        return self.outcome.batch_id
+
+    @property
+    def status(self) -> str | None:
+        """Status of the last batch; None if it is gone."""
+        return self.outcome.status
+
+    @property
+    def counts(self) -> BatchCounts:
+        """How many samples came to what."""
+        return self.outcome.counts
+
+    @property
+    def failure_classes(self) -> dict[str, int]:
+        """How many samples failed by which class."""
+        return self.outcome.failure_classes
+
+    @property
+    def failures(self) -> tuple[SampleResult, ...]:
+        """The first samples that did not complete, at most 100."""
+        return self.outcome.failures
 
 
 class OmicsWaitError(OmicsError):

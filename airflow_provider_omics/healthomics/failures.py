@@ -1,9 +1,11 @@
-"""What each failure code of a run means: what kind of failure it is, who can act, and what they should do."""
+"""What each failure of a run or a batch means: what kind it is, who can act, and what they should do."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 
 class FailureClass(StrEnum):
@@ -14,12 +16,13 @@ class FailureClass(StrEnum):
     WORKFLOW = "workflow"
     PERMISSION = "permission"
     QUOTA = "quota"
+    CANCELLED = "cancelled"
     UNKNOWN = "unknown"
 
     @property
     def retry_may_help(self) -> bool:
         """Whether the same run, started again unchanged, has a chance to end better."""
-        return self in (FailureClass.TRANSIENT, FailureClass.QUOTA, FailureClass.UNKNOWN)
+        return self in (FailureClass.TRANSIENT, FailureClass.QUOTA, FailureClass.CANCELLED, FailureClass.UNKNOWN)
 
 
 class Owner(StrEnum):
@@ -30,6 +33,7 @@ class Owner(StrEnum):
     WORKFLOW_OR_DATA = "the author of the workflow, or whoever provides the input data"
     ACCOUNT = "the administrator of the AWS account"
     SERVICE = "AWS"
+    CANCELLER = "whoever cancelled it"
     UNKNOWN = "not known"
 
 
@@ -37,7 +41,8 @@ class Owner(StrEnum):
 class FailureAdvice:
     """What is known about a failure code.
 
-    :param code: the code, as GetRun's ``failureReason`` gives it.
+    :param code: the code, as ``failureReason`` of a run or ``submissionFailureReason`` of a batch gives it; empty
+        where there is none.
     :param failure_class: what kind of failure it is.
     :param owner: who can act.
     :param advice: what they should do, as one sentence.
@@ -127,6 +132,7 @@ KNOWN_CODES = frozenset(_TABLE)
 """The run failure codes of the HealthOmics User Guide, page workflows-run-errors."""
 
 
+@lru_cache(maxsize=256)
 def advise(code: str | None) -> FailureAdvice:
     """Return what is known about a failure code; a code of a later release, or none, is of class unknown.
 
@@ -142,3 +148,77 @@ def advise(code: str | None) -> FailureAdvice:
         )
     (failure_class, owner), advice = known
     return FailureAdvice(code=code or "", failure_class=failure_class, owner=owner, advice=advice)
+
+
+CANCELLED = FailureAdvice(
+    "", FailureClass.CANCELLED, Owner.CANCELLER, "Try again if this was not meant to be cancelled."
+)
+"""About a run that was cancelled, and a sample whose batch was."""
+
+DELETED = FailureAdvice(
+    "", FailureClass.UNKNOWN, Owner.UNKNOWN, "The run was deleted: look at its outputs, or run the sample again."
+)
+"""About a run that is gone, whose end nobody can tell any more."""
+
+UNPROVED = FailureAdvice(
+    "", FailureClass.UNKNOWN, Owner.UNKNOWN, "Its end was not seen: look at the run and its outputs."
+)
+"""About a run that was not seen to end."""
+
+NOT_SUBMITTED = FailureAdvice("", FailureClass.UNKNOWN, Owner.UNKNOWN, "Submit the sample again.")
+"""About a sample that no batch submitted, for a reason that is not known."""
+
+_QUOTA = (FailureClass.QUOTA, Owner.ACCOUNT)
+_LATER = "Submit the sample again; the service gave up after its own retries."
+
+_SUBMISSIONS: dict[str, tuple[tuple[FailureClass, Owner], str]] = {
+    "ValidationException": (_INPUT, "Correct what the message names in the sample's settings."),
+    "ResourceNotFoundException": (_INPUT, "Correct the id that the message names, such as a run group or a run cache."),
+    "AccessDeniedException": (
+        _PERMISSION,
+        "Give the caller omics:StartRun and iam:PassRole, and the run's role what the message names.",
+    ),
+    "ServiceQuotaExceededException": (
+        _QUOTA,
+        "Wait for runs to end, delete old runs, or ask for a higher quota.",
+    ),
+    "ThrottlingException": (_TRANSIENT, _LATER),
+    "RequestTimeoutException": (_TRANSIENT, _LATER),
+    "InternalServerException": (_TRANSIENT, _LATER),
+    "ConflictException": (_TRANSIENT, "Submit the sample again; the conflict resolves by itself."),
+}
+
+_BATCHES: tuple[tuple[re.Pattern[str], tuple[FailureClass, Owner], str], ...] = (
+    (re.compile(r"runs is the max"), _INPUT, "Split the cohort into batches of fewer samples."),
+    (re.compile(r"unique runSettingId"), _INPUT, "Give every sample a run setting id of its own."),
+    (re.compile(r"invalid json", re.IGNORECASE), _INPUT, "Correct the file of run settings: a JSON array of objects."),
+    (re.compile(r"\betag", re.IGNORECASE), _INPUT, "Leave the file of run settings as it is while the batch starts."),
+    (re.compile(r"\b(retry|try again)\b", re.IGNORECASE), _TRANSIENT, "Start the batch again."),
+)
+
+
+@lru_cache(maxsize=256)
+def advise_submission(reason: str | None) -> FailureAdvice:
+    """Return what is known about why a batch could not start one of its runs.
+
+    :param reason: ``submissionFailureReason`` of ListRunsInBatch.
+
+    See https://docs.aws.amazon.com/omics/latest/dev/workflows-batch.html
+    """
+    known = _SUBMISSIONS.get(reason or "")
+    if known is None:
+        return FailureAdvice(reason or "", FailureClass.UNKNOWN, Owner.UNKNOWN, "See the message of the submission.")
+    return FailureAdvice(reason or "", *known[0], known[1])
+
+
+def advise_batch(text: str | None) -> FailureAdvice:
+    """Return what is known about why a batch as a whole FAILED.
+
+    :param text: ``failureReason`` of GetBatch, which is a sentence and no code.
+
+    See https://docs.aws.amazon.com/omics/latest/dev/workflows-batch.html
+    """
+    for pattern, (failure_class, owner), advice in _BATCHES:
+        if pattern.search(text or ""):
+            return FailureAdvice("", failure_class, owner, advice)
+    return FailureAdvice("", FailureClass.UNKNOWN, Owner.UNKNOWN, "See the batch's failure reason.")

@@ -1,4 +1,4 @@
-"""Looking at a run, and cancelling it, for worker and triggerer alike."""
+"""Looking at a run, cancelling and deleting it, for worker and triggerer alike."""
 
 from __future__ import annotations
 
@@ -7,8 +7,16 @@ from dataclasses import dataclass, field
 from botocore.exceptions import ClientError
 
 from airflow_provider_omics.healthomics.calls import Call, Steps
+from airflow_provider_omics.healthomics.failures import FailureClass
 from airflow_provider_omics.healthomics.outcome import RunView
-from airflow_provider_omics.healthomics.service_errors import WRONG_STATE_CODES, Nature, error_code, nature
+from airflow_provider_omics.healthomics.service_errors import (
+    WRONG_STATE_CODES,
+    Nature,
+    WrongStateError,
+    error_code,
+    nature,
+)
+from airflow_provider_omics.healthomics.statuses import Phase
 from airflow_provider_omics.healthomics.waiting import tell_changes
 
 
@@ -37,7 +45,7 @@ class RunLook:
 
 
 def look_at_run(run_id: str) -> Steps[RunView]:
-    """Look at a run once."""
+    """Look at a run once (GetRun)."""
     answer = yield Call("GetRun", {"id": run_id})
     return RunView.of(answer)
 
@@ -50,20 +58,45 @@ def cancel_run(run_id: str) -> Steps[bool]:
     try:
         yield Call("CancelRun", {"id": run_id})
     except ClientError as error:
-        if nature(error) is Nature.MISSING:
-            return False
-        # Which code stands for a run that has ended is not documented.
-        if error_code(error) not in WRONG_STATE_CODES or not (yield from _has_ended(run_id)):
+        run = yield from _refused(run_id, error)
+        if not run.phase.is_final:
             raise
         return False
     return True
 
 
-def _has_ended(run_id: str) -> Steps[bool]:
+def delete_run(run_id: str) -> Steps[bool]:
+    """Delete a run's record (DeleteRun); its outputs and logs stay.
+
+    :return: True if it was deleted; False if it was gone already.
+    :raises WrongStateError: it has not ended.
+    """
     try:
-        run = yield from look_at_run(run_id)
+        yield Call("DeleteRun", {"id": run_id})
     except ClientError as error:
-        if nature(error) is Nature.MISSING:
-            return True
+        run = yield from _refused(run_id, error)
+        if run.phase is Phase.DELETED:
+            return False
+        if run.phase is Phase.ACTIVE:
+            remedy = f"The run is {run.status}: cancel it and wait for its end first"
+            raise WrongStateError(error, remedy, FailureClass.TRANSIENT) from error
         raise
-    return run.phase.is_final
+    return True
+
+
+def _refused(run_id: str, refusal: ClientError) -> Steps[RunView]:
+    """Return the run that a call was refused for; nothing is known of it where it cannot be seen."""
+    if nature(refusal) is Nature.MISSING:
+        return RunView(run_id).gone()
+    # Which code stands for the wrong state is not documented.
+    if error_code(refusal) not in WRONG_STATE_CODES:
+        raise refusal
+    try:
+        return (yield from look_at_run(run_id))
+    except ClientError as error:
+        match nature(error):
+            case Nature.MISSING:
+                return RunView(run_id).gone()
+            case Nature.PASSING:
+                raise
+    return RunView(run_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -38,25 +38,30 @@ def build_start_run(fields: Mapping[str, Any], extra: Any, *, reserved_tags: int
     """
     shape = operation_model("StartRun").input_shape
     assert shape is not None
-    given = {**fields, **_extra_members(extra)}
+    given = {**fields, **extra_members("StartRun", "start_run_kwargs", extra)}
     request = {name: restore(shape.members.get(name), value) for name, value in given.items() if value is not None}
     issues = list(_start_run_issues(request, reserved_tags))
     if issues:
-        raise OmicsRequestInvalidError("StartRun", [_as_typed(issue, shape.members) for issue in issues])
+        raise OmicsRequestInvalidError("StartRun", [as_typed(issue, shape.members) for issue in issues])
     return request
 
 
-def _extra_members(extra: Any) -> Mapping[str, Any]:
+def extra_members(operation: str, where: str, extra: Any) -> Mapping[str, Any]:
+    """Return members that a user gave by their API names, as an object or as its JSON.
+
+    :param where: name of the parameter that they were given in.
+    :raises OmicsRequestInvalidError: they are no object.
+    """
     if isinstance(extra, str):
         with suppress(ValueError):
             extra = json.loads(extra)
     if extra is None or isinstance(extra, Mapping):
         return extra or {}
-    issue = Issue("start_run_kwargs", f"is {type(extra).__name__}, not an object", "Give a dict by the API's names")
-    raise OmicsRequestInvalidError("StartRun", [issue])
+    issue = Issue(where, f"is {type(extra).__name__}, not an object", "Give a dict by the API's names")
+    raise OmicsRequestInvalidError(operation, [issue])
 
 
-def _as_typed(issue: Issue, members: Mapping[str, Shape]) -> Issue:
+def as_typed(issue: Issue, members: Mapping[str, Shape]) -> Issue:
     """Name a member as the user typed it, ``output_uri`` for ``outputUri``."""
     name = issue.where.partition(".")[0].partition(" ")[0].partition("[")[0]
     typed = snake_case(name) if name in members else name
@@ -69,12 +74,22 @@ def check_run_id(operation: str, run_id: Any) -> str:
     :param operation: API operation that it is for, such as ``CancelRun``.
     :raises OmicsRequestInvalidError: it cannot be one.
     """
+    return check_id(operation, "id", "run_id", run_id)
+
+
+def check_id(operation: str, member: str, typed: str, value: Any) -> str:
+    """Return an id that the service can have given out.
+
+    :param member: the only required member of the operation.
+    :param typed: its name as the user typed it.
+    :raises OmicsRequestInvalidError: it cannot be one.
+    """
     shape = operation_model(operation).input_shape
     assert shape is not None
-    text = restore(shape.members["id"], run_id)
-    issues = check_request(operation, {"id": text})
+    text = restore(shape.members[member], value)
+    issues = check_request(operation, {member: text})
     if issues:
-        raise OmicsRequestInvalidError(operation, [replace(issue, where="run_id") for issue in issues])
+        raise OmicsRequestInvalidError(operation, [replace(issue, where=typed) for issue in issues])
     return str(text)
 
 
@@ -88,7 +103,12 @@ def number_issues(where: str, value: Any, lowest: float) -> Iterator[Issue]:
 
 def fingerprint(request: Mapping[str, Any]) -> str:
     """Return a digest of what a request asks to be computed; name, tags and request id are left out."""
-    asked = {name: value for name, value in request.items() if name not in _NOT_IN_FINGERPRINT}
+    return digest_without(_NOT_IN_FINGERPRINT, request)
+
+
+def digest_without(names: Container[str], members: Mapping[str, Any]) -> str:
+    """Return the SHA-256 digest, in hexadecimal, of all members but some, whatever their order."""
+    asked = {name: value for name, value in members.items() if name not in names}
     canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -97,12 +117,12 @@ def _start_run_issues(request: Mapping[str, Any], reserved_tags: int) -> Iterato
     # botocore makes a request id where there is none.
     yield from check_request("StartRun", {"requestId": "-", **request})
     yield from _source_issues(request)
-    yield from _output_issues(request)
-    yield from _parameter_issues(request.get("parameters"))
-    yield from _document_issues("engineSettings", request.get("engineSettings"))
-    yield from _tag_issues(request.get("tags"), reserved_tags)
-    yield from _storage_issues(request)
-    yield from _combination_issues(request)
+    yield from output_issues(request)
+    yield from parameter_issues(request.get("parameters"))
+    yield from document_issues("engineSettings", request.get("engineSettings"))
+    yield from tag_issues("tags", request.get("tags"), reserved_tags)
+    yield from storage_issues(request)
+    yield from combination_issues(request)
 
 
 def _source_issues(request: Mapping[str, Any]) -> Iterator[Issue]:
@@ -123,14 +143,16 @@ def _source_issues(request: Mapping[str, Any]) -> Iterator[Issue]:
         yield Issue("runId", "a run of a shared workflow cannot be run again", "Start a new run with workflow_id")
 
 
-def _output_issues(request: Mapping[str, Any]) -> Iterator[Issue]:
+def output_issues(request: Mapping[str, Any]) -> Iterator[Issue]:
+    """Yield what is wrong with ``outputUri`` beyond what the model says."""
     uri = request.get("outputUri")
     if isinstance(uri, str) and uri and not _S3_URI.fullmatch(uri):
         yield Issue("outputUri", f"{uri!r} is not an S3 URI", "Give a place such as s3://my-bucket/results")
 
 
-def _parameter_issues(parameters: Any) -> Iterator[Issue]:
-    issues = list(_document_issues("parameters", parameters))
+def parameter_issues(parameters: Any) -> Iterator[Issue]:
+    """Yield what is wrong with a run's parameters: their form and their size."""
+    issues = list(document_issues("parameters", parameters))
     yield from issues
     if parameters is None or issues:
         return
@@ -143,7 +165,8 @@ def _parameter_issues(parameters: Any) -> Iterator[Issue]:
         )
 
 
-def _document_issues(where: str, value: Any) -> Iterator[Issue]:
+def document_issues(where: str, value: Any) -> Iterator[Issue]:
+    """Yield what keeps a value from being sent as a JSON object."""
     if value is None:
         return
     if not isinstance(value, Mapping):
@@ -151,22 +174,27 @@ def _document_issues(where: str, value: Any) -> Iterator[Issue]:
         return
     try:
         json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         yield Issue(where, f"cannot be written as JSON: {error}", "Use text, numbers, lists and dicts only")
 
 
-def _tag_issues(tags: Any, reserved: int) -> Iterator[Issue]:
+def tag_issues(where: str, tags: Any, reserved: int = 0) -> Iterator[Issue]:
+    """Yield what is wrong with the number and the names of tags.
+
+    :param reserved: how many tags will be added later.
+    """
     if not isinstance(tags, Mapping):
         return
     if len(tags) + reserved > MAX_TAGS:
         ours = f", and the provider adds {reserved}" if reserved else ""
-        yield Issue("tags", f"has {len(tags)} tags{ours}; a run takes {MAX_TAGS}", "Use fewer tags")
+        yield Issue(where, f"has {len(tags)} tags{ours}; at most {MAX_TAGS} are possible", "Use fewer tags")
     for key in tags:
         if str(key).lower().startswith("aws:"):
-            yield Issue("tags", f"{key!r} begins with aws:, which AWS keeps for itself", "Rename the tag")
+            yield Issue(where, f"{key!r} begins with aws:, which AWS keeps for itself", "Rename the tag")
 
 
-def _storage_issues(request: Mapping[str, Any]) -> Iterator[Issue]:
+def storage_issues(request: Mapping[str, Any]) -> Iterator[Issue]:
+    """Yield settings of storage that have no meaning together, or with the type of workflow."""
     storage, capacity = request.get("storageType"), request.get("storageCapacity")
     if storage == "DYNAMIC" and capacity is not None:
         yield Issue(
@@ -180,7 +208,8 @@ def _storage_issues(request: Mapping[str, Any]) -> Iterator[Issue]:
                 yield Issue(member, "cannot be chosen for a Ready2Run workflow", f"Leave {snake_case(member)} out")
 
 
-def _combination_issues(request: Mapping[str, Any]) -> Iterator[Issue]:
+def combination_issues(request: Mapping[str, Any]) -> Iterator[Issue]:
+    """Yield settings of cache and network that need each other."""
     if request.get("cacheBehavior") is not None and request.get("cacheId") is None and request.get("runId") is None:
         yield Issue("cacheBehavior", "has no effect without a run cache", "Give cache_id too, or leave it out")
     vpc, configuration = request.get("networkingMode") == "VPC", request.get("configurationName")

@@ -10,6 +10,7 @@ from botocore.exceptions import (
     ClientError,
     CredentialRetrievalError,
     HTTPClientError,
+    IncompleteReadError,
     MetadataRetrievalError,
 )
 from botocore.exceptions import ConnectionError as EndpointConnectionFailed
@@ -30,6 +31,7 @@ _PASSING_ERRORS = (
     EndpointConnectionFailed,
     CredentialRetrievalError,
     MetadataRetrievalError,
+    IncompleteReadError,
     ConnectionError,
     TimeoutError,
 )
@@ -49,9 +51,38 @@ _PASSING_CODES = frozenset(
         "ExpiredTokenException",
         "ExpiredToken",
         "RequestExpired",
+        "SlowDown",
     }
 )
 
+_S3_PERMISSION = (
+    FailureClass.PERMISSION,
+    "Let the caller use s3:GetObject and s3:ListBucket there, s3:PutObject to write, and the bucket's KMS key if it "
+    "has one; without s3:ListBucket S3 answers this also for an object that does not exist",
+)
+_S3_REGION = (FailureClass.INPUT, "The bucket is in another Region; use one in the Region of the connection")
+# S3 has codes of its own; those of HeadObject are HTTP statuses.
+_S3_REMEDIES: dict[str, tuple[FailureClass, str]] = {
+    "NoSuchKey": (FailureClass.INPUT, "Check the name, which is case-sensitive, and that the object was written"),
+    "NoSuchBucket": (FailureClass.INPUT, "Check the bucket's name, or make the bucket"),
+    "AccessDenied": _S3_PERMISSION,
+    "403": _S3_PERMISSION,
+    "301": _S3_REGION,
+    "PermanentRedirect": _S3_REGION,
+    "AuthorizationHeaderMalformed": _S3_REGION,
+    "IllegalLocationConstraintException": _S3_REGION,
+    "400": (FailureClass.INPUT, "Check that the bucket is in the connection's Region, and that its keys hold"),
+    "InvalidAccessKeyId": (FailureClass.PERMISSION, "Check the access key of the connection"),
+    "SignatureDoesNotMatch": (FailureClass.PERMISSION, "Check the secret key of the connection"),
+    "RequestTimeTooSkewed": (FailureClass.TRANSIENT, "Set the clock of the machine right"),
+    "InvalidObjectState": (FailureClass.INPUT, "The object is archived; restore it first"),
+    "PreconditionFailed": (
+        FailureClass.TRANSIENT,
+        "The object was changed while it was read; see who writes it, then try again",
+    ),
+    "ConditionalRequestConflict": (FailureClass.TRANSIENT, "Another task writes the same object; try again"),
+    "SlowDown": (FailureClass.TRANSIENT, "Try again; if it lasts, make fewer requests at once"),
+}
 _REMEDIES: dict[str, tuple[FailureClass, str]] = {
     "ValidationException": (FailureClass.INPUT, "Correct the value that the message names"),
     "AccessDeniedException": (
@@ -91,6 +122,7 @@ _REMEDIES: dict[str, tuple[FailureClass, str]] = {
         FailureClass.TRANSIENT,
         "Try again; if it lasts, look at the AWS Health page",
     ),
+    **_S3_REMEDIES,
 }
 _SPECIAL = {
     ("StartRun", "ResourceNotFoundException"): (
@@ -125,6 +157,21 @@ class Explanation:
 
 WRONG_STATE_CODES = frozenset({"ConflictException", "ValidationException"})
 """Codes of a call that the state of its object does not allow; which of them the service uses is not documented."""
+
+
+class WrongStateError(Exception):
+    """A call was refused for the state of its object, which was looked at.
+
+    :ivar error: the service's error.
+    :ivar remedy: what to do in this state.
+    :ivar failure_class: ``transient`` if the state changes by itself.
+    """
+
+    def __init__(self, error: ClientError, remedy: str, failure_class: FailureClass) -> None:
+        super().__init__(error, remedy, failure_class)
+        self.error = error
+        self.remedy = remedy
+        self.failure_class = failure_class
 
 
 def nature(error: BaseException) -> Nature:

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from airflow_provider_omics.healthomics import calls, looks
+from airflow_provider_omics.healthomics.batch_views import BatchView
 from airflow_provider_omics.healthomics.console import run_url
 from airflow_provider_omics.healthomics.exceptions import OmicsServiceError
 from airflow_provider_omics.healthomics.identity import GENERATION_TAG, INTENT_TAG, Intent
 from airflow_provider_omics.healthomics.outcome import RunFailure, RunView
-from airflow_provider_omics.healthomics.service_errors import (
-    WRONG_STATE_CODES,
-    Nature,
-    error_code,
-    explain,
-    nature,
-)
-from airflow_provider_omics.healthomics.statuses import Phase, RunStatus, classify
+from airflow_provider_omics.healthomics.service_errors import Nature, WrongStateError, error_code, explain, nature
+from airflow_provider_omics.hooks.storage import ObjectStorage
 from airflow_provider_omics.hooks.task_logs import failed_tasks
+from airflow_provider_omics.hooks.timestamps import read_timestamps_fast
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.client import CloudWatchLogsClient
@@ -36,6 +34,8 @@ if TYPE_CHECKING:
     _HookBase = AwsGenericHook[OmicsClient]
 else:
     _HookBase = AwsGenericHook
+
+T = TypeVar("T")
 
 # "standard" also retries RequestTimeoutException (408), which botocore's default mode does not.
 _RETRY_MODE, _ATTEMPTS = "standard", 6
@@ -83,10 +83,38 @@ class OmicsHook(_HookBase):
             del kwargs["signature_version"]
         return Config(**kwargs)
 
+    def get_session(self, region_name: str | None = None, deferrable: bool = False) -> Any:
+        """Return the boto3 session, or the aiobotocore session, that clients are made from."""
+        session: Any = super().get_session(region_name, deferrable)
+        read_timestamps_fast(session)
+        return session
+
+    @cached_property
+    def storage(self) -> ObjectStorage:
+        """Objects in S3, through the same connection."""
+        return ObjectStorage(lambda: self._client_of("s3"), self._told)
+
     async def make_async_client(self) -> AbstractAsyncContextManager[AsyncOmicsClient]:
         """Return an aiobotocore client to enter."""
         client: AbstractAsyncContextManager[AsyncOmicsClient] = await self.get_async_conn()  # type: ignore[no-untyped-call]
         return client
+
+    def perform(self, steps: calls.Steps[T], subject: str) -> T:
+        """Hold a conversation with the API, and return what it came to.
+
+        :param steps: the calls to make; errors that it does not handle itself end it.
+        :param subject: what it is about, such as ``batch 1234567``.
+        :raises OmicsServiceError: a call failed.
+        """
+        try:
+            return calls.perform(self.conn, steps)
+        except WrongStateError as wrong:
+            told = self._told(wrong.error, wrong.error.operation_name, subject).explanation
+            explained = replace(told, remedy=wrong.remedy, failure_class=wrong.failure_class)
+            raise OmicsServiceError(explained) from wrong.error
+        except (ClientError, BotoCoreError) as error:
+            # Without an operation there was no call yet: the connection makes no client.
+            raise self._told(error, calls.failed_operation(error) or "Connecting", subject) from error
 
     def start_run(self, request: Mapping[str, Any]) -> RunView:
         """Start a run (StartRun).
@@ -96,6 +124,15 @@ class OmicsHook(_HookBase):
         """
         with self._explained("StartRun", _source(request)):
             return RunView.of(self.conn.start_run(**request))
+
+    def start_run_batch(self, request: Mapping[str, Any]) -> BatchView:
+        """Start a batch of runs (StartRunBatch).
+
+        :param request: members by their API names; ``requestId`` decides whether it is a new batch.
+        :raises OmicsServiceError: the service refused it.
+        """
+        with self._explained("StartRunBatch", _source(request["defaultRunSetting"])):
+            return BatchView.of(self.conn.start_run_batch(**request))
 
     def get_run(self, run_id: str) -> RunView:
         """Look at a run (GetRun); errors are botocore's, for a waiter to judge."""
@@ -134,14 +171,7 @@ class OmicsHook(_HookBase):
         :return: True if it will be; False if it had ended or is gone, which is as good.
         :raises OmicsServiceError: the service refused it.
         """
-        with self._explained("CancelRun", f"run {run_id}"):
-            try:
-                self.conn.cancel_run(id=run_id)
-            except ClientError as error:
-                if not self._has_ended(run_id, error):
-                    raise
-                return False
-        return True
+        return self.perform(looks.cancel_run(run_id), f"run {run_id}")
 
     def delete_run(self, run_id: str) -> bool:
         """Delete a run's record (DeleteRun); its outputs and logs stay.
@@ -149,15 +179,7 @@ class OmicsHook(_HookBase):
         :return: True if it was deleted; False if it was gone already.
         :raises OmicsServiceError: the service refused it, because it still runs for one.
         """
-        with self._explained("DeleteRun", f"run {run_id}"):
-            try:
-                self.conn.delete_run(id=run_id)
-            except ClientError as error:
-                if nature(error) is Nature.MISSING:
-                    return False
-                self._say_if_active(run_id, error)
-                raise
-        return True
+        return self.perform(looks.delete_run(run_id), f"run {run_id}")
 
     def explain_failure(self, run: RunView, *, task_limit: int = 5, log_lines: int = 20) -> RunFailure:
         """Collect what explains why a run did not complete (ListRunTasks, GetRunTask, GetLogEvents).
@@ -176,11 +198,15 @@ class OmicsHook(_HookBase):
         return RunFailure(run, tasks, more, console_url=url)
 
     def _logs_client(self) -> CloudWatchLogsClient:
-        hook: AwsGenericHook[CloudWatchLogsClient] = AwsGenericHook(
+        client: CloudWatchLogsClient = self._client_of("logs")
+        return client
+
+    def _client_of(self, service: str) -> Any:
+        hook: AwsGenericHook[Any] = AwsGenericHook(
             aws_conn_id=self.aws_conn_id,
             region_name=self.region_name,
             verify=self.verify,
-            client_type="logs",
+            client_type=service,
             config=self._get_config(),
         )
         return hook.conn
@@ -194,35 +220,17 @@ class OmicsHook(_HookBase):
                     return None
                 raise
 
-    def _status_behind(self, run_id: str, error: ClientError) -> str | None:
-        """Return the run's status if the error is about it and it can be seen."""
-        if error_code(error) not in WRONG_STATE_CODES:
-            return None
-        with suppress(OmicsServiceError):
-            run = self.look_up(run_id)
-            return RunStatus.DELETED if run is None else run.status
-        return None
-
-    def _has_ended(self, run_id: str, error: ClientError) -> bool:
-        if nature(error) is Nature.MISSING:
-            return True
-        return classify(RunStatus, self._status_behind(run_id, error)).is_final
-
-    def _say_if_active(self, run_id: str, error: ClientError) -> None:
-        status = self._status_behind(run_id, error)
-        if classify(RunStatus, status) is Phase.ACTIVE:
-            told = explain(error, "DeleteRun", f"run {run_id}")
-            remedy = f"The run is {status}: cancel it and wait for its end first"
-            raise OmicsServiceError(replace(told, remedy=remedy)) from error
-
     @contextmanager
     def _explained(self, operation: str, subject: str) -> Iterator[None]:
         try:
             yield
         except (ClientError, BotoCoreError) as error:
-            place = f" in {self.region_name}" if self.region_name else ""
-            where = f"{subject}{place} with connection {self.aws_conn_id!r}"
-            raise OmicsServiceError(explain(error, operation, where)) from error
+            raise self._told(error, operation, subject) from error
+
+    def _told(self, error: Exception, operation: str, subject: str) -> OmicsServiceError:
+        place = f" in {self.region_name}" if self.region_name else ""
+        where = f"{subject}{place} with connection {self.aws_conn_id!r}"
+        return OmicsServiceError(explain(error, operation, where))
 
 
 def _with_defaults(retries: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 from airflow_provider_omics.healthomics.console import (
     engine_log_stream,
     log_stream_url,
+    run_list_url,
     run_log_stream,
     run_url,
 )
@@ -64,17 +65,38 @@ class OmicsEngineLogLink(OmicsLink):
         return log_stream_url(region, partition, engine_log_stream(run_id))
 
 
+class OmicsRunListLink(OmicsLink):
+    """The list of runs in the HealthOmics console, since the address of a batch's page is not publicly known."""
+
+    name = "HealthOmics runs"
+
+    def url(self, region: str, partition: str, run_id: str) -> str:
+        return run_list_url(region, partition)
+
+
 RUN_LINKS: tuple[OmicsLink, ...] = (OmicsRunLink(), OmicsRunLogLink(), OmicsEngineLogLink())
+BATCH_LINKS: tuple[OmicsLink, ...] = (OmicsRunListLink(),)
 
 
 def store_run_links(context: Context, operator: BaseOperator, hook: OmicsHook, run_id: str) -> None:
-    """Store the addresses, so that they are there while the task waits and after it failed.
+    """Store the addresses of a run's pages, so that they are there while the task waits and after it failed.
 
     Best effort: a run that was started must not be lost for a link.
     """
+    _store(RUN_LINKS, context, operator, hook, f"run {run_id}", run_id)
+
+
+def store_batch_links(context: Context, operator: BaseOperator, hook: OmicsHook, batch_id: str) -> None:
+    """Store the address of the list of runs for a batch; best effort, as for runs."""
+    _store(BATCH_LINKS, context, operator, hook, f"batch {batch_id}", batch_id)
+
+
+def _store(
+    links: tuple[OmicsLink, ...], context: Context, operator: BaseOperator, hook: OmicsHook, label: str, key: str
+) -> None:
     try:
         region, partition = hook.conn_region_name, hook.conn_partition
-        for link in RUN_LINKS:
-            context["ti"].xcom_push(key=link.xcom_key, value=link.url(region, partition, run_id))
+        for link in links:
+            context["ti"].xcom_push(key=link.xcom_key, value=link.url(region, partition, key))
     except Exception as error:
-        operator.log.warning("The links of HealthOmics run %s could not be stored: %s", run_id, error)
+        operator.log.warning("The links of HealthOmics %s could not be stored: %s", label, error)

@@ -227,8 +227,7 @@ class OmicsStartRunOperator(OmicsWaitingOperator[RunView]):
         fields = {api_name(name): getattr(self, name) for name in START_RUN_FIELDS}
         request = build_start_run(fields, self.start_run_kwargs, reserved_tags=ours)
         ti = context["ti"]
-        task = TaskIdentity(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
-        intent = Intent(task, fingerprint(request))
+        intent = Intent(TaskIdentity.of(ti), fingerprint(request))
         starter = OnceStarter(self.hook, intent, self.identity_tags, self.log, self._killed.wait)
         if "requestId" in request:
             return starter.start_anew(request)

@@ -1,0 +1,251 @@
+"""What a cohort came to: whether that is a success, and everything that explains why it is not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from itertools import islice
+from typing import Any, Self
+
+from airflow_provider_omics.healthomics.failures import FailureClass, advise_batch
+from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.outcome import RunFailure
+from airflow_provider_omics.healthomics.results import BatchCounts, ResultsTable, SampleEnd, SampleResult
+from airflow_provider_omics.healthomics.statuses import BatchStatus, Phase, classify
+
+MAX_FAILURES = 100
+"""Most samples that an outcome keeps, so that it stays small for XCom."""
+
+_TOLD_FAILURES = 5
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """How many samples of a cohort may end otherwise than completed; the larger of the two holds.
+
+    :param count: as a number of samples, at least 0.
+    :param percentage: as a share of the cohort, 0 to 100, rounded down to whole samples.
+    """
+
+    count: int = 0
+    percentage: float = 0.0
+
+    def allowed(self, total: int) -> int:
+        """Return how many of so many samples may fail."""
+        # The decimal that the user typed, since 2.3 % of 1,000 is 22.999... with floats.
+        share = Fraction(str(self.percentage)) * total / 100
+        return max(self.count, int(share))
+
+
+def tolerance_issues(count: Any, percentage: Any) -> Iterator[Issue]:
+    """Yield what is wrong with ``tolerated_failure_count`` and ``tolerated_failure_percentage``."""
+    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+        yield Issue("tolerated_failure_count", f"is {count!r}", "Give a whole number of samples, 0 or more")
+    number = isinstance(percentage, (int, float)) and not isinstance(percentage, bool)
+    if not number or not 0 <= percentage <= 100:
+        yield Issue("tolerated_failure_percentage", f"is {percentage!r}", "Give a number from 0 to 100")
+
+
+@dataclass(frozen=True)
+class FailureGroup:
+    """The samples of one failure class.
+
+    :param owners: who can act, as texts.
+    """
+
+    failure_class: str
+    count: int
+    owners: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BatchOutcome:
+    """What a cohort came to over all batches of a task.
+
+    :param batch_ids: the batches, oldest first.
+    :param status: the last batch's status; None if it is gone.
+    :param failure_reason: the last batch's ``failureReason``.
+    :param groups: the failures by class, the largest group first.
+    :param failures: the first samples that did not complete, in the order of the input, at most 100.
+    :param results_uri: where the whole table is as CSV, if it was written.
+    :param results_jsonl_uri: where it is as JSONL.
+    :param stories: what is known about single runs beyond the table, such as the tails of their logs.
+    """
+
+    batch_ids: tuple[str, ...]
+    status: str | None
+    failure_reason: str | None
+    counts: BatchCounts
+    tolerance: Tolerance
+    groups: tuple[FailureGroup, ...]
+    failures: tuple[SampleResult, ...]
+    results_uri: str | None = None
+    results_jsonl_uri: str | None = None
+    stories: tuple[RunFailure, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        table: ResultsTable,
+        *,
+        batch_ids: Sequence[str],
+        status: str | None,
+        failure_reason: str | None = None,
+        tolerance: Tolerance | None = None,
+        results_uri: str | None = None,
+        results_jsonl_uri: str | None = None,
+        stories: Sequence[RunFailure] = (),
+    ) -> Self:
+        """Read the outcome from a table that is complete; the class tells what the members are.
+
+        :param batch_ids: at least one.
+        :param tolerance: by default no sample may fail.
+        """
+        return cls(
+            batch_ids=tuple(batch_ids),
+            status=status,
+            failure_reason=failure_reason,
+            counts=table.counts(),
+            tolerance=tolerance or Tolerance(),
+            groups=tuple(_groups(table)),
+            failures=tuple(islice((row for row in table.rows() if not row.completed), MAX_FAILURES)),
+            results_uri=results_uri,
+            results_jsonl_uri=results_jsonl_uri,
+            stories=tuple(stories),
+        )
+
+    @property
+    def batch_id(self) -> str:
+        """Id of the last batch."""
+        return self.batch_ids[-1]
+
+    @property
+    def tolerated(self) -> int:
+        """How many samples may end otherwise than completed."""
+        return self.tolerance.allowed(self.counts.total)
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the cohort came out well enough.
+
+        That is when every sample COMPLETED, or the last batch is PROCESSED and no more samples than tolerated ended
+        otherwise.
+        """
+        if self.counts.incomplete == 0:
+            return True
+        return self.status == BatchStatus.PROCESSED and self.counts.incomplete <= self.tolerated
+
+    @property
+    def retry_may_help(self) -> bool:
+        """Whether a further try of the task, which submits what did not complete, has a chance to end better.
+
+        It has, whatever failed: somebody may mend a sample's data between two tries. It has not if the service would
+        refuse the batch again, or if the runs were deleted, since nothing then tells which samples had completed.
+        """
+        if self.status == BatchStatus.FAILED:
+            return advise_batch(self.failure_reason).failure_class is not FailureClass.INPUT
+        return self.status is not None and classify(BatchStatus, self.status) is not Phase.DELETED
+
+    @property
+    def failure_classes(self) -> dict[str, int]:
+        """How many samples failed by which class."""
+        return {group.failure_class: group.count for group in self.groups}
+
+    def summary(self) -> dict[str, Any]:
+        """Return the outcome as JSON values of a bounded size, for XCom."""
+        return {
+            "status": self.status,
+            "batch_ids": list(self.batch_ids),
+            **asdict(self.counts),
+            "tolerated": self.tolerated,
+            "succeeded": self.succeeded,
+            "failure_classes": self.failure_classes,
+            "results_uri": self.results_uri,
+            "results_jsonl_uri": self.results_jsonl_uri,
+        }
+
+    def describe(self) -> str:
+        """Return the whole story, for the task's log and its exception."""
+        return "\n".join([self._headline(), *self._batch_end(), *self._by_class(), *self._first(), *self._where()])
+
+    def _headline(self) -> str:
+        counts = self.counts
+        return (
+            f"HealthOmics batch {self.batch_id}: {counts.incomplete:,} of {counts.total:,} samples did not complete "
+            f"(tolerated: {self.tolerated:,})."
+        )
+
+    def _batch_end(self) -> Iterator[str]:
+        if self.status == BatchStatus.FAILED:
+            advice = advise_batch(self.failure_reason)
+            yield (
+                f"The batch itself FAILED: {self.failure_reason or 'without a reason'} "
+                f"[{advice.failure_class}; who can act: {advice.owner}]."
+            )
+            yield f"What to do: {advice.advice}"
+        elif self.status is None:
+            yield "The batch does not exist any more, so nothing can be proved of samples that it did not show before."
+        elif self.status != BatchStatus.PROCESSED:
+            yield _BATCH_ENDS.get(classify(BatchStatus, self.status), _NO_END).format(status=self.status)
+
+    def _by_class(self) -> Iterator[str]:
+        ends = [f"{end.value.replace('_', ' ')}: {number:,}" for end in SampleEnd if (number := self._number(end))]
+        yield f"Samples by end: {', '.join(ends) or 'none'}."
+        for group in self.groups:
+            yield f"- {group.count:,} of class {group.failure_class}; who can act: {'; or '.join(group.owners)}"
+
+    def _number(self, end: SampleEnd) -> int:
+        number: int = getattr(self.counts, end.value)
+        return number
+
+    def _first(self) -> Iterator[str]:
+        told, stories = self.failures[:_TOLD_FAILURES], {story.run.run_id: story for story in self.stories}
+        if told:
+            yield f"The first {len(told)} in the order of the input:"
+        for row in told:
+            yield from _lines_of(row, stories.get(row.run_id or ""))
+
+    def _where(self) -> Iterator[str]:
+        if self.results_uri:
+            yield f"All samples: {self.results_uri}"
+        if len(self.batch_ids) > 1:
+            yield f"Earlier batches of this cohort: {', '.join(self.batch_ids[:-1])}"
+
+
+_BATCH_ENDS = {
+    Phase.CANCELLED: "The batch was cancelled: what had not ended was stopped, what was not submitted never will be.",
+    Phase.DELETED: "The runs of the batch were deleted ({status}), and of a run that is gone no end can be proved.",
+}
+_NO_END = "The batch is {status}, which is not its end; its runs may go on."
+_ENDS = {
+    SampleEnd.FAILED_SUBMISSION: "its submission FAILED",
+    SampleEnd.NOT_SUBMITTED: "it was never submitted",
+    SampleEnd.UNKNOWN: "its end was not seen",
+}
+
+
+def _groups(table: ResultsTable) -> list[FailureGroup]:
+    counts: Counter[str] = Counter()
+    owners: dict[str, dict[str, None]] = {}
+    for row in table.rows():
+        if row.advice is not None:
+            name = row.advice.failure_class.value
+            counts[name] += 1
+            owners.setdefault(name, {})[row.advice.owner.value] = None
+    return [FailureGroup(name, count, tuple(owners[name])) for name, count in counts.most_common()]
+
+
+def _lines_of(row: SampleResult, story: RunFailure | None) -> Iterator[str]:
+    run = f", run {row.run_id}" if row.run_id else ""
+    yield f"- {row.run_setting_id}{run}: {_cause(row)}"
+    if story is not None:
+        yield from (f"    {line}" for line in story.describe().splitlines())
+    elif row.advice is not None:
+        yield f"    What to do: {row.advice.advice}"
+
+
+def _cause(row: SampleResult) -> str:
+    code = row.failure_code if row.run_id else row.submission_failure_reason
+    return ": ".join(part for part in (_ENDS.get(row.end, row.run_status), code, row.failure_message) if part)

@@ -1,0 +1,114 @@
+"""The batches of one task, oldest first: the first submits its cohort, each later one what did not complete.
+
+They are found again by name and tags, so that no try of the task submits a sample that another has submitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from airflow_provider_omics.healthomics.calls import Call, Steps, list_pages
+from airflow_provider_omics.healthomics.identity import GENERATION_TAG, TAG_COUNT, Intent
+from airflow_provider_omics.healthomics.service_errors import Nature, nature
+
+COHORT_TAG = "airflow-cohort"
+"""Tag of a batch that names the cohort that its task had read; see :attr:`ChainedBatch.cohort`."""
+
+BATCH_TAG_COUNT = TAG_COUNT + 1
+"""How many tags the provider gives a batch."""
+
+# More batches of one name than a task can have tries, fewer than make a try expensive.
+_MOST_EARLIER_BATCHES = 100
+_LONG_AGO = datetime.fromtimestamp(0, UTC)
+
+
+@dataclass(frozen=True)
+class ChainedBatch:
+    """One batch of a task.
+
+    :param generation: its place among the task's batches, 0 for the first.
+    :param cohort: key of the file that holds the whole cohort as the task had read it then; None if that is not known.
+    """
+
+    batch_id: str
+    generation: int
+    cohort: str | None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a task has come with its cohort: small, and all of it JSON, so that a deferred task can keep it.
+
+    :param cohort: key of the file that holds the cohort.
+    :param settings_place: folder in S3 of the cohort's files.
+    :param results_place: where the results table goes, without its suffix.
+    :param samples: how many samples the cohort has.
+    :param next_generation: of the next batch, if there has to be one.
+    :param batches: the batches that have a say about the cohort, oldest first.
+    :param redrives_left: how many batches may follow for samples that failed by chance.
+    :param given_up: how many samples the last batch left out, since submitting them again would not help.
+    :param retry_all: whether samples that failed for any reason are to be submitted again, since an earlier try of
+        the task has told of their failure.
+    """
+
+    cohort: str
+    settings_place: str
+    results_place: str
+    samples: int
+    next_generation: int = 0
+    batches: tuple[ChainedBatch, ...] = ()
+    redrives_left: int = 0
+    given_up: int = 0
+    retry_all: bool = False
+
+    def followed_by(self, batch_id: str) -> Progress:
+        """Return the progress once another batch was started."""
+        batch = ChainedBatch(batch_id, self.next_generation, self.cohort)
+        return replace(self, batches=(*self.batches, batch), next_generation=self.next_generation + 1, retry_all=False)
+
+    def to_payload(self) -> dict[str, Any]:
+        """Return the progress as JSON values."""
+        batches = [[batch.batch_id, batch.generation, batch.cohort] for batch in self.batches]
+        return {**self.__dict__, "batches": batches}
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> Progress:
+        """Read what :meth:`to_payload` wrote."""
+        return cls(**{**payload, "batches": tuple(ChainedBatch(*batch) for batch in payload["batches"])})
+
+
+def find_batches(intent: Intent, name: str) -> Steps[list[ChainedBatch]]:
+    """Find the batches that earlier tries started for an intent, oldest first (ListBatch, GetBatch).
+
+    :param name: name that they were given.
+    """
+    listed: list[Mapping[str, Any]] = []
+
+    def take(page: Mapping[str, Any]) -> None:
+        listed.extend(item for item in page.get("items", []) if item.get("name") == name)
+
+    yield from list_pages("ListBatch", take, name=name, maxItems=100)
+    listed.sort(key=lambda item: item.get("createdAt") or _LONG_AGO)
+    found: list[ChainedBatch] = []
+    for item in listed[-_MOST_EARLIER_BATCHES:]:
+        answer = yield from _show(item["id"])
+        tags = answer.get("tags") or {}
+        if answer and intent.owns(tags, answer.get("name")):
+            generation = int(tags.get(GENERATION_TAG, len(found)))
+            found.append(ChainedBatch(item["id"], generation, tags.get(COHORT_TAG)))
+    return sorted(found, key=lambda batch: batch.generation)
+
+
+def _show(batch_id: str) -> Steps[Mapping[str, Any]]:
+    try:
+        answer: Mapping[str, Any] = yield Call("GetBatch", {"batchId": batch_id})
+    except ClientError as error:
+        if nature(error) is Nature.MISSING:
+            return {}
+        raise
+    return answer

@@ -1,0 +1,156 @@
+"""Finding what is wrong with one run setting, alone and together with the defaults and with the others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from airflow_provider_omics.healthomics.batch_requests import inline_setting_shape, unknown_member
+from airflow_provider_omics.healthomics.model import Issue, check_shape
+from airflow_provider_omics.healthomics.rendering import restore
+from airflow_provider_omics.healthomics.requests import (
+    MAX_PARAMETERS_BYTES,
+    document_issues,
+    output_issues,
+    parameter_issues,
+    tag_issues,
+)
+from airflow_provider_omics.healthomics.run_settings.places import Origin
+from airflow_provider_omics.healthomics.run_settings.samples import Sample
+from airflow_provider_omics.healthomics.run_settings.spool import compact
+
+ID = "runSettingId"
+_DOCUMENTS = ("parameters", "engineSettings")
+
+
+class Checks:
+    """Checks the run settings of one input, in their order.
+
+    :param defaults: the ``defaultRunSetting`` that they are merged with.
+    :param each_row: whether every row is a sample of its own, as ``group_rows`` would change.
+    """
+
+    def __init__(self, origin: Origin, defaults: Mapping[str, Any], *, each_row: bool) -> None:
+        self._origin = origin
+        self._each_row = each_row
+        self._shape = inline_setting_shape()
+        self._parameters = _mapping(defaults.get("parameters"))
+        self._tags = _mapping(defaults.get("runTags"))
+        self._default_size = len(json.dumps(self._parameters, default=str))
+        self._has_output = defaults.get("outputUri") is not None
+        self._first_of: dict[str, int] = {}
+        self._without_output = 0
+        self._first_without_output: tuple[int, ...] = ()
+
+    def check(self, sample: Sample) -> tuple[str, list[Issue]]:
+        """Check one sample.
+
+        :return: its setting as JSON, empty if it has no form in JSON, and everything that is wrong with it.
+        """
+        setting = sample.setting
+        issues = list(self._own_issues(setting))
+        try:
+            text = compact(setting)
+        except (TypeError, ValueError, RecursionError):
+            text = ""
+            issues.extend(_unwritable_issues(setting))
+        issues.extend(self._merged_issues(setting, len(text)))
+        issues.extend(self._duplicate_issues(sample))
+        self._note_output(sample)
+        return text, [self._placed(issue, sample) for issue in issues]
+
+    def closing_issues(self) -> Iterator[Issue]:
+        """Yield what is wrong with many samples at once."""
+        if self._without_output:
+            first = self._origin.place(self._first_without_output)
+            yield Issue(
+                "output_uri",
+                f"is missing, and {self._without_output:,} run settings have no outputUri either, the first: {first}",
+                "Give output_uri for all runs, or outputUri in every run setting",
+            )
+
+    def _own_issues(self, setting: Mapping[str, Any]) -> Iterator[Issue]:
+        members = self._shape.members
+        yield from self._id_issues(setting.get(ID))
+        for name, value in setting.items():
+            if name == ID:
+                continue
+            if name not in members:
+                yield unknown_member(str(name), self._shape)
+            elif name in _DOCUMENTS:
+                if not isinstance(value, dict):
+                    yield from document_issues(name, value)
+            else:
+                yield from check_shape(members[name], value, name)
+        yield from output_issues(setting)
+
+    def _id_issues(self, run_setting_id: Any) -> Iterator[Issue]:
+        if run_setting_id is None:
+            yield Issue(ID, "is missing", "Give one, or name in run_setting_id_column where it stands in a flat row")
+        elif run_setting_id == "":
+            yield Issue(ID, "is empty", "Give every run setting an id of its own")
+        elif isinstance(run_setting_id, str) and run_setting_id != run_setting_id.strip():
+            yield Issue(ID, f"{run_setting_id!r} has spaces around it", "Remove the spaces")
+        else:
+            yield from check_shape(self._shape.members[ID], run_setting_id, ID)
+
+    def _merged_issues(self, setting: Mapping[str, Any], size: int) -> Iterator[Issue]:
+        tags = setting.get("runTags")
+        if isinstance(tags, Mapping):
+            yield from tag_issues("runTags", {**self._tags, **tags})
+        # With spaces after each comma and colon, as it is measured, JSON is at most twice as long as without.
+        parameters = setting.get("parameters")
+        if isinstance(parameters, dict) and 2 * size + self._default_size > MAX_PARAMETERS_BYTES:
+            yield from parameter_issues({**self._parameters, **parameters})
+
+    def _duplicate_issues(self, sample: Sample) -> Iterator[Issue]:
+        run_setting_id = sample.setting.get(ID)
+        if not isinstance(run_setting_id, str) or not run_setting_id:
+            return
+        first = self._first_of.setdefault(run_setting_id, sample.numbers[0])
+        if first != sample.numbers[0]:
+            fix = "Give every run setting its own id"
+            rows = "Give every row its own id, or set group_rows=True to make one run of the rows of a sample"
+            what = f"{run_setting_id!r} is the id of {self._origin.place([first])} too"
+            yield Issue(ID, what, rows if self._each_row else fix)
+
+    def _note_output(self, sample: Sample) -> None:
+        if not self._has_output and sample.setting.get("outputUri") is None:
+            if not self._without_output:
+                self._first_without_output = sample.numbers
+            self._without_output += 1
+
+    def _placed(self, issue: Issue, sample: Sample) -> Issue:
+        return replace(issue, where=self._origin.member(sample.numbers, issue.where))
+
+
+def normal_form(setting: Mapping[str, Any], *, restored: bool) -> dict[str, Any]:
+    """Return a run setting without the members that are None, which are not sent.
+
+    :param restored: give values the types that templates, or a function of the user, took from them.
+    """
+    given = {name: value for name, value in setting.items() if value is not None}
+    if not restored:
+        return given
+    members = inline_setting_shape().members
+    return {name: _restored(members.get(name), value) for name, value in given.items()}
+
+
+def _restored(shape: Any, value: Any) -> Any:
+    # Text of the API can be a JSON document; an id, a name or a URI never is one.
+    if shape is not None and shape.type_name == "string" and isinstance(value, (Mapping, list)):
+        return value
+    return restore(shape, value)
+
+
+def _unwritable_issues(setting: Mapping[str, Any]) -> Iterator[Issue]:
+    # Members of every other type are sound JSON, or have been found not to be what the model says.
+    for name in _DOCUMENTS:
+        if isinstance(setting.get(name), dict):
+            yield from document_issues(name, setting[name])
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,189 @@
+"""A cohort: the checked run settings of a batch as one file, in the order of the input."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Container, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+from airflow_provider_omics.healthomics.batch_requests import START_RUN_BATCH
+from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.requests import digest_without
+from airflow_provider_omics.healthomics.run_settings.checks import ID, Checks, normal_form
+from airflow_provider_omics.healthomics.run_settings.json_array import array_entries
+from airflow_provider_omics.healthomics.run_settings.places import Origin, Unit
+from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
+from airflow_provider_omics.healthomics.run_settings.samples import SampleMaker, SheetOptions
+from airflow_provider_omics.healthomics.run_settings.sources import Source, find_source
+from airflow_provider_omics.healthomics.run_settings.spool import Spool, compact
+from airflow_provider_omics.healthomics.run_settings.text import Readable, open_text
+
+__all__ = ["MAX_RUNS", "Cohort", "SheetOptions", "entries", "read_cohort", "select", "setting_digest"]
+
+MAX_RUNS = 100_000
+"""Most runs of a batch."""
+
+_COHORT_FILE = "cohort file"
+# None of these says what is computed.
+_NOT_IN_DIGEST = frozenset({ID, "name", "runTags"})
+_DIGEST_LENGTH = 16
+
+
+@dataclass
+class Cohort:
+    """The run settings of a batch, as InlineSetting objects in a temporary file.
+
+    :ivar path: a JSON array with one entry a line; :meth:`close` removes it.
+    :ivar count: how many entries it has.
+    :ivar size: its size in bytes.
+    :ivar digest: SHA-256 of its content, in hexadecimal.
+    :ivar stripped_ids: ids of a sheet that had spaces around them.
+    :ivar default_parameters: names of the parameters that all entries are given by the defaults.
+    """
+
+    path: Path
+    count: int
+    size: int
+    digest: str
+    stripped_ids: int = 0
+    default_parameters: frozenset[str] = frozenset()
+    origin: Origin = field(default=Origin(_COHORT_FILE, Unit.ENTRY), repr=False)
+    numbers: array[int] = field(default_factory=lambda: array("Q"), repr=False)
+
+    def __enter__(self) -> Cohort:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the file."""
+        self.path.unlink(missing_ok=True)
+
+    def settings(self) -> Iterator[dict[str, Any]]:
+        """Read the entries back, one by one."""
+        with self.path.open("rb") as stream:
+            yield from entries(stream)
+
+    def place(self, index: int) -> str:
+        """Return where an entry was written, such as ``cohort.csv row 7``.
+
+        :param index: position of the entry, from 0.
+        """
+        return self.origin.place([self.numbers[index]])
+
+
+def read_cohort(
+    source: Any, options: SheetOptions, defaults: Mapping[str, Any], open_uri: Callable[[str], BinaryIO]
+) -> Cohort:
+    """Read and check the run settings of a batch, in memory that does not grow with them.
+
+    :param source: a sequence of objects, its JSON text, or a path or ``s3://`` URI of a JSON, JSONL, CSV or TSV file.
+    :param options: how rows become run settings; only grouping rows keeps them in memory.
+    :param defaults: the ``defaultRunSetting`` that the run settings will be merged with.
+    :param open_uri: opens an ``s3://`` URI.
+    :return: 1 to 100,000 run settings; who gets it closes it.
+    :raises OmicsRequestInvalidError: with the first 100 problems, and the number of all.
+
+    See https://docs.aws.amazon.com/omics/latest/api/API_InlineSetting.html
+    """
+    problems = Problems()
+    spool = Spool()
+    try:
+        cohort = _read(source, options, defaults, open_uri, problems, spool)
+    except UnreadableError as error:
+        problems.add(error.issue)
+        spool.discard()
+        raise problems.error() from error
+    except BaseException:
+        spool.discard()
+        raise
+    return cohort
+
+
+def _read(
+    given: Any,
+    options: SheetOptions,
+    defaults: Mapping[str, Any],
+    open_uri: Callable[[str], BinaryIO],
+    problems: Problems,
+    spool: Spool,
+) -> Cohort:
+    source = find_source(given, open_uri)
+    maker = SampleMaker(source.origin, options, problems)
+    built = options.build_run_setting is not None
+    by_column = options.run_setting_id_column is not None and not built
+    origin = replace(source.origin, id_column=options.run_setting_id_column if by_column else None)
+    checks = Checks(origin, defaults, each_row=by_column and not options.group_rows)
+    numbers = array("Q")
+    for sample in maker.samples(source.read(problems)):
+        if len(numbers) == MAX_RUNS:
+            what = f"has more than {MAX_RUNS:,} run settings"
+            raise UnreadableError(origin.name, what, f"Split the cohort into batches of at most {MAX_RUNS:,}")
+        setting = normal_form(sample.setting, restored=source.rendered or built)
+        text, issues = checks.check(sample._replace(setting=setting))
+        problems.extend(issues)
+        numbers.append(sample.numbers[0])
+        if not problems:
+            spool.add(text)
+    problems.extend(checks.closing_issues())
+    if not numbers and not problems:
+        problems.add(_nothing(source))
+    if problems:
+        spool.discard()
+        raise problems.error()
+    digest = spool.finish()
+    names = frozenset(defaults.get("parameters") or ())
+    return Cohort(spool.path, spool.count, spool.size, digest, maker.stripped_ids, names, origin, numbers)
+
+
+def _nothing(source: Source) -> Issue:
+    if source.origin.unit is Unit.ROW:
+        return Issue(source.origin.name, "has a header and no rows", "Give one row per sample below the header")
+    return Issue(source.origin.name, "has no run settings", "Give at least one, or skip the task when there are none")
+
+
+def entries(stream: Readable) -> Iterator[dict[str, Any]]:
+    """Yield the entries of a cohort file one by one.
+
+    :param stream: its bytes, from a file or from S3.
+    :raises OmicsRequestInvalidError: it is no whole cohort file.
+    """
+    try:
+        for entry in array_entries(open_text(stream, _COHORT_FILE), _COHORT_FILE):
+            yield entry.value
+    except UnreadableError as error:
+        raise OmicsRequestInvalidError(START_RUN_BATCH, [error.issue]) from error
+
+
+def select(stream: Readable, wanted: Container[str]) -> Cohort:
+    """Make a cohort of some entries of a cohort file, in their order.
+
+    :param stream: the bytes of the cohort file.
+    :param wanted: the run setting ids to take.
+    :return: as many entries as were found; who gets it closes it.
+    :raises OmicsRequestInvalidError: the stream is no whole cohort file.
+    """
+    spool = Spool()
+    numbers = array("Q")
+    try:
+        for number, setting in enumerate(entries(stream), 1):
+            if setting[ID] in wanted:
+                spool.add(compact(setting))
+                numbers.append(number)
+        digest = spool.finish()
+    except BaseException:
+        spool.discard()
+        raise
+    return Cohort(spool.path, spool.count, spool.size, digest, numbers=numbers)
+
+
+def setting_digest(setting: Mapping[str, Any]) -> str:
+    """Return a short digest of what a run setting asks to be computed; id, name and tags of the run are left out."""
+    return digest_without(_NOT_IN_DIGEST, setting)[:_DIGEST_LENGTH]

@@ -1,0 +1,180 @@
+"""Turning records into run settings: as they are, row by row, by groups of rows, or by a function of the user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.run_settings.places import Origin, Unit
+from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
+from airflow_provider_omics.healthomics.run_settings.sources import Record, is_object
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SheetOptions:
+    """How rows become run settings.
+
+    :param run_setting_id_column: column with the run setting ids; sheets need it.
+    :param group_rows: make one run setting of all rows with the same id; the other columns become lists in row order.
+    :param build_run_setting: makes a run setting, by the API's names, of the rows of one sample.
+    """
+
+    run_setting_id_column: str | None = None
+    group_rows: bool = False
+    build_run_setting: Callable[[list[dict[str, Any]]], Mapping[str, Any]] | None = None
+
+
+class Sample(NamedTuple):
+    """One run setting and where it comes from.
+
+    :param numbers: the places, as :meth:`Origin.place` takes them.
+    """
+
+    numbers: tuple[int, ...]
+    setting: Mapping[str, Any]
+
+
+class SampleMaker:
+    """Makes samples of the records of one input.
+
+    :ivar stripped_ids: ids of a sheet that had spaces around them.
+    """
+
+    def __init__(self, origin: Origin, options: SheetOptions, problems: Problems) -> None:
+        self._origin = origin
+        self._options = options
+        self._problems = problems
+        self._id_column = _checked_id_column(origin, options)
+        self.stripped_ids = 0
+
+    def samples(self, records: Iterator[Record]) -> Iterator[Sample]:
+        """Yield the samples in the order of their first record.
+
+        :raises UnreadableError: the rows have no column with ids.
+        """
+        if self._id_column is None:
+            yield from self._as_they_are(records)
+            return
+        rows = self._rows(records, self._id_column)
+        if self._options.build_run_setting is not None:
+            yield from self._built(rows, self._options.build_run_setting)
+        elif self._options.group_rows:
+            yield from self._grouped(rows)
+        else:
+            for number, run_setting_id, row in rows:
+                given = {name: value for name, value in row.items() if name != self._id_column and not _is_empty(value)}
+                yield Sample((number,), _setting(run_setting_id, given))
+
+    def _as_they_are(self, records: Iterator[Record]) -> Iterator[Sample]:
+        for record in records:
+            if is_object(record, self._origin, self._problems):
+                yield Sample((record.number,), record.value)
+
+    def _rows(self, records: Iterator[Record], id_column: str) -> Iterator[tuple[int, str, Row]]:
+        for record in records:
+            if not is_object(record, self._origin, self._problems):
+                continue
+            row = record.value
+            if self._origin.unit is Unit.ROW:
+                if id_column not in row:
+                    raise _no_id_column(self._origin, id_column, row)
+                run_setting_id = row[id_column].strip()
+                self.stripped_ids += len(run_setting_id) < len(row[id_column])
+            elif self._is_flat(record):
+                run_setting_id = _as_text(row.get(id_column))
+            else:
+                continue
+            if _is_empty(run_setting_id):
+                self._problems.add(self._no_id(record, id_column))
+            else:
+                yield record.number, run_setting_id, row
+
+    def _no_id(self, record: Record, id_column: str) -> Issue:
+        where = f"{self._origin.place([record.number])}, column {id_column!r}"
+        if id_column in record.value:
+            return Issue(where, "has no run setting id", "Give every row the id of its sample")
+        columns = ", ".join(map(str, record.value))
+        return Issue(where, "is missing", f"Add it, or name another column in run_setting_id_column: {columns}")
+
+    def _is_flat(self, record: Record) -> bool:
+        nested = [name for name, value in record.value.items() if isinstance(value, (Mapping, list, tuple))]
+        for name in nested:
+            self._problems.add(
+                Issue(
+                    f"{self._origin.place([record.number])}, column {name!r}",
+                    f"is {type(record.value[name]).__name__}, and a row is flat",
+                    "Give one value; or leave run_setting_id_column out and give run settings by the API's names",
+                )
+            )
+        return not nested
+
+    def _groups(self, rows: Iterator[tuple[int, str, Row]]) -> dict[str, list[tuple[int, Row]]]:
+        groups: dict[str, list[tuple[int, Row]]] = {}
+        for number, run_setting_id, row in rows:
+            groups.setdefault(run_setting_id, []).append((number, row))
+        return groups
+
+    def _grouped(self, rows: Iterator[tuple[int, str, Row]]) -> Iterator[Sample]:
+        for run_setting_id, group in self._groups(rows).items():
+            columns = dict.fromkeys(name for _, row in group for name in row if name != self._id_column)
+            lists = {name: [None if _is_empty(row.get(name)) else row[name] for _, row in group] for name in columns}
+            given = {name: values for name, values in lists.items() if any(value is not None for value in values)}
+            yield Sample(tuple(number for number, _ in group), _setting(run_setting_id, given))
+
+    def _built(
+        self,
+        rows: Iterator[tuple[int, str, Row]],
+        build: Callable[[list[dict[str, Any]]], Mapping[str, Any]],
+    ) -> Iterator[Sample]:
+        for run_setting_id, group in self._groups(rows).items():
+            numbers = tuple(number for number, _ in group)
+            given = [self._given(row, run_setting_id) for _, row in group]
+            try:
+                setting = build(given)
+            except Exception as error:
+                what = f"build_run_setting raised {type(error).__name__}: {error}"
+                self._problems.add(Issue(self._origin.place(numbers), what, "Correct the rows, or the function"))
+                continue
+            if isinstance(setting, Mapping):
+                given_id = setting.get("runSettingId")
+                yield Sample(numbers, {**setting, "runSettingId": run_setting_id if given_id is None else given_id})
+            else:
+                what = f"build_run_setting returned {type(setting).__name__}"
+                fix = "Return a dict by the API's names, such as {'parameters': {...}}"
+                self._problems.add(Issue(self._origin.place(numbers), what, fix))
+
+    def _given(self, row: Row, run_setting_id: str) -> dict[str, Any]:
+        values = {name: "" if value is None else value for name, value in row.items()}
+        return {name: run_setting_id if name == self._id_column else value for name, value in values.items()}
+
+
+def _checked_id_column(origin: Origin, options: SheetOptions) -> str | None:
+    if options.run_setting_id_column is not None or origin.unit is Unit.ROW:
+        # Without one, the first row tells which there are.
+        return options.run_setting_id_column or ""
+    for name, given in (("group_rows", options.group_rows), ("build_run_setting", options.build_run_setting)):
+        if given:
+            fix = f"Give run_setting_id_column, or leave {name} out if these are run settings already"
+            raise UnreadableError("run_setting_id_column", f"is missing, and {name} needs it", fix)
+    return None
+
+
+def _no_id_column(origin: Origin, id_column: str, row: Row) -> UnreadableError:
+    what = f"{id_column!r} is not a column of {origin.name}" if id_column else f"is missing, and {origin.name} needs it"
+    return UnreadableError("run_setting_id_column", what, f"Name one of its columns: {', '.join(row)}")
+
+
+def _setting(run_setting_id: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {"runSettingId": run_setting_id, **({"parameters": parameters} if parameters else {})}
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or value == ""
+
+
+def _as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value

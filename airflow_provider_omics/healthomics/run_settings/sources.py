@@ -1,0 +1,214 @@
+"""Finding out what run settings are given as, and reading them one by one."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, TextIO
+
+from airflow_provider_omics.healthomics.batch_requests import inline_setting_shape
+from airflow_provider_omics.healthomics.model import Issue, check_shape
+from airflow_provider_omics.healthomics.run_settings.json_array import Entry, StrictDecoder, array_entries
+from airflow_provider_omics.healthomics.run_settings.places import Origin, Unit
+from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
+from airflow_provider_omics.healthomics.run_settings.sheets import sheet_rows
+from airflow_provider_omics.healthomics.run_settings.text import flaw, lines, open_text
+
+PARAMETER = "run_settings"
+_SHOWN = 100
+_SUFFIXES = {
+    ".json": Unit.ENTRY,
+    ".jsonl": Unit.LINE,
+    ".ndjson": Unit.LINE,
+    ".csv": Unit.ROW,
+    ".tsv": Unit.ROW,
+}
+_KINDS = (
+    "Give a list of run settings, or a path or s3:// URI of a file whose name ends in "
+    f"{', '.join(_SUFFIXES)}, or one of these and .gz"
+)
+
+
+class Record(NamedTuple):
+    """One row, line, entry or item.
+
+    :param number: what :meth:`Origin.place` takes.
+    """
+
+    number: int
+    value: Any
+
+
+@dataclass(frozen=True)
+class Source:
+    """An input and the way to read it.
+
+    :param origin: how messages name it.
+    :param rendered: whether templates may have changed the types of its values.
+    :param read: yields its records; what is wrong with single ones goes to the problems.
+    """
+
+    origin: Origin
+    rendered: bool
+    read: Callable[[Problems], Iterator[Record]]
+
+
+def find_source(given: Any, open_uri: Callable[[str], BinaryIO]) -> Source:
+    """Find out what run settings are given as.
+
+    :param given: a sequence of objects, the JSON text of one, a path, or an ``s3://`` URI.
+    :param open_uri: opens an ``s3://`` URI.
+    :raises UnreadableError: it is none of these.
+    """
+    if isinstance(given, os.PathLike):
+        # Airflow's own paths to objects in S3 are paths too.
+        return _named_source(os.fsdecode(given), open_uri)
+    if isinstance(given, str):
+        return _text_source(given.strip(), open_uri)
+    if isinstance(given, Sequence) and not isinstance(given, (bytes, bytearray)):
+        origin = Origin(PARAMETER, Unit.ITEM)
+        return Source(origin, True, lambda _: (Record(number, value) for number, value in enumerate(given)))
+    what = "is missing" if given is None else f"is {type(given).__name__}"
+    raise UnreadableError(PARAMETER, what, _KINDS)
+
+
+def _text_source(given: str, open_uri: Callable[[str], BinaryIO]) -> Source:
+    if given.startswith(("[", "{")):
+        return _inline_source(given)
+    if not given:
+        raise UnreadableError(PARAMETER, "is empty text", _KINDS)
+    return _named_source(given, open_uri)
+
+
+def _named_source(name: str, open_uri: Callable[[str], BinaryIO]) -> Source:
+    if name.startswith("s3://"):
+        return _file_source(name, lambda: open_uri(name))
+    path = Path(name)
+    if not _exists(path):
+        what = f"{name[:_SHOWN]!r} is no file here, no s3:// URI, and no JSON list"
+        raise UnreadableError(PARAMETER, what, _KINDS)
+    if path.is_dir():
+        raise UnreadableError(PARAMETER, f"{name!r} is a directory", _KINDS)
+    return _file_source(name, lambda: path.open("rb"))
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        # A text too long, or with a character, for the name of a file.
+        return False
+
+
+def _inline_source(given: str) -> Source:
+    def read(problems: Problems) -> Iterator[Record]:
+        try:
+            for number, entry in enumerate(array_entries(io.StringIO(given), PARAMETER)):
+                yield from _sound(Record(number, entry), origin, problems)
+        except UnreadableError as error:
+            # Airflow renders a list as Python would print it, not as JSON.
+            fix = f"{error.issue.fix}. In a template write {{{{ ... | tojson }}}}, or pass the upstream task's output"
+            raise UnreadableError(error.issue.where, error.issue.what, fix) from error
+
+    origin = Origin(PARAMETER, Unit.ITEM)
+    return Source(origin, True, read)
+
+
+def _file_source(name: str, open_binary: Callable[[], BinaryIO]) -> Source:
+    plain = name.lower().removesuffix(".gz")
+    suffix = next((suffix for suffix in _SUFFIXES if plain.endswith(suffix)), None)
+    if suffix is None:
+        raise UnreadableError(name, "has a suffix that does not say what it is", _KINDS)
+    origin = Origin(name, _SUFFIXES[suffix])
+    gzipped = name.lower().endswith(".gz")
+
+    def read(problems: Problems) -> Iterator[Record]:
+        with _opened(name, open_binary) as stream:
+            text = open_text(stream, name, gzipped=gzipped)
+            if suffix == ".json":
+                yield from _array_records(text, origin, problems)
+            elif origin.unit is Unit.LINE:
+                yield from _line_records(text, origin, problems)
+            else:
+                for number, row in sheet_rows(text, origin, "\t" if suffix == ".tsv" else ",", problems):
+                    yield Record(number, row)
+
+    return Source(origin, False, read)
+
+
+@contextmanager
+def _opened(name: str, open_binary: Callable[[], BinaryIO]) -> Iterator[BinaryIO]:
+    try:
+        stream = open_binary()
+    except PermissionError as error:
+        raise UnreadableError(name, "may not be read", "Give the worker's user permission to read it") from error
+    try:
+        yield stream
+    finally:
+        stream.close()
+
+
+def _array_records(text: TextIO, origin: Origin, problems: Problems) -> Iterator[Record]:
+    for number, entry in enumerate(array_entries(text, origin.name), 1):
+        yield from _sound(Record(number, entry), origin, problems)
+
+
+def _line_records(text: TextIO, origin: Origin, problems: Problems) -> Iterator[Record]:
+    decoder = StrictDecoder()
+    for number, line in enumerate(lines(text, origin.name), 1):
+        if not line or line.isspace():
+            continue
+        try:
+            entry = _line_entry(decoder, line, origin.place([number]))
+        except UnreadableError as error:
+            problems.add(error.issue)
+            continue
+        if number == 1 and isinstance(entry.value, list):
+            raise UnreadableError(origin.name, "begins with an array, not an object", "Name a JSON array .json")
+        yield from _sound(Record(number, entry), origin, problems)
+
+
+def _line_entry(decoder: StrictDecoder, line: str, place: str) -> Entry:
+    found = flaw(line)
+    if found is not None:
+        raise UnreadableError(f"{place}, column {found[0] + 1}", *found[1:])
+    begin = len(line) - len(line.lstrip())
+    try:
+        entry, end = decoder.decode(line, begin)
+    except json.JSONDecodeError as error:
+        what = f"is not JSON: {error.msg}"
+        raise UnreadableError(
+            f"{place}, column {error.pos + 1}", what, "Give one complete JSON object a line"
+        ) from None
+    except ValueError as error:
+        raise UnreadableError(place, f"is not JSON: {error}", "Correct the value") from None
+    rest = line[end:].strip()
+    if rest:
+        raise UnreadableError(
+            f"{place}, column {line.index(rest, end) + 1}",
+            f"has {rest[:_SHOWN]!r} after the object",
+            "Give one complete JSON object a line, with no comma after it",
+        )
+    return entry
+
+
+def _sound(record: Record, origin: Origin, problems: Problems) -> Iterator[Record]:
+    """Yield the record of a decoded entry, unless the entry has faults."""
+    entry: Entry = record.value
+    for fault in entry.faults:
+        problems.add(Issue(origin.place([record.number]), fault.what, fault.fix))
+    if not entry.faults:
+        yield Record(record.number, entry.value)
+
+
+def is_object(record: Record, origin: Origin, problems: Problems) -> bool:
+    """Whether a record is an object; if not, say so."""
+    if isinstance(record.value, Mapping):
+        return True
+    problems.extend(check_shape(inline_setting_shape(), record.value, origin.place([record.number])))
+    return False

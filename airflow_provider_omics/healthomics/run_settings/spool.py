@@ -1,0 +1,64 @@
+"""The cohort file: a JSON array with one run setting a line, written once and never changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from pathlib import Path
+
+FIRST, BETWEEN, LAST = b"[\n", b",\n", b"\n]\n"
+
+
+class Spool:
+    """A cohort file that is being written, in the directory for temporary files.
+
+    :ivar path: the file.
+    :ivar count: how many run settings it holds.
+    :ivar size: its size in bytes.
+    """
+
+    def __init__(self) -> None:
+        # It outlives this object, so that it can be read, uploaded, and removed by who asked for it.
+        self._file = tempfile.NamedTemporaryFile(  # noqa: SIM115
+            prefix="omics-run-settings-", suffix=".json", delete=False
+        )
+        self._hash = hashlib.sha256()
+        self.path = Path(self._file.name)
+        self.count = 0
+        self.size = 0
+
+    def add(self, setting: str) -> None:
+        """Write one run setting.
+
+        :param setting: as JSON without line breaks, in ASCII.
+        """
+        self._write((BETWEEN if self.count else FIRST) + setting.encode("ascii"))
+        self.count += 1
+
+    def finish(self) -> str:
+        """Close the file and return its digest."""
+        self._write(LAST if self.count else FIRST + LAST)
+        self._file.close()
+        return self._hash.hexdigest()
+
+    def discard(self) -> None:
+        """Remove the file."""
+        self._file.close()
+        self.path.unlink(missing_ok=True)
+
+    def _write(self, piece: bytes) -> None:
+        self._file.write(piece)
+        self._hash.update(piece)
+        self.size += len(piece)
+
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+
+
+def compact(value: object) -> str:
+    """Return a value as JSON in ASCII, with no space in it.
+
+    :raises TypeError, ValueError: it has no form in JSON.
+    """
+    return _ENCODER.encode(value)

@@ -1,0 +1,471 @@
+"""Operators for batches: start, cancel, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_omics.exceptions import failing_fast
+from airflow_provider_omics.healthomics.batch_outcome import BatchOutcome, Tolerance, tolerance_issues
+from airflow_provider_omics.healthomics.batch_requests import (
+    DEFAULT_RUN_SETTING_FIELDS,
+    build_default_run_setting,
+    build_start_run_batch,
+)
+from airflow_provider_omics.healthomics.batch_views import DELETED, BatchView
+from airflow_provider_omics.healthomics.chain import BATCH_TAG_COUNT, Progress
+from airflow_provider_omics.healthomics.exceptions import (
+    OmicsBatchFailedError,
+    OmicsRequestInvalidError,
+    OmicsServiceError,
+    OmicsWaitError,
+)
+from airflow_provider_omics.healthomics.identity import Intent, TaskIdentity
+from airflow_provider_omics.healthomics.model import api_name
+from airflow_provider_omics.healthomics.outcome import RunFailure
+from airflow_provider_omics.healthomics.requests import number_issues
+from airflow_provider_omics.healthomics.results import ResultsTable, SampleEnd, SampleResult
+from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, SheetOptions, read_cohort
+from airflow_provider_omics.healthomics.run_settings.template import template_issues
+from airflow_provider_omics.healthomics.statuses import BatchStatus
+from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
+from airflow_provider_omics.healthomics.workflows import look_up_parameter_template
+from airflow_provider_omics.hooks.parameters import TEMPLATED, ConnectionParameters
+from airflow_provider_omics.links.omics import BATCH_LINKS, store_batch_links
+from airflow_provider_omics.operators.cohort import CohortJob, Places, samples_to_redrive
+from airflow_provider_omics.operators.waiting import OmicsWaitingOperator
+from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow.providers.common.compat.sdk import Context
+
+_TOLD_STORIES = 3
+_TOLD_CHARACTERS = 200
+_FAILURE_COLUMNS = (
+    "run_setting_id",
+    "batch_id",
+    "run_id",
+    "submission_status",
+    "submission_failure_reason",
+    "run_status",
+    "failure_code",
+    "failure_class",
+)
+
+
+class OmicsStartRunBatchOperator(OmicsWaitingOperator[BatchView]):
+    """Run a workflow on every sample of a cohort as one HealthOmics batch, and wait until all have ended.
+
+    Each sample is run once, however often the task is tried: a later try finds the batch of an earlier one, and
+    submits only the samples that did not complete, in a batch of their own. Results are merged over all batches.
+
+    Returns the id of the last batch. Pushes ``batch_id`` and ``batch_arn`` as soon as the batch has started, and at the
+    end ``batch_summary`` (counts, status, ids of all batches, failure classes, where the results are),
+    ``results_uri`` (the results table as CSV: one row per sample, in the order of the input; the same as JSONL is
+    beside it), ``failed_run_setting_ids`` and ``failures`` (at most 100), and ``runs`` (id, run id and output URI of
+    each completed sample) unless there are more than ``runs_limit``. Fails with an
+    :class:`~airflow_provider_omics.healthomics.exceptions.OmicsBatchFailedError` if more samples than tolerated did not
+    complete.
+
+    Parameters that are None are not sent. The members of DefaultRunSetting, ``run_settings``, ``batch_name``, ``tags``
+    and the places in S3 are templates. ``deferrable``, ``waiter_delay`` and ``waiter_max_attempts`` are described in
+    :class:`~airflow_provider_omics.operators.waiting.OmicsWaitingOperator`, the connection parameters in
+    :mod:`airflow_provider_omics.hooks.parameters`.
+
+    See https://docs.aws.amazon.com/omics/latest/api/API_StartRunBatch.html
+
+    :param run_settings: the samples, 1 to 100,000: a list of InlineSetting objects by the API's names
+        (``runSettingId``, ``parameters``, ``name``, ``outputUri``, ``priority``, ``runTags``, ...), or a path or
+        ``s3://`` URI of them as JSON or JSONL, or of a sheet as CSV or TSV; plain or gzipped.
+    :param run_setting_id_column: column of a sheet that names the sample; all other columns become parameters of the
+        same name, and empty cells are not sent. Objects of a list, JSON or JSONL are then rows of a sheet too.
+    :param group_rows: whether rows of the same id are one sample, whose other columns become lists in row order; if
+        not, they are an error.
+    :param build_run_setting: makes a sample's run setting out of its rows, for any other shape: takes a list of dicts
+        by column, returns an InlineSetting object.
+    :param workflow_id: id of the workflow; private or shared, not Ready2Run.
+    :param role_arn: ARN of the service role that the runs act with, up to 128 characters.
+    :param output_uri: where outputs go, as ``s3://bucket/prefix``, in the workflow's Region; up to 750 characters.
+    :param workflow_type: ``PRIVATE``, the only type that batches know.
+    :param workflow_version_name: version of the workflow, up to 64 characters.
+    :param workflow_owner_id: account id (12 digits) of the owner of a workflow shared with this account.
+    :param name: name of every run that has none of its own, up to 128 characters.
+    :param parameters: inputs of every run, merged by name with the sample's own, which win; at most 256,000 bytes as
+        JSON together.
+    :param run_tags: tags of every run, merged by key with the sample's own; at most 50 together.
+    :param run_group_id: run group to start the runs in.
+    :param priority: priority in the run group, 0 to 100,000.
+    :param cache_id: run cache to use; with one, a sample that is run again goes on after its last finished task.
+    :param cache_behavior: ``CACHE_ON_FAILURE`` or ``CACHE_ALWAYS``; the default is the cache's own.
+    :param storage_type: ``STATIC`` or ``DYNAMIC``.
+    :param storage_capacity: GiB of static storage of each run, up to 100,000.
+    :param scratch_storage_mode: ``SHARED`` or ``LOCAL``.
+    :param retention_mode: ``RETAIN`` (the service's default) or ``REMOVE``. An account stores 100,000 runs; with
+        ``RETAIN``, samples beyond that fail to start.
+    :param log_level: ``OFF``, ``FATAL``, ``ERROR`` or ``ALL``.
+    :param output_bucket_owner_id: account id (12 digits) that the output bucket must belong to.
+    :param networking_mode: ``RESTRICTED`` (the service's default) or ``VPC``.
+    :param configuration_name: configuration to use with ``VPC``.
+    :param session_policy: JSON of a policy that narrows the role, up to 2,048 characters.
+    :param engine_settings: settings of the Nextflow engine.
+    :param default_run_setting: members of DefaultRunSetting that this release does not name, by their API names.
+    :param batch_name: name of the batch, up to 64 characters; the default names the DAG and the task.
+    :param tags: tags of the batch, not of its runs; at most 50, of which the provider adds seven (see
+        ``identity_tags``).
+    :param request_id: idempotency token, up to 128 characters. The default is made from the task instance and the
+        samples, so that a task that is tried again finds its batch; with one of your own that is up to you.
+    :param validate_parameters: whether every sample's parameter names are compared with the workflow's parameter
+        template first, which needs ``omics:GetWorkflow`` (``omics:GetWorkflowVersion`` for a version).
+    :param settings_uri: folder in S3 for the checked samples; the default is below ``output_uri``. Objects there are
+        named by their content and never written again. With more than 100 samples the service role must read it.
+    :param results_uri: where the results table goes: an ``s3://`` URI that ends in ``.csv``, or a folder. The default
+        is below ``output_uri``.
+    :param tolerated_failure_count: how many samples may end otherwise than COMPLETED, 0 or more.
+    :param tolerated_failure_percentage: the same as a share of all samples, 0 to 100; the larger of both holds.
+    :param fail_fast: whether the rest is cancelled as soon as more samples than tolerated have failed.
+    :param redrive_attempts: how many more batches the task may start within one try, each for the samples that
+        failed by chance (class transient).
+    :param failure_lookup_limit: most failed runs to ask the cause of, one call each; 0 or more.
+    :param runs_limit: most completed samples for which ``runs`` is pushed; 0 or more.
+    :param wait_for_completion: whether to wait for the end. If not, there are no results.
+    :param cancel_on_kill: whether the batch is cancelled when the task is killed, or reaches its
+        ``execution_timeout``, while it waits. Before Airflow 3.3 a deferred task that is killed leaves its batch.
+    :param durable: whether a later try takes over what earlier ones started; if not, every try runs all samples.
+    :param identity_tags: whether the batch is tagged with DAG, DAG run, task, map index and cohort, by which a later
+        try finds it. It needs ``omics:TagResource``. Without the tags a batch is found only if it has the default name,
+        and a sample whose settings were changed between two tries counts as the same.
+    """
+
+    template_fields: Sequence[str] = (
+        *DEFAULT_RUN_SETTING_FIELDS,
+        "default_run_setting",
+        "run_settings",
+        "run_setting_id_column",
+        "batch_name",
+        "tags",
+        "request_id",
+        "settings_uri",
+        "results_uri",
+        *TEMPLATED,
+    )
+    template_fields_renderers = {  # noqa: RUF012 - Airflow declares it without ClassVar
+        "parameters": "json",
+        "tags": "json",
+        "run_tags": "json",
+        "engine_settings": "json",
+        "default_run_setting": "json",
+        "run_settings": "json",
+    }
+    operator_extra_links = BATCH_LINKS
+    waits_for = BatchView
+
+    def __init__(
+        self,
+        *,
+        run_settings: Any,
+        run_setting_id_column: str | None = None,
+        group_rows: bool = False,
+        build_run_setting: Callable[[list[dict[str, str]]], Mapping[str, Any]] | None = None,
+        workflow_id: str | None = None,
+        role_arn: str | None = None,
+        output_uri: str | None = None,
+        workflow_type: str | None = None,
+        workflow_version_name: str | None = None,
+        workflow_owner_id: str | None = None,
+        name: str | None = None,
+        parameters: dict[str, Any] | str | None = None,
+        run_tags: dict[str, str] | str | None = None,
+        run_group_id: str | None = None,
+        priority: int | str | None = None,
+        cache_id: str | None = None,
+        cache_behavior: str | None = None,
+        storage_type: str | None = None,
+        storage_capacity: int | str | None = None,
+        scratch_storage_mode: str | None = None,
+        retention_mode: str | None = None,
+        log_level: str | None = None,
+        output_bucket_owner_id: str | None = None,
+        networking_mode: str | None = None,
+        configuration_name: str | None = None,
+        session_policy: str | None = None,
+        engine_settings: dict[str, Any] | str | None = None,
+        default_run_setting: dict[str, Any] | str | None = None,
+        batch_name: str | None = None,
+        tags: dict[str, str] | str | None = None,
+        request_id: str | None = None,
+        validate_parameters: bool = True,
+        settings_uri: str | None = None,
+        results_uri: str | None = None,
+        tolerated_failure_count: int = 0,
+        tolerated_failure_percentage: float = 0,
+        fail_fast: bool = False,
+        redrive_attempts: int = 0,
+        failure_lookup_limit: int = 100,
+        runs_limit: int = 1000,
+        wait_for_completion: bool = True,
+        cancel_on_kill: bool = True,
+        durable: bool = True,
+        identity_tags: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.run_settings = run_settings
+        self.run_setting_id_column = run_setting_id_column
+        self.group_rows = group_rows
+        self.build_run_setting = build_run_setting
+        self.workflow_id = workflow_id
+        self.role_arn = role_arn
+        self.output_uri = output_uri
+        self.workflow_type = workflow_type
+        self.workflow_version_name = workflow_version_name
+        self.workflow_owner_id = workflow_owner_id
+        self.name = name
+        self.parameters = parameters
+        self.run_tags = run_tags
+        self.run_group_id = run_group_id
+        self.priority = priority
+        self.cache_id = cache_id
+        self.cache_behavior = cache_behavior
+        self.storage_type = storage_type
+        self.storage_capacity = storage_capacity
+        self.scratch_storage_mode = scratch_storage_mode
+        self.retention_mode = retention_mode
+        self.log_level = log_level
+        self.output_bucket_owner_id = output_bucket_owner_id
+        self.networking_mode = networking_mode
+        self.configuration_name = configuration_name
+        self.session_policy = session_policy
+        self.engine_settings = engine_settings
+        self.default_run_setting = default_run_setting
+        self.batch_name = batch_name
+        self.tags = tags
+        self.request_id = request_id
+        self.validate_parameters = validate_parameters
+        self.settings_uri = settings_uri
+        self.results_uri = results_uri
+        self.tolerated_failure_count = tolerated_failure_count
+        self.tolerated_failure_percentage = tolerated_failure_percentage
+        self.fail_fast = fail_fast
+        self.redrive_attempts = redrive_attempts
+        self.failure_lookup_limit = failure_lookup_limit
+        self.runs_limit = runs_limit
+        self.wait_for_completion = wait_for_completion
+        self.cancel_on_kill = cancel_on_kill
+        self.durable = durable
+        self.identity_tags = identity_tags
+        self._started: BatchView | None = None
+
+    def execute(self, context: Context) -> str:
+        """Submit the samples, or find where an earlier try left them, and, if wanted, wait for their end."""
+        with failing_fast(self):
+            self._check()
+            job = self._job(context)
+            with self._read(job) as cohort:
+                progress = self._begin(context, job, cohort)
+            return str(self._go_on(context, job, progress, self._started))
+
+    def finish(self, context: Context, end: WaitEnd[BatchView], **state: Any) -> str:
+        """Return the batch's id, submit again what may be, or raise what explains why the cohort failed."""
+        if end.why is not Stop.ENDED:
+            raise OmicsWaitError(end)
+        progress = Progress.from_payload(state["progress"])
+        return str(self._go_on(context, self._job(context), progress, end.view))
+
+    def on_kill(self) -> None:
+        """Ask for the batch to be cancelled, without waiting for it (CancelRunBatch)."""
+        self._killed.set()
+        if self._started is None or not self.cancel_on_kill:
+            return
+        batch_id = self._started.batch_id
+        try:
+            # The client was built for the start. Five seconds are left, and nothing here may ask the supervisor.
+            self.hook.conn.cancel_run_batch(batchId=batch_id)
+        except Exception as error:
+            self.log.warning("HealthOmics batch %s could not be cancelled: %s", batch_id, error)
+        else:
+            self.log.info("Asked HealthOmics to cancel batch %s, since its task was killed", batch_id)
+
+    def _check(self) -> None:
+        self.check_waiting("StartRunBatch")
+        issues = [*tolerance_issues(self.tolerated_failure_count, self.tolerated_failure_percentage)]
+        for name in ("redrive_attempts", "failure_lookup_limit", "runs_limit"):
+            issues += number_issues(name, getattr(self, name), 0)
+        if issues:
+            raise OmicsRequestInvalidError("StartRunBatch", issues)
+
+    def _job(self, context: Context) -> CohortJob:
+        fields = {api_name(name): getattr(self, name) for name in DEFAULT_RUN_SETTING_FIELDS}
+        request = build_start_run_batch(
+            build_default_run_setting(fields, self.default_run_setting),
+            batch_name=self.batch_name,
+            tags=self.tags,
+            request_id=self.request_id,
+            reserved_tags=BATCH_TAG_COUNT if self.identity_tags else 0,
+        )
+        intent = Intent(TaskIdentity.of(context["ti"]), "StartRunBatch")
+        return CohortJob(self.hook, intent, request, self.identity_tags, self.log)
+
+    def _read(self, job: CohortJob) -> Cohort:
+        defaults = job.request["defaultRunSetting"]
+        options = SheetOptions(self.run_setting_id_column, self.group_rows, self.build_run_setting)
+        cohort = read_cohort(self.run_settings, options, defaults, self.hook.storage.open)
+        if cohort.stripped_ids:
+            self.log.info("Removed spaces around %s ids of samples", f"{cohort.stripped_ids:,}")
+        if self.validate_parameters:
+            try:
+                self._compare_parameters(cohort, defaults)
+            except BaseException:
+                cohort.close()
+                raise
+        return cohort
+
+    def _compare_parameters(self, cohort: Cohort, defaults: Mapping[str, Any]) -> None:
+        try:
+            steps = look_up_parameter_template(defaults)
+            template = self.hook.perform(steps, f"workflow {defaults['workflowId']}")
+        except OmicsServiceError as error:
+            remedy = f"{error.explanation.remedy}; or set validate_parameters=False to do without"
+            raise OmicsServiceError(replace(error.explanation, remedy=remedy)) from error.__cause__
+        issues = template_issues(cohort, template)
+        if issues:
+            raise OmicsRequestInvalidError("StartRunBatch", issues)
+
+    def _begin(self, context: Context, job: CohortJob, cohort: Cohort) -> Progress:
+        default = job.request["defaultRunSetting"].get("outputUri")
+        places = Places.of(job.intent, default, self.settings_uri, self.results_uri)
+        progress = job.store(cohort, places, self.redrive_attempts)
+        try_number = context["ti"].try_number
+        if not self.durable:
+            progress = replace(progress, next_generation=try_number - 1)
+        elif try_number > 1 and self.request_id is None:
+            progress = job.adopt(progress)
+        if progress.batches:
+            return replace(progress, retry_all=True)
+        return self._submitted(context, *job.start(progress, cohort))
+
+    def _submitted(self, context: Context, progress: Progress, batch: BatchView) -> Progress:
+        self._started = batch
+        if self._killed.is_set():
+            self.on_kill()
+            raise OmicsWaitError(WaitEnd(Stop.INTERRUPTED, batch, "the task was killed"))
+        store_batch_links(context, self, self.hook, batch.batch_id)
+        self._push(context, {"batch_id": batch.batch_id, "batch_arn": batch.arn})
+        return progress
+
+    def _go_on(self, context: Context, job: CohortJob, progress: Progress, known: BatchView | None) -> str:
+        """Wait for the batch that goes on; once none does, gather the results and decide."""
+        views = job.look(progress, known)
+        active = next((view for view in views if not view.phase.is_final), None)
+        if active is not None:
+            return self._wait_for(context, progress, active)
+        if not self.wait_for_completion and not progress.retry_all:
+            return views[-1].batch_id
+        table = job.gather(progress, views, self.failure_lookup_limit, self._killed.wait)
+        again = self._to_redrive(progress, table, views[-1])
+        if again:
+            self.log.info("Submitting %s samples again that did not complete", f"{len(again):,}")
+            spent = replace(
+                progress,
+                redrives_left=progress.redrives_left - (0 if progress.retry_all else 1),
+                given_up=table.counts().incomplete - len(again),
+            )
+            progress = self._submitted(context, *job.redrive(spent, again))
+            return self._go_on(context, job, progress, self._started)
+        return self._conclude(context, job, progress, table, views[-1])
+
+    def _wait_for(self, context: Context, progress: Progress, batch: BatchView) -> str:
+        if not self.wait_for_completion:
+            return batch.batch_id
+        # A batch that an earlier try left on its way is waited for as that try would have done; one that was being
+        # stopped has failed already.
+        stopping = batch.status == BatchStatus.STOPPING or batch.active_run_id is not None
+        progress = replace(progress, retry_all=progress.retry_all and stopping)
+        allowed = self._tolerance.allowed(progress.samples) - progress.given_up
+        trigger = OmicsBatchTrigger(
+            batch_id=batch.batch_id,
+            fail_above=max(allowed, 0) if self.fail_fast else None,
+            waiter_delay=self.waiter_delay,
+            waiter_max_attempts=self.waiter_max_attempts,
+            just_started=True,
+            cancel_on_kill=self.cancel_on_kill,
+            **ConnectionParameters.of(self).to_payload(),
+        )
+        return str(self.wait(context, trigger, progress=progress.to_payload()))
+
+    def _to_redrive(self, progress: Progress, table: ResultsTable, last: BatchView) -> set[str]:
+        if progress.retry_all:
+            succeeded = self._outcome(progress, table, last).succeeded
+            return set() if succeeded else samples_to_redrive(table, transient_only=False)
+        if progress.redrives_left > 0 and not last.cancel_requested:
+            return samples_to_redrive(table, transient_only=True)
+        return set()
+
+    def _conclude(
+        self, context: Context, job: CohortJob, progress: Progress, table: ResultsTable, last: BatchView
+    ) -> str:
+        csv_uri, jsonl_uri = job.write(table, progress)
+        outcome = self._outcome(progress, table, last, results_uri=csv_uri, results_jsonl_uri=jsonl_uri)
+        self._push(context, self._results(outcome, table))
+        if not outcome.succeeded:
+            if last.cancel_requested:
+                self.log.warning("The rest of batch %s was cancelled, since too many samples failed", last.batch_id)
+            raise OmicsBatchFailedError(replace(outcome, stories=self._stories(outcome)))
+        counts = outcome.counts
+        self.log.info(
+            "%s of %s samples of the cohort completed (tolerated failures: %s)",
+            f"{counts.completed:,}",
+            f"{counts.total:,}",
+            f"{outcome.tolerated:,}",
+        )
+        return last.batch_id
+
+    def _outcome(self, progress: Progress, table: ResultsTable, last: BatchView, **places: str) -> BatchOutcome:
+        return BatchOutcome.of(
+            table,
+            batch_ids=[batch.batch_id for batch in progress.batches],
+            status=None if last.status == DELETED else last.status,
+            failure_reason=last.failure_reason,
+            tolerance=self._tolerance,
+            **places,
+        )
+
+    @property
+    def _tolerance(self) -> Tolerance:
+        return Tolerance(self.tolerated_failure_count, self.tolerated_failure_percentage)
+
+    def _results(self, outcome: BatchOutcome, table: ResultsTable) -> dict[str, Any]:
+        results: dict[str, Any] = {
+            "batch_summary": outcome.summary(),
+            "results_uri": outcome.results_uri,
+            "failed_run_setting_ids": [row.run_setting_id for row in outcome.failures],
+            "failures": [_told(row) for row in outcome.failures],
+        }
+        if outcome.counts.completed <= self.runs_limit:
+            completed = (row for row in table.rows() if row.completed)
+            results["runs"] = [
+                {"run_setting_id": row.run_setting_id, "run_id": row.run_id, "output_uri": row.output_uri}
+                for row in completed
+            ]
+        else:
+            self.log.info("XCom 'runs' is not pushed for more than %s samples (runs_limit)", f"{self.runs_limit:,}")
+        return results
+
+    def _stories(self, outcome: BatchOutcome) -> tuple[RunFailure, ...]:
+        failed = [row for row in outcome.failures if row.end is SampleEnd.FAILED][:_TOLD_STORIES]
+        return tuple(self.hook.explain_failure(row.run(), task_limit=1, log_lines=5) for row in failed)
+
+    def _push(self, context: Context, values: Mapping[str, Any]) -> None:
+        if not self.do_xcom_push:
+            return
+        for key, value in values.items():
+            if value is not None:
+                context["ti"].xcom_push(key=key, value=value)
+
+
+def _told(row: SampleResult) -> dict[str, Any]:
+    told = row.to_json()
+    message = told["failure_message"] or ""
+    return {**{name: told[name] for name in _FAILURE_COLUMNS}, "failure_message": message[:_TOLD_CHARACTERS] or None}

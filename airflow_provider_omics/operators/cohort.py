@@ -1,0 +1,266 @@
+"""Running one cohort as batches: submitting each sample once, gathering what came of it, submitting again what failed."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_omics.healthomics.batch_looks import BatchLook
+from airflow_provider_omics.healthomics.batch_requests import defaults_fingerprint
+from airflow_provider_omics.healthomics.batch_views import DELETED, BatchView
+from airflow_provider_omics.healthomics.chain import COHORT_TAG, ChainedBatch, Progress, find_batches
+from airflow_provider_omics.healthomics.collecting import collect_batch, confirm_unsettled, look_up_failures
+from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError, OmicsServiceError
+from airflow_provider_omics.healthomics.failures import FailureClass
+from airflow_provider_omics.healthomics.identity import MAX_BATCH_NAME, Intent
+from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.results import ResultsTable
+from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, entries, select, setting_digest
+from airflow_provider_omics.healthomics.waiting import Log
+
+if TYPE_CHECKING:
+    from airflow_provider_omics.hooks.omics import OmicsHook
+
+_MOST_INLINE = 100
+# How long the lists may lag behind after the end of a batch before a run counts as one whose end was not seen.
+_SETTLING_PAUSES = (2.0, 5.0, 15.0, 40.0)
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a task keeps what is too large for XCom.
+
+    :param settings: folder of the files of run settings.
+    :param results: the results table, without its suffix.
+    """
+
+    settings: str
+    results: str
+
+    @classmethod
+    def of(cls, intent: Intent, output_uri: str | None, settings_uri: str | None, results_uri: str | None) -> Places:
+        """Choose the places, by default under the batch's ``output_uri``.
+
+        :raises OmicsRequestInvalidError: there is no default, or one of them is no place in S3.
+        """
+        base = f"{output_uri.rstrip('/')}/airflow-batches" if output_uri else None
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", intent.default_name())
+        given = {"settings_uri": settings_uri, "results_uri": results_uri}
+        issues = [*_place_issues(given, base)]
+        if issues:
+            raise OmicsRequestInvalidError("StartRunBatch", issues)
+        settings = settings_uri or f"{base}/run-settings"
+        return cls(settings.rstrip("/"), _stem(results_uri) if results_uri else f"{base}/{name}/results")
+
+
+def _place_issues(given: Mapping[str, str | None], base: str | None) -> Iterable[Issue]:
+    for name, uri in given.items():
+        if uri is None and base is None:
+            yield Issue(
+                name, "is missing, and has no default without output_uri", "Give a place such as s3://my-bucket/x"
+            )
+        elif uri is not None and not re.fullmatch(r"s3://[^/]+(/.*)?", str(uri)):
+            yield Issue(name, f"{uri!r} is not an S3 URI", "Give a place such as s3://my-bucket/cohort-1")
+
+
+def _stem(uri: str) -> str:
+    for suffix in (".csv", ".jsonl"):
+        if uri.endswith(suffix):
+            return uri.removesuffix(suffix)
+    return f"{uri.rstrip('/')}/results"
+
+
+@dataclass(frozen=True)
+class CohortJob:
+    """Makes the calls that a cohort needs.
+
+    :param intent: the task.
+    :param request: StartRunBatch without ``batchRunSettings``.
+    :param tagged: whether batches carry the intent as tags, which needs ``omics:TagResource``; without them an earlier
+        batch is only found if it has the default name, and its samples count as unchanged.
+    """
+
+    hook: OmicsHook
+    intent: Intent
+    request: Mapping[str, Any]
+    tagged: bool
+    log: Log
+
+    @property
+    def name(self) -> str:
+        """Name of every batch of the task."""
+        name: str = self.request.get("batchName") or self.intent.default_name(MAX_BATCH_NAME)
+        return name
+
+    @property
+    def _defaults(self) -> Mapping[str, Any]:
+        defaults: Mapping[str, Any] = self.request["defaultRunSetting"]
+        return defaults
+
+    def store(self, cohort: Cohort, places: Places, redrives: int) -> Progress:
+        """Write the cohort to S3, unless it is there already, and return the progress before its first batch.
+
+        :param redrives: how many batches may follow within the try.
+        """
+        key = f"{defaults_fingerprint(self._defaults)[:16]}-{cohort.digest[:40]}"
+        progress = Progress(key, places.settings, places.results, cohort.count, redrives_left=redrives)
+        uri = _cohort_uri(progress, key)
+        self.hook.storage.put_once(uri, cohort.path)
+        self.log.info("The settings of %s samples are in %s", f"{cohort.count:,}", uri)
+        return progress
+
+    def adopt(self, progress: Progress) -> Progress:
+        """Add the batches that earlier tries of the task started for samples of this cohort."""
+        found = self.hook.perform(find_batches(self.intent, self.name), f"batches named {self.name!r}")
+        kept = tuple(batch for batch in found if self._same_samples(progress, batch) != set())
+        next_generation = max((batch.generation + 1 for batch in found), default=0)
+        return replace(progress, batches=kept, next_generation=next_generation)
+
+    def start(self, progress: Progress, cohort: Cohort) -> tuple[Progress, BatchView]:
+        """Submit the whole cohort as one batch (StartRunBatch)."""
+        if cohort.count <= _MOST_INLINE:
+            settings: dict[str, Any] = {"inlineSettings": list(cohort.settings())}
+        else:
+            settings = {"s3UriSettings": _cohort_uri(progress, progress.cohort)}
+        return self._submit(progress, settings, cohort)
+
+    def redrive(self, progress: Progress, wanted: Container[str]) -> tuple[Progress, BatchView]:
+        """Submit some samples of the cohort again, in a batch of their own (StartRunBatch)."""
+        uri = _cohort_uri(progress, progress.cohort)
+        with self.hook.storage.open(uri) as stream, select(stream, wanted) as chosen:
+            if chosen.count <= _MOST_INLINE:
+                return self._submit(progress, {"inlineSettings": list(chosen.settings())}, chosen)
+            chosen_uri = f"{progress.settings_place}/redrive-{chosen.digest[:40]}.json"
+            self.hook.storage.put_once(chosen_uri, chosen.path)
+            return self._submit(progress, {"s3UriSettings": chosen_uri}, chosen)
+
+    def look(self, progress: Progress, known: BatchView | None) -> list[BatchView]:
+        """Look at every batch of the cohort, oldest first.
+
+        :param known: a batch that was seen to end just now.
+        """
+        views = []
+        for batch in progress.batches:
+            if known is not None and known.batch_id == batch.batch_id:
+                views.append(known)
+                continue
+            subject = f"batch {batch.batch_id}"
+            try:
+                views.append(self.hook.perform(BatchLook(batch.batch_id).steps(), subject))
+            except OmicsServiceError as error:
+                if error.code != "ResourceNotFoundException":
+                    raise
+                views.append(BatchView(batch.batch_id).gone())
+        return views
+
+    def gather(
+        self, progress: Progress, views: Sequence[BatchView], lookups: int, pause: Callable[[float], bool]
+    ) -> ResultsTable:
+        """Read what became of every sample, over all batches of the cohort, oldest first.
+
+        :param views: the batches, in the order of ``progress.batches``.
+        :param lookups: most failed runs to look up one by one.
+        :param pause: sleeps so many seconds and returns whether the task was killed meanwhile.
+        """
+        with self.hook.storage.open(_cohort_uri(progress, progress.cohort)) as stream:
+            default = self._defaults.get("outputUri")
+            table = ResultsTable((entry["runSettingId"], entry.get("outputUri", default)) for entry in entries(stream))
+        same = [self._same_samples(progress, batch) for batch in progress.batches]
+        for seconds in (*_SETTLING_PAUSES, None):
+            for view, ids in zip(views, same, strict=True):
+                self._collect(table, view, ids, lookups)
+            if not table.active() or seconds is None or pause(seconds):
+                break
+            self.log.info("%s runs are not shown as ended yet; looking again", len(table.active()))
+        left = self.hook.perform(look_up_failures(table, limit=lookups), "the failed runs")
+        if left:
+            self.log.info("%s more failed runs were not looked up (failure_lookup_limit %s)", f"{left:,}", lookups)
+        return table
+
+    def _collect(self, table: ResultsTable, view: BatchView, same: set[str] | None, lookups: int) -> None:
+        status = None if view.status == DELETED else view.status
+        steps = collect_batch(table, view.batch_id, same=same, status=status, failure_reason=view.failure_reason)
+        self.hook.perform(steps, view.label)
+        self.hook.perform(confirm_unsettled(table, view.batch_id, limit=lookups), view.label)
+
+    def write(self, table: ResultsTable, progress: Progress) -> tuple[str, str]:
+        """Write the results table to S3, in place of what is there, and return where it is as CSV and as JSONL."""
+        csv_uri, jsonl_uri = f"{progress.results_place}.csv", f"{progress.results_place}.jsonl"
+        self.hook.storage.write(csv_uri, table.csv_lines(), "text/csv")
+        self.hook.storage.write(jsonl_uri, table.jsonl_lines(), "application/x-ndjson")
+        self.log.info("The results of %s samples are in %s and %s", f"{len(table):,}", csv_uri, jsonl_uri)
+        return csv_uri, jsonl_uri
+
+    def _submit(self, progress: Progress, settings: Mapping[str, Any], part: Cohort) -> tuple[Progress, BatchView]:
+        generation = progress.next_generation
+        request = {
+            **self.request,
+            "batchName": self.name,
+            "requestId": self._request_id(generation, f"{progress.cohort} {part.digest}"),
+            "tags": {**(self.request.get("tags") or {}), **self._tags(progress, generation)},
+            "batchRunSettings": settings,
+        }
+        if not request["tags"]:
+            del request["tags"]
+        try:
+            batch = self.hook.start_run_batch(request)
+        except OmicsServiceError as error:
+            if error.code != "ConflictException":
+                raise
+            batch = self._lost(generation, error)
+        self.log.info("Started HealthOmics batch %s (%s) with %s samples", batch.batch_id, self.name, f"{part.count:,}")
+        return progress.followed_by(batch.batch_id), batch
+
+    def _lost(self, generation: int, error: OmicsServiceError) -> BatchView:
+        # The first answer to this request id was lost on its way: its batch is there.
+        for found in self.hook.perform(find_batches(self.intent, self.name), f"batches named {self.name!r}"):
+            if found.generation == generation:
+                return BatchView(found.batch_id)
+        raise error
+
+    def _request_id(self, generation: int, asked: str) -> str:
+        own = self.request.get("requestId")
+        if own is None:
+            return self.intent.request_id(generation, asked)
+        return str(own) if generation == 0 else str(uuid.uuid5(uuid.NAMESPACE_OID, f"{own} {generation}"))
+
+    def _tags(self, progress: Progress, generation: int) -> dict[str, str]:
+        return {**self.intent.tags(generation), COHORT_TAG: progress.cohort} if self.tagged else {}
+
+    def _same_samples(self, progress: Progress, batch: ChainedBatch) -> set[str] | None:
+        """Return the samples that a batch was given with the settings that they have now; None for all."""
+        if batch.cohort in (None, progress.cohort):
+            return None
+        if batch.cohort.partition("-")[0] != progress.cohort.partition("-")[0]:
+            return set()
+        then, now = self._digests(progress, batch.cohort), self._digests(progress, progress.cohort)
+        return {sample for sample, digest in now.items() if then.get(sample) == digest}
+
+    def _digests(self, progress: Progress, key: str) -> dict[str, str]:
+        try:
+            with self.hook.storage.open(_cohort_uri(progress, key)) as stream:
+                return {entry["runSettingId"]: setting_digest(entry) for entry in entries(stream)}
+        except OmicsServiceError as error:
+            if error.code != "NoSuchKey":
+                raise
+            self.log.warning("The settings of an earlier batch are gone (%s); its samples cannot be compared", key)
+            return {}
+
+
+def samples_to_redrive(table: ResultsTable, *, transient_only: bool) -> set[str]:
+    """Return the samples that may be submitted again: what did not complete, and does not go on.
+
+    :param transient_only: only those that failed by chance.
+    """
+    return {
+        row.run_setting_id
+        for row in table.rows()
+        if not row.completed and not row.active and (not transient_only or row.failure_class is FailureClass.TRANSIENT)
+    }
+
+
+def _cohort_uri(progress: Progress, key: str) -> str:
+    return f"{progress.settings_place}/cohort-{key}.json"
