@@ -2,9 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
 from airflow import __version__ as _airflow_version
 
 _AIRFLOW = tuple(int(part) for part in _airflow_version.split(".")[:2])
+
+if TYPE_CHECKING or _AIRFLOW >= (3, 2):
+    from airflow.sdk.exceptions import TaskDeferralError
+else:
+    from airflow.exceptions import TaskDeferralError
+
+__all__ = [
+    "TRIGGERS_ARE_TOLD_OF_KILLS",
+    "StateStore",
+    "TaskDeferralError",
+    "is_deferral_timeout",
+    "retry_is_left",
+    "state_store",
+    "task_state",
+    "tries_before_clear",
+    "triggerer_can_render",
+]
+
+TRIGGERS_ARE_TOLD_OF_KILLS = _AIRFLOW >= (3, 3)
+"""Whether Airflow calls a trigger's ``on_kill``; before, a trigger that is cancelled has to find out why."""
 
 
 def triggerer_can_render(template: object, *, own_macros: bool = False) -> bool:
@@ -19,3 +43,69 @@ def triggerer_can_render(template: object, *, own_macros: bool = False) -> bool:
     if "{{" not in text and "{%" not in text:
         return True
     return _AIRFLOW >= (3, 3) and not own_macros and "xcom" not in text.lower()
+
+
+def is_deferral_timeout(error: TaskDeferralError) -> bool:
+    """Whether a deferred task was resumed since its time was up, and not since its trigger failed."""
+    # Airflow 3 raises a class of its own, Airflow 2 only says so.
+    return type(error).__name__ == "TaskDeferralTimeout" or "timeout" in str(error).lower()
+
+
+def retry_is_left(ti: Any) -> bool:
+    """Whether Airflow would try a task instance again if this try failed; assumed where it does not say."""
+    tries = getattr(ti, "max_tries", None)
+    return not isinstance(tries, int) or ti.try_number <= tries
+
+
+def tries_before_clear(ti: Any) -> int:
+    """Return how many tries of a task instance were over when a user last cleared it; 0 if nobody did."""
+    tries, retries = getattr(ti, "max_tries", None), getattr(getattr(ti, "task", None), "retries", None)
+    # At a clear Airflow allows as many further tries as the task has retries.
+    return max(0, tries - retries) if isinstance(tries, int) and isinstance(retries, int) else 0
+
+
+class StateStore(Protocol):
+    """What a task instance keeps from try to try."""
+
+    def get(self, key: str) -> Any:
+        """Return what is kept; None if there is nothing."""
+
+    def set(self, key: str, value: Any, *, retention: timedelta | None) -> None:
+        """Keep a value of JSON."""
+
+
+def state_store(context: Mapping[str, Any]) -> tuple[StateStore, Any] | None:
+    """Return the task's state store and the retention that means "for ever"; None before Airflow 3.3."""
+    if _AIRFLOW < (3, 3) or "task_state_store" not in context:
+        return None
+    from airflow.sdk.execution_time.context import NEVER_EXPIRE
+
+    return context["task_state_store"], NEVER_EXPIRE
+
+
+def task_state(dag_id: str, run_id: str, task_id: str, map_index: int) -> str | None:
+    """Ask Airflow which state a task instance has; blocks, and must not be called from a signal handler.
+
+    :param map_index: -1 for a task that is not mapped.
+    :return: the state, or None where it has none, as right after it was cleared.
+    """
+    if _AIRFLOW < (3,):
+        return _task_state_in_database(dag_id, run_id, task_id, map_index)
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    states = RuntimeTaskInstance.get_task_states(
+        dag_id=dag_id, task_ids=[task_id], run_ids=[run_id], map_index=map_index if map_index >= 0 else None
+    )
+    key = f"{task_id}_{map_index}" if map_index >= 0 else task_id
+    state = states.get(run_id, {}).get(key)
+    return None if state is None else str(getattr(state, "value", state))
+
+
+def _task_state_in_database(dag_id: str, run_id: str, task_id: str, map_index: int) -> str | None:
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        key = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": map_index}
+        state: str | None = session.query(TaskInstance.state).filter_by(**key).scalar()
+        return state

@@ -23,6 +23,8 @@ from airflow_provider_omics.healthomics.exceptions import (
     OmicsError,
     OmicsRequestInvalidError,
     OmicsRunFailedError,
+    OmicsRunsNotDeletedError,
+    OmicsSampleFailedError,
     OmicsServiceError,
     OmicsWaitError,
 )
@@ -36,6 +38,8 @@ __all__ = [
     "OmicsError",
     "OmicsRequestInvalidError",
     "OmicsRunFailedError",
+    "OmicsRunsNotDeletedError",
+    "OmicsSampleFailedError",
     "OmicsServiceError",
     "OmicsWaitError",
     "failing_at_once",
@@ -57,6 +61,14 @@ class OmicsRunFailedForGoodError(OmicsRunFailedError, AirflowFailException):
 
 class OmicsBatchFailedForGoodError(OmicsBatchFailedError, AirflowFailException):
     """The batch failed, and another try would not mend it."""
+
+
+class OmicsSampleFailedForGoodError(OmicsSampleFailedError, AirflowFailException):
+    """The sample has no run, and looking again would show the same."""
+
+
+class OmicsRunsNotDeletedForGoodError(OmicsRunsNotDeletedError, AirflowFailException):
+    """Runs could not be deleted, and the service does not try it again."""
 
 
 class OmicsWaitForGoodError(OmicsWaitError, AirflowFailException):
@@ -109,7 +121,7 @@ def _if_retry_is_useless(error: OmicsError) -> OmicsError | None:
             return None if error.failure_class.retry_may_help else _for_good(error)
         case OmicsBatchFailedError():
             return None if error.outcome.retry_may_help else _for_good(error)
-        case OmicsRequestInvalidError():
+        case OmicsRequestInvalidError() | OmicsRunsNotDeletedError():
             return _for_good(error)
     return None
 
@@ -117,13 +129,17 @@ def _if_retry_is_useless(error: OmicsError) -> OmicsError | None:
 def _for_good(error: OmicsError) -> OmicsError:
     match error:
         case OmicsRequestInvalidError():
-            return OmicsRequestInvalidForGoodError(error.subject, error.issues)
+            return OmicsRequestInvalidForGoodError(error.subject, error.issues, error.total)
         case OmicsServiceError():
             return OmicsServiceForGoodError(error.explanation)
         case OmicsRunFailedError():
             return OmicsRunFailedForGoodError(error.failure)
         case OmicsBatchFailedError():
             return OmicsBatchFailedForGoodError(error.outcome)
+        case OmicsSampleFailedError():
+            return OmicsSampleFailedForGoodError(error.failure)
+        case OmicsRunsNotDeletedError():
+            return OmicsRunsNotDeletedForGoodError(error.batch, error.undeleted)
         case OmicsWaitError() if error.end.why is Stop.DEADLINE:
             return OmicsSensorTimeoutError(error.end)
         case OmicsWaitError() if error.end.why is not Stop.UNREACHABLE:

@@ -24,12 +24,12 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": [_modules("hooks.omics")],
-        "operators": [_modules("operators.run")],
-        "sensors": [_modules("sensors.run")],
+        "operators": [_modules("operators.batch", "operators.batch_end", "operators.run")],
+        "sensors": [_modules("sensors.batch", "sensors.run")],
         "triggers": [_modules("triggers.batch", "triggers.run")],
         "extra-links": [
             f"airflow_provider_omics.links.omics.{link}"
-            for link in ("OmicsRunLink", "OmicsRunLogLink", "OmicsEngineLogLink")
+            for link in ("OmicsRunLink", "OmicsRunLogLink", "OmicsEngineLogLink", "OmicsRunListLink")
         ],
     }
 

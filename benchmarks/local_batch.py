@@ -7,36 +7,20 @@ The clock is moved by hand, so the figures are the server's own work and no wait
 
 from __future__ import annotations
 
-import json
 import resource
 import sys
 import time
+
+from server_process import ROLE, settings_file
 
 from airflow_provider_omics.local import LocalOmics, ManualClock, Quotas, Timings
 from airflow_provider_omics.local.executors.simulated import SimulatedOutcomes
 from airflow_provider_omics.local.workflows.catalogue import share_workflow
 
-ROLE = "arn:aws:iam::123456789012:role/omics"
-
 
 def peak_mib() -> float:
     """Return the most memory that this process has held, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def settings_file(runs: int) -> bytes:
-    """Return a settings file with two reads, a name and a tag per run."""
-    return json.dumps(
-        [
-            {
-                "runSettingId": f"sample-{n:06}",
-                "name": f"sample-{n:06}",
-                "parameters": {"fastq_1": f"s3://reads/{n}_1.fastq.gz", "fastq_2": f"s3://reads/{n}_2.fastq.gz"},
-                "runTags": {"sample": str(n)},
-            }
-            for n in range(runs)
-        ]
-    ).encode()
 
 
 def measure(runs: int) -> None:

@@ -11,13 +11,8 @@ from airflow_provider_omics.healthomics.batch_looks import look_at_batch
 from airflow_provider_omics.healthomics.batch_views import DELETED, BatchView
 from airflow_provider_omics.healthomics.calls import Call, Steps
 from airflow_provider_omics.healthomics.failures import FailureClass
-from airflow_provider_omics.healthomics.service_errors import (
-    WRONG_STATE_CODES,
-    Nature,
-    WrongStateError,
-    error_code,
-    nature,
-)
+from airflow_provider_omics.healthomics.looks import look_behind
+from airflow_provider_omics.healthomics.service_errors import Nature, WrongStateError, nature
 from airflow_provider_omics.healthomics.statuses import BatchStatus, Phase, SubmissionStatus
 
 _RUNS_DELETABLE = frozenset({BatchStatus.PROCESSED, BatchStatus.CANCELLED})
@@ -28,7 +23,7 @@ _TRIES = 3
 _WAIT = "Wait for its end, or cancel it with OmicsCancelRunBatchOperator, first"
 _WAIT_FOR_CANCEL = "It is being cancelled; wait for its end first"
 _ONE_BY_ONE = "delete its runs one by one with OmicsDeleteRunOperator (ListRuns shows them by batchId)"
-_RUNS_REMEDIES = {
+_RUNS_REMEDIES: dict[str, str] = {
     BatchStatus.STOPPING: _WAIT_FOR_CANCEL,
     BatchStatus.FAILED: (
         f"The service never deletes the runs of such a batch with it: {_ONE_BY_ONE}, "
@@ -36,7 +31,7 @@ _RUNS_REMEDIES = {
     ),
     BatchStatus.RUNS_DELETE_FAILED: f"The service does not try it again: {_ONE_BY_ONE}",
 }
-_RECORD_REMEDIES = {
+_RECORD_REMEDIES: dict[str, str] = {
     BatchStatus.STOPPING: _WAIT_FOR_CANCEL,
     BatchStatus.RUNS_DELETING: "Wait until its runs are deleted first",
 }
@@ -128,9 +123,7 @@ def undeleted_runs(batch_id: str, limit: int) -> Steps[tuple[UndeletedRun, ...]]
     )
 
 
-def _ask(
-    operation: str, batch_id: str, allowed: frozenset[BatchStatus]
-) -> Steps[tuple[ClientError, BatchView] | None]:
+def _ask(operation: str, batch_id: str, allowed: frozenset[BatchStatus]) -> Steps[tuple[ClientError, BatchView] | None]:
     """Make a call that only some states of a batch allow.
 
     :return: None once the service took it; else its refusal, and the batch that it is about.
@@ -139,36 +132,19 @@ def _ask(
         try:
             yield Call(operation, {"batchId": batch_id})
         except ClientError as error:
-            refusal, batch = error, (yield from _refused(batch_id, error))
+            refusal = error
+            batch = yield from look_behind(error, look_at_batch(batch_id))
+            if batch is None:
+                return error, BatchView(batch_id).gone()
             if batch.status not in allowed:
-                return refusal, batch
+                return error, batch
         else:
             return None
     raise refusal
 
 
-def _refused(batch_id: str, refusal: ClientError) -> Steps[BatchView]:
-    """Return the batch that a call was refused for."""
-    gone = BatchView(batch_id).gone()
-    if nature(refusal) is Nature.MISSING:
-        return gone
-    # Which code stands for the wrong state is not documented.
-    if error_code(refusal) not in WRONG_STATE_CODES:
-        raise refusal
-    try:
-        return (yield from look_at_batch(batch_id))
-    except ClientError as error:
-        match nature(error):
-            case Nature.MISSING:
-                return gone
-            case Nature.PASSING:
-                raise
-        raise refusal from error
-
-
-def _wrong_state(error: ClientError, batch: BatchView, remedies: dict[BatchStatus, str]) -> WrongStateError:
-    known = {status.value: remedy for status, remedy in remedies.items()}
+def _wrong_state(error: ClientError, batch: BatchView, remedies: dict[str, str]) -> WrongStateError:
     default = _WAIT if batch.phase is Phase.ACTIVE else "Look at the batch first"
     changes = batch.phase is Phase.ACTIVE or batch.status == BatchStatus.RUNS_DELETING
-    remedy = f"The batch is {batch.status}. {known.get(batch.status or '', default)}"
+    remedy = f"The batch is {batch.status}. {remedies.get(batch.status or '', default)}"
     return WrongStateError(error, remedy, FailureClass.TRANSIENT if changes else FailureClass.INPUT)

@@ -125,6 +125,21 @@ def look_at_batch(batch_id: str) -> Steps[BatchView]:
     return BatchView.of(answer)
 
 
+def request_cancel(batch_id: str) -> Steps[tuple[BatchView, bool]]:
+    """Look at a batch and ask for it to be cancelled (CancelRunBatch), or for its runs if it FAILED (CancelRun).
+
+    :return: the batch, and whether nothing more has to be asked for; False while it cannot be cancelled yet.
+    """
+    look = BatchLook(batch_id, BatchGoal.CANCEL_REQUESTED, cancel=True)
+    try:
+        view = yield from look.steps()
+    except ClientError as error:
+        if nature(error) is not Nature.MISSING:
+            raise
+        return look.unseen.gone(), True
+    return view, look.is_over(view)
+
+
 def _is_overdue(batch: BatchView, now: float) -> bool:
     # By the service's own times, since a sensor that is rescheduled looks from a new process each time.
     ended_at = batch.submissions_ended_at
@@ -137,6 +152,7 @@ class _Leftovers:
 
     batch_id: str
     _suspects: list[str] = field(default_factory=list)
+    _unstopped: list[str] = field(default_factory=list)
     _asked: set[str] = field(default_factory=set)
 
     def look(self, *, cancel: bool, fresh: bool) -> Steps[str | None]:
@@ -150,14 +166,18 @@ class _Leftovers:
         if active is None:
             yield from list_pages("ListRuns", self._suspect, batchId=self.batch_id, maxResults=PAGE)
             active = yield from self._first_active(fresh)
-        for run_id in self._suspects if cancel else ():
+        while cancel and self._unstopped:
+            run_id = self._unstopped[-1]
             if run_id not in self._asked:
                 yield from cancel_run(run_id)
                 self._asked.add(run_id)
+            del self._unstopped[-1]
         return active
 
     def _suspect(self, page: Mapping[str, Any]) -> None:
-        self._suspects.extend(item["id"] for item in page.get("items", []) if _phase(item) is Phase.ACTIVE)
+        active = [item for item in page.get("items", []) if _phase(item) is Phase.ACTIVE]
+        self._suspects.extend(item["id"] for item in active)
+        self._unstopped.extend(item["id"] for item in active if item["status"] != RunStatus.STOPPING)
 
     def _first_active(self, fresh: bool) -> Steps[str | None]:
         while self._suspects:

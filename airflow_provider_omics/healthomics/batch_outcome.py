@@ -72,6 +72,7 @@ class BatchOutcome:
     :param results_uri: where the whole table is as CSV, if it was written.
     :param results_jsonl_uri: where it is as JSONL.
     :param stories: what is known about single runs beyond the table, such as the tails of their logs.
+    :param is_glance: whether this is only what GetBatch shows, with some of the failures and no groups.
     """
 
     batch_ids: tuple[str, ...]
@@ -84,6 +85,7 @@ class BatchOutcome:
     results_uri: str | None = None
     results_jsonl_uri: str | None = None
     stories: tuple[RunFailure, ...] = ()
+    is_glance: bool = False
 
     @classmethod
     def of(
@@ -96,7 +98,6 @@ class BatchOutcome:
         tolerance: Tolerance | None = None,
         results_uri: str | None = None,
         results_jsonl_uri: str | None = None,
-        stories: Sequence[RunFailure] = (),
     ) -> Self:
         """Read the outcome from a table that is complete; the class tells what the members are.
 
@@ -113,7 +114,6 @@ class BatchOutcome:
             failures=tuple(islice((row for row in table.rows() if not row.completed), MAX_FAILURES)),
             results_uri=results_uri,
             results_jsonl_uri=results_jsonl_uri,
-            stories=tuple(stories),
         )
 
     @property
@@ -172,6 +172,8 @@ class BatchOutcome:
 
     def _headline(self) -> str:
         counts = self.counts
+        if not counts.total:
+            return f"HealthOmics batch {self.batch_id} shows no samples."
         return (
             f"HealthOmics batch {self.batch_id}: {counts.incomplete:,} of {counts.total:,} samples did not complete "
             f"(tolerated: {self.tolerated:,})."
@@ -185,9 +187,11 @@ class BatchOutcome:
                 f"[{advice.failure_class}; who can act: {advice.owner}]."
             )
             yield f"What to do: {advice.advice}"
-        elif self.status is None:
+        if self.is_glance and self.counts.unknown and self.status in (BatchStatus.FAILED, BatchStatus.CANCELLED):
+            yield f"{self.counts.unknown:,} of its runs may go on; OmicsCancelRunBatchOperator cancels them."
+        if self.status is None:
             yield "The batch does not exist any more, so nothing can be proved of samples that it did not show before."
-        elif self.status != BatchStatus.PROCESSED:
+        elif self.status not in (BatchStatus.PROCESSED, BatchStatus.FAILED):
             yield _BATCH_ENDS.get(classify(BatchStatus, self.status), _NO_END).format(status=self.status)
 
     def _by_class(self) -> Iterator[str]:
@@ -203,9 +207,11 @@ class BatchOutcome:
     def _first(self) -> Iterator[str]:
         told, stories = self.failures[:_TOLD_FAILURES], {story.run.run_id: story for story in self.stories}
         if told:
-            yield f"The first {len(told)} in the order of the input:"
+            yield "Some of them:" if self.is_glance else f"The first {len(told)} in the order of the input:"
         for row in told:
             yield from _lines_of(row, stories.get(row.run_id or ""))
+            if self.is_glance and row.advice:
+                yield f"    Who can act: {row.advice.owner}"
 
     def _where(self) -> Iterator[str]:
         if self.results_uri:

@@ -11,7 +11,11 @@ from airflow_provider_omics.healthomics.outcome import RunView
 from airflow_provider_omics.healthomics.statuses import BatchStatus, Phase, RunStatus, SubmissionStatus, classify
 
 if TYPE_CHECKING:
-    from mypy_boto3_omics.type_defs import GetBatchResponseTypeDef, RunBatchListItemTypeDef, StartRunBatchResponseTypeDef
+    from mypy_boto3_omics.type_defs import (
+        GetBatchResponseTypeDef,
+        RunBatchListItemTypeDef,
+        StartRunBatchResponseTypeDef,
+    )
 
 DELETED = RunStatus.DELETED.value
 """The status given here to a batch that the service does not know any more; it has no word for it."""
@@ -188,9 +192,14 @@ class SampleView:
         return self.run.status if self.run and self.run.status else self.submission_status
 
     @property
+    def batch_is_gone(self) -> bool:
+        """Whether the service does not know the batch any more."""
+        return self.batch is not None and self.batch.status == DELETED
+
+    @property
     def phase(self) -> Phase:
         """What the sample's state means to one who waits for its run."""
-        if self.batch is not None and self.batch.status == DELETED:
+        if self.batch_is_gone:
             return Phase.DELETED
         if self.is_missing or self.submission_status == SubmissionStatus.FAILED:
             return Phase.FAILED

@@ -6,7 +6,7 @@ They are found again by name and tags, so that no try of the task submits a samp
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -78,8 +78,9 @@ class Progress:
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Progress:
-        """Read what :meth:`to_payload` wrote."""
-        return cls(**{**payload, "batches": tuple(ChainedBatch(*batch) for batch in payload["batches"])})
+        """Read what :meth:`to_payload` wrote, in this release or another."""
+        known = {member.name: payload[member.name] for member in fields(cls) if member.name in payload}
+        return cls(**{**known, "batches": tuple(ChainedBatch(*batch) for batch in payload["batches"])})
 
 
 def find_batches(intent: Intent, name: str) -> Steps[list[ChainedBatch]]:

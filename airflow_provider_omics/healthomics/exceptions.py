@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_omics.healthomics.failures import FailureClass
 
 if TYPE_CHECKING:
+    from airflow_provider_omics.healthomics.batch_deletion import UndeletedRun
     from airflow_provider_omics.healthomics.batch_outcome import BatchOutcome
+    from airflow_provider_omics.healthomics.batch_views import BatchView
     from airflow_provider_omics.healthomics.model import Issue
     from airflow_provider_omics.healthomics.outcome import FailedTask, RunFailure
     from airflow_provider_omics.healthomics.results import BatchCounts, SampleResult
+    from airflow_provider_omics.healthomics.samples import SampleFailure
     from airflow_provider_omics.healthomics.service_errors import Explanation
     from airflow_provider_omics.healthomics.waiting import WaitEnd
 
@@ -142,6 +145,66 @@ class OmicsBatchFailedError(OmicsError):
     def failures(self) -> tuple[SampleResult, ...]:
         """The first samples that did not complete, at most 100."""
         return self.outcome.failures
+
+
+class OmicsSampleFailedError(OmicsError):
+    """A sample of a batch did not become a run, or cannot be followed any more.
+
+    :ivar failure: the whole story.
+    """
+
+    def __init__(self, failure: SampleFailure) -> None:
+        super().__init__(failure)
+        self.failure = failure
+
+    def __str__(self) -> str:
+        return self.failure.describe()
+
+    @property
+    def batch_id(self) -> str:
+        """Id of the batch."""
+        return self.failure.sample.batch_id
+
+    @property
+    def run_setting_id(self) -> str:
+        """The sample."""
+        return self.failure.sample.run_setting_id
+
+    @property
+    def failure_code(self) -> str | None:
+        """ListRunsInBatch's ``submissionFailureReason``."""
+        return self.failure.sample.submission_failure_reason
+
+    @property
+    def failure_class(self) -> FailureClass:
+        """What would mend it."""
+        return self.failure.advice.failure_class
+
+
+class OmicsRunsNotDeletedError(OmicsError):
+    """Runs of a batch could not be deleted.
+
+    :ivar batch: the batch as last seen.
+    :ivar undeleted: the first of the runs, with what kept them.
+    """
+
+    def __init__(self, batch: BatchView, undeleted: Sequence[UndeletedRun] = ()) -> None:
+        super().__init__(batch, undeleted)
+        self.batch = batch
+        self.undeleted = tuple(undeleted)
+
+    @property
+    def batch_id(self) -> str:
+        """Id of the batch."""
+        return self.batch.batch_id
+
+    def __str__(self) -> str:
+        number = self.batch.failed_deletions or "some"
+        head = (
+            f"HealthOmics batch {self.batch_id} ended {self.batch.status}: {number} of its runs could not be deleted. "
+            "The service does not try it again; delete them one by one with OmicsDeleteRunOperator."
+        )
+        return "\n".join([head, *(f"- {run.describe()}" for run in self.undeleted)])
 
 
 class OmicsWaitError(OmicsError):

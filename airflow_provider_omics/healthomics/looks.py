@@ -17,7 +17,7 @@ from airflow_provider_omics.healthomics.service_errors import (
     nature,
 )
 from airflow_provider_omics.healthomics.statuses import Phase
-from airflow_provider_omics.healthomics.waiting import tell_changes
+from airflow_provider_omics.healthomics.waiting import V, tell_changes
 
 
 @dataclass
@@ -58,8 +58,8 @@ def cancel_run(run_id: str) -> Steps[bool]:
     try:
         yield Call("CancelRun", {"id": run_id})
     except ClientError as error:
-        run = yield from _refused(run_id, error)
-        if not run.phase.is_final:
+        run = yield from look_behind(error, look_at_run(run_id))
+        if run is not None and not run.phase.is_final:
             raise
         return False
     return True
@@ -74,8 +74,8 @@ def delete_run(run_id: str) -> Steps[bool]:
     try:
         yield Call("DeleteRun", {"id": run_id})
     except ClientError as error:
-        run = yield from _refused(run_id, error)
-        if run.phase is Phase.DELETED:
+        run = yield from look_behind(error, look_at_run(run_id))
+        if run is None or run.phase is Phase.DELETED:
             return False
         if run.phase is Phase.ACTIVE:
             remedy = f"The run is {run.status}: cancel it and wait for its end first"
@@ -84,19 +84,23 @@ def delete_run(run_id: str) -> Steps[bool]:
     return True
 
 
-def _refused(run_id: str, refusal: ClientError) -> Steps[RunView]:
-    """Return the run that a call was refused for; nothing is known of it where it cannot be seen."""
+def look_behind(refusal: ClientError, look: Steps[V]) -> Steps[V | None]:
+    """Look at what a call was refused for, if its state may be the cause; else raise the refusal.
+
+    :param look: asks the service once.
+    :return: None if it is not there.
+    """
     if nature(refusal) is Nature.MISSING:
-        return RunView(run_id).gone()
+        return None
     # Which code stands for the wrong state is not documented.
     if error_code(refusal) not in WRONG_STATE_CODES:
         raise refusal
     try:
-        return (yield from look_at_run(run_id))
+        return (yield from look)
     except ClientError as error:
         match nature(error):
             case Nature.MISSING:
-                return RunView(run_id).gone()
+                return None
             case Nature.PASSING:
                 raise
-    return RunView(run_id)
+        raise refusal from error

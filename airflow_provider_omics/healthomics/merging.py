@@ -22,9 +22,10 @@ from airflow_provider_omics.healthomics.statuses import BatchStatus, Phase, Subm
 class BatchPart:
     """One batch's part in a results table.
 
-    The batches of a cohort are taken oldest first. A sample that completed stays as it is, whatever a later batch
-    says. Otherwise a later batch replaces the sample's row as soon as it tried to submit the sample, and leaves it
-    alone if it did not: what the earlier batch says is then still what the sample came to.
+    The batches of a cohort are taken oldest first, and may be taken again in any order. A sample that completed stays
+    as it is, whatever a later batch says. Otherwise a later batch replaces the sample's row as soon as it tried to
+    submit the sample, and leaves it alone if it did not: what the earlier batch says is then still what the sample
+    came to.
 
     :param batch_id: the batch.
     :param same: ids of the samples that the batch was given with the settings that they have now; None for all. The
@@ -44,6 +45,7 @@ class BatchPart:
     ) -> None:
         self._table = table
         self._batch_id = batch_id
+        self._order = table.order_of(batch_id)
         self._same = same
         self._runs_deleted = classify(BatchStatus, status) is Phase.DELETED
         self._unsubmitted = _why_not_submitted(batch_id, status, failure_reason)
@@ -97,7 +99,9 @@ class BatchPart:
         return [row for row in self._table.rows() if self._has_say(row)]
 
     def _has_say(self, row: SampleResult) -> bool:
-        return not row.completed and (self._same is None or row.run_setting_id in self._same)
+        is_given = self._same is None or row.run_setting_id in self._same
+        is_newest = row.batch_id is None or self._table.order_of(row.batch_id) <= self._order
+        return is_given and is_newest and not row.completed
 
     def _take_submission(self, row: SampleResult, item: Mapping[str, Any]) -> None:
         status, run_id = item.get("submissionStatus"), item.get("runId") or None

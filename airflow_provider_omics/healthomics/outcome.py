@@ -104,6 +104,7 @@ class RunFailure:
     :param failed_tasks: the tasks that failed, at most as many as were asked for.
     :param more_failed_tasks: whether there are others.
     :param note: why the tasks could not be looked up, where they could not.
+    :param sample: what to call the sample of a batch that it is the run of.
     """
 
     run: RunView
@@ -111,6 +112,7 @@ class RunFailure:
     more_failed_tasks: bool = False
     note: str | None = None
     console_url: str | None = None
+    sample: str | None = None
     advice: FailureAdvice = field(init=False)
 
     def __post_init__(self) -> None:
@@ -123,6 +125,7 @@ class RunFailure:
     def _headline(self) -> list[str]:
         run = self.run
         named = f" ({run.name})" if run.name else ""
+        named += f", {self.sample}," if self.sample else ""
         if run.phase is not Phase.FAILED:
             return [f"HealthOmics run {run.run_id}{named} ended {run.status or 'in an unknown state'}."]
         code = run.failure_code or "without a failure code"

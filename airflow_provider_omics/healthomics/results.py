@@ -205,6 +205,7 @@ class ResultsTable:
             for sample, place in samples
         }
         self._uuid_in_uri: bool | None = None
+        self._batches: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -228,6 +229,10 @@ class ResultsTable:
         """Count what the samples came to."""
         ends = Counter(row.end for row in self.rows())
         return BatchCounts(len(self), **{end.value: number for end, number in ends.items()})
+
+    def order_of(self, batch_id: str) -> int:
+        """Return a batch's place among the batches of the cohort, which it gets when it is first asked for."""
+        return self._batches.setdefault(batch_id, len(self._batches))
 
     def put(self, row: SampleResult) -> None:
         """Set a row in place of the sample's earlier one.

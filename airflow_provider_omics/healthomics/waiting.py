@@ -258,7 +258,7 @@ class Wait(Generic[V]):
         state = f"the {last.KIND} is {last.status or 'not seen yet'}"
         if limit is not None and self._looks >= limit:
             return WaitEnd(
-                Stop.ATTEMPTS, last, f"looked {self._looks} times (waiter_max_attempts), {state} and goes on"
+                Stop.ATTEMPTS, last, f"looked {self._looks} times (waiter_max_attempts), and {state}"
             )
         seconds = delay * (1 + _JITTER * (2 * self.spread() - 1))
         if deadline is not None:

@@ -21,6 +21,7 @@ from airflow_provider_omics.healthomics.exceptions import OmicsServiceError
 from airflow_provider_omics.healthomics.identity import GENERATION_TAG, INTENT_TAG, Intent
 from airflow_provider_omics.healthomics.outcome import RunFailure, RunView
 from airflow_provider_omics.healthomics.service_errors import Nature, WrongStateError, error_code, explain, nature
+from airflow_provider_omics.healthomics.statuses import Phase
 from airflow_provider_omics.hooks.storage import ObjectStorage
 from airflow_provider_omics.hooks.task_logs import failed_tasks
 from airflow_provider_omics.hooks.timestamps import read_timestamps_fast
@@ -189,6 +190,9 @@ class OmicsHook(_HookBase):
         :param task_limit: how many failed tasks to look up, 0 to 100.
         :param log_lines: how many last log lines to fetch per task, 0 to 10,000.
         """
+        if run.phase is Phase.DELETED:
+            # Its id may be another run's by now.
+            return RunFailure(run)
         url = run_url(self.conn_region_name, self.conn_partition, run.run_id)
         try:
             tasks, more = failed_tasks(self.conn, self._logs_client, run.run_id, task_limit, log_lines)

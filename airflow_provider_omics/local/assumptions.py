@@ -69,6 +69,14 @@ class HighestPriority(StrEnum):
     SMALLEST_NUMBER = "smallest_number"
 
 
+class RunsInBatchOrder(StrEnum):
+    """The order of ListRunsInBatch."""
+
+    INPUT = "input"
+    SHUFFLED = "shuffled"
+    NEWEST_FIRST = "newest_first"
+
+
 class ErrorForm(StrEnum):
     """Where an error answer names its code."""
 
@@ -123,6 +131,10 @@ class Assumptions:
     list_page_size: int = 100
     runs_in_batch_page_size: int = 100
     runs_in_batch_before_submission: UnsubmittedRuns = UnsubmittedRuns.HIDDEN
+    runs_in_batch_order: RunsInBatchOrder = RunsInBatchOrder.INPUT
+    # How long a submission is not seen in ListRunsInBatch, and a new status of a run not in ListRuns.
+    runs_in_batch_lag_seconds: float = 0.0
+    run_status_lag_in_list_seconds: float = 0.0
     get_run_lag_seconds: float = 0.0
     list_runs_lag_seconds: float = 0.0
 

@@ -8,8 +8,18 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+
+from airflow_provider_omics.local.journal import Call
+
+EVERY_OPERATION = "*"
+S3_OPERATIONS = frozenset(f"s3:{method}" for method in ("GET", "HEAD", "PUT", "POST", "DELETE"))
+"""Calls of S3, by their HTTP method."""
 
 
 class FaultKind(StrEnum):
@@ -29,40 +39,78 @@ class FaultKind(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CallFacts:
+    """What a rule can know of the call that it may strike.
+
+    :param call: the call as the journal has it; complete only once it was answered.
+    :param members: the request's members by their API names; empty for a call of S3.
+    :param access_key: access key id that the request is signed with, which tells clients apart.
+    :param peer: address and port of the client's end of the connection, which tells processes apart.
+    """
+
+    call: Call
+    members: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    access_key: str = ""
+    peer: tuple[str, int] = ("", 0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class FaultRule:
     """One rule of a plan.
 
     :param kind: what goes wrong. ``error_before`` and ``error_after`` answer an error without and with the
         effect; ``lost_answer`` closes the connection after the effect, ``dropped_connection`` without it.
-    :param operation: operation name such as ``StartRun``, ``*`` for every operation, or a step inside of a batch:
-        ``RunBatch.validate`` (the batch fails), ``RunBatch.submit``, ``RunBatch.cancel``, ``RunBatch.delete`` (this one
-        run's does), ``RunBatch.abort`` (the batch fails before its next submission).
+    :param operation: operation name such as ``StartRun``, ``*`` for every operation, a call of S3 by its HTTP method
+        (``s3:PUT``), or a step inside of a batch: ``RunBatch.validate`` (the batch fails), ``RunBatch.submit``,
+        ``RunBatch.cancel``, ``RunBatch.delete`` (this one run's does), ``RunBatch.abort`` (the batch fails before its
+        next submission).
     :param count: how many calls it strikes; None for no end.
     :param skip: how many matching calls pass before it begins.
     :param share: the part of the remaining matching calls that it strikes, more than 0, at most 1.
     :param seconds: real seconds that ``slow_answer`` waits after the effect.
     :param code: error code of ``error_before`` and ``error_after``.
     :param http_status: HTTP status that goes with ``code``.
+    :param matches: says whether the rule is about a call; only such calls count. It is asked before the effect, may be
+        asked about any call of its operation, and must neither block nor call the server.
+    :param act: what is done to the client when the rule strikes, such as killing it: before the effect or after it, as
+        the kind has it, and in any case before the fault shows. It may block for as long as it likes.
     """
 
     kind: FaultKind
-    operation: str = "*"
+    operation: str = EVERY_OPERATION
     count: int | None = 1
     skip: int = 0
     share: float = 1.0
     seconds: float = 0.0
     code: str = "InternalServerException"
     http_status: int = 500
+    matches: Callable[[CallFacts], bool] | None = None
+    act: Callable[[CallFacts], object] | None = None
 
     def __post_init__(self) -> None:
         # From JSON the kind comes as text; a word that is no kind stops here.
         object.__setattr__(self, "kind", FaultKind(self.kind))
+        if self.operation not in known_operations():
+            known = ", ".join(sorted(known_operations()))
+            raise ValueError(f"operation must be one of {known}, not {self.operation!r}")
         if not 0 < self.share <= 1:
             raise ValueError(f"share must be more than 0 and at most 1, not {self.share}")
         if self.count is not None and self.count < 1:
             raise ValueError(f"count must be at least 1 or None, not {self.count}")
         if self.skip < 0 or self.seconds < 0:
             raise ValueError(f"skip and seconds must be at least 0, not {self.skip} and {self.seconds}")
+        for name in ("matches", "act"):
+            if getattr(self, name) is not None and not callable(getattr(self, name)):
+                raise TypeError(f"{name} must be a function; it can only be given in Python")
+
+
+@cache
+def known_operations() -> frozenset[str]:
+    """Return what a rule can name: operations that are served, calls of S3, steps of a batch, and ``*``."""
+    from airflow_provider_omics.local.batches.status import STEPS
+    from airflow_provider_omics.local.operations.registry import handlers
+
+    return frozenset({EVERY_OPERATION, *handlers(), *S3_OPERATIONS, *STEPS})
 
 
 @dataclass
@@ -113,17 +161,29 @@ class FaultPlan:
         with self._lock:
             return [(armed.rule, armed.struck) for armed in self._armed]
 
-    def strike(self, operation: str) -> FaultRule | None:
-        """Count one call and return the rule that strikes it, if any."""
-        with self._lock:
-            matching = [armed for armed in self._armed if armed.rule.operation in ("*", operation)]
-            return next((armed.rule for armed in matching if armed.strikes()), None)
+    def strike(self, operation: str, facts: CallFacts | None = None) -> FaultRule | None:
+        """Count one call of HealthOmics and return the rule that strikes it, if any.
 
-    def strike_step(self, step: str) -> FaultRule | None:
-        """Count one step inside of the service, which only rules with exactly its name strike.
-
-        :param step: such as ``RunBatch.submit``; ``batches.status`` has them all.
+        :param facts: what ``matches`` of a rule is asked about; without them no rule that has it strikes.
         """
+        return self._first({EVERY_OPERATION, operation}, facts)
+
+    def strike_exactly(self, name: str, facts: CallFacts | None = None) -> FaultRule | None:
+        """Count one step inside of the service, or one call of S3, which only rules with exactly its name strike.
+
+        :param name: such as ``RunBatch.submit``, of which ``batches.status`` has all, or ``s3:PUT``.
+        :param facts: as in :meth:`strike`.
+        """
+        return self._first({name}, facts)
+
+    def _first(self, names: set[str], facts: CallFacts | None) -> FaultRule | None:
         with self._lock:
-            matching = [armed for armed in self._armed if armed.rule.operation == step]
-            return next((armed.rule for armed in matching if armed.strikes()), None)
+            armed = [armed for armed in self._armed if armed.rule.operation in names]
+        # Outside of the lock: what a test wants to know about a call may take its own locks.
+        fitting = [one for one in armed if _is_about(one.rule, facts)]
+        with self._lock:
+            return next((one.rule for one in fitting if one.strikes()), None)
+
+
+def _is_about(rule: FaultRule, facts: CallFacts | None) -> bool:
+    return rule.matches is None or (facts is not None and rule.matches(facts))

@@ -23,6 +23,9 @@ _ROWS: tuple[tuple[float, tuple[str, ...]], ...] = (
 )
 
 
+_ROUNDING, _SLOWEST_RATE = 1e-6, 1e-3
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Quotas:
     """Resource quotas of an account and region; the defaults are the published ones.
@@ -88,25 +91,36 @@ class RateLimiter:
 
         :raises ThrottlingException: the operation was called more often than its rate allows.
         """
+        if self.seconds_to_wait(operation):
+            rate, _ = self._rate(operation)
+            raise ThrottlingException(f"Rate exceeded: {operation} allows {rate:g} calls per second")
+
+    def seconds_to_wait(self, operation: str) -> float:
+        """Count one call that can wait, if it need not.
+
+        :return: 0 if the call may be made and was counted, else the seconds until there is room for one.
+        """
         if not self.enforced:
-            return
+            return 0.0
         rate, name = self._rate(operation)
         if rate is None:
-            return
+            return 0.0
         with self._lock:
-            if not self._has_token(name, rate):
-                raise ThrottlingException(f"Rate exceeded: {operation} allows {rate:g} calls per second")
+            return self._seconds_to_token(name, rate)
 
-    def _has_token(self, name: str, rate: float) -> bool:
+    def _seconds_to_token(self, name: str, rate: float) -> float:
         burst = max(1.0, rate * self.assumptions().burst_seconds)
         now = self.now()
         bucket = self._buckets.setdefault(name, _Bucket(burst, now))
-        elapsed = (now - bucket.filled_at).total_seconds()
-        bucket.tokens, bucket.filled_at = min(burst, bucket.tokens + elapsed * rate), now
-        if bucket.tokens < 1:
-            return False
+        # What runs late on the timeline asks for an earlier time than a call did meanwhile.
+        elapsed = max(0.0, (now - bucket.filled_at).total_seconds())
+        bucket.tokens = min(burst, bucket.tokens + elapsed * rate)
+        bucket.filled_at = max(bucket.filled_at, now)
+        # Rounding must not make someone wait who has waited for exactly as long as was said.
+        if bucket.tokens < 1 - _ROUNDING:
+            return (1 - bucket.tokens) / max(rate, _SLOWEST_RATE)
         bucket.tokens -= 1
-        return True
+        return 0.0
 
     def _rate(self, operation: str) -> tuple[float | None, str]:
         if operation in self.overrides:

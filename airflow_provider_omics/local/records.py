@@ -36,6 +36,8 @@ class Run:
     :ivar request: the StartRun members as they hold for this run: defaults merged, nothing invented.
     :ivar output_root: what ``runOutputUri`` says.
     :ivar sequence: place in the order of creation; never reused, unlike ``run_id``.
+    :ivar request_id: of the StartRun or StartRunBatch call that it comes from.
+    :ivar earlier: statuses that it had and until when, kept only while lists lag behind.
     """
 
     run_id: str
@@ -57,6 +59,8 @@ class Run:
     tasks: dict[str, Task] = field(default_factory=dict)
     cancel_requested: bool = False
     sequence: int = 0
+    request_id: str | None = None
+    earlier: tuple[tuple[datetime, RunStatus], ...] = ()
 
 
 @dataclass(slots=True)
@@ -121,6 +125,7 @@ class BatchEntry:
     :ivar setting: the InlineSetting as JSON text, which takes a fraction of the parsed object's memory; None
         once it was submitted.
     :ivar submission_status: None until the submission was tried.
+    :ivar submitted_at: when its outcome was first known.
     """
 
     run_setting_id: str
@@ -131,6 +136,7 @@ class BatchEntry:
     run_arn: str | None = None
     failure_reason: str | None = None
     failure_message: str | None = None
+    submitted_at: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -140,6 +146,7 @@ class Batch:
     :ivar total_runs: None until the run settings were read.
     :ivar etag: of the object with the run settings, as it was during the StartRunBatch call.
     :ivar positions: index of each run setting id in ``entries``.
+    :ivar shuffled: the same indexes in an order that has nothing to do with the input's; empty until it is asked for.
     :ivar submission_counts: members of ``submissionSummary``, kept up to date with every submission.
     :ivar run_counts: members of ``runSummary``, kept up to date with every change of a run.
     :ivar shown_run_counts: ``run_counts`` as they were at ``shown_at``, for answers that lag behind.
@@ -162,6 +169,7 @@ class Batch:
     total_runs: int | None = None
     etag: str | None = None
     positions: dict[str, int] = field(default_factory=dict)
+    shuffled: list[int] = field(default_factory=list)
     submission_counts: dict[str, int] = field(default_factory=dict)
     run_counts: dict[str, int] = field(default_factory=dict)
     shown_run_counts: dict[str, int] = field(default_factory=dict)

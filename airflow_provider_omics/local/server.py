@@ -24,6 +24,7 @@ from airflow_provider_omics.local.http.application import Application
 from airflow_provider_omics.local.http.moto import ACCOUNT, MotoFront, reset_moto
 from airflow_provider_omics.local.http.server import HttpServer
 from airflow_provider_omics.local.http.service import OmicsService
+from airflow_provider_omics.local.http.striking import StorageFaults
 from airflow_provider_omics.local.journal import Journal
 from airflow_provider_omics.local.quotas import Quotas
 from airflow_provider_omics.local.regions import Regions
@@ -104,7 +105,8 @@ class LocalOmics:
         if self._http is not None:
             raise RuntimeError("the server has been started already")
         self._stopping.clear()
-        app = Application(self._regions, OmicsService(self._stopping), Admin(self), MotoFront())
+        storage_faults = StorageFaults(self.faults, self.clock.now, self._stopping)
+        app = Application(self._regions, OmicsService(self._stopping), Admin(self), MotoFront(), storage_faults)
         self._http = HttpServer(self.host, self._port, app)
         self._http.start()
         return self

@@ -70,7 +70,7 @@ class World:
     def __post_init__(self) -> None:
         self.changed = threading.Condition(self.lock)
         self.timeline = Timeline(self.clock, on_added=self._wake)
-        self.rates = RateLimiter(self.clock.now, lambda: self.assumptions)
+        self.rates = RateLimiter(self.now, lambda: self.assumptions)
         self.request_ids = RequestIds(self)
         self.run_index = RunIndex()
         self.run_queue = RunQueue()
@@ -104,7 +104,7 @@ class World:
         """Store a new run."""
         self.runs[run.run_id] = run
         self.run_index.add(run)
-        self.journal.runs_created += 1
+        self.journal.add_run(run)
 
     def forget_run(self, run: Run) -> None:
         """Drop a run's metadata; its id may come back as another run's."""

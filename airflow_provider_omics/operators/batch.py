@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.exceptions import failing_fast
+from airflow_provider_omics.healthomics.batch_looks import request_cancel
 from airflow_provider_omics.healthomics.batch_outcome import BatchOutcome, Tolerance, tolerance_issues
 from airflow_provider_omics.healthomics.batch_requests import (
     DEFAULT_RUN_SETTING_FIELDS,
@@ -33,6 +35,11 @@ from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
 from airflow_provider_omics.healthomics.workflows import look_up_parameter_template
 from airflow_provider_omics.hooks.parameters import TEMPLATED, ConnectionParameters
 from airflow_provider_omics.links.omics import BATCH_LINKS, store_batch_links
+from airflow_provider_omics.operators.batch_end import (
+    OmicsCancelRunBatchOperator,
+    OmicsDeleteBatchOperator,
+    OmicsDeleteRunBatchOperator,
+)
 from airflow_provider_omics.operators.cohort import CohortJob, Places, samples_to_redrive
 from airflow_provider_omics.operators.waiting import OmicsWaitingOperator
 from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
@@ -42,6 +49,16 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
+# Where a user looks for them.
+__all__ = [
+    "OmicsCancelRunBatchOperator",
+    "OmicsDeleteBatchOperator",
+    "OmicsDeleteRunBatchOperator",
+    "OmicsStartRunBatchOperator",
+]
+
+# Airflow leaves a killed task alone for five seconds; a batch is CREATING for less than that as a rule.
+_CANCEL_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 _TOLD_STORIES = 3
 _TOLD_CHARACTERS = 200
 _FAILURE_COLUMNS = (
@@ -257,6 +274,7 @@ class OmicsStartRunBatchOperator(OmicsWaitingOperator[BatchView]):
         self.durable = durable
         self.identity_tags = identity_tags
         self._started: BatchView | None = None
+        self._cancel_is_due = False
 
     def execute(self, context: Context) -> str:
         """Submit the samples, or find where an earlier try left them, and, if wanted, wait for their end."""
@@ -270,6 +288,7 @@ class OmicsStartRunBatchOperator(OmicsWaitingOperator[BatchView]):
     def finish(self, context: Context, end: WaitEnd[BatchView], **state: Any) -> str:
         """Return the batch's id, submit again what may be, or raise what explains why the cohort failed."""
         if end.why is not Stop.ENDED:
+            self._cancel_late()
             raise OmicsWaitError(end)
         progress = Progress.from_payload(state["progress"])
         return str(self._go_on(context, self._job(context), progress, end.view))
@@ -284,9 +303,25 @@ class OmicsStartRunBatchOperator(OmicsWaitingOperator[BatchView]):
             # The client was built for the start. Five seconds are left, and nothing here may ask the supervisor.
             self.hook.conn.cancel_run_batch(batchId=batch_id)
         except Exception as error:
+            self._cancel_is_due = True
             self.log.warning("HealthOmics batch %s could not be cancelled: %s", batch_id, error)
         else:
             self.log.info("Asked HealthOmics to cancel batch %s, since its task was killed", batch_id)
+
+    def _cancel_late(self) -> None:
+        """Cancel the batch once its state allows it, for as long as the killed task is left alone."""
+        if not self._cancel_is_due or self._started is None:
+            return
+        self._cancel_is_due = False
+        batch_id = self._started.batch_id
+        for seconds in _CANCEL_PAUSES:
+            time.sleep(seconds)
+            view, requested = self.hook.perform(request_cancel(batch_id), f"batch {batch_id}")
+            if requested:
+                done = view.phase.is_final
+                told = "has ended; nothing to cancel" if done else "is being cancelled, since its task was killed"
+                self.log.info("HealthOmics batch %s %s", batch_id, told)
+                return
 
     def _check(self) -> None:
         self.check_waiting("StartRunBatch")
@@ -337,28 +372,37 @@ class OmicsStartRunBatchOperator(OmicsWaitingOperator[BatchView]):
         default = job.request["defaultRunSetting"].get("outputUri")
         places = Places.of(job.intent, default, self.settings_uri, self.results_uri)
         progress = job.store(cohort, places, self.redrive_attempts)
-        try_number = context["ti"].try_number
+        earlier_tries = context["ti"].try_number - 1
         if not self.durable:
-            progress = replace(progress, next_generation=try_number - 1)
-        elif try_number > 1 and self.request_id is None:
+            # So many batches can each of them have started.
+            progress = replace(progress, next_generation=earlier_tries * (1 + self.redrive_attempts))
+        elif earlier_tries and self.request_id is None:
             progress = job.adopt(progress)
-        if progress.batches:
-            return replace(progress, retry_all=True)
+            if progress.batches:
+                return replace(progress, retry_all=True)
+            return self._submitted(context, *job.start_again(progress, cohort, earlier_tries, self._killed.wait))
         return self._submitted(context, *job.start(progress, cohort))
 
     def _submitted(self, context: Context, progress: Progress, batch: BatchView) -> Progress:
+        self._follow(context, batch)
+        return progress
+
+    def _follow(self, context: Context, batch: BatchView) -> None:
+        """Note the batch that the task now stands for, for whoever looks at the task and for who kills it."""
         self._started = batch
         if self._killed.is_set():
             self.on_kill()
+            self._cancel_late()
             raise OmicsWaitError(WaitEnd(Stop.INTERRUPTED, batch, "the task was killed"))
         store_batch_links(context, self, self.hook, batch.batch_id)
         self._push(context, {"batch_id": batch.batch_id, "batch_arn": batch.arn})
-        return progress
 
     def _go_on(self, context: Context, job: CohortJob, progress: Progress, known: BatchView | None) -> str:
         """Wait for the batch that goes on; once none does, gather the results and decide."""
         views = job.look(progress, known)
         active = next((view for view in views if not view.phase.is_final), None)
+        if self._started is None:
+            self._follow(context, active or views[-1])
         if active is not None:
             return self._wait_for(context, progress, active)
         if not self.wait_for_completion and not progress.retry_all:
@@ -369,7 +413,7 @@ class OmicsStartRunBatchOperator(OmicsWaitingOperator[BatchView]):
             self.log.info("Submitting %s samples again that did not complete", f"{len(again):,}")
             spent = replace(
                 progress,
-                redrives_left=progress.redrives_left - (0 if progress.retry_all else 1),
+                redrives_left=max(progress.redrives_left - (0 if progress.retry_all else 1), 0),
                 given_up=table.counts().incomplete - len(again),
             )
             progress = self._submitted(context, *job.redrive(spent, again))
@@ -396,12 +440,13 @@ class OmicsStartRunBatchOperator(OmicsWaitingOperator[BatchView]):
         return str(self.wait(context, trigger, progress=progress.to_payload()))
 
     def _to_redrive(self, progress: Progress, table: ResultsTable, last: BatchView) -> set[str]:
-        if progress.retry_all:
-            succeeded = self._outcome(progress, table, last).succeeded
-            return set() if succeeded else samples_to_redrive(table, transient_only=False)
-        if progress.redrives_left > 0 and not last.cancel_requested:
-            return samples_to_redrive(table, transient_only=True)
-        return set()
+        # What was added to the input, or changed in it, was never tolerated as a failure.
+        new = {row.run_setting_id for row in table.rows() if row.batch_id is None}
+        if progress.retry_all and not self._outcome(progress, table, last).succeeded:
+            return new | samples_to_redrive(table, transient_only=False)
+        if progress.redrives_left > 0 and not progress.retry_all and not last.cancel_requested:
+            return new | samples_to_redrive(table, transient_only=True)
+        return new
 
     def _conclude(
         self, context: Context, job: CohortJob, progress: Progress, table: ResultsTable, last: BatchView

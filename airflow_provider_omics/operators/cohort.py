@@ -1,4 +1,4 @@
-"""Running one cohort as batches: submitting each sample once, gathering what came of it, submitting again what failed."""
+"""Running one cohort as batches: submit each sample once, gather what came of it, submit again what failed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from airflow_provider_omics.healthomics.batch_requests import defaults_fingerpri
 from airflow_provider_omics.healthomics.batch_views import DELETED, BatchView
 from airflow_provider_omics.healthomics.chain import COHORT_TAG, ChainedBatch, Progress, find_batches
 from airflow_provider_omics.healthomics.collecting import collect_batch, confirm_unsettled, look_up_failures
-from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError, OmicsServiceError
+from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsRequestInvalidError, OmicsServiceError
 from airflow_provider_omics.healthomics.failures import FailureClass
 from airflow_provider_omics.healthomics.identity import MAX_BATCH_NAME, Intent
 from airflow_provider_omics.healthomics.model import Issue
-from airflow_provider_omics.healthomics.results import ResultsTable
+from airflow_provider_omics.healthomics.results import NOT_SUBMITTED, ResultsTable
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, entries, select, setting_digest
 from airflow_provider_omics.healthomics.waiting import Log
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from airflow_provider_omics.hooks.omics import OmicsHook
 
 _MOST_INLINE = 100
+# How long a batch that StartRunBatch has just named may be not found before it counts as deleted.
+_APPEARING_PAUSES = (1.0, 2.0, 4.0)
 # How long the lists may lag behind after the end of a batch before a run counts as one whose end was not seen.
 _SETTLING_PAUSES = (2.0, 5.0, 15.0, 40.0)
 
@@ -127,6 +129,27 @@ class CohortJob:
             settings = {"s3UriSettings": _cohort_uri(progress, progress.cohort)}
         return self._submit(progress, settings, cohort)
 
+    def start_again(
+        self, progress: Progress, cohort: Cohort, earlier_tries: int, pause: Callable[[float], bool]
+    ) -> tuple[Progress, BatchView]:
+        """Submit the whole cohort as one batch, in a later try that found no batch of an earlier one.
+
+        Its request id may still stand for a batch that could not be found by name and tags: that is taken over, or
+        replaced if it is gone.
+
+        :param pause: sleeps so many seconds and returns whether the task was killed meanwhile.
+        """
+        while True:
+            started, batch = self.start(progress, cohort)
+            # A batch of this generation can only be this try's own.
+            if progress.next_generation >= earlier_tries:
+                return started, batch
+            seen = self._seen(batch, pause)
+            if seen.status != DELETED:
+                return replace(started, retry_all=seen.phase.is_final), seen
+            self.log.info("HealthOmics batch %s of an earlier try is gone; replacing it", batch.batch_id)
+            progress = replace(progress, next_generation=started.next_generation)
+
     def redrive(self, progress: Progress, wanted: Container[str]) -> tuple[Progress, BatchView]:
         """Submit some samples of the cohort again, in a batch of their own (StartRunBatch)."""
         uri = _cohort_uri(progress, progress.cohort)
@@ -147,14 +170,23 @@ class CohortJob:
             if known is not None and known.batch_id == batch.batch_id:
                 views.append(known)
                 continue
-            subject = f"batch {batch.batch_id}"
-            try:
-                views.append(self.hook.perform(BatchLook(batch.batch_id).steps(), subject))
-            except OmicsServiceError as error:
-                if error.code != "ResourceNotFoundException":
-                    raise
-                views.append(BatchView(batch.batch_id).gone())
+            views.append(self._look(batch.batch_id))
         return views
+
+    def _look(self, batch_id: str) -> BatchView:
+        try:
+            return self.hook.perform(BatchLook(batch_id).steps(), f"batch {batch_id}")
+        except OmicsServiceError as error:
+            if error.code != "ResourceNotFoundException":
+                raise
+            return BatchView(batch_id).gone()
+
+    def _seen(self, batch: BatchView, pause: Callable[[float], bool]) -> BatchView:
+        for seconds in _APPEARING_PAUSES:
+            seen = self._look(batch.batch_id)
+            if seen.status != DELETED or pause(seconds):
+                return seen
+        return self._look(batch.batch_id)
 
     def gather(
         self, progress: Progress, views: Sequence[BatchView], lookups: int, pause: Callable[[float], bool]
@@ -168,13 +200,21 @@ class CohortJob:
         with self.hook.storage.open(_cohort_uri(progress, progress.cohort)) as stream:
             default = self._defaults.get("outputUri")
             table = ResultsTable((entry["runSettingId"], entry.get("outputUri", default)) for entry in entries(stream))
+        if len(table) != progress.samples:
+            found = f"{_cohort_uri(progress, progress.cohort)} has {len(table):,} samples and had {progress.samples:,}"
+            why = views[-1].failure_reason or "without a reason of its own"
+            raise OmicsError(
+                f"{found}: it was written over while {views[-1].label} ended {views[-1].status} ({why}), so its "
+                "samples cannot be accounted for. Delete the object, keep others from writing there, and clear the task"
+            )
         same = [self._same_samples(progress, batch) for batch in progress.batches]
         for seconds in (*_SETTLING_PAUSES, None):
             for view, ids in zip(views, same, strict=True):
                 self._collect(table, view, ids, lookups)
-            if not table.active() or seconds is None or pause(seconds):
+            behind = len(table.active()) + _unshown(table, progress, views[-1])
+            if not behind or seconds is None or pause(seconds):
                 break
-            self.log.info("%s runs are not shown as ended yet; looking again", len(table.active()))
+            self.log.info("%s runs are not shown as ended yet; looking again", f"{behind:,}")
         left = self.hook.perform(look_up_failures(table, limit=lookups), "the failed runs")
         if left:
             self.log.info("%s more failed runs were not looked up (failure_lookup_limit %s)", f"{left:,}", lookups)
@@ -218,7 +258,7 @@ class CohortJob:
         # The first answer to this request id was lost on its way: its batch is there.
         for found in self.hook.perform(find_batches(self.intent, self.name), f"batches named {self.name!r}"):
             if found.generation == generation:
-                return BatchView(found.batch_id)
+                return self._look(found.batch_id)
         raise error
 
     def _request_id(self, generation: int, asked: str) -> str:
@@ -260,6 +300,15 @@ def samples_to_redrive(table: ResultsTable, *, transient_only: bool) -> set[str]
         for row in table.rows()
         if not row.completed and not row.active and (not transient_only or row.failure_class is FailureClass.TRANSIENT)
     }
+
+
+def _unshown(table: ResultsTable, progress: Progress, last: BatchView) -> int:
+    """Return how many samples the last batch has submitted and its list does not show."""
+    if progress.batches[-1].cohort != progress.cohort:
+        # It may have had samples that the cohort has no more.
+        return 0
+    shown = sum(row.batch_id == last.batch_id and row.submission_status != NOT_SUBMITTED for row in table.rows())
+    return max(0, last.submitted + last.failed_submissions - shown)
 
 
 def _cohort_uri(progress: Progress, key: str) -> str:

@@ -13,6 +13,7 @@ from airflow_provider_omics.healthomics.outcome import RunView
 from airflow_provider_omics.healthomics.statuses import Phase
 from airflow_provider_omics.healthomics.waiting import Log
 from airflow_provider_omics.hooks.omics import EarlierRun, OmicsHook
+from airflow_provider_omics.operators.memory import Memory
 
 # How long a run that StartRun has just named may be not found before it counts as deleted.
 _PAUSES = (1.0, 2.0, 4.0)
@@ -26,6 +27,7 @@ class OnceStarter:
 
     :param tagged: whether runs carry the intent as tags, which needs ``omics:TagResource``; without them an
         earlier run is only found if it has the default name.
+    :param memory: what earlier tries left to know.
     :param pause: sleeps so many seconds.
     """
 
@@ -33,6 +35,7 @@ class OnceStarter:
     intent: Intent
     tagged: bool
     log: Log
+    memory: Memory
     pause: Callable[[float], object] = time.sleep
 
     def start_anew(self, request: Mapping[str, Any], generation: int = 0) -> RunView:
@@ -43,30 +46,49 @@ class OnceStarter:
         """
         tags = {**(request.get("tags") or {}), **(self.intent.tags(generation) if self.tagged else {})}
         asked = {"requestId": self.intent.request_id(generation), **request, "name": self._name(request)}
+        self.memory.intend(generation)
         run = self.hook.start_run({**asked, "tags": tags} if tags else asked)
+        self.memory.started(generation, run.run_id, run.uuid)
         self.log.info(
             "Started HealthOmics run %s (%s); its outputs go to %s", run.run_id, asked["name"], run.output_uri
         )
         return run
 
-    def start_once(self, request: Mapping[str, Any], *, try_number: int) -> RunView:
+    def start_once(self, request: Mapping[str, Any], *, try_number: int) -> tuple[RunView, bool]:
         """Start the run, or return the one that there is.
 
         :param request: the StartRun request without ``requestId``.
         :param try_number: which try of the task this is, 1 for the first.
+        :return: the run, and whether it was found and not started now.
         :raises OmicsServiceError: the service refused it.
         """
-        earlier = self._earlier(request) if try_number > 1 else []
+        earlier = self.find_earlier(request) if try_number > 1 or self.memory.job.asked else []
         if earlier and not _ended_badly(earlier[-1].run):
-            return self._adopt(earlier[-1].run)
-        generation = earlier[-1].generation + 1 if earlier else 0
+            return self._adopt(earlier[-1]), True
+        lowest = self.memory.job.from_generation
+        generation = earlier[-1].generation + 1 if earlier else lowest
         run = self._start_or_find(request, generation)
         # Its request id may still stand for a run of an earlier try that could not be found by name and tags. No try
         # started more than one, so the generation stays below the number of this one: a run started now is kept.
-        while generation < try_number - 1 and not self._is_usable(run):
+        while generation < lowest + try_number - 1 and not self._is_usable(run):
             generation += 1
             run = self._start_or_find(request, generation)
-        return run
+        return run, False
+
+    def find_earlier(self, request: Mapping[str, Any]) -> list[EarlierRun]:
+        """Find the runs of earlier tries, oldest first: the one remembered, or those of this name and these tags."""
+        job = self.memory.job
+        if job.job_id is not None:
+            run = self.hook.look_up(job.job_id)
+            # The service gives ids of deleted runs to others.
+            if run is not None and (job.uuid is None or run.uuid in (None, job.uuid)):
+                self._tell_if_over(run)
+                return [EarlierRun(job.generation, run)]
+        found = self.hook.find_earlier_runs(self.intent, self._name(request))
+        found = [earlier for earlier in found if earlier.generation >= job.from_generation]
+        if found:
+            self._tell_if_over(found[-1].run)
+        return found
 
     def _start_or_find(self, request: Mapping[str, Any], generation: int) -> RunView:
         try:
@@ -75,9 +97,9 @@ class OnceStarter:
             if error.code != "ConflictException":
                 raise
             # The first answer to this request id was lost on its way: its run is there.
-            for found in self._earlier(request):
+            for found in self.hook.find_earlier_runs(self.intent, self._name(request)):
                 if found.generation == generation:
-                    return self._adopt(found.run)
+                    return self._adopt(found)
             raise
 
     def _is_usable(self, run: RunView) -> bool:
@@ -90,17 +112,13 @@ class OnceStarter:
         self.log.info("HealthOmics run %s of an earlier try is gone; replacing it", run.run_id)
         return False
 
-    def _earlier(self, request: Mapping[str, Any]) -> list[EarlierRun]:
-        found = self.hook.find_earlier_runs(self.intent, self._name(request))
-        if found:
-            self._tell_if_over(found[-1].run)
-        return found
-
     def _name(self, request: Mapping[str, Any]) -> str:
         return request.get("name") or self.intent.default_name()
 
-    def _adopt(self, run: RunView) -> RunView:
+    def _adopt(self, earlier: EarlierRun) -> RunView:
+        run = earlier.run
         self.log.info("HealthOmics run %s was started for this task before and is %s", run.run_id, run.status)
+        self.memory.started(earlier.generation, run.run_id, run.uuid)
         return run
 
     def _tell_if_over(self, run: RunView) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_omics.compat import tries_before_clear
 from airflow_provider_omics.exceptions import failing_fast
+from airflow_provider_omics.healthomics.calls import Steps
 from airflow_provider_omics.healthomics.exceptions import OmicsRunFailedError, OmicsWaitError
 from airflow_provider_omics.healthomics.identity import TAG_COUNT, Intent, TaskIdentity
+from airflow_provider_omics.healthomics.looks import cancel_run
 from airflow_provider_omics.healthomics.model import api_name
 from airflow_provider_omics.healthomics.outcome import RunView
 from airflow_provider_omics.healthomics.requests import build_start_run, check_run_id, fingerprint
@@ -16,6 +19,8 @@ from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
 from airflow_provider_omics.hooks.parameters import TEMPLATED, ConnectionParameters
 from airflow_provider_omics.links.omics import RUN_LINKS, store_run_links
 from airflow_provider_omics.operators.base import OmicsBaseOperator
+from airflow_provider_omics.operators.job import OmicsJobOperator, push
+from airflow_provider_omics.operators.memory import Memory
 from airflow_provider_omics.operators.once import OnceStarter
 from airflow_provider_omics.operators.waiting import OmicsWaitingOperator
 from airflow_provider_omics.triggers.run import OmicsRunTrigger
@@ -52,7 +57,7 @@ START_RUN_FIELDS = (
 """The members of StartRun that :class:`OmicsStartRunOperator` takes, as users type them."""
 
 
-class OmicsStartRunOperator(OmicsWaitingOperator[RunView]):
+class OmicsStartRunOperator(OmicsJobOperator[RunView]):
     """Start a HealthOmics run, once however often the task is tried, and wait for its end.
 
     Returns the run's id, and pushes ``run_arn``, ``run_uuid`` and ``run_output_uri`` under these XCom keys as soon
@@ -60,8 +65,11 @@ class OmicsStartRunOperator(OmicsWaitingOperator[RunView]):
     :class:`~airflow_provider_omics.healthomics.exceptions.OmicsRunFailedError`, which is retried only where a retry
     can help.
 
-    Parameters that are None are not sent. The members of StartRun and ``start_run_kwargs`` are templates. The
-    connection parameters are described in :mod:`airflow_provider_omics.hooks.parameters`.
+    Parameters that are None are not sent. The members of StartRun and ``start_run_kwargs`` are templates.
+    ``wait_for_completion``, ``cancel_on_kill``, ``on_timeout``, ``durable`` and ``identity_tags`` are described in
+    :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`, ``deferrable``, ``waiter_delay`` and
+    ``waiter_max_attempts`` in :class:`~airflow_provider_omics.operators.waiting.OmicsWaitingOperator`, the connection
+    parameters in :mod:`airflow_provider_omics.hooks.parameters`.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_StartRun.html
 
@@ -91,12 +99,6 @@ class OmicsStartRunOperator(OmicsWaitingOperator[RunView]):
     :param request_id: idempotency token, up to 128 characters. The default is made from the task instance and the
         request, so that a task that is tried again finds its run; with one of your own that is up to you.
     :param start_run_kwargs: members of StartRun that this release does not name, by their API names.
-    :param wait_for_completion: whether to wait for the run's end.
-    :param cancel_on_kill: whether the run is cancelled when the task is killed, or reaches its
-        ``execution_timeout``, while it waits. Before Airflow 3.3 a deferred task that is killed leaves its run.
-    :param durable: whether a later try takes over the run of an earlier one; if not, every try starts a run.
-    :param identity_tags: whether the run is tagged with DAG, DAG run, task and map index, by which a later try finds
-        it. It needs ``omics:TagResource``. Without the tags a run is found only if it has the default name.
     """
 
     template_fields: Sequence[str] = (*START_RUN_FIELDS, "start_run_kwargs", *TEMPLATED)
@@ -137,10 +139,6 @@ class OmicsStartRunOperator(OmicsWaitingOperator[RunView]):
         engine_settings: dict[str, Any] | str | None = None,
         request_id: str | None = None,
         start_run_kwargs: dict[str, Any] | None = None,
-        wait_for_completion: bool = True,
-        cancel_on_kill: bool = True,
-        durable: bool = True,
-        identity_tags: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -169,79 +167,91 @@ class OmicsStartRunOperator(OmicsWaitingOperator[RunView]):
         self.engine_settings = engine_settings
         self.request_id = request_id
         self.start_run_kwargs = start_run_kwargs
-        self.wait_for_completion = wait_for_completion
-        self.cancel_on_kill = cancel_on_kill
-        self.durable = durable
-        self.identity_tags = identity_tags
-        self._started: RunView | None = None
 
     def execute(self, context: Context) -> str:
-        """Start the run and, if wanted, wait for it."""
+        """Start the run, or find the one of an earlier try, and, if wanted, wait for it."""
         with failing_fast(self):
             self.check_waiting("StartRun")
-            run = self._start(context)
-            self._started = run
-            if self._killed.is_set():
-                self.on_kill()
-                raise OmicsWaitError(WaitEnd(Stop.INTERRUPTED, run, "the task was killed"))
-            store_run_links(context, self, self.hook, run.run_id)
-            self._push(context, run)
-            if not self.wait_for_completion:
-                return run.run_id
-            trigger = OmicsRunTrigger(
-                run_id=run.run_id,
-                waiter_delay=self.waiter_delay,
-                waiter_max_attempts=self.waiter_max_attempts,
-                just_started=True,
-                cancel_on_kill=self.cancel_on_kill,
-                **ConnectionParameters.of(self).to_payload(),
-            )
-            return str(self.wait(context, trigger))
+            self.begin(context)
+            return self._start_and_wait(context)
 
-    def finish(self, context: Context, end: WaitEnd[RunView], **state: Any) -> str:
-        """Return the run's id, or raise what explains why it did not complete."""
+    def finish(self, context: Context, end: WaitEnd[RunView], *, found: bool = False, **_state: Any) -> str:
+        """Return the run's id, or raise what explains why it did not complete.
+
+        :param found: whether the run is an earlier try's.
+        """
         run = end.view
+        self._job_id = run.run_id
         if end.why is not Stop.ENDED:
+            self.give_up(end)
             raise OmicsWaitError(end)
+        if run.phase is Phase.CANCELLED and found:
+            # The try before was being stopped when this one found its run.
+            return self._start_and_wait(context)
         if run.phase is not Phase.SUCCEEDED:
             raise OmicsRunFailedError(self.hook.explain_failure(run))
         self.log.info("HealthOmics run %s COMPLETED; its outputs are in %s", run.run_id, run.output_uri)
+        self._starter(context)[0].memory.finished()
         return run.run_id
 
-    def on_kill(self) -> None:
-        """Ask for the run to be cancelled, without waiting for it (CancelRun)."""
-        self._killed.set()
-        if self._started is None or not self.cancel_on_kill:
-            return
-        run_id = self._started.run_id
-        try:
-            # The client was built for the start. Five seconds are left, and nothing here may ask the supervisor.
-            self.hook.conn.cancel_run(id=run_id)
-        except Exception as error:
-            self.log.warning("HealthOmics run %s could not be cancelled: %s", run_id, error)
-        else:
-            self.log.info("Asked HealthOmics to cancel run %s, since its task was killed", run_id)
+    def cancel_job(self, job_id: str) -> None:
+        """Ask once for the run to be cancelled (CancelRun)."""
+        self.hook.conn.cancel_run(id=job_id)
 
-    def _start(self, context: Context) -> RunView:
+    def cancel_steps(self, job_id: str) -> Steps[bool]:
+        """Cancel the run; False if it had ended or is gone (CancelRun)."""
+        return cancel_run(job_id)
+
+    def find_active_job(self, context: Context) -> str | None:
+        """Return the run of this task that goes on, found by name and tags; None if there is none."""
+        starter, request = self._starter(context)
+        active = [earlier.run for earlier in starter.find_earlier(request) if not earlier.run.phase.is_final]
+        return active[-1].run_id if active else None
+
+    def _start_and_wait(self, context: Context) -> str:
+        run, found = self._start(context)
+        self.follow(context, run.run_id)
+        if self._killed.is_set():
+            raise OmicsWaitError(WaitEnd(Stop.INTERRUPTED, run, "the task was killed"))
+        store_run_links(context, self, self.hook, run.run_id)
+        self._push(context, run)
+        if not self.wait_for_completion:
+            return run.run_id
+        trigger = OmicsRunTrigger(
+            run_id=run.run_id,
+            waiter_delay=self.waiter_delay,
+            waiter_max_attempts=self.waiter_max_attempts,
+            just_started=True,
+            cancel_on_kill=self.cancel_on_kill,
+            cancel_on_timeout=self.cancels_at_timeout,
+            **ConnectionParameters.of(self).to_payload(),
+        )
+        return str(self.wait(context, trigger, found=found))
+
+    def _start(self, context: Context) -> tuple[RunView, bool]:
+        """Return the run, and whether an earlier try had started it."""
+        starter, request = self._starter(context)
+        try_number = context["ti"].try_number
+        if "requestId" in request:
+            return starter.start_anew(request), False
+        if not self.durable:
+            return starter.start_anew(request, generation=try_number - 1), False
+        starter.memory.forget_finished(tries_before_clear(context["ti"]))
+        return starter.start_once(request, try_number=try_number)
+
+    def _starter(self, context: Context) -> tuple[OnceStarter, dict[str, Any]]:
         ours = TAG_COUNT if self.identity_tags else 0
         fields = {api_name(name): getattr(self, name) for name in START_RUN_FIELDS}
         request = build_start_run(fields, self.start_run_kwargs, reserved_tags=ours)
-        ti = context["ti"]
-        intent = Intent(TaskIdentity.of(ti), fingerprint(request))
-        starter = OnceStarter(self.hook, intent, self.identity_tags, self.log, self._killed.wait)
-        if "requestId" in request:
-            return starter.start_anew(request)
-        if not self.durable:
-            return starter.start_anew(request, generation=ti.try_number - 1)
-        return starter.start_once(request, try_number=ti.try_number)
+        intent = Intent(TaskIdentity.of(context["ti"]), fingerprint(request))
+        memory = Memory(context, intent.key, self.log, is_on=self.durable and self.request_id is None)
+        return OnceStarter(self.hook, intent, self.identity_tags, self.log, memory, self._killed.wait), request
 
     def _push(self, context: Context, run: RunView) -> None:
         if not self.do_xcom_push:
             return
         values = {"run_arn": run.arn, "run_uuid": run.uuid, "run_output_uri": run.output_uri}
-        for key, value in values.items():
-            if value is not None:
-                context["ti"].xcom_push(key=key, value=value)
+        push(context, self.log, values)
 
 
 class OmicsCancelRunOperator(OmicsWaitingOperator[RunView]):

@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import conf
 from airflow_provider_omics.exceptions import failing_fast
 from airflow_provider_omics.healthomics.calls import Steps, T, perform
 from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.requests import number_issues
 from airflow_provider_omics.healthomics.waiting import V, WaitEnd, watch
 from airflow_provider_omics.operators.base import OmicsBaseOperator
@@ -62,11 +63,16 @@ class OmicsWaitingOperator(OmicsBaseOperator, Generic[V]):
         :param operation: API operation that would be sent.
         :raises OmicsRequestInvalidError: one of them has problems.
         """
+        issues = self.waiting_issues()
+        if issues:
+            raise OmicsRequestInvalidError(operation, issues)
+
+    def waiting_issues(self) -> list[Issue]:
+        """Return what is wrong with how to wait."""
         issues = [*number_issues("waiter_delay", self.waiter_delay, 0.01)]
         if self.waiter_max_attempts is not None:
             issues += number_issues("waiter_max_attempts", self.waiter_max_attempts, 1)
-        if issues:
-            raise OmicsRequestInvalidError(operation, issues)
+        return issues
 
     def wait(self, context: Context, trigger: OmicsWaitTrigger[V], **state: Any) -> Any:
         """Wait as the trigger would, here or in the triggerer, and finish the task.

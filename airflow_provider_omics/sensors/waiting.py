@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
+from collections.abc import Iterable
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
@@ -15,6 +16,7 @@ from airflow_provider_omics.compat import triggerer_can_render
 from airflow_provider_omics.exceptions import failing_at_once
 from airflow_provider_omics.healthomics.calls import Steps, T, perform
 from airflow_provider_omics.healthomics.exceptions import OmicsWaitError
+from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.waiting import Stop, V, Wait, WaitEnd, look_once
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 from airflow_provider_omics.sensors.base import OmicsBaseSensor
@@ -55,7 +57,10 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
         self._wait: Wait[V] | None = None
 
     def start_in_triggerer(self) -> None:
-        """Have the scheduler start the trigger, where that was asked for and is possible."""
+        """Have the scheduler start the trigger, where that was asked for and is possible.
+
+        With a parameter that is wrong the sensor goes to a worker, which tells before it waits.
+        """
         self.start_from_trigger = self.start_from_trigger and self._triggerer_can_start()
         if self.start_from_trigger:
             self.start_trigger_args = self._start_trigger_args()
@@ -74,6 +79,13 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
     @abstractmethod
     def store_links(self, context: Context, arguments: dict[str, Any]) -> None:
         """Store the links to what is waited for."""
+
+    def store_links_of(self, context: Context, view: V) -> None:
+        """Store the links that only the end of waiting tells; none by default."""
+
+    def own_issues(self) -> Iterable[Issue]:
+        """Yield what is wrong with the parameters that are no templates, and so can be checked at any time."""
+        return ()
 
     @abstractmethod
     def result(self, view: V) -> dict[str, Any]:
@@ -104,7 +116,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
             end = look_once(self._wait, self._ask, self.log)
             if end is None:
                 return PokeReturnValue(is_done=False)
-            return PokeReturnValue(is_done=True, xcom_value=self._finish(end))
+            return PokeReturnValue(is_done=True, xcom_value=self._finish(context, end))
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Finish the task after the trigger has fired."""
@@ -112,9 +124,10 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
             end: WaitEnd[V] = WaitEnd.from_payload(event, self.waits_for)
             if self.start_from_trigger:
                 self.store_links(context, self.checked_arguments())
-            return self._finish(end)
+            return self._finish(context, end)
 
-    def _finish(self, end: WaitEnd[V]) -> dict[str, Any]:
+    def _finish(self, context: Context, end: WaitEnd[V]) -> dict[str, Any]:
+        self.store_links_of(context, end.view)
         if end.why is not Stop.ENDED:
             raise OmicsWaitError(end)
         return self.result(end.view)
@@ -134,6 +147,8 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
         )
 
     def _triggerer_can_start(self) -> bool:
+        if any(self.own_issues()):
+            return False
         arguments = [getattr(self, name) for name in self.template_fields]
         dag = self.dag if self.has_dag() else None  # type: ignore[no-untyped-call]
         # The triggerer has the DAG's serialised form, which leaves macros and filters out.

@@ -11,9 +11,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
+from asgiref.sync import sync_to_async
 from botocore.exceptions import ClientError
 
+from airflow_provider_omics.compat import TRIGGERS_ARE_TOLD_OF_KILLS, task_state
 from airflow_provider_omics.healthomics.calls import Steps, T, aperform
+from airflow_provider_omics.healthomics.identity import TaskIdentity
 from airflow_provider_omics.healthomics.service_errors import error_code
 from airflow_provider_omics.healthomics.waiting import Look, Stop, V, Wait, WaitEnd, WaitPolicy, awatch
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 _CREDENTIALS_EXPIRED = frozenset({"ExpiredTokenException", "ExpiredToken", "RequestExpired"})
 _JUST_STARTED_GRACE = 60.0
+_MOST_SECONDS_FOR_A_KILL = 25.0
 
 BACKSTOP = timedelta(minutes=2)
 """How long after a trigger's deadline Airflow's own timeout steps in, in case that the trigger did not."""
@@ -105,17 +109,25 @@ class OmicsJobTrigger(OmicsWaitTrigger[V]):
 
     :param just_started: whether the service may not know it yet; then it may be not found for a minute.
     :param gone_is_end: whether one that is not found counts as ended.
-    :param cancel_on_kill: whether it is cancelled at the deadline, and when a user kills, clears or marks the
-        deferred task (Airflow 3.3 and later); never when the triggerer restarts or hands the trigger on.
+    :param cancel_on_kill: whether it is cancelled when a user kills, clears or marks the deferred task; never when the
+        triggerer restarts or hands the trigger on.
+    :param cancel_on_timeout: whether it is cancelled at the deadline; None for the same as ``cancel_on_kill``.
     """
 
     def __init__(
-        self, *, just_started: bool = False, gone_is_end: bool = False, cancel_on_kill: bool = False, **kwargs: Any
+        self,
+        *,
+        just_started: bool = False,
+        gone_is_end: bool = False,
+        cancel_on_kill: bool = False,
+        cancel_on_timeout: bool | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.just_started = just_started
         self.gone_is_end = gone_is_end
         self.cancel_on_kill = cancel_on_kill
+        self.cancel_on_timeout = cancel_on_timeout
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what the trigger is stored as: its class and its arguments, all of them JSON."""
@@ -125,6 +137,7 @@ class OmicsJobTrigger(OmicsWaitTrigger[V]):
             "just_started": self.just_started,
             "gone_is_end": self.gone_is_end,
             "cancel_on_kill": self.cancel_on_kill,
+            "cancel_on_timeout": self.cancel_on_timeout,
         }
 
     def policy(self) -> WaitPolicy:
@@ -141,6 +154,30 @@ class OmicsJobTrigger(OmicsWaitTrigger[V]):
     async def stop(self, client: TriggerClient) -> bool:
         """Ask for it to be cancelled; False if it had ended or is gone."""
 
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Fire the payload of a :class:`~airflow_provider_omics.healthomics.waiting.WaitEnd`."""
+        try:
+            async for event in super().run():
+                yield event
+        except asyncio.CancelledError:
+            if not TRIGGERS_ARE_TOLD_OF_KILLS:
+                await self._find_out_why()
+            raise
+
+    async def _find_out_why(self) -> None:
+        """Act on a kill by a user as newer Airflow versions do, and on nothing else."""
+        if not self.cancel_on_kill or self.task_instance is None:
+            return
+        identity = TaskIdentity.of(self.task_instance)
+        try:
+            state = await sync_to_async(task_state)(
+                identity.dag_id, identity.run_id, identity.task_id, identity.map_index
+            )
+            if state != "deferred":
+                await asyncio.wait_for(self.on_kill(), _MOST_SECONDS_FOR_A_KILL)
+        except Exception as error:
+            self.log.warning("Why the wait for HealthOmics %s was cancelled is not known: %s", self.label, error)
+
     async def on_kill(self) -> None:
         """Cancel it, once, when a user kills the deferred task."""
         if not self.cancel_on_kill:
@@ -154,7 +191,7 @@ class OmicsJobTrigger(OmicsWaitTrigger[V]):
     async def at_deadline(self, client: TriggerClient, end: WaitEnd[V]) -> WaitEnd[V]:
         """Cancel it, unless it has ended meanwhile."""
         # Here and not in the task: Airflow 2 times a task out before it can act on the event.
-        if not self.cancel_on_kill:
+        if not (self.cancel_on_kill if self.cancel_on_timeout is None else self.cancel_on_timeout):
             return end
         look = self.new_look()
         try:

@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any, ClassVar
 
-from botocore.exceptions import ClientError
-
-from airflow_provider_omics.healthomics.batch_looks import BatchGoal, BatchLook, SampleLook
+from airflow_provider_omics.healthomics.batch_looks import BatchGoal, BatchLook, SampleLook, request_cancel
 from airflow_provider_omics.healthomics.batch_views import BatchView, SampleView
-from airflow_provider_omics.healthomics.service_errors import Nature, nature
 from airflow_provider_omics.triggers.base import OmicsJobTrigger, OmicsWaitTrigger, TriggerClient
 
 # Airflow gives a trigger 30 seconds to act on a kill; a batch is CREATING for less than that as a rule.
@@ -19,14 +16,14 @@ _CREATING_LOOKS, _CREATING_PAUSE = 20, 1.0
 class OmicsBatchTrigger(OmicsJobTrigger[BatchView]):
     """Wait until a batch has ended, and fire one event that says how (GetBatch).
 
-    A batch that ended FAILED or CANCELLED is waited for until the last run that it started has ended. Takes the
-    parameters of :class:`~airflow_provider_omics.triggers.base.OmicsWaitTrigger` and
+    Takes the parameters of :class:`~airflow_provider_omics.triggers.base.OmicsWaitTrigger` and
     :class:`~airflow_provider_omics.triggers.base.OmicsJobTrigger` too.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_GetBatch.html
 
     :param batch_id: id of the batch.
-    :param goal: what to wait for: ``ended``, ``cancel_requested``, ``runs_deleted`` or ``gone``.
+    :param goal: what to wait for: ``ended`` (one that FAILED or was CANCELLED only once its last run has ended),
+        ``decided`` (whatever its runs do), ``cancel_requested``, ``runs_deleted`` or ``gone``.
     :param cancel: whether the batch is to be cancelled as soon as its state allows it.
     :param fail_above: cancel the batch once more samples than this have come to something else than COMPLETED; None
         for never.
@@ -63,15 +60,9 @@ class OmicsBatchTrigger(OmicsJobTrigger[BatchView]):
 
         A batch that is CREATING cannot be cancelled yet; it is asked again for at most 20 seconds.
         """
-        look = BatchLook(self.batch_id, BatchGoal.CANCEL_REQUESTED, cancel=True)
         for _ in range(_CREATING_LOOKS):
-            try:
-                view = await client.ask(look.steps())
-            except ClientError as error:
-                if nature(error) is Nature.MISSING:
-                    return False
-                raise
-            if look.is_over(view):
+            view, requested = await client.ask(request_cancel(self.batch_id))
+            if requested:
                 return not view.phase.is_final
             await asyncio.sleep(_CREATING_PAUSE)
         raise TimeoutError(f"batch {self.batch_id} stayed {view.status}, in which it cannot be cancelled")

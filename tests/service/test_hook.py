@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any
 
+import dateutil.parser
 import pytest
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+from pytest_mock import MockerFixture
 
 from airflow_provider_omics.exceptions import OmicsServiceError
+from airflow_provider_omics.healthomics.calls import Call, Steps, list_pages
 from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.local import LocalOmics
 
@@ -105,3 +109,68 @@ def test_a_wrong_client_setting_is_told_as_such(connection: Any, monkeypatch: py
     connection(region_name=None)
     with pytest.raises(OmicsServiceError, match="Check credentials, Region and endpoint"):
         OmicsHook().cancel_run("1234567")
+
+
+def test_times_are_read_fast_in_both_clients_of_the_hook_and_in_no_other(
+    omics_local: LocalOmics, mocker: MockerFixture
+) -> None:
+    omics_local.client("omics").create_run_group(name="group")
+    hook, other = OmicsHook(), AwsBaseHook(client_type="omics")
+
+    async def ask() -> Any:
+        async with await hook.make_async_client() as client:
+            return (await client.list_run_groups())["items"]
+
+    slow = mocker.spy(dateutil.parser, "parse")
+    fast = [hook.conn.list_run_groups()["items"], asyncio.run(ask())]
+    assert slow.call_count == 0
+    assert [other.conn.list_run_groups()["items"]] * 2 == fast
+    assert slow.call_count == 1
+
+
+def groups_named(name: str) -> Steps[list[str]]:
+    found: list[str] = []
+
+    def take(page: Mapping[str, Any]) -> None:
+        found.extend(item["id"] for item in page["items"])
+
+    yield from list_pages("ListRunGroups", take, name=name, maxResults=1)
+    return found
+
+
+def test_a_conversation_is_held_to_its_end(omics_local: LocalOmics) -> None:
+    omics = omics_local.client("omics")
+    made = {omics.create_run_group(name="mine")["id"] for _ in range(2)}
+    omics.create_run_group(name="other")
+    assert set(OmicsHook().perform(groups_named("mine"), "groups")) == made
+    assert len(omics_local.journal.calls("ListRunGroups")) == 2
+
+
+def one_call(operation: str, **members: Any) -> Steps[Any]:
+    return (yield Call(operation, members))
+
+
+@pytest.mark.usefixtures("omics_local")
+def test_a_conversation_that_the_service_ends_names_the_call() -> None:
+    with pytest.raises(OmicsServiceError) as caught:
+        OmicsHook(region_name="us-west-2").perform(one_call("GetBatch", batchId="1234567"), "batch 1234567")
+    assert (caught.value.operation, caught.value.code) == ("GetBatch", "ResourceNotFoundException")
+    assert "GetBatch for batch 1234567 in us-west-2 with connection 'aws_default' failed" in str(caught.value)
+
+
+@pytest.mark.usefixtures("omics_local")
+def test_a_conversation_that_never_reaches_the_service_names_the_call() -> None:
+    def steps() -> Steps[Any]:
+        yield Call("ListBatch", {})
+        return (yield Call("GetBatch", {"batchId": 1}))
+
+    with pytest.raises(OmicsServiceError, match="Invalid type for parameter batchId") as caught:
+        OmicsHook().perform(steps(), "batch 1")
+    assert (caught.value.operation, caught.value.code) == ("GetBatch", "ParamValidationError")
+
+
+def test_a_conversation_without_a_client_says_what_to_check(connection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    connection(region_name=None)
+    with pytest.raises(OmicsServiceError, match=r"Connecting for batch 1 .*Check credentials, Region and endpoint"):
+        OmicsHook().perform(one_call("GetBatch", batchId="1"), "batch 1")

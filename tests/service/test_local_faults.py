@@ -78,6 +78,27 @@ def test_boto3s_own_retries_start_one_run(server: LocalOmics, patient: Any, work
     assert [item["id"] for item in patient.list_runs()["items"]] == [run["id"]]
 
 
+@pytest.mark.parametrize("kind", FaultKind)
+def test_a_struck_call_is_noted_with_what_it_was_about(server: LocalOmics, once: Any, kind: FaultKind) -> None:
+    server.faults.add(FaultRule(kind=kind, count=None))
+    outcome(once.start_run, workflowId="1234567", **REQUEST)
+    outcome(once.get_run, id="7654321")
+    outcome(once.cancel_run_batch, batchId="1111111")
+    noted = [(call.operation, call.request_id, call.resource_id, call.fault) for call in server.journal.calls()]
+    assert noted == [
+        ("StartRun", "same", None, kind),
+        ("GetRun", None, "7654321", kind),
+        ("CancelRunBatch", None, "1111111", kind),
+    ]
+
+
+def test_a_throttled_call_is_noted_with_what_it_was_about(server: LocalOmics, once: Any) -> None:
+    server.enforce_rates(per_second={"GetRun": 0})
+    outcome(once.get_run, id="7654321")
+    assert outcome(once.get_run, id="7654321") == "ThrottlingException"
+    assert [call.resource_id for call in server.journal.calls("GetRun")] == ["7654321"] * 2
+
+
 def test_an_error_of_choice(server: LocalOmics, once: Any) -> None:
     server.faults.add(
         FaultRule(kind=FaultKind.ERROR_BEFORE, operation="ListRuns", code="AccessDeniedException", http_status=403)

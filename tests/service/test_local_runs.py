@@ -302,6 +302,23 @@ def test_get_run_and_list_runs_can_lag_behind_start_run(still: LocalOmics, start
     assert [run["id"] for run in omics.list_runs()["items"]] == [run_id]
 
 
+def test_the_status_in_list_runs_can_lag_behind_get_run(still: LocalOmics, start_still: Start) -> None:
+    still.change(assumptions={"run_status_lag_in_list_seconds": 5.0})
+    omics = still.client("omics")
+    run_id = start_still()["id"]
+    seen = []
+    for _ in range(22):
+        (listed,) = omics.list_runs()["items"]
+        assert [item["id"] for item in omics.list_runs(status=listed["status"])["items"]] == [run_id]
+        assert ("stopTime" in listed) is (listed["status"] == "COMPLETED")
+        seen.append((omics.get_run(id=run_id)["status"], listed["status"]))
+        still.advance(1)
+    own, late = zip(*seen, strict=True)
+    assert own[-1] == late[-1] == "COMPLETED"
+    assert late[5:] == own[:-5]
+    assert set(late[:5]) == {"PENDING"}
+
+
 def test_the_log_stream_of_a_task_can_be_an_arn(server: LocalOmics, omics: Any, start_run: Start) -> None:
     server.change(assumptions={"task_log_stream": LogStreamForm.ARN})
     run_id = start_run()["id"]

@@ -300,6 +300,37 @@ class TestAdmin:
         _, (call,) = admin(server, "GET", "journal?operation=StartRun")
         assert (call["request_id"], call["resource_id"], call["status"]) == ("r-1", run["id"], 201)
 
+    def test_runs_lists_every_run_that_was_made(self, server: LocalOmics, omics: Any, start_run: Start) -> None:
+        run = start_run(requestId="r-1", name="first", tags={"sample": "NA12878"})
+        await_status(lambda: omics.get_run(id=run["id"]), "COMPLETED")
+        omics.delete_run(id=run["id"])
+        workflow = server.journal.calls("CreateWorkflow")[0].resource_id
+        batch_id = omics.start_run_batch(
+            requestId="b-1",
+            defaultRunSetting={"workflowId": workflow, "roleArn": ROLE, "outputUri": "s3://results/runs"},
+            batchRunSettings={"inlineSettings": [{"runSettingId": f"sample-{n}"} for n in range(2)]},
+        )["id"]
+        await_status(lambda: omics.get_batch(batchId=batch_id), "PROCESSED")
+        status, (first, *others) = admin(server, "GET", "runs")
+        assert status == 200
+        assert first == {
+            "run_id": run["id"],
+            "uuid": run["uuid"],
+            "name": "first",
+            "tags": {"sample": "NA12878"},
+            "batch_id": None,
+            "run_setting_id": None,
+            "request_id": "r-1",
+            "status": "DELETED",
+        }
+        assert [(made["run_setting_id"], made["batch_id"], made["request_id"], made["status"]) for made in others] == [
+            ("sample-0", batch_id, "b-1", "COMPLETED"),
+            ("sample-1", batch_id, "b-1", "COMPLETED"),
+        ]
+        assert server.journal.runs_created == len(server.journal.runs()) == 3
+        server.reset()
+        assert admin(server, "GET", "runs") == (200, [])
+
     def test_faults_are_added_listed_and_removed(self, server: LocalOmics) -> None:
         status, rules = admin(server, "POST", "faults", {"kind": "throttle", "operation": "ListRuns", "count": 1})
         assert (status, rules[0]["struck"]) == (200, 0)

@@ -27,6 +27,7 @@ from airflow_provider_omics.local.faults import FaultKind, FaultRule
 from airflow_provider_omics.local.records import Run, Task
 from airflow_provider_omics.local.runs.machine import cancel_run
 from airflow_provider_omics.local.workflows.catalogue import share_workflow
+from airflow_provider_omics.operators.memory import Memory
 from airflow_provider_omics.operators.once import OnceStarter
 from airflow_provider_omics.operators.run import OmicsStartRunOperator
 
@@ -348,9 +349,18 @@ def test_an_answer_that_gets_lost_does_not_start_a_second_run(
 @MODES
 def test_the_number_of_looks_can_be_limited(server: LocalOmics, workflow_id: str, deferrable: bool) -> None:
     with pytest.raises(OmicsWaitError, match="looked 2 times") as caught:
-        start(workflow_id, deferrable=deferrable, waiter_max_attempts=2, tags={"omics-local:seconds": "60"})
+        long = {"waiter_max_attempts": 2, "tags": {"omics-local:seconds": "60"}}
+        start(workflow_id, TaskInstance(max_tries=1), deferrable=deferrable, **long)
     assert not isinstance(caught.value, AirflowFailException)
-    assert server.client("omics").get_run(id=caught.value.run_id)["status"] != "CANCELLED"
+    assert server.journal.calls("CancelRun") == []
+
+
+@MODES
+def test_a_run_that_no_retry_will_want_is_cancelled(server: LocalOmics, workflow_id: str, deferrable: bool) -> None:
+    with pytest.raises(OmicsWaitError) as caught:
+        long = {"waiter_max_attempts": 2, "tags": {"omics-local:seconds": "60"}}
+        start(workflow_id, TaskInstance(max_tries=0), deferrable=deferrable, **long)
+    assert [call.resource_id for call in server.journal.calls("CancelRun")] == [caught.value.run_id]
 
 
 def test_a_run_of_another_dag_run_is_never_taken_over(server: LocalOmics, workflow_id: str) -> None:
@@ -399,7 +409,9 @@ def test_one_try_never_starts_more_runs_than_its_earlier_tries_could_have(server
     server.faults.add(FaultRule(kind=FaultKind.ERROR_BEFORE, operation="GetRun", count=None, **missing))
     intent = Intent(TaskIdentity("cohort", "monday", "start_run"), "fingerprint")
     pauses: list[float] = []
-    starter = OnceStarter(OmicsHook(), intent, tagged=True, log=logging.getLogger("test"), pause=pauses.append)
+    log = logging.getLogger("test")
+    memory = Memory({"ti": TaskInstance()}, intent.key, log)
+    starter = OnceStarter(OmicsHook(), intent, tagged=True, log=log, memory=memory, pause=pauses.append)
     request = {"workflowId": workflow_id, "roleArn": ROLE, "outputUri": "s3://results/out"}
     for try_number in (1, 2, 3):
         starter.start_once(request, try_number=try_number)

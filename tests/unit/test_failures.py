@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_omics.healthomics.failures import KNOWN_CODES, FailureClass, Owner, advise
+from airflow_provider_omics.healthomics.failures import (
+    CANCELLED,
+    KNOWN_CODES,
+    FailureClass,
+    Owner,
+    advise,
+    advise_batch,
+    advise_submission,
+)
 
 # https://docs.aws.amazon.com/omics/latest/dev/workflows-run-errors.html
 DOCUMENTED = [
@@ -57,3 +65,55 @@ def test_exactly_the_codes_that_aws_calls_transient_are_retried() -> None:
 def test_an_unknown_code_is_not_taken_for_hopeless(code: str | None) -> None:
     assert advise(code).failure_class is FailureClass.UNKNOWN
     assert advise(code).failure_class.retry_may_help
+
+
+# https://docs.aws.amazon.com/omics/latest/dev/workflows-batch.html
+@pytest.mark.parametrize(
+    ("reason", "failure_class"),
+    [
+        ("ValidationException", FailureClass.INPUT),
+        ("ResourceNotFoundException", FailureClass.INPUT),
+        ("AccessDeniedException", FailureClass.PERMISSION),
+        ("ServiceQuotaExceededException", FailureClass.QUOTA),
+        ("ThrottlingException", FailureClass.TRANSIENT),
+        ("RequestTimeoutException", FailureClass.TRANSIENT),
+        ("InternalServerException", FailureClass.TRANSIENT),
+        ("ConflictException", FailureClass.TRANSIENT),
+    ],
+)
+def test_a_documented_reason_of_a_failed_submission_is_classified(reason: str, failure_class: FailureClass) -> None:
+    told = advise_submission(reason)
+    assert (told.code, told.failure_class) == (reason, failure_class)
+    assert told.owner is not Owner.UNKNOWN
+    assert told.advice.endswith(".")
+
+
+@pytest.mark.parametrize("reason", ["SomethingNewException", "", None])
+def test_an_unknown_reason_of_a_failed_submission_may_be_tried_again(reason: str | None) -> None:
+    assert advise_submission(reason).failure_class is FailureClass.UNKNOWN
+    assert advise_submission(reason).failure_class.retry_may_help
+
+
+@pytest.mark.parametrize(
+    ("text", "failure_class", "advice"),
+    [
+        ("Batch has 100001 runs but 100000 runs is the max.", FailureClass.INPUT, "Split the cohort"),
+        ("Expected 3 unique runSettingIds but there were 2", FailureClass.INPUT, "id of its own"),
+        ("Invalid JSON in run configurations: Extra data", FailureClass.INPUT, "JSON array"),
+        ("The run configurations contain invalid json", FailureClass.INPUT, "JSON array"),
+        ("Expected etag abc but it was def. Retry the batch.", FailureClass.INPUT, "as it is"),
+        ("A transient error occurred. Retry the batch.", FailureClass.TRANSIENT, "again"),
+        ("Something is wrong, please try again later", FailureClass.TRANSIENT, "again"),
+        ("Something is wrong with your entryType", FailureClass.UNKNOWN, "reason"),
+        ("", FailureClass.UNKNOWN, "reason"),
+        (None, FailureClass.UNKNOWN, "reason"),
+    ],
+)
+def test_the_text_of_a_failed_batch_is_classified(text: str | None, failure_class: FailureClass, advice: str) -> None:
+    told = advise_batch(text)
+    assert told.failure_class is failure_class
+    assert advice in told.advice
+
+
+def test_what_was_cancelled_may_be_tried_again() -> None:
+    assert CANCELLED.failure_class.retry_may_help

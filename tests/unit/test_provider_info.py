@@ -39,6 +39,14 @@ def public_classes(package: str, base: type) -> dict[str, type]:
     }
 
 
+def some_arguments(task_class: Any) -> dict[str, Any]:
+    """A value for each argument that has no default, and for one that has."""
+    parameters = inspect.signature(task_class.__init__).parameters.values()
+    named = [parameter for parameter in parameters if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
+    required = [parameter.name for parameter in named if parameter.default is inspect.Parameter.empty]
+    return dict.fromkeys([*required, task_class.template_fields[0]], "1234567")
+
+
 def is_base(member: type) -> bool:
     return (
         inspect.isabstract(member)
@@ -84,7 +92,8 @@ def test_template_fields_are_parameters_that_are_kept_under_their_name(name: str
 def test_the_connection_can_be_set_for_a_whole_dag(name: str) -> None:
     module, _, member = name.rpartition(".")
     with DAG("cohort", schedule=None, default_args={"aws_conn_id": "genomics", "region_name": "eu-west-1"}):
-        task = getattr(importlib.import_module(module), member)(task_id="task", run_id="1234567", verify=False)
+        task_class = getattr(importlib.import_module(module), member)
+        task = task_class(task_id="task", verify=False, **some_arguments(task_class))
     assert (task.aws_conn_id, task.region_name, task.verify, task.botocore_config) == (
         "genomics",
         "eu-west-1",
@@ -99,9 +108,11 @@ def test_the_connection_can_be_set_for_a_whole_dag(name: str) -> None:
 def test_tasks_can_be_copied_with_their_dag(name: str) -> None:
     module, _, member = name.rpartition(".")
     with DAG("cohort", schedule=None) as dag:
-        getattr(importlib.import_module(module), member)(task_id="task", run_id="1234567")
+        task_class = getattr(importlib.import_module(module), member)
+        arguments = some_arguments(task_class)
+        task_class(task_id="task", **arguments)
     for same in (copy.deepcopy(dag), dag.partial_subset("task")):
-        assert same.get_task("task").run_id == "1234567"
+        assert {name: getattr(same.get_task("task"), name) for name in arguments} == arguments
 
 
 def named_arguments(trigger_class: type) -> set[str]:

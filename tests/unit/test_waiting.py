@@ -215,10 +215,10 @@ def test_a_run_that_vanishes_was_deleted() -> None:
     assert end.view.status == "DELETED"
 
 
-def test_attempts_and_deadline_end_the_wait_and_say_that_the_run_goes_on() -> None:
+def test_attempts_and_deadline_end_the_wait_and_say_how_the_run_is() -> None:
     end, _, looks = in_worker([run("RUNNING")], WaitPolicy(max_attempts=3))
     assert (end.why, looks) == (Stop.ATTEMPTS, 3)
-    assert "RUNNING and goes on" in end.reason
+    assert "the run is RUNNING" in end.reason
     end, ended_at, _ = in_worker([run("RUNNING")], WaitPolicy(deadline=1_000_100))
     assert (end.why, ended_at) == (Stop.DEADLINE, 1_000_100)
 

@@ -118,7 +118,7 @@ def _read(
     source = find_source(given, open_uri)
     maker = SampleMaker(source.origin, options, problems)
     built = options.build_run_setting is not None
-    by_column = options.run_setting_id_column is not None and not built
+    by_column = bool(options.run_setting_id_column) and not built
     origin = replace(source.origin, id_column=options.run_setting_id_column if by_column else None)
     checks = Checks(origin, defaults, each_row=by_column and not options.group_rows)
     numbers = array("Q")

@@ -15,6 +15,10 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 _TOKEN = re.compile(r"[^\s,\]]*")
 # The decoder may point so far before the end of a text that only continues beyond it: half a surrogate pair.
 _CUT = 16
+_SAID = {
+    "Unterminated string starting at": "a quote that is not closed",
+    "Invalid control character at": "a line break or tab within quotes, or a quote that is not closed",
+}
 
 
 class Fault(NamedTuple):
@@ -64,6 +68,11 @@ class StrictDecoder:
 
     def _constant(self, name: str) -> None:
         self._faults.append(Fault(f"has {name}, which is not JSON", "Give a number or text, or leave it out"))
+
+
+def said(error: json.JSONDecodeError) -> str:
+    """Return what the decoder says, where its own words would not help."""
+    return _SAID.get(error.msg, error.msg)
 
 
 def array_entries(text: TextIO, name: str, chunk: int = CHUNK) -> Iterator[Entry]:
@@ -142,7 +151,7 @@ class _Window:
                 entry, self._at = self._decoder.decode(self._text, self._at)
             except json.JSONDecodeError as error:
                 if not self._is_cut(error) or not self._more():
-                    raise self.syntax_error(error.msg, error.pos) from error
+                    raise self.syntax_error(said(error), error.pos) from error
             except ValueError as error:
                 raise self.syntax_error(str(error)) from error
             else:
@@ -178,10 +187,12 @@ class _Window:
             )
         # Doubling what is read keeps the work of decoding a long entry again and again in proportion to its length.
         piece = self._source.read(max(self._chunk, kept))
+        if not piece:
+            return False
         self._line, self._column = self._position(self._at)
         self._text, self._at = self._text[self._at :] + piece, 0
         self._refuse_flaw(piece, kept)
-        return bool(piece)
+        return True
 
     def _refuse_flaw(self, piece: str, offset: int) -> None:
         found = flaw(piece)

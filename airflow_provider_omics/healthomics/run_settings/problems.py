@@ -47,3 +47,6 @@ class UnreadableError(Exception):
     def __init__(self, where: str, what: str, fix: str) -> None:
         super().__init__(where, what, fix)
         self.issue = Issue(where, what, fix)
+
+    def __str__(self) -> str:
+        return str(self.issue)

@@ -153,7 +153,7 @@ class SampleMaker:
 
 
 def _checked_id_column(origin: Origin, options: SheetOptions) -> str | None:
-    if options.run_setting_id_column is not None or origin.unit is Unit.ROW:
+    if options.run_setting_id_column or origin.unit is Unit.ROW:
         # Without one, the first row tells which there are.
         return options.run_setting_id_column or ""
     for name, given in (("group_rows", options.group_rows), ("build_run_setting", options.build_run_setting)):

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple, TextIO
 
 from airflow_provider_omics.healthomics.batch_requests import inline_setting_shape
 from airflow_provider_omics.healthomics.model import Issue, check_shape
-from airflow_provider_omics.healthomics.run_settings.json_array import Entry, StrictDecoder, array_entries
+from airflow_provider_omics.healthomics.run_settings.json_array import Entry, StrictDecoder, array_entries, said
 from airflow_provider_omics.healthomics.run_settings.places import Origin, Unit
 from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
 from airflow_provider_omics.healthomics.run_settings.sheets import sheet_rows
@@ -181,7 +181,7 @@ def _line_entry(decoder: StrictDecoder, line: str, place: str) -> Entry:
     try:
         entry, end = decoder.decode(line, begin)
     except json.JSONDecodeError as error:
-        what = f"is not JSON: {error.msg}"
+        what = f"is not JSON: {said(error)}"
         raise UnreadableError(
             f"{place}, column {error.pos + 1}", what, "Give one complete JSON object a line"
         ) from None

@@ -7,7 +7,7 @@ import json
 import tempfile
 from pathlib import Path
 
-FIRST, BETWEEN, LAST = b"[\n", b",\n", b"\n]\n"
+_FIRST, _BETWEEN, _LAST, _NONE = b"[\n", b",\n", b"\n]\n", b"[\n]\n"
 
 
 class Spool:
@@ -33,12 +33,12 @@ class Spool:
 
         :param setting: as JSON without line breaks, in ASCII.
         """
-        self._write((BETWEEN if self.count else FIRST) + setting.encode("ascii"))
+        self._write((_BETWEEN if self.count else _FIRST) + setting.encode("ascii"))
         self.count += 1
 
     def finish(self) -> str:
         """Close the file and return its digest."""
-        self._write(LAST if self.count else FIRST + LAST)
+        self._write(_LAST if self.count else _NONE)
         self._file.close()
         return self._hash.hexdigest()
 

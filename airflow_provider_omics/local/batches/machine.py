@@ -17,6 +17,7 @@ from airflow_provider_omics.local.batches.settings import (
 from airflow_provider_omics.local.batches.status import (
     TRANSIENT_FAILURE,
     VALIDATE,
+    after,
     end_if_settled,
     fail_batch,
     raise_fault,
@@ -75,7 +76,7 @@ def start_batch(world: World, request: dict[str, Any], tags: dict[str, str], eta
     world.batches[batch_id] = batch
     for observer in world.batch_observers:
         observer(batch, None)
-    world.timeline.after(world.timings.batch_creating, partial(_created, world, batch))
+    after(world, batch, world.timings.batch_creating, partial(_created, world, batch))
     return batch
 
 
@@ -119,7 +120,7 @@ def _check_state(world: World, batch: Batch, allowed: frozenset[BatchStatus], ve
 
 def _created(world: World, batch: Batch) -> None:
     set_status(world, batch, BatchStatus.PENDING)
-    world.timeline.after(world.timings.batch_validating, partial(_validate, world, batch))
+    after(world, batch, world.timings.batch_validating, partial(_validate, world, batch))
 
 
 def _validate(world: World, batch: Batch) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow_provider_omics.healthomics.statuses import BatchStatus, SubmissionStatus
@@ -14,11 +17,29 @@ if TYPE_CHECKING:
     from airflow_provider_omics.local.records import Batch
     from airflow_provider_omics.local.world import World
 
+log = logging.getLogger(__name__)
+
 # Names that a FaultRule takes as its operation, for steps that no call of a client makes.
 VALIDATE, SUBMIT, ABORT = "RunBatch.validate", "RunBatch.submit", "RunBatch.abort"
 CANCEL, DELETE = "RunBatch.cancel", "RunBatch.delete"
 
+STEPS = (VALIDATE, SUBMIT, ABORT, CANCEL, DELETE)
+
 TRANSIENT_FAILURE = "A transient error occurred while the batch was processed. Retry the batch."
+
+
+def after(world: World, batch: Batch, seconds: float, step: Callable[[], None]) -> None:
+    """Have a step of a batch follow on the timeline; the batch fails if the step ends in an error of the server."""
+    world.timeline.after(seconds, partial(_take_step, world, batch, step))
+
+
+def _take_step(world: World, batch: Batch, step: Callable[[], None]) -> None:
+    try:
+        step()
+    except Exception:
+        # Nothing answers a call here: without this the batch would stand still for ever.
+        log.exception("A step of batch %s, which is %s, failed", batch.batch_id, batch.status)
+        fail_batch(world, batch, TRANSIENT_FAILURE)
 
 
 def set_status(world: World, batch: Batch, status: BatchStatus) -> None:
@@ -49,7 +70,7 @@ def end_if_settled(world: World, batch: Batch) -> None:
         _process(world, batch)
     elif batch.status is BatchStatus.STOPPING and batch.attempted:
         batch.attempted = False
-        world.timeline.after(world.timings.batch_stopping, lambda: _end_cancelled(world, batch))
+        after(world, batch, world.timings.batch_stopping, lambda: _end_cancelled(world, batch))
 
 
 def raise_fault(world: World, step: str) -> None:
@@ -58,7 +79,7 @@ def raise_fault(world: World, step: str) -> None:
     :param step: one of the names above.
     :raises ServiceError: the error that the rule gives.
     """
-    rule = world.faults.strike_step(step)
+    rule = world.faults.strike_exactly(step)
     if rule is None:
         return
     if rule.kind is FaultKind.THROTTLE:

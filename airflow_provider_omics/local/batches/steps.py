@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from airflow_provider_omics.local.batches.status import (
     DELETE,
     SUBMIT,
     TRANSIENT_FAILURE,
+    after,
     end_if_settled,
     fail_batch,
     raise_fault,
@@ -36,44 +38,60 @@ _RETRIED = frozenset({"ThrottlingException", "RequestTimeoutException", "Interna
 _MOST_AT_ONCE = 500
 _SECONDS_AT_ONCE = 0.1
 
-Step = Callable[["World", "Batch", "BatchEntry"], None]
-Done = Callable[["World", "Batch"], None]
+
+@dataclass(frozen=True)
+class _Walk:
+    """One way through all entries of a batch.
+
+    :ivar status: the batch's as long as it goes on.
+    :ivar operation: whose rate each entry uses up.
+    """
+
+    status: BatchStatus
+    operation: str
+    step: Callable[[World, Batch, BatchEntry], None]
+    done: Callable[[World, Batch], None]
 
 
 def submit_entries(world: World, batch: Batch) -> None:
     """Submit every entry of a batch that is SUBMITTING, then let it be INPROGRESS."""
-    _walk(world, batch, BatchStatus.SUBMITTING, _submit, _end_submission)
+    _walk(world, batch, _Walk(BatchStatus.SUBMITTING, "StartRun", _submit, _end_submission))
 
 
 def cancel_entries(world: World, batch: Batch) -> None:
     """Cancel every run of a batch that is STOPPING."""
-    _walk(world, batch, BatchStatus.STOPPING, _cancel, _end_cancelling)
+    _walk(world, batch, _Walk(BatchStatus.STOPPING, "CancelRun", _cancel, _end_cancelling))
 
 
 def delete_entries(world: World, batch: Batch) -> None:
     """Delete every run of a batch that is RUNS_DELETING, then let it be RUNS_DELETED."""
-    _walk(world, batch, BatchStatus.RUNS_DELETING, _delete, _end_deleting)
+    _walk(world, batch, _Walk(BatchStatus.RUNS_DELETING, "DeleteRun", _delete, _end_deleting))
 
 
-def _walk(world: World, batch: Batch, status: BatchStatus, step: Step, done: Done, start: int = 0) -> None:
+def _walk(world: World, batch: Batch, walk: _Walk, start: int = 0) -> None:
     # A slow rate takes one entry at a time; at a fast one an event of the timeline for each would cost more
     # than the work itself.
     rate = world.timings.submissions_per_second
     size = max(1, min(_MOST_AT_ONCE, int(rate * _SECONDS_AT_ONCE)))
-    world.timeline.after(size / rate, partial(_walk_chunk, world, batch, status, step, done, start, size))
+    after(world, batch, size / rate, partial(_walk_chunk, world, batch, walk, start, start + size))
 
 
-def _walk_chunk(world: World, batch: Batch, status: BatchStatus, step: Step, done: Done, start: int, size: int) -> None:
-    for entry in batch.entries[start : start + size]:
-        if batch.status is not status:
+def _walk_chunk(world: World, batch: Batch, walk: _Walk, start: int, end: int) -> None:
+    for at, entry in enumerate(batch.entries[start:end], start):
+        if batch.status is not walk.status:
             return
-        step(world, batch, entry)
-    if batch.status is not status:
+        # The rate is shared with the callers of the operation; a batch waits for its turn.
+        wait = world.rates.seconds_to_wait(walk.operation)
+        if wait:
+            after(world, batch, wait, partial(_walk_chunk, world, batch, walk, at, end))
+            return
+        walk.step(world, batch, entry)
+    if batch.status is not walk.status:
         return
-    if start + size < len(batch.entries):
-        _walk(world, batch, status, step, done, start + size)
+    if end < len(batch.entries):
+        _walk(world, batch, walk, end)
     else:
-        done(world, batch)
+        walk.done(world, batch)
 
 
 def _submit(world: World, batch: Batch, entry: BatchEntry, attempt: int = 0) -> None:
@@ -90,12 +108,12 @@ def _submit(world: World, batch: Batch, entry: BatchEntry, attempt: int = 0) -> 
     except ServiceError as error:
         if error.code in _RETRIED and attempt < world.assumptions.submission_retries:
             again = partial(_submit, world, batch, entry, attempt + 1)
-            world.timeline.after(world.assumptions.submission_retry_seconds, again)
+            after(world, batch, world.assumptions.submission_retry_seconds, again)
             return
-        _note(batch, entry, SubmissionStatus.FAILED, error)
+        _note(world, batch, entry, SubmissionStatus.FAILED, error)
     else:
         entry.run_id, entry.run_uuid, entry.run_arn = run.run_id, run.uuid, run.arn
-        _note(batch, entry, SubmissionStatus.SUCCESS)
+        _note(world, batch, entry, SubmissionStatus.SUCCESS)
     entry.setting = None
     if attempt:
         _end_submission(world, batch)
@@ -132,18 +150,18 @@ def _cancel(world: World, batch: Batch, entry: BatchEntry) -> None:
         raise_fault(world, CANCEL)
         cancel_run(world, run)
     except ServiceError as error:
-        _note(batch, entry, SubmissionStatus.CANCEL_FAILED, error)
+        _note(world, batch, entry, SubmissionStatus.CANCEL_FAILED, error)
     else:
-        _note(batch, entry, SubmissionStatus.CANCEL_SUCCESS)
+        _note(world, batch, entry, SubmissionStatus.CANCEL_SUCCESS)
 
 
 def _cancel_unsubmitted(world: World, batch: Batch, entry: BatchEntry) -> None:
     reading = world.assumptions.cancelled_before_submission
     if reading is CancelledUnsubmitted.CANCEL_SUCCESS:
-        _note(batch, entry, SubmissionStatus.CANCEL_SUCCESS)
+        _note(world, batch, entry, SubmissionStatus.CANCEL_SUCCESS)
     elif reading is CancelledUnsubmitted.FAILED:
         error = ConflictException("The batch was cancelled before this run was submitted")
-        _note(batch, entry, SubmissionStatus.FAILED, error)
+        _note(world, batch, entry, SubmissionStatus.FAILED, error)
 
 
 def _end_cancelling(world: World, batch: Batch) -> None:
@@ -161,9 +179,9 @@ def _delete(world: World, batch: Batch, entry: BatchEntry) -> None:
         if run is not None:
             delete_run(world, run)
     except ServiceError as error:
-        _note(batch, entry, SubmissionStatus.DELETE_FAILED, error)
+        _note(world, batch, entry, SubmissionStatus.DELETE_FAILED, error)
     else:
-        _note(batch, entry, SubmissionStatus.DELETE_SUCCESS)
+        _note(world, batch, entry, SubmissionStatus.DELETE_SUCCESS)
 
 
 def _end_deleting(world: World, batch: Batch) -> None:
@@ -177,9 +195,12 @@ def _run_of(world: World, entry: BatchEntry) -> Run | None:
     return run if run is not None and run.uuid == entry.run_uuid else None
 
 
-def _note(batch: Batch, entry: BatchEntry, outcome: SubmissionStatus, error: ServiceError | None = None) -> None:
+def _note(
+    world: World, batch: Batch, entry: BatchEntry, outcome: SubmissionStatus, error: ServiceError | None = None
+) -> None:
     is_start = outcome in (SubmissionStatus.SUCCESS, SubmissionStatus.FAILED)
     (batch_counts.started if is_start else batch_counts.attempted)(batch, outcome)
     entry.submission_status = outcome
+    entry.submitted_at = entry.submitted_at or world.now()
     entry.failure_reason = error.code if error else None
     entry.failure_message = error.message if error else None

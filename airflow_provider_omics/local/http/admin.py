@@ -5,6 +5,7 @@ method   path                  what it does
 =======  ====================  ===================================================================================
 GET      ``/_local/health``    says that the server answers, and for which regions it holds something
 GET      ``/_local/journal``   the calls that are kept, oldest first; ``?operation=StartRun`` only those
+GET      ``/_local/runs``      every run that was created, deleted ones too, oldest first
 GET      ``/_local/counts``    calls and effects by operation, and the number of runs created
 GET      ``/_local/faults``    the fault rules, each with the number of calls that it struck
 POST     ``/_local/faults``    adds a rule: an object with the fields of ``faults.FaultRule``
@@ -46,6 +47,7 @@ class Admin:
         self._actions: dict[tuple[str, str], Callable[[Payload], Any]] = {
             ("GET", "health"): self._health,
             ("GET", "journal"): self._journal,
+            ("GET", "runs"): self._runs,
             ("GET", "counts"): self._counts,
             ("GET", "faults"): self._faults,
             ("POST", "faults"): self._add_fault,
@@ -75,6 +77,9 @@ class Admin:
 
     def _journal(self, payload: Payload) -> Any:
         return [asdict(call) for call in self._server.journal.calls(payload.get("operation"))]
+
+    def _runs(self, _payload: Payload) -> Any:
+        return [asdict(run) for run in self._server.journal.runs()]
 
     def _counts(self, _payload: Payload) -> Any:
         journal = self._server.journal

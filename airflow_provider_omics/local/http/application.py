@@ -15,48 +15,69 @@ if TYPE_CHECKING:
     from airflow_provider_omics.local.http.admin import Admin
     from airflow_provider_omics.local.http.moto import MotoFront
     from airflow_provider_omics.local.http.service import OmicsService
+    from airflow_provider_omics.local.http.striking import StorageFaults
     from airflow_provider_omics.local.regions import Regions
 
 ADMIN_PREFIX = "/_local/"
-_SCOPE = re.compile(r"Credential=[^/]+/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
+_SCOPE = re.compile(r"Credential=(?P<access_key>[^/]+)/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 
 
 class Scope(NamedTuple):
-    """Region and service of a request's signature."""
+    """Region, service and access key id of a request's signature."""
 
     region: str
     service: str
+    access_key: str
 
 
 class Application:
     """Routes by the credential scope of the signature, as every AWS client sends one."""
 
-    def __init__(self, regions: Regions, service: OmicsService, admin: Admin, moto: MotoFront) -> None:
+    def __init__(
+        self, regions: Regions, service: OmicsService, admin: Admin, moto: MotoFront, storage_faults: StorageFaults
+    ) -> None:
         self._regions = regions
         self._service = service
         self._admin = admin
         self._moto = moto
+        self._storage_faults = storage_faults
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         path = environ["RAW_URI"].partition("?")[0]
         scope = scope_of(environ.get("HTTP_AUTHORIZATION", ""))
         if path.startswith(ADMIN_PREFIX):
-            return _respond(self._admin.answer(_request(environ, path)), start_response)
+            return _respond(self._admin.answer(_request(environ, path, scope)), start_response)
         if scope is not None and scope.service == "omics":
             world = self._regions.world(scope.region)
-            return _respond(self._service.answer(world, _request(environ, path)), start_response)
+            return _respond(self._service.answer(world, _request(environ, path, scope)), start_response)
+        if scope is not None and scope.service == "s3":
+            return self._answer_of_storage(environ, path, scope, start_response)
         return self._moto(environ, start_response)
+
+    def _answer_of_storage(
+        self, environ: WSGIEnvironment, path: str, scope: Scope, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        request = _request(environ, path, scope, with_body=False)
+        answer = self._storage_faults.answer(request, lambda: self._moto(environ, start_response))
+        return _respond(answer, start_response) if isinstance(answer, HttpAnswer) else answer
 
 
 def scope_of(authorization: str) -> Scope | None:
     """Return what a SigV4 ``Authorization`` header says, or None without one."""
     match = _SCOPE.search(authorization)
-    return None if match is None else Scope(match["region"], match["service"])
+    return None if match is None else Scope(match["region"], match["service"], match["access_key"])
 
 
-def _request(environ: WSGIEnvironment, path: str) -> HttpRequest:
-    return HttpRequest(environ["REQUEST_METHOD"], path, environ.get("QUERY_STRING", ""), environ["wsgi.input"].read())
+def _request(environ: WSGIEnvironment, path: str, scope: Scope | None, *, with_body: bool = True) -> HttpRequest:
+    return HttpRequest(
+        environ["REQUEST_METHOD"],
+        path,
+        environ.get("QUERY_STRING", ""),
+        environ["wsgi.input"].read() if with_body else b"",
+        access_key=scope.access_key if scope else "",
+        peer=(environ["REMOTE_ADDR"], int(environ["REMOTE_PORT"])),
+    )
 
 
 def _respond(answer: HttpAnswer, start_response: StartResponse) -> Iterable[bytes]:

@@ -6,38 +6,17 @@ import logging
 import threading
 import uuid
 from collections.abc import Mapping
-from importlib import import_module
 from typing import Any
 
-from airflow_provider_omics.local.errors import (
-    InternalServerException,
-    ServiceError,
-    ThrottlingException,
-    error_of_code,
-)
-from airflow_provider_omics.local.faults import FaultKind, FaultRule
+from airflow_provider_omics.local.errors import InternalServerException, ServiceError
 from airflow_provider_omics.local.http import wire
+from airflow_provider_omics.local.http.striking import AnswerLost, after_the_effect, before_the_effect, facts_of
 from airflow_provider_omics.local.journal import Call
-from airflow_provider_omics.local.operations.registry import HANDLERS, Handler
+from airflow_provider_omics.local.operations.registry import Handler, handlers
 from airflow_provider_omics.local.regions import SLICE_SECONDS
 from airflow_provider_omics.local.world import World
 
 log = logging.getLogger(__name__)
-
-_OPERATION_MODULES = (
-    "runs",
-    "run_tasks",
-    "workflows",
-    "workflow_versions",
-    "run_groups",
-    "run_caches",
-    "tags",
-    "batches",
-)
-
-
-class AnswerLost(ConnectionError):
-    """The connection is to be closed without an answer."""
 
 
 class OmicsService:
@@ -48,8 +27,7 @@ class OmicsService:
 
     def __init__(self, stopping: threading.Event | None = None) -> None:
         self._stopping = stopping or threading.Event()
-        for module in _OPERATION_MODULES:
-            import_module(f"airflow_provider_omics.local.operations.{module}")
+        self._handlers = handlers()
 
     def answer(self, world: World, request: wire.HttpRequest) -> wire.HttpAnswer:
         """Carry out one request and note it in the journal.
@@ -78,18 +56,20 @@ class OmicsService:
     def _answer(self, world: World, request: wire.HttpRequest, call: Call) -> wire.HttpAnswer:
         route = wire.find_route(request.method, request.path)
         call.operation = route.operation
-        handler = _handler_of(route.operation)
-        fault = world.faults.strike(route.operation)
-        call.fault = fault.kind if fault else None
-        if fault is not None and not fault.kind.is_after_the_effect:
-            _refuse(fault)
-        world.rates.take(route.operation)
-        members = wire.parse_request(route, request)
+        handler = self._handler_of(route.operation)
+        members, refusal = _read(route, request)
+        # Also a call that gets no further is to be found by what it was about.
         call.request_id = members.get("requestId")
         call.resource_id = next(iter(route.labels.values()), members.get("batchId"))
+        facts = facts_of(call, request, members)
+        fault = world.faults.strike(route.operation, facts)
+        call.fault = fault.kind if fault else None
+        before_the_effect(fault, facts)
+        world.rates.take(route.operation)
+        if refusal is not None:
+            raise refusal
         answer = wire.answer(route.operation, self._carry_out(world, handler, members, call))
-        if fault is not None and fault.kind.is_after_the_effect:
-            self._spoil(fault)
+        after_the_effect(fault, facts, self._stopping)
         return answer
 
     def _carry_out(self, world: World, handler: Handler, members: dict[str, Any], call: Call) -> Mapping[str, Any]:
@@ -108,36 +88,20 @@ class OmicsService:
         call.took_effect = wire.changes_something(call.operation)
         return result
 
-    def _spoil(self, fault: FaultRule) -> None:
-        if fault.kind is FaultKind.SLOW_ANSWER:
-            self._stopping.wait(fault.seconds)
-        elif fault.kind is FaultKind.LOST_ANSWER:
-            raise AnswerLost("the answer was lost on purpose")
-        else:
-            raise _injected(fault)
+    def _handler_of(self, operation: str) -> Handler:
+        handler = self._handlers.get(operation)
+        if handler is None:
+            served = ", ".join(sorted(self._handlers))
+            raise ServiceError(
+                f"{operation} is not served by the local HealthOmics server; it serves {served}",
+                code="UnknownOperationException",
+                http_status=404,
+            )
+        return handler
 
 
-def _handler_of(operation: str) -> Handler:
-    handler = HANDLERS.get(operation)
-    if handler is None:
-        served = ", ".join(sorted(HANDLERS))
-        raise ServiceError(
-            f"{operation} is not served by the local HealthOmics server; it serves {served}",
-            code="UnknownOperationException",
-            http_status=404,
-        )
-    return handler
-
-
-def _refuse(fault: FaultRule) -> None:
-    if fault.kind is FaultKind.DROPPED_CONNECTION:
-        raise AnswerLost("the connection was dropped on purpose")
-    if fault.kind is FaultKind.THROTTLE:
-        raise ThrottlingException("Rate exceeded (injected)")
-    raise _injected(fault)
-
-
-def _injected(fault: FaultRule) -> ServiceError:
-    error = error_of_code(fault.code, "Injected fault")
-    error.http_status = fault.http_status
-    return error
+def _read(route: wire.Route, request: wire.HttpRequest) -> tuple[dict[str, Any], ServiceError | None]:
+    try:
+        return wire.parse_request(route, request), None
+    except ServiceError as error:
+        return {}, error

@@ -27,12 +27,16 @@ class HttpRequest:
     """What reached the server.
 
     :ivar path: as it was sent, percent-encoded; the ARN in a tag request is one encoded segment.
+    :ivar access_key: access key id that it is signed with.
+    :ivar peer: address and port that it came from.
     """
 
     method: str
     path: str
     query: str = ""
     body: bytes = b""
+    access_key: str = ""
+    peer: tuple[str, int] = ("", 0)
 
 
 @dataclass(frozen=True, slots=True)

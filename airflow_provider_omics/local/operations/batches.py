@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 from airflow_provider_omics.healthomics.statuses import BatchStatus
-from airflow_provider_omics.local.assumptions import Check, ListOrder, TwoFilters, UnsubmittedRuns
+from airflow_provider_omics.local.assumptions import (
+    Check,
+    ListOrder,
+    RunsInBatchOrder,
+    TwoFilters,
+    UnsubmittedRuns,
+)
 from airflow_provider_omics.local.aws import S3Error
 from airflow_provider_omics.local.batches import counts as batch_counts
 from airflow_provider_omics.local.batches.machine import (
@@ -95,17 +103,21 @@ def list_batch(world: World, request: dict[str, Any]) -> Answer:
 
 @operation("ListRunsInBatch")
 def list_runs_in_batch(world: World, request: dict[str, Any]) -> Answer:
-    """List what became of the run settings of a batch, in their order."""
+    """List what became of the run settings of a batch, in their order unless the assumptions say otherwise."""
     _check_filters(world, request, ("submissionStatus", "runSettingId", "runId"))
     batch = _find(world, request)
+    order = world.assumptions.runs_in_batch_order
+    is_known = _known_filter(world)
     page, token = paginate(
-        _candidates(batch, request),
-        lambda at: at,
+        _candidates(batch, request, order),
+        # Numbers that neither rise nor fall are no mark of a place in the list.
+        (lambda at: batch.entries[at].run_setting_id) if order is RunsInBatchOrder.SHUFFLED else (lambda at: at),
         request.get("startingToken"),
         request.get("maxItems") or world.assumptions.runs_in_batch_page_size,
-        _entry_filter(world, batch, request),
+        _entry_filter(world, batch, request, is_known),
     )
-    return present(runs=[_run_item(batch.entries[at]) for at in page], nextToken=token)
+    items = [_run_item(entry, is_known(entry)) for entry in (batch.entries[at] for at in page)]
+    return present(runs=items, nextToken=token)
 
 
 @operation("CancelRunBatch")
@@ -199,22 +211,39 @@ def _batch_filter(request: Mapping[str, Any]) -> Callable[[Batch], bool]:
     return keep
 
 
-def _candidates(batch: Batch, request: Mapping[str, Any]) -> range:
+def _candidates(batch: Batch, request: Mapping[str, Any], order: RunsInBatchOrder) -> Sequence[int]:
     run_setting_id = request.get("runSettingId")
-    if run_setting_id is None:
-        return range(len(batch.entries))
-    at = batch.positions.get(run_setting_id)
-    return range(0) if at is None else range(at, at + 1)
+    if run_setting_id is not None:
+        at = batch.positions.get(run_setting_id)
+        return () if at is None else (at,)
+    if order is RunsInBatchOrder.SHUFFLED:
+        return _shuffled(batch)
+    positions = range(len(batch.entries))
+    return positions[::-1] if order is RunsInBatchOrder.NEWEST_FIRST else positions
 
 
-def _entry_filter(world: World, batch: Batch, request: Mapping[str, Any]) -> Callable[[int], bool]:
+def _shuffled(batch: Batch) -> list[int]:
+    if len(batch.shuffled) != len(batch.entries):
+        digests = [hashlib.blake2b(entry.run_setting_id.encode()).digest() for entry in batch.entries]
+        batch.shuffled = sorted(range(len(digests)), key=digests.__getitem__)
+    return batch.shuffled
+
+
+def _known_filter(world: World) -> Callable[[BatchEntry], bool]:
+    newest = world.now() - timedelta(seconds=world.assumptions.runs_in_batch_lag_seconds)
+    return lambda entry: entry.submitted_at is not None and entry.submitted_at <= newest
+
+
+def _entry_filter(
+    world: World, batch: Batch, request: Mapping[str, Any], is_known: Callable[[BatchEntry], bool]
+) -> Callable[[int], bool]:
     hidden = world.assumptions.runs_in_batch_before_submission is UnsubmittedRuns.HIDDEN
     status, run_id = request.get("submissionStatus"), request.get("runId")
 
     def keep(at: int) -> bool:
         entry = batch.entries[at]
-        if hidden and entry.submission_status is None:
-            return False
+        if not is_known(entry):
+            return not hidden and status is run_id is None
         return status in (None, entry.submission_status) and run_id in (None, entry.run_id)
 
     return keep
@@ -231,7 +260,9 @@ def _list_item(batch: Batch) -> Answer:
     )
 
 
-def _run_item(entry: BatchEntry) -> Answer:
+def _run_item(entry: BatchEntry, is_known: bool) -> Answer:
+    if not is_known:
+        return {"runSettingId": entry.run_setting_id}
     return present(
         runSettingId=entry.run_setting_id,
         runId=entry.run_id,

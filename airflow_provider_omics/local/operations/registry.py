@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 
 from airflow_provider_omics.local.world import World
@@ -11,6 +12,24 @@ Answer = dict[str, Any]
 Handler = Callable[[World, dict[str, Any]], Answer]
 
 HANDLERS: dict[str, Handler] = {}
+
+_OPERATION_MODULES = (
+    "runs",
+    "run_tasks",
+    "workflows",
+    "workflow_versions",
+    "run_groups",
+    "run_caches",
+    "tags",
+    "batches",
+)
+
+
+def handlers() -> Mapping[str, Handler]:
+    """Return the function of every operation that is served."""
+    for module in _OPERATION_MODULES:
+        import_module(f"airflow_provider_omics.local.operations.{module}")
+    return HANDLERS
 
 
 def operation(name: str) -> Callable[[Handler], Handler]:

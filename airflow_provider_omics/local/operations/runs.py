@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from airflow_provider_omics.healthomics.console import engine_log_stream, run_log_stream
@@ -16,6 +16,7 @@ from airflow_provider_omics.local.operations.registry import Answer, operation
 from airflow_provider_omics.local.pagination import Reversed
 from airflow_provider_omics.local.records import Run
 from airflow_provider_omics.local.runs.machine import cancel_run, create_run, delete_run
+from airflow_provider_omics.local.runs.status import status_at
 from airflow_provider_omics.local.workflows.catalogue import is_shared
 from airflow_provider_omics.local.workflows.downloads import link
 from airflow_provider_omics.local.world import World
@@ -104,8 +105,14 @@ def list_runs(world: World, request: dict[str, Any]) -> Answer:
     runs = world.runs_of_batch(request["batchId"]) if "batchId" in request else world.run_index.all()
     if world.assumptions.list_runs_order is ListOrder.NEWEST_FIRST:
         runs = Reversed(runs)
+    seen_at = world.now() - timedelta(seconds=world.assumptions.run_status_lag_in_list_seconds)
     return page_answer(
-        world, request, runs, key=lambda run: run.sequence, describe=_list_item, keep=_filter(world, request)
+        world,
+        request,
+        runs,
+        key=lambda run: run.sequence,
+        describe=lambda run: _list_item(run, seen_at),
+        keep=_filter(world, request, seen_at),
     )
 
 
@@ -138,7 +145,7 @@ def _not_found(run_id: str) -> ResourceNotFoundException:
     return ResourceNotFoundException(f"Run {run_id} not found")
 
 
-def _filter(world: World, request: dict[str, Any]) -> Callable[[Run], bool] | None:
+def _filter(world: World, request: dict[str, Any], seen_at: datetime) -> Callable[[Run], bool] | None:
     name, group, status = request.get("name"), request.get("runGroupId"), request.get("status")
     lag = world.assumptions.list_runs_lag_seconds
     if name is None and group is None and status is None and not lag:
@@ -147,7 +154,7 @@ def _filter(world: World, request: dict[str, Any]) -> Callable[[Run], bool] | No
 
     def keep(run: Run) -> bool:
         return (
-            (status is None or run.status == status)
+            (status is None or status_at(run, seen_at) == status)
             and (name is None or run.request.get("name") == name)
             and (group is None or run.request.get("runGroupId") == group)
             and run.creation_time <= newest
@@ -156,12 +163,13 @@ def _filter(world: World, request: dict[str, Any]) -> Callable[[Run], bool] | No
     return keep
 
 
-def _list_item(run: Run) -> Answer:
+def _list_item(run: Run, seen_at: datetime) -> Answer:
     request = run.request
+    is_old = run.stop_time is None or run.stop_time <= seen_at
     return {
         "arn": run.arn,
         "id": run.run_id,
-        "status": run.status,
+        "status": status_at(run, seen_at),
         "workflowId": request["workflowId"],
         "batchId": run.batch_id,
         "name": request.get("name"),
@@ -169,7 +177,7 @@ def _list_item(run: Run) -> Answer:
         "storageCapacity": request.get("storageCapacity"),
         "creationTime": run.creation_time,
         "startTime": run.start_time,
-        "stopTime": run.stop_time,
+        "stopTime": run.stop_time if is_old else None,
         "storageType": request["storageType"],
         "workflowVersionName": run.version_name,
         "workflowName": run.workflow.name,

@@ -53,6 +53,7 @@ def create_run(
         tags=plan.tags,
         batch_id=batch.batch_id if batch else None,
         run_setting_id=run_setting_id,
+        request_id=(batch.request if batch else request).get("requestId"),
     )
     world.add_run(run)
     announce(world, run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_omics.healthomics.statuses import RunStatus, TaskStatus
@@ -22,7 +23,14 @@ def set_status(world: World, run: Run, status: RunStatus) -> None:
     """Move a run to a status and tell everyone who watches; staying in the same status tells nobody."""
     old, run.status = run.status, status
     if old is not status:
+        if world.assumptions.run_status_lag_in_list_seconds:
+            run.earlier = (*run.earlier, (world.now(), old))
         _notify(world, run, old)
+
+
+def status_at(run: Run, moment: datetime) -> RunStatus:
+    """Return the status that a run had at a moment, as far back as it was kept."""
+    return next((status for until, status in run.earlier if until > moment), run.status)
 
 
 def add_task(world: World, run: Run, task: Task) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_omics.healthomics.statuses import BatchStatus, RunStatus
-from airflow_provider_omics.local.assumptions import ListOrder, TwoFilters, UnsubmittedRuns
+from airflow_provider_omics.local.assumptions import ListOrder, RunsInBatchOrder, TwoFilters, UnsubmittedRuns
 from airflow_provider_omics.local.errors import ServiceError
 from airflow_provider_omics.local.executors.simulated import SimulatedOutcomes
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
@@ -264,6 +264,49 @@ class TestListRunsInBatch:
         items = local.listed(batch)
         assert len(items) == listed
         assert [item for item in items[1:] if "submissionStatus" in item or "runId" in item] == []
+
+    @pytest.mark.parametrize(
+        ("reading", "seen"),
+        [
+            (UnsubmittedRuns.HIDDEN, [[], ["sample-0"], [f"sample-{n}" for n in range(4)]]),
+            (UnsubmittedRuns.LISTED_WITHOUT_STATUS, [[f"sample-{n}" for n in range(4)]] * 3),
+        ],
+    )
+    def test_submissions_are_seen_late_where_assumed(self, reading: UnsubmittedRuns, seen: list[list[str]]) -> None:
+        local = BatchWorld(runs_in_batch_lag_seconds=10, runs_in_batch_before_submission=reading)
+        batch = local.until(local.start(), S.SUBMITTING)
+        listed, submitted = [], []
+        for seconds in (10, 1, 10):
+            local.advance(seconds)
+            listed.append([item["runSettingId"] for item in local.listed(batch)])
+            submitted.append([item["runSettingId"] for item in local.listed(batch, submissionStatus="SUCCESS")])
+            run_id = local.world.runs_of_batch(batch.batch_id)[0].run_id
+            assert len(local.listed(batch, runId=run_id)) == min(len(submitted[-1]), 1)
+        assert listed == seen
+        assert submitted == [[], ["sample-0"], [f"sample-{n}" for n in range(4)]]
+
+    @pytest.mark.parametrize("order", RunsInBatchOrder)
+    @pytest.mark.parametrize("size", [1, 7, 100])
+    def test_the_order_follows_the_assumption_on_every_page(self, order: RunsInBatchOrder, size: int) -> None:
+        local = BatchWorld(runs_in_batch_order=order)
+        batch = local.until(local.start(many(20)), S.SUBMITTING)
+        given = [f"sample-{n}" for n in range(20)]
+        local.advance(20)
+        seen = [item["runSettingId"] for item in local.listed(batch, maxItems=size)]
+        assert sorted(seen) == sorted(given)
+        assert (seen == given) is (order is RunsInBatchOrder.INPUT)
+        assert (seen == given[::-1]) is (order is RunsInBatchOrder.NEWEST_FIRST)
+        assert [item["runSettingId"] for item in local.listed(batch, runSettingId="sample-7")] == ["sample-7"]
+
+    def test_a_shuffled_order_stays_the_same_while_runs_are_submitted(self) -> None:
+        local = BatchWorld(runs_in_batch_order=RunsInBatchOrder.SHUFFLED)
+        batch = local.until(local.start(many(20)), S.SUBMITTING)
+        local.advance(10)
+        early = [item["runSettingId"] for item in local.listed(batch)]
+        local.advance(10)
+        late = [item["runSettingId"] for item in local.listed(batch) if item["runSettingId"] in early]
+        assert early == late
+        assert len(early) == 10
 
     def test_pages_stay_stable_while_runs_are_submitted(self) -> None:
         local = BatchWorld()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from batch_world import SETTINGS, SLOW, BatchWorld, refused
+from batch_world import SETTINGS, SLOW, BatchWorld, many, refused
 
 from airflow_provider_omics.healthomics.statuses import BatchStatus, RunStatus
 from airflow_provider_omics.local.assumptions import CancelledUnsubmitted
@@ -328,3 +328,70 @@ def test_a_late_creating_batch_stays_uncancellable() -> None:
     local.advance(1)
     local.call("CancelRunBatch", batchId=batch.batch_id)
     assert batch.status is S.STOPPING
+
+
+def test_an_error_of_the_server_fails_the_batch_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    local = BatchWorld()
+    # Nested too deeply for Python's own JSON reader.
+    deep = b'[{"runSettingId": "a", "parameters": ' + b"[" * 200_000 + b"]" * 200_000 + b"}]"
+    batch = local.until(local.start(local.put_settings(deep)), S.FAILED)
+    assert "transient error" in local.get(batch)["failureReason"]
+    assert f"A step of batch {batch.batch_id}, which is PENDING, failed" in caplog.text
+    assert "RecursionError" in caplog.text
+
+
+def test_an_error_of_the_server_at_the_end_fails_the_batch() -> None:
+    def refuse(batch: Batch, _old: BatchStatus | None) -> None:
+        if batch.status is S.CANCELLED:
+            raise OSError("whoever watches is gone")
+
+    local = BatchWorld()
+    local.world.batch_observers.append(refuse)
+    batch = _cancelled_from(S.INPROGRESS, S.FAILED)(local)
+    assert "transient error" in local.get(batch)["failureReason"]
+    assert "failedTime" in local.get(batch)
+
+
+class TestEnforcedRates:
+    """Submissions use up the rate of StartRun, which callers share."""
+
+    def reach(self, seconds: float) -> tuple[BatchWorld, Batch]:
+        local = BatchWorld(timings=replace(SLOW, submissions_per_second=100))
+        local.world.rates.change(True, {})
+        batch = local.until(local.start(many(40)), S.SUBMITTING)
+        local.advance(seconds)
+        return local, batch
+
+    @pytest.mark.parametrize("steps", [1, 40], ids=["in one go", "step by step"])
+    def test_a_batch_goes_no_faster_than_it(self, steps: int) -> None:
+        local, batch = self.reach(0)
+        for _ in range(steps):
+            local.advance(4 / steps)
+        # A burst of 5, then 5 each second.
+        assert 24 <= len(local.world.runs_of_batch(batch.batch_id)) <= 25
+        local.until(batch, S.INPROGRESS)
+        assert set(local.statuses(batch).values()) == {"SUCCESS"}
+
+    def test_a_caller_is_throttled_by_a_batch(self) -> None:
+        local, _ = self.reach(1)
+        with refused("ThrottlingException"):
+            local.world.rates.take("StartRun")
+
+    def test_callers_slow_a_batch_down(self) -> None:
+        local, batch = self.reach(0.5)
+        local.world.rates.change(True, {"StartRun": 0.1})
+        before = len(local.world.runs_of_batch(batch.batch_id))
+        local.world.rates.take("StartRun")
+        local.advance(9)
+        assert len(local.world.runs_of_batch(batch.batch_id)) == before
+        local.advance(1)
+        assert len(local.world.runs_of_batch(batch.batch_id)) == before + 1
+
+    def test_cancelling_uses_up_the_rate_of_cancel_run(self) -> None:
+        local, batch = self.reach(20)
+        assert batch.status is S.INPROGRESS
+        local.call("CancelRunBatch", batchId=batch.batch_id)
+        local.advance(0.5)
+        with refused("ThrottlingException"):
+            local.world.rates.take("CancelRun")
+        assert batch.status is S.STOPPING

@@ -51,6 +51,17 @@ def test_clearing_removes_every_rule() -> None:
     assert plan.rules() == []
 
 
+@pytest.mark.parametrize("operation", ["StartRunn", "startRun", "", "RunBatch.explode", "GetReadSet"])
+def test_a_rule_for_an_operation_that_is_not_served_is_refused(operation: str) -> None:
+    with pytest.raises(ValueError, match=rf"operation must be one of .*StartRun.*, not '{operation}'"):
+        FaultRule(kind=FaultKind.THROTTLE, operation=operation)
+
+
+@pytest.mark.parametrize("operation", ["*", "StartRunBatch", "ListRunsInBatch", "RunBatch.abort"])
+def test_a_rule_can_name_every_operation_and_every_step_of_a_batch(operation: str) -> None:
+    assert FaultRule(kind=FaultKind.THROTTLE, operation=operation).operation == operation
+
+
 @pytest.mark.parametrize(
     "settings", [{"kind": "explode"}, {"share": 0}, {"share": 1.1}, {"count": 0}, {"skip": -1}, {"seconds": -1}]
 )

@@ -53,6 +53,18 @@ def test_tokens_come_back_bit_by_bit_and_never_exceed_the_burst() -> None:
     assert calls_until_throttled(limits, "GetRun") == 10
 
 
+def test_who_can_wait_is_told_for_how_long() -> None:
+    clock = ManualClock()
+    limits = limiter(clock)
+    assert [limits.seconds_to_wait("StartRun") for _ in range(5)] == [0] * 5
+    wait = limits.seconds_to_wait("StartRun")
+    assert wait == pytest.approx(0.2)
+    assert limits.seconds_to_wait("StartRun") == wait
+    clock.advance(wait)
+    assert limits.seconds_to_wait("StartRun") == 0
+    assert limits.seconds_to_wait("StartRun") > 0
+
+
 def test_operations_have_buckets_of_their_own_unless_a_row_shares_one() -> None:
     alone = limiter(ManualClock())
     calls_until_throttled(alone, "GetRun")

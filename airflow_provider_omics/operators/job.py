@@ -1,0 +1,216 @@
+"""What the operators that start a job have in common: who may stop it, and when."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_provider_omics.compat import TaskDeferralError, is_deferral_timeout, retry_is_left, task_state
+from airflow_provider_omics.exceptions import failing_fast
+from airflow_provider_omics.healthomics.calls import Steps
+from airflow_provider_omics.healthomics.exceptions import OmicsError
+from airflow_provider_omics.healthomics.identity import TaskIdentity
+from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.waiting import Log, Stop, V, WaitEnd
+from airflow_provider_omics.operators.waiting import OmicsWaitingOperator
+from airflow_provider_omics.triggers.base import OmicsWaitTrigger
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+_RUNNING = "running"
+
+
+class OmicsJobOperator(OmicsWaitingOperator[V]):
+    """Base of the operators that start a run or a batch.
+
+    A job is cancelled when nobody wants its result any more, and only then: when a user marks the task or clears it,
+    when its DAG run times out, at the task's ``execution_timeout``, and when the task fails with no retry left while
+    the job goes on. It is left running for the next try when a worker is lost or drained, when a triggerer is
+    restarted, and when the task fails with a retry left.
+
+    :param wait_for_completion: whether to wait for the end.
+    :param cancel_on_kill: whether the job is cancelled in these cases; if not, it never is. A worker that gets SIGTERM
+        asks Airflow why: if the task still counts as running, its machine was drained or its process evicted, and the
+        job is left for the next try, if there is one.
+    :param on_timeout: what becomes of the job at the task's ``execution_timeout``: ``cancel``, or ``detach`` to leave
+        it running.
+    :param durable: whether a later try takes over the job of an earlier one; if not, every try starts one.
+    :param identity_tags: whether the job is tagged with DAG, DAG run, task and map index, by which a later try finds
+        it. It needs ``omics:TagResource``. Without the tags a job is found only if it has the default name.
+    """
+
+    def __init__(
+        self,
+        *,
+        wait_for_completion: bool = True,
+        cancel_on_kill: bool = True,
+        on_timeout: Literal["cancel", "detach"] = "cancel",
+        durable: bool = True,
+        identity_tags: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.wait_for_completion = wait_for_completion
+        self.cancel_on_kill = cancel_on_kill
+        self.on_timeout = on_timeout
+        self.durable = durable
+        self.identity_tags = identity_tags
+        self._job_id: str | None = None
+        self._began = 0.0
+        self._is_last_try = False
+        self._is_cancelled = False
+
+    @abstractmethod
+    def cancel_job(self, job_id: str) -> None:
+        """Ask once for the job to be cancelled, with the client that there is; errors are botocore's."""
+
+    @abstractmethod
+    def cancel_steps(self, job_id: str) -> Steps[bool]:
+        """Cancel the job, however it can be cancelled; False if it had ended or is gone."""
+
+    @abstractmethod
+    def find_active_job(self, context: Context) -> str | None:
+        """Return the job of this task that goes on, found by name and tags; None if there is none."""
+
+    def begin(self, context: Context) -> None:
+        """Note what a kill has to know, since a signal handler can ask for nothing."""
+        ti = context["ti"]
+        self._began = time.monotonic()
+        self._is_last_try = not retry_is_left(ti)
+
+    def waiting_issues(self) -> list[Issue]:
+        """Return what is wrong with how to wait."""
+        issues = super().waiting_issues()
+        if self.on_timeout not in ("cancel", "detach"):
+            issues.append(Issue("on_timeout", f"is {self.on_timeout!r}", "Use cancel or detach"))
+        return issues
+
+    @property
+    def cancels_at_timeout(self) -> bool:
+        """Whether the job is cancelled at ``execution_timeout``."""
+        return self.cancel_on_kill and self.on_timeout == "cancel"
+
+    def follow(self, context: Context, job_id: str) -> None:
+        """Note the job that the task now stands for; cancel it if the task was killed meanwhile."""
+        self._job_id = job_id
+        if self._killed.is_set():
+            self.on_kill()
+
+    def on_kill(self) -> None:
+        """Ask for the job to be cancelled if nobody wants its result, without waiting for anything."""
+        self._killed.set()
+        if self._job_id is None or not self.cancel_on_kill:
+            return
+        if self._timed_out():
+            if self.on_timeout == "cancel":
+                self._cancel_now("has reached its execution_timeout")
+        elif self._is_last_try:
+            self._cancel_now("was killed")
+
+    def wait(self, context: Context, trigger: OmicsWaitTrigger[V], **state: Any) -> Any:
+        """Wait as the trigger would, here or in the triggerer, and finish the task."""
+        try:
+            return super().wait(context, trigger, **state)
+        except BaseException:
+            # Airflow 2 raises into the wait what Airflow 3 leaves to it to notice.
+            self.settle_kill(context)
+            raise
+
+    def settle_kill(self, context: Context) -> None:
+        """Find out why the task was killed, and cancel the job if a user did not want it any more."""
+        if not self._killed.is_set() or self._job_id is None or not self.cancel_on_kill:
+            return
+        if self._is_cancelled or self._timed_out():
+            return
+        try:
+            identity = TaskIdentity.of(context["ti"])
+            state = task_state(identity.dag_id, identity.run_id, identity.task_id, identity.map_index)
+        except Exception as error:
+            self.log.warning("Why the task was killed could not be found out, so its job goes on: %s", error)
+            return
+        if state == _RUNNING:
+            self.log.info(
+                "The task was killed, but counts as running; %s is left to a retry", self._label(self._job_id)
+            )
+        else:
+            self._cancel(self._job_id, f"its task was made {state or 'to run again'}")
+
+    def give_up(self, end: WaitEnd[V]) -> None:
+        """Cancel the job that goes on although its task fails, if no retry is left to want it."""
+        if end.why in (Stop.ATTEMPTS, Stop.ERROR, Stop.UNREACHABLE) and self._job_id is not None:
+            self._cancel_if_unwanted(self._job_id, "its task has failed with no retry left")
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after the trigger has fired; where it failed or was late, do not lose the job."""
+        self.begin(context)
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except TaskDeferralError as error:
+            with failing_fast(self):
+                self._without_trigger(context, error)
+            raise
+
+    def _without_trigger(self, context: Context, error: TaskDeferralError) -> None:
+        job_id = self.find_active_job(context)
+        if job_id is None:
+            raise OmicsError(f"The trigger failed ({error}), and no job of this task goes on") from error
+        if is_deferral_timeout(error):
+            if self.cancels_at_timeout:
+                self._cancel(job_id, "its task has reached its execution_timeout")
+            return
+        self._cancel_if_unwanted(job_id, "its trigger failed with no retry left")
+        waited = f"The trigger that waited for HealthOmics {self._label(job_id)} failed: {error}"
+        raise OmicsError(f"{waited}; see the triggerer's log") from error
+
+    def _timed_out(self) -> bool:
+        limit = self.execution_timeout
+        return limit is not None and time.monotonic() - self._began >= limit.total_seconds()
+
+    def _cancel_if_unwanted(self, job_id: str, why: str) -> None:
+        if not self.cancel_on_kill or self._is_cancelled:
+            return
+        if self._is_last_try:
+            self._cancel(job_id, why)
+        else:
+            self.log.info("HealthOmics %s goes on, and is left to the next try", self._label(job_id))
+
+    def _cancel_now(self, why: str) -> None:
+        assert self._job_id is not None
+        try:
+            # The client was built for the start. Five seconds are left, and nothing here may ask the supervisor.
+            self.cancel_job(self._job_id)
+        except Exception as error:
+            self.log.warning("HealthOmics %s could not be cancelled: %s", self._label(self._job_id), error)
+        else:
+            self._is_cancelled = True
+            self.log.info("Asked HealthOmics to cancel %s, since its task %s", self._label(self._job_id), why)
+
+    def _cancel(self, job_id: str, why: str) -> None:
+        label = self._label(job_id)
+        try:
+            asked = self.hook.perform(self.cancel_steps(job_id), label)
+        except Exception as error:
+            self.log.warning("HealthOmics %s could not be cancelled: %s", label, error)
+            return
+        self._is_cancelled = True
+        told = f"Asked HealthOmics to cancel {label}" if asked else f"HealthOmics {label} has ended; nothing to cancel"
+        self.log.info("%s: %s", told, why)
+
+    def _label(self, job_id: str) -> str:
+        return f"{self.waits_for.KIND} {job_id}"
+
+
+def push(context: Context, log: Log, values: Mapping[str, Any]) -> None:
+    """Push values that are not None as XComs of their names, right after a start.
+
+    Best effort: a job that was started must not be lost for an XCom.
+    """
+    for key, value in values.items():
+        if value is not None:
+            try:
+                context["ti"].xcom_push(key=key, value=value)
+            except Exception as error:
+                log.warning("XCom %r could not be pushed: %s", key, error)

@@ -1,0 +1,96 @@
+"""What a task instance remembers from try to try, where Airflow lets it (3.3 and later)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from airflow_provider_omics.compat import state_store
+from airflow_provider_omics.healthomics.waiting import Log
+
+_KEY = "airflow-provider-omics"
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """The last job of a task instance.
+
+    :param intent: key of the intent that it was started for.
+    :param generation: which job of the intent it is.
+    :param asked: whether the job was asked for, or was just about to be.
+    :param job_id: id of the run or batch; None if no answer was seen.
+    :param uuid: the job's identity for ever.
+    :param finished_try: the try of the task that ended well with it; None if none has yet.
+    :param from_generation: jobs of lower generations belong to the time before the user cleared the task.
+    """
+
+    intent: str
+    generation: int = 0
+    asked: bool = False
+    job_id: str | None = None
+    uuid: str | None = None
+    finished_try: int | None = None
+    from_generation: int = 0
+
+
+class Memory:
+    """Keeps what a task instance has to know of its job.
+
+    Best effort: without it jobs are found by name and tags, so an error here never fails a task.
+
+    :param context: the task's context.
+    :param intent: key of the intent; what is remembered of another one is not told.
+    :param is_on: whether anything is to be remembered.
+    """
+
+    def __init__(self, context: Mapping[str, Any], intent: str, log: Log, *, is_on: bool = True) -> None:
+        self._store = state_store(context) if is_on else None
+        self._log = log
+        self._ti = context["ti"]
+        self.job = self._read(intent)
+
+    def forget_finished(self, tries_before_clear: int) -> None:
+        """Leave the job behind if its task had succeeded, and was cleared by a user since.
+
+        :param tries_before_clear: how many tries were over when the task was last cleared.
+        """
+        finished = self.job.finished_try
+        if finished is not None and finished <= tries_before_clear:
+            self._log.info("The task was cleared after it had succeeded, so its job is run anew")
+            generation = self.job.generation + 1
+            self._keep(Remembered(self.job.intent, generation, from_generation=generation))
+
+    def intend(self, generation: int) -> None:
+        """Note that a job is about to be asked for."""
+        self._keep(replace(self.job, generation=generation, asked=True, job_id=None, uuid=None, finished_try=None))
+
+    def started(self, generation: int, job_id: str, uuid: str | None) -> None:
+        """Note the job that there is."""
+        self._keep(replace(self.job, generation=generation, asked=True, job_id=job_id, uuid=uuid, finished_try=None))
+
+    def finished(self) -> None:
+        """Note that the task ends well with this try."""
+        self._keep(replace(self.job, finished_try=self._ti.try_number))
+
+    def _read(self, intent: str) -> Remembered:
+        if self._store is not None:
+            try:
+                kept = self._store[0].get(_KEY)
+            except Exception as error:
+                self._log.warning("What earlier tries left in Airflow's state store could not be read: %s", error)
+                kept = None
+            if isinstance(kept, Mapping) and kept.get("intent") == intent:
+                known = {member.name: kept[member.name] for member in fields(Remembered) if member.name in kept}
+                return Remembered(**known)
+        return Remembered(intent)
+
+    def _keep(self, job: Remembered) -> None:
+        changed, self.job = job != self.job, job
+        if self._store is None or not changed:
+            return
+        store, for_ever = self._store
+        try:
+            store.set(_KEY, asdict(job), retention=for_ever)
+        except Exception as error:
+            self._log.warning("Airflow's state store could not be written: %s", error)

@@ -1,0 +1,149 @@
+"""What becomes of a batch whose task is killed, or whose time is up."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from cohorts import CohortLab, cohort, instance, lasting, operator
+from omics_service import await_status
+from task_runs import run_task
+
+from airflow_provider_omics.exceptions import OmicsWaitError
+from airflow_provider_omics.healthomics.statuses import BatchStatus
+from airflow_provider_omics.local import LocalOmics
+from airflow_provider_omics.local.records import Batch
+from airflow_provider_omics.local.world import World
+from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator
+
+
+@pytest.fixture
+def server(omics_local: LocalOmics) -> LocalOmics:
+    """Airflow's connection leads to the server of the shared fixtures."""
+    return omics_local
+
+
+@pytest.fixture
+def lab(server: LocalOmics, make_workflow: Callable[..., str]) -> CohortLab:
+    return CohortLab(server, make_workflow())
+
+
+SLOW = [lasting("slow-0", 60), lasting("slow-1", 60)]
+
+
+def kill_when(lab: CohortLab, task: OmicsStartRunBatchOperator, status: BatchStatus) -> threading.Thread:
+    """Kill the task once its batch has a status; the thread that does it is started."""
+    reached = threading.Event()
+
+    def note(_world: World, _batch: Batch) -> None:
+        reached.set()
+
+    lab.on_batch(status, note)
+
+    def kill() -> None:
+        assert reached.wait(30)
+        task.on_kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    return killer
+
+
+def killed(lab: CohortLab, task: OmicsStartRunBatchOperator, status: BatchStatus, try_number: int = 1) -> str:
+    """Run a task that is killed, and return its batch's id."""
+    killer = kill_when(lab, task, status)
+    with pytest.raises(OmicsWaitError, match="the task was killed") as caught:
+        run_task(task, instance(try_number))
+    killer.join()
+    assert caught.value.batch_id is not None
+    return caught.value.batch_id
+
+
+def await_cancelled(lab: CohortLab, batch_id: str) -> None:
+    await_status(lambda: lab.omics.get_batch(batchId=batch_id), "CANCELLED")
+    assert {run.status for run in lab.world.runs_of_batch(batch_id)} <= {"CANCELLED", "COMPLETED"}
+
+
+def test_a_killed_task_cancels_its_batch_with_one_call(lab: CohortLab) -> None:
+    batch_id = killed(lab, operator(lab.workflow_id, SLOW), BatchStatus.INPROGRESS)
+    await_cancelled(lab, batch_id)
+    assert lab.calls("CancelRunBatch") == 1
+
+
+def test_a_killed_task_cancels_also_a_batch_that_it_took_over(lab: CohortLab) -> None:
+    died = lab.crash(SLOW)
+    task = operator(lab.workflow_id, SLOW, waiter_delay=0.1)
+    await_status(lambda: lab.omics.get_batch(batchId=died.xcoms["batch_id"]), "INPROGRESS")
+    killer = threading.Thread(target=lambda: (_await_looks(lab, 8), task.on_kill()))
+    killer.start()
+    with pytest.raises(OmicsWaitError, match="the task was killed"):
+        run_task(task, instance(2))
+    killer.join()
+    await_cancelled(lab, died.xcoms["batch_id"])
+    assert (lab.calls("StartRunBatch"), lab.calls("CancelRunBatch")) == (1, 1)
+
+
+def _await_looks(lab: CohortLab, number: int) -> None:
+    """Wait until the batch was looked at so often that its task waits for it."""
+    done = threading.Event()
+    before = lab.calls("GetBatch")
+    for _ in range(3000):
+        if lab.calls("GetBatch") >= before + number:
+            return
+        done.wait(0.01)
+    raise AssertionError(f"GetBatch was called {lab.calls('GetBatch') - before} times only")
+
+
+def test_a_batch_that_is_creating_is_cancelled_as_soon_as_it_can_be(lab: CohortLab) -> None:
+    lab.server.change(timings={"batch_creating": 0.8})
+    batch_id = killed(lab, operator(lab.workflow_id, SLOW), BatchStatus.CREATING)
+    await_cancelled(lab, batch_id)
+    assert lab.effects("CancelRunBatch") == 1
+
+
+def test_a_batch_that_failed_has_its_runs_cancelled_one_by_one(lab: CohortLab) -> None:
+    lab.fault("RunBatch.abort", skip=1)
+    batch_id = killed(lab, operator(lab.workflow_id, SLOW, waiter_delay=0.3), BatchStatus.FAILED)
+    [run] = lab.world.runs_of_batch(batch_id)
+    await_status(lambda: lab.omics.get_run(id=run.run_id), "CANCELLED")
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
+def test_a_task_killed_while_it_starts_its_batch_cancels_it(lab: CohortLab, deferrable: bool) -> None:
+    task = operator(lab.workflow_id, SLOW, deferrable=deferrable)
+    task.on_kill()
+    with pytest.raises(OmicsWaitError, match="the task was killed") as caught:
+        run_task(task, instance())
+    assert caught.value.batch_id
+    await_cancelled(lab, caught.value.batch_id)
+
+
+def test_cancelling_on_a_kill_can_be_switched_off(lab: CohortLab) -> None:
+    batch_id = killed(lab, operator(lab.workflow_id, cohort(2), cancel_on_kill=False), BatchStatus.SUBMITTING)
+    await_status(lambda: lab.omics.get_batch(batchId=batch_id), "PROCESSED")
+    assert lab.calls("CancelRunBatch") == 0
+    # The next try finds it as it is.
+    assert lab.run(cohort(2), instance(2)).result == batch_id
+
+
+def test_a_deferred_batch_is_cancelled_when_time_is_up(lab: CohortLab) -> None:
+    settings: dict[str, Any] = {"deferrable": True, "execution_timeout": timedelta(seconds=1.5)}
+    with pytest.raises(OmicsWaitError, match="time is up and the batch is INPROGRESS; it is being cancelled") as caught:
+        lab.run(SLOW, **settings)
+    assert caught.value.batch_id
+    await_cancelled(lab, caught.value.batch_id)
+    assert lab.calls("CancelRunBatch") == 1
+    # The samples are not lost: the next try runs what was cancelled.
+    again = [{"runSettingId": setting["runSettingId"]} for setting in SLOW]
+    assert lab.column(lab.run(again, instance(2)).ti, "run_status") == ["COMPLETED"] * 2
+
+
+@pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
+def test_the_number_of_looks_can_be_limited(lab: CohortLab, deferrable: bool) -> None:
+    with pytest.raises(OmicsWaitError, match="looked 2 times") as caught:
+        lab.run(SLOW, deferrable=deferrable, waiter_max_attempts=2)
+    assert caught.value.batch_id
+    assert lab.calls("CancelRunBatch") == 0
