@@ -51,10 +51,10 @@ def is_deferral_timeout(error: TaskDeferralError) -> bool:
     return type(error).__name__ == "TaskDeferralTimeout" or "timeout" in str(error).lower()
 
 
-def retry_is_left(ti: Any) -> bool:
-    """Whether Airflow would try a task instance again if this try failed; assumed where it does not say."""
+def retry_is_left(ti: Any) -> bool | None:
+    """Whether Airflow would try a task instance again if this try failed; None where it does not say."""
     tries = getattr(ti, "max_tries", None)
-    return not isinstance(tries, int) or ti.try_number <= tries
+    return ti.try_number <= tries if isinstance(tries, int) else None
 
 
 def tries_before_clear(ti: Any) -> int:

@@ -234,6 +234,14 @@ class ResultsTable:
         """Return a batch's place among the batches of the cohort, which it gets when it is first asked for."""
         return self._batches.setdefault(batch_id, len(self._batches))
 
+    def doubt_unsubmitted(self, batch_id: str) -> None:
+        """Note that samples which a batch does not list may have been submitted all the same."""
+        message = f"Batch {batch_id} counts more submissions than it lists, so the sample may have been submitted"
+        for row in self.rows():
+            if row.batch_id == batch_id and row.submission_status == NOT_SUBMITTED:
+                row.submission_status, row.run_status = None, UNKNOWN
+                row.advice, row.failure_message = failures.UNPROVED, message
+
     def put(self, row: SampleResult) -> None:
         """Set a row in place of the sample's earlier one.
 

@@ -230,9 +230,11 @@ class Wait(Generic[V]):
         self._errors += 1
         self._failing_since = now if self._failing_since is None else self._failing_since
         kind, failing_for = nature(error), now - self._failing_since
-        if kind is Nature.MISSING and (self._last is not None or self.policy.gone_is_end):
-            return WaitEnd(Stop.ENDED, self.last.gone())
         budget = self._budget(kind)
+        # The service has named it, so what it does not know any more, or not even after a while, was deleted.
+        is_known = self._last is not None or (budget > 0 and failing_for > budget)
+        if kind is Nature.MISSING and (is_known or self.policy.gone_is_end):
+            return WaitEnd(Stop.ENDED, self.last.gone())
         operation = getattr(error, "operation_name", None) or self.look.operation
         explanation = explain(error, operation, self.last.label)
         told = explanation.describe()
@@ -257,9 +259,7 @@ class Wait(Generic[V]):
         last = self.last
         state = f"the {last.KIND} is {last.status or 'not seen yet'}"
         if limit is not None and self._looks >= limit:
-            return WaitEnd(
-                Stop.ATTEMPTS, last, f"looked {self._looks} times (waiter_max_attempts), and {state}"
-            )
+            return WaitEnd(Stop.ATTEMPTS, last, f"looked {self._looks} times (waiter_max_attempts), and {state}")
         seconds = delay * (1 + _JITTER * (2 * self.spread() - 1))
         if deadline is not None:
             left = deadline - self.clock()

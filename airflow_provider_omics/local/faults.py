@@ -70,8 +70,8 @@ class FaultRule:
     :param seconds: real seconds that ``slow_answer`` waits after the effect.
     :param code: error code of ``error_before`` and ``error_after``.
     :param http_status: HTTP status that goes with ``code``.
-    :param matches: says whether the rule is about a call; only such calls count. It is asked before the effect, may be
-        asked about any call of its operation, and must neither block nor call the server.
+    :param matches: says whether the rule is about a call; only such calls count. It is asked before the effect, of
+        every call of the operation that no rule before this one has struck, and must not block.
     :param act: what is done to the client when the rule strikes, such as killing it: before the effect or after it, as
         the kind has it, and in any case before the fault shows. It may block for as long as it likes.
     """
@@ -179,10 +179,13 @@ class FaultPlan:
     def _first(self, names: set[str], facts: CallFacts | None) -> FaultRule | None:
         with self._lock:
             armed = [armed for armed in self._armed if armed.rule.operation in names]
-        # Outside of the lock: what a test wants to know about a call may take its own locks.
-        fitting = [one for one in armed if _is_about(one.rule, facts)]
-        with self._lock:
-            return next((one.rule for one in fitting if one.strikes()), None)
+        for one in armed:
+            # Outside of the lock: what a test wants to know about a call may take locks of its own.
+            if _is_about(one.rule, facts):
+                with self._lock:
+                    if one.strikes():
+                        return one.rule
+        return None
 
 
 def _is_about(rule: FaultRule, facts: CallFacts | None) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_omics.compat import tries_before_clear
 from airflow_provider_omics.exceptions import failing_fast
 from airflow_provider_omics.healthomics.batch_looks import request_cancel
 from airflow_provider_omics.healthomics.batch_outcome import BatchOutcome, Tolerance, tolerance_issues
@@ -16,6 +16,7 @@ from airflow_provider_omics.healthomics.batch_requests import (
     build_start_run_batch,
 )
 from airflow_provider_omics.healthomics.batch_views import DELETED, BatchView
+from airflow_provider_omics.healthomics.calls import Steps
 from airflow_provider_omics.healthomics.chain import BATCH_TAG_COUNT, Progress
 from airflow_provider_omics.healthomics.exceptions import (
     OmicsBatchFailedError,
@@ -41,7 +42,8 @@ from airflow_provider_omics.operators.batch_end import (
     OmicsDeleteRunBatchOperator,
 )
 from airflow_provider_omics.operators.cohort import CohortJob, Places, samples_to_redrive
-from airflow_provider_omics.operators.waiting import OmicsWaitingOperator
+from airflow_provider_omics.operators.job import OmicsJobOperator, push
+from airflow_provider_omics.operators.memory import Memory
 from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
 
 if TYPE_CHECKING:
@@ -57,8 +59,6 @@ __all__ = [
     "OmicsStartRunBatchOperator",
 ]
 
-# Airflow leaves a killed task alone for five seconds; a batch is CREATING for less than that as a rule.
-_CANCEL_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 _TOLD_STORIES = 3
 _TOLD_CHARACTERS = 200
 _FAILURE_COLUMNS = (
@@ -73,7 +73,7 @@ _FAILURE_COLUMNS = (
 )
 
 
-class OmicsStartRunBatchOperator(OmicsWaitingOperator[BatchView]):
+class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
     """Run a workflow on every sample of a cohort as one HealthOmics batch, and wait until all have ended.
 
     Each sample is run once, however often the task is tried: a later try finds the batch of an earlier one, and
@@ -88,9 +88,12 @@ class OmicsStartRunBatchOperator(OmicsWaitingOperator[BatchView]):
     complete.
 
     Parameters that are None are not sent. The members of DefaultRunSetting, ``run_settings``, ``batch_name``, ``tags``
-    and the places in S3 are templates. ``deferrable``, ``waiter_delay`` and ``waiter_max_attempts`` are described in
-    :class:`~airflow_provider_omics.operators.waiting.OmicsWaitingOperator`, the connection parameters in
-    :mod:`airflow_provider_omics.hooks.parameters`.
+    and the places in S3 are templates. ``wait_for_completion`` (without, there are no results), ``cancel_on_kill``,
+    ``on_timeout``, ``durable`` and ``identity_tags`` are described in
+    :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`, ``deferrable``, ``waiter_delay`` and
+    ``waiter_max_attempts`` in :class:`~airflow_provider_omics.operators.waiting.OmicsWaitingOperator`, the connection
+    parameters in :mod:`airflow_provider_omics.hooks.parameters`. Without ``identity_tags`` a sample whose settings were
+    changed between two tries counts as the same.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_StartRunBatch.html
 
@@ -147,13 +150,6 @@ class OmicsStartRunBatchOperator(OmicsWaitingOperator[BatchView]):
         failed by chance (class transient).
     :param failure_lookup_limit: most failed runs to ask the cause of, one call each; 0 or more.
     :param runs_limit: most completed samples for which ``runs`` is pushed; 0 or more.
-    :param wait_for_completion: whether to wait for the end. If not, there are no results.
-    :param cancel_on_kill: whether the batch is cancelled when the task is killed, or reaches its
-        ``execution_timeout``, while it waits. Before Airflow 3.3 a deferred task that is killed leaves its batch.
-    :param durable: whether a later try takes over what earlier ones started; if not, every try runs all samples.
-    :param identity_tags: whether the batch is tagged with DAG, DAG run, task, map index and cohort, by which a later
-        try finds it. It needs ``omics:TagResource``. Without the tags a batch is found only if it has the default name,
-        and a sample whose settings were changed between two tries counts as the same.
     """
 
     template_fields: Sequence[str] = (
@@ -222,10 +218,6 @@ class OmicsStartRunBatchOperator(OmicsWaitingOperator[BatchView]):
         redrive_attempts: int = 0,
         failure_lookup_limit: int = 100,
         runs_limit: int = 1000,
-        wait_for_completion: bool = True,
-        cancel_on_kill: bool = True,
-        durable: bool = True,
-        identity_tags: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -269,17 +261,13 @@ class OmicsStartRunBatchOperator(OmicsWaitingOperator[BatchView]):
         self.redrive_attempts = redrive_attempts
         self.failure_lookup_limit = failure_lookup_limit
         self.runs_limit = runs_limit
-        self.wait_for_completion = wait_for_completion
-        self.cancel_on_kill = cancel_on_kill
-        self.durable = durable
-        self.identity_tags = identity_tags
         self._started: BatchView | None = None
-        self._cancel_is_due = False
 
     def execute(self, context: Context) -> str:
         """Submit the samples, or find where an earlier try left them, and, if wanted, wait for their end."""
         with failing_fast(self):
             self._check()
+            self.begin(context)
             job = self._job(context)
             with self._read(job) as cohort:
                 progress = self._begin(context, job, cohort)
@@ -287,41 +275,25 @@ class OmicsStartRunBatchOperator(OmicsWaitingOperator[BatchView]):
 
     def finish(self, context: Context, end: WaitEnd[BatchView], **state: Any) -> str:
         """Return the batch's id, submit again what may be, or raise what explains why the cohort failed."""
+        self._job_id = end.view.batch_id
         if end.why is not Stop.ENDED:
-            self._cancel_late()
+            self.give_up(end)
             raise OmicsWaitError(end)
         progress = Progress.from_payload(state["progress"])
         return str(self._go_on(context, self._job(context), progress, end.view))
 
-    def on_kill(self) -> None:
-        """Ask for the batch to be cancelled, without waiting for it (CancelRunBatch)."""
-        self._killed.set()
-        if self._started is None or not self.cancel_on_kill:
-            return
-        batch_id = self._started.batch_id
-        try:
-            # The client was built for the start. Five seconds are left, and nothing here may ask the supervisor.
-            self.hook.conn.cancel_run_batch(batchId=batch_id)
-        except Exception as error:
-            self._cancel_is_due = True
-            self.log.warning("HealthOmics batch %s could not be cancelled: %s", batch_id, error)
-        else:
-            self.log.info("Asked HealthOmics to cancel batch %s, since its task was killed", batch_id)
+    def cancel_job(self, job_id: str) -> None:
+        """Ask once for the batch to be cancelled (CancelRunBatch)."""
+        self.hook.conn.cancel_run_batch(batchId=job_id)
 
-    def _cancel_late(self) -> None:
-        """Cancel the batch once its state allows it, for as long as the killed task is left alone."""
-        if not self._cancel_is_due or self._started is None:
-            return
-        self._cancel_is_due = False
-        batch_id = self._started.batch_id
-        for seconds in _CANCEL_PAUSES:
-            time.sleep(seconds)
-            view, requested = self.hook.perform(request_cancel(batch_id), f"batch {batch_id}")
-            if requested:
-                done = view.phase.is_final
-                told = "has ended; nothing to cancel" if done else "is being cancelled, since its task was killed"
-                self.log.info("HealthOmics batch %s %s", batch_id, told)
-                return
+    def cancel_steps(self, job_id: str) -> Steps[bool | None]:
+        """Cancel the batch, or its runs one by one if it FAILED (CancelRunBatch, CancelRun)."""
+        view, asked = yield from request_cancel(job_id)
+        return not view.phase.is_final if asked else None
+
+    def find_active_job(self, context: Context) -> str | None:
+        """Return the batch of this task that goes on, found by name and tags; None if there is none."""
+        return self._job(context).find_active()
 
     def _check(self) -> None:
         self.check_waiting("StartRunBatch")
@@ -341,7 +313,8 @@ class OmicsStartRunBatchOperator(OmicsWaitingOperator[BatchView]):
             reserved_tags=BATCH_TAG_COUNT if self.identity_tags else 0,
         )
         intent = Intent(TaskIdentity.of(context["ti"]), "StartRunBatch")
-        return CohortJob(self.hook, intent, request, self.identity_tags, self.log)
+        memory = Memory(context, intent.key, self.log, is_on=self.durable and self.request_id is None)
+        return CohortJob(self.hook, intent, request, self.identity_tags, self.log, memory)
 
     def _read(self, job: CohortJob) -> Cohort:
         defaults = job.request["defaultRunSetting"]
@@ -376,7 +349,8 @@ class OmicsStartRunBatchOperator(OmicsWaitingOperator[BatchView]):
         if not self.durable:
             # So many batches can each of them have started.
             progress = replace(progress, next_generation=earlier_tries * (1 + self.redrive_attempts))
-        elif earlier_tries and self.request_id is None:
+        elif self.request_id is None and (earlier_tries or job.memory.job.asked):
+            job.memory.forget_finished(tries_before_clear(context["ti"]))
             progress = job.adopt(progress)
             if progress.batches:
                 return replace(progress, retry_all=True)
@@ -390,12 +364,13 @@ class OmicsStartRunBatchOperator(OmicsWaitingOperator[BatchView]):
     def _follow(self, context: Context, batch: BatchView) -> None:
         """Note the batch that the task now stands for, for whoever looks at the task and for who kills it."""
         self._started = batch
+        self.follow(context, batch.batch_id)
         if self._killed.is_set():
-            self.on_kill()
-            self._cancel_late()
+            self.settle_kill(context)
             raise OmicsWaitError(WaitEnd(Stop.INTERRUPTED, batch, "the task was killed"))
         store_batch_links(context, self, self.hook, batch.batch_id)
-        self._push(context, {"batch_id": batch.batch_id, "batch_arn": batch.arn})
+        if self.do_xcom_push:
+            push(context, self.log, {"batch_id": batch.batch_id, "batch_arn": batch.arn})
 
     def _go_on(self, context: Context, job: CohortJob, progress: Progress, known: BatchView | None) -> str:
         """Wait for the batch that goes on; once none does, gather the results and decide."""
@@ -403,10 +378,11 @@ class OmicsStartRunBatchOperator(OmicsWaitingOperator[BatchView]):
         active = next((view for view in views if not view.phase.is_final), None)
         if self._started is None:
             self._follow(context, active or views[-1])
+        if not self.wait_for_completion and (active is not None or not progress.retry_all):
+            job.memory.finished()
+            return (active or views[-1]).batch_id
         if active is not None:
             return self._wait_for(context, progress, active)
-        if not self.wait_for_completion and not progress.retry_all:
-            return views[-1].batch_id
         table = job.gather(progress, views, self.failure_lookup_limit, self._killed.wait)
         again = self._to_redrive(progress, table, views[-1])
         if again:
@@ -421,8 +397,6 @@ class OmicsStartRunBatchOperator(OmicsWaitingOperator[BatchView]):
         return self._conclude(context, job, progress, table, views[-1])
 
     def _wait_for(self, context: Context, progress: Progress, batch: BatchView) -> str:
-        if not self.wait_for_completion:
-            return batch.batch_id
         # A batch that an earlier try left on its way is waited for as that try would have done; one that was being
         # stopped has failed already.
         stopping = batch.status == BatchStatus.STOPPING or batch.active_run_id is not None
@@ -435,6 +409,7 @@ class OmicsStartRunBatchOperator(OmicsWaitingOperator[BatchView]):
             waiter_max_attempts=self.waiter_max_attempts,
             just_started=True,
             cancel_on_kill=self.cancel_on_kill,
+            cancel_on_timeout=self.cancels_at_timeout,
             **ConnectionParameters.of(self).to_payload(),
         )
         return str(self.wait(context, trigger, progress=progress.to_payload()))
@@ -458,6 +433,7 @@ class OmicsStartRunBatchOperator(OmicsWaitingOperator[BatchView]):
             if last.cancel_requested:
                 self.log.warning("The rest of batch %s was cancelled, since too many samples failed", last.batch_id)
             raise OmicsBatchFailedError(replace(outcome, stories=self._stories(outcome)))
+        job.memory.finished()
         counts = outcome.counts
         self.log.info(
             "%s of %s samples of the cohort completed (tolerated failures: %s)",

@@ -17,9 +17,10 @@ from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsReque
 from airflow_provider_omics.healthomics.failures import FailureClass
 from airflow_provider_omics.healthomics.identity import MAX_BATCH_NAME, Intent
 from airflow_provider_omics.healthomics.model import Issue
-from airflow_provider_omics.healthomics.results import NOT_SUBMITTED, ResultsTable
+from airflow_provider_omics.healthomics.results import NOT_SUBMITTED, ResultsTable, SampleEnd
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, entries, select, setting_digest
 from airflow_provider_omics.healthomics.waiting import Log
+from airflow_provider_omics.operators.memory import Memory
 
 if TYPE_CHECKING:
     from airflow_provider_omics.hooks.omics import OmicsHook
@@ -83,6 +84,7 @@ class CohortJob:
     :param request: StartRunBatch without ``batchRunSettings``.
     :param tagged: whether batches carry the intent as tags, which needs ``omics:TagResource``; without them an earlier
         batch is only found if it has the default name, and its samples count as unchanged.
+    :param memory: what earlier tries left to know.
     """
 
     hook: OmicsHook
@@ -90,6 +92,7 @@ class CohortJob:
     request: Mapping[str, Any]
     tagged: bool
     log: Log
+    memory: Memory
 
     @property
     def name(self) -> str:
@@ -116,10 +119,27 @@ class CohortJob:
 
     def adopt(self, progress: Progress) -> Progress:
         """Add the batches that earlier tries of the task started for samples of this cohort."""
-        found = self.hook.perform(find_batches(self.intent, self.name), f"batches named {self.name!r}")
+        found = self._found()
         kept = tuple(batch for batch in found if self._same_samples(progress, batch) != set())
-        next_generation = max((batch.generation + 1 for batch in found), default=0)
+        next_generation = max((batch.generation + 1 for batch in found), default=self.memory.job.from_generation)
         return replace(progress, batches=kept, next_generation=next_generation)
+
+    def find_active(self) -> str | None:
+        """Return the task's batch that goes on; None if none does."""
+        views = (self._look(batch.batch_id) for batch in reversed(self._found()))
+        return next((view.batch_id for view in views if not view.phase.is_final), None)
+
+    def _found(self) -> list[ChainedBatch]:
+        job = self.memory.job
+        found = self.hook.perform(find_batches(self.intent, self.name), f"batches named {self.name!r}")
+        found = [batch for batch in found if batch.generation >= job.from_generation]
+        if job.job_id is None or any(batch.batch_id == job.job_id for batch in found):
+            return found
+        seen = self._look(job.job_id)
+        # The service gives ids of deleted jobs to others.
+        if seen.status == DELETED or (job.uuid and seen.uuid and job.uuid != seen.uuid):
+            return found
+        return [*found, ChainedBatch(job.job_id, job.generation, job.cohort)]
 
     def start(self, progress: Progress, cohort: Cohort) -> tuple[Progress, BatchView]:
         """Submit the whole cohort as one batch (StartRunBatch)."""
@@ -208,23 +228,28 @@ class CohortJob:
                 "samples cannot be accounted for. Delete the object, keep others from writing there, and clear the task"
             )
         same = [self._same_samples(progress, batch) for batch in progress.batches]
+        listed = False
         for seconds in (*_SETTLING_PAUSES, None):
             for view, ids in zip(views, same, strict=True):
-                self._collect(table, view, ids, lookups)
-            behind = len(table.active()) + _unshown(table, progress, views[-1])
-            if not behind or seconds is None or pause(seconds):
+                if not listed:
+                    self._collect(table, view, ids)
+                self.hook.perform(confirm_unsettled(table, view.batch_id, limit=lookups), view.label)
+            active, unshown = len(table.active()), _unshown(table, progress, views[-1])
+            if not active + unshown or seconds is None or pause(seconds):
                 break
-            self.log.info("%s runs are not shown as ended yet; looking again", f"{behind:,}")
+            listed = not unshown and active <= lookups
+            self.log.info("%s runs are not shown as ended yet; looking again", f"{active + unshown:,}")
+        if unshown:
+            table.doubt_unsubmitted(views[-1].batch_id)
         left = self.hook.perform(look_up_failures(table, limit=lookups), "the failed runs")
         if left:
             self.log.info("%s more failed runs were not looked up (failure_lookup_limit %s)", f"{left:,}", lookups)
         return table
 
-    def _collect(self, table: ResultsTable, view: BatchView, same: set[str] | None, lookups: int) -> None:
+    def _collect(self, table: ResultsTable, view: BatchView, same: set[str] | None) -> None:
         status = None if view.status == DELETED else view.status
         steps = collect_batch(table, view.batch_id, same=same, status=status, failure_reason=view.failure_reason)
         self.hook.perform(steps, view.label)
-        self.hook.perform(confirm_unsettled(table, view.batch_id, limit=lookups), view.label)
 
     def write(self, table: ResultsTable, progress: Progress) -> tuple[str, str]:
         """Write the results table to S3, in place of what is there, and return where it is as CSV and as JSONL."""
@@ -245,12 +270,14 @@ class CohortJob:
         }
         if not request["tags"]:
             del request["tags"]
+        self.memory.intend(generation)
         try:
             batch = self.hook.start_run_batch(request)
         except OmicsServiceError as error:
             if error.code != "ConflictException":
                 raise
             batch = self._lost(generation, error)
+        self.memory.started(generation, batch.batch_id, batch.uuid, progress.cohort)
         self.log.info("Started HealthOmics batch %s (%s) with %s samples", batch.batch_id, self.name, f"{part.count:,}")
         return progress.followed_by(batch.batch_id), batch
 
@@ -291,14 +318,15 @@ class CohortJob:
 
 
 def samples_to_redrive(table: ResultsTable, *, transient_only: bool) -> set[str]:
-    """Return the samples that may be submitted again: what did not complete, and does not go on.
+    """Return the samples that may be submitted again: what is known to have come to something else than COMPLETED.
 
     :param transient_only: only those that failed by chance.
     """
     return {
         row.run_setting_id
         for row in table.rows()
-        if not row.completed and not row.active and (not transient_only or row.failure_class is FailureClass.TRANSIENT)
+        if row.end not in (SampleEnd.COMPLETED, SampleEnd.UNKNOWN)
+        and (not transient_only or row.failure_class is FailureClass.TRANSIENT)
     }
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 _RUNNING = "running"
+# Airflow leaves a killed task alone for five seconds; a batch is CREATING for less than that as a rule.
+_CANCEL_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 class OmicsJobOperator(OmicsWaitingOperator[V]):
@@ -60,7 +62,7 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         self.identity_tags = identity_tags
         self._job_id: str | None = None
         self._began = 0.0
-        self._is_last_try = False
+        self._retry_is_left: bool | None = None
         self._is_cancelled = False
 
     @abstractmethod
@@ -68,8 +70,11 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         """Ask once for the job to be cancelled, with the client that there is; errors are botocore's."""
 
     @abstractmethod
-    def cancel_steps(self, job_id: str) -> Steps[bool]:
-        """Cancel the job, however it can be cancelled; False if it had ended or is gone."""
+    def cancel_steps(self, job_id: str) -> Steps[bool | None]:
+        """Cancel the job, however it can be cancelled.
+
+        :return: False if it had ended or is gone, None if it cannot be cancelled yet.
+        """
 
     @abstractmethod
     def find_active_job(self, context: Context) -> str | None:
@@ -77,9 +82,8 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
 
     def begin(self, context: Context) -> None:
         """Note what a kill has to know, since a signal handler can ask for nothing."""
-        ti = context["ti"]
         self._began = time.monotonic()
-        self._is_last_try = not retry_is_left(ti)
+        self._retry_is_left = retry_is_left(context["ti"])
 
     def waiting_issues(self) -> list[Issue]:
         """Return what is wrong with how to wait."""
@@ -101,17 +105,19 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
 
     def on_kill(self) -> None:
         """Ask for the job to be cancelled if nobody wants its result, without waiting for anything."""
+        timed_out = self._timed_out()
+        unwanted = self.on_timeout == "cancel" if timed_out else not self._retry_is_left
+        job_id = self._job_id if self.cancel_on_kill and unwanted and not self._is_cancelled else None
+        # First, so that whoever wakes up from waiting leaves it to this call.
+        self._is_cancelled = self._is_cancelled or job_id is not None
         self._killed.set()
-        if self._job_id is None or not self.cancel_on_kill:
-            return
-        if self._timed_out():
-            if self.on_timeout == "cancel":
-                self._cancel_now("has reached its execution_timeout")
-        elif self._is_last_try:
-            self._cancel_now("was killed")
+        if job_id is not None:
+            self._cancel_now(job_id, "has reached its execution_timeout" if timed_out else "was killed")
 
     def wait(self, context: Context, trigger: OmicsWaitTrigger[V], **state: Any) -> Any:
         """Wait as the trigger would, here or in the triggerer, and finish the task."""
+        if self.deferrable:
+            return super().wait(context, trigger, **state)
         try:
             return super().wait(context, trigger, **state)
         except BaseException:
@@ -121,9 +127,17 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
 
     def settle_kill(self, context: Context) -> None:
         """Find out why the task was killed, and cancel the job if a user did not want it any more."""
-        if not self._killed.is_set() or self._job_id is None or not self.cancel_on_kill:
+        if self._job_id is None or not self.cancel_on_kill or self._is_cancelled:
             return
-        if self._is_cancelled or self._timed_out():
+        if self._timed_out():
+            if self.on_timeout == "cancel":
+                self._cancel(self._job_id, "its task has reached its execution_timeout")
+        elif self._killed.is_set():
+            self._ask_why(context, self._job_id)
+
+    def _ask_why(self, context: Context, job_id: str) -> None:
+        if not self._retry_is_left:
+            self._cancel(job_id, "its task was killed")
             return
         try:
             identity = TaskIdentity.of(context["ti"])
@@ -132,11 +146,9 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
             self.log.warning("Why the task was killed could not be found out, so its job goes on: %s", error)
             return
         if state == _RUNNING:
-            self.log.info(
-                "The task was killed, but counts as running; %s is left to a retry", self._label(self._job_id)
-            )
+            self.log.info("The task was killed, but counts as running; %s is left to a retry", self._label(job_id))
         else:
-            self._cancel(self._job_id, f"its task was made {state or 'to run again'}")
+            self._cancel(job_id, f"its task was killed and is {state or 'cleared'} now")
 
     def give_up(self, end: WaitEnd[V]) -> None:
         """Cancel the job that goes on although its task fails, if no retry is left to want it."""
@@ -172,32 +184,36 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
     def _cancel_if_unwanted(self, job_id: str, why: str) -> None:
         if not self.cancel_on_kill or self._is_cancelled:
             return
-        if self._is_last_try:
+        if self._retry_is_left is False:
             self._cancel(job_id, why)
         else:
             self.log.info("HealthOmics %s goes on, and is left to the next try", self._label(job_id))
 
-    def _cancel_now(self, why: str) -> None:
-        assert self._job_id is not None
+    def _cancel_now(self, job_id: str, why: str) -> None:
         try:
             # The client was built for the start. Five seconds are left, and nothing here may ask the supervisor.
-            self.cancel_job(self._job_id)
+            self.cancel_job(job_id)
         except Exception as error:
-            self.log.warning("HealthOmics %s could not be cancelled: %s", self._label(self._job_id), error)
+            self._is_cancelled = False
+            self.log.warning("HealthOmics %s could not be cancelled: %s", self._label(job_id), error)
         else:
-            self._is_cancelled = True
-            self.log.info("Asked HealthOmics to cancel %s, since its task %s", self._label(self._job_id), why)
+            self.log.info("Asked HealthOmics to cancel %s, since its task %s", self._label(job_id), why)
 
     def _cancel(self, job_id: str, why: str) -> None:
         label = self._label(job_id)
+        asked: bool | None = None
         try:
-            asked = self.hook.perform(self.cancel_steps(job_id), label)
+            for seconds in _CANCEL_PAUSES:
+                time.sleep(seconds)
+                asked = self.hook.perform(self.cancel_steps(job_id), label)
+                if asked is not None:
+                    break
         except Exception as error:
             self.log.warning("HealthOmics %s could not be cancelled: %s", label, error)
             return
-        self._is_cancelled = True
-        told = f"Asked HealthOmics to cancel {label}" if asked else f"HealthOmics {label} has ended; nothing to cancel"
-        self.log.info("%s: %s", told, why)
+        self._is_cancelled = asked is not None
+        told = {True: "is being cancelled", False: "has ended; nothing to cancel", None: "cannot be cancelled yet"}
+        self.log.info("HealthOmics %s %s: %s", label, told[asked], why)
 
     def _label(self, job_id: str) -> str:
         return f"{self.waits_for.KIND} {job_id}"

@@ -21,6 +21,7 @@ class Remembered:
     :param asked: whether the job was asked for, or was just about to be.
     :param job_id: id of the run or batch; None if no answer was seen.
     :param uuid: the job's identity for ever.
+    :param cohort: key of a batch's cohort.
     :param finished_try: the try of the task that ended well with it; None if none has yet.
     :param from_generation: jobs of lower generations belong to the time before the user cleared the task.
     """
@@ -30,6 +31,7 @@ class Remembered:
     asked: bool = False
     job_id: str | None = None
     uuid: str | None = None
+    cohort: str | None = None
     finished_try: int | None = None
     from_generation: int = 0
 
@@ -65,9 +67,10 @@ class Memory:
         """Note that a job is about to be asked for."""
         self._keep(replace(self.job, generation=generation, asked=True, job_id=None, uuid=None, finished_try=None))
 
-    def started(self, generation: int, job_id: str, uuid: str | None) -> None:
+    def started(self, generation: int, job_id: str, uuid: str | None, cohort: str | None = None) -> None:
         """Note the job that there is."""
-        self._keep(replace(self.job, generation=generation, asked=True, job_id=job_id, uuid=uuid, finished_try=None))
+        job = replace(self.job, generation=generation, asked=True, finished_try=None)
+        self._keep(replace(job, job_id=job_id, uuid=uuid, cohort=cohort))
 
     def finished(self) -> None:
         """Note that the task ends well with this try."""

@@ -198,7 +198,7 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
         """Ask once for the run to be cancelled (CancelRun)."""
         self.hook.conn.cancel_run(id=job_id)
 
-    def cancel_steps(self, job_id: str) -> Steps[bool]:
+    def cancel_steps(self, job_id: str) -> Steps[bool | None]:
         """Cancel the run; False if it had ended or is gone (CancelRun)."""
         return cancel_run(job_id)
 
@@ -216,6 +216,7 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
         store_run_links(context, self, self.hook, run.run_id)
         self._push(context, run)
         if not self.wait_for_completion:
+            self._starter(context)[0].memory.finished()
             return run.run_id
         trigger = OmicsRunTrigger(
             run_id=run.run_id,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -15,8 +18,6 @@ from task_runs import run_task
 from airflow_provider_omics.exceptions import OmicsWaitError
 from airflow_provider_omics.healthomics.statuses import BatchStatus
 from airflow_provider_omics.local import LocalOmics
-from airflow_provider_omics.local.records import Batch
-from airflow_provider_omics.local.world import World
 from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator
 
 
@@ -24,6 +25,14 @@ from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator
 def server(omics_local: LocalOmics) -> LocalOmics:
     """Airflow's connection leads to the server of the shared fixtures."""
     return omics_local
+
+
+@pytest.fixture(autouse=True)
+def own_signal() -> Iterator[None]:
+    """Leave the signal as it was."""
+    before = signal.getsignal(signal.SIGUSR1)
+    yield
+    signal.signal(signal.SIGUSR1, before)
 
 
 @pytest.fixture
@@ -34,29 +43,28 @@ def lab(server: LocalOmics, make_workflow: Callable[..., str]) -> CohortLab:
 SLOW = [lasting("slow-0", 60), lasting("slow-1", 60)]
 
 
-def kill_when(lab: CohortLab, task: OmicsStartRunBatchOperator, status: BatchStatus) -> threading.Thread:
-    """Kill the task once its batch has a status; the thread that does it is started."""
-    reached = threading.Event()
-
-    def note(_world: World, _batch: Batch) -> None:
-        reached.set()
-
-    lab.on_batch(status, note)
+def kill_once(task: OmicsStartRunBatchOperator, reached: Callable[[], bool]) -> threading.Thread:
+    """Kill the task as Airflow does, by a signal in the middle of its work; the thread that does it is started."""
+    signal.signal(signal.SIGUSR1, lambda *_: task.on_kill())
 
     def kill() -> None:
-        assert reached.wait(30)
-        task.on_kill()
+        deadline = time.monotonic() + 30
+        while not reached() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGUSR1)
 
     killer = threading.Thread(target=kill)
     killer.start()
     return killer
 
 
-def killed(lab: CohortLab, task: OmicsStartRunBatchOperator, status: BatchStatus, try_number: int = 1) -> str:
+def killed(lab: CohortLab, task: OmicsStartRunBatchOperator, status: BatchStatus) -> str:
     """Run a task that is killed, and return its batch's id."""
-    killer = kill_when(lab, task, status)
+    reached = threading.Event()
+    lab.on_batch(status, lambda _world, _batch: reached.set())
+    killer = kill_once(task, reached.is_set)
     with pytest.raises(OmicsWaitError, match="the task was killed") as caught:
-        run_task(task, instance(try_number))
+        run_task(task, instance())
     killer.join()
     assert caught.value.batch_id is not None
     return caught.value.batch_id
@@ -77,24 +85,13 @@ def test_a_killed_task_cancels_also_a_batch_that_it_took_over(lab: CohortLab) ->
     died = lab.crash(SLOW)
     task = operator(lab.workflow_id, SLOW, waiter_delay=0.1)
     await_status(lambda: lab.omics.get_batch(batchId=died.xcoms["batch_id"]), "INPROGRESS")
-    killer = threading.Thread(target=lambda: (_await_looks(lab, 8), task.on_kill()))
-    killer.start()
+    before = lab.calls("GetBatch")
+    killer = kill_once(task, lambda: lab.calls("GetBatch") >= before + 6)
     with pytest.raises(OmicsWaitError, match="the task was killed"):
         run_task(task, instance(2))
     killer.join()
     await_cancelled(lab, died.xcoms["batch_id"])
     assert (lab.calls("StartRunBatch"), lab.calls("CancelRunBatch")) == (1, 1)
-
-
-def _await_looks(lab: CohortLab, number: int) -> None:
-    """Wait until the batch was looked at so often that its task waits for it."""
-    done = threading.Event()
-    before = lab.calls("GetBatch")
-    for _ in range(3000):
-        if lab.calls("GetBatch") >= before + number:
-            return
-        done.wait(0.01)
-    raise AssertionError(f"GetBatch was called {lab.calls('GetBatch') - before} times only")
 
 
 def test_a_batch_that_is_creating_is_cancelled_as_soon_as_it_can_be(lab: CohortLab) -> None:
@@ -144,6 +141,6 @@ def test_a_deferred_batch_is_cancelled_when_time_is_up(lab: CohortLab) -> None:
 @pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
 def test_the_number_of_looks_can_be_limited(lab: CohortLab, deferrable: bool) -> None:
     with pytest.raises(OmicsWaitError, match="looked 2 times") as caught:
-        lab.run(SLOW, deferrable=deferrable, waiter_max_attempts=2)
+        lab.run(SLOW, deferrable=deferrable, waiter_max_attempts=2, ti=instance(max_tries=1))
     assert caught.value.batch_id
     assert lab.calls("CancelRunBatch") == 0

@@ -1,119 +1,223 @@
-"""OmicsStartRunBatchOperator against the local server, in the worker and deferred."""
+"""OmicsStartRunBatchOperator against the local server: what is sent, pushed and tolerated."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
-from task_runs import TaskInstance, TaskRun, run_task
+from airflow.providers.common.compat.sdk import AirflowFailException
+from cohorts import BUCKET, MODES, CohortLab, cohort, failing, instance, lasting, operator
+from task_runs import run_task
 
-from airflow_provider_omics.exceptions import OmicsBatchFailedError
-from airflow_provider_omics.local import Assumptions, LocalOmics, SimulatedOutcomes
-from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator
-
-ROLE = "arn:aws:iam::123456789012:role/omics"
-MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
-BUCKET = "cohort-results"
-
-
-@pytest.fixture
-def assumptions() -> Assumptions:
-    return Assumptions()
-
-
-@pytest.fixture
-def outcomes() -> SimulatedOutcomes:
-    return SimulatedOutcomes()
-
-
-@pytest.fixture
-def omics_local_settings(
-    omics_local_settings: dict[str, Any], assumptions: Assumptions, outcomes: SimulatedOutcomes
-) -> dict[str, Any]:
-    return {**omics_local_settings, "assumptions": assumptions, "outcomes": outcomes}
+from airflow_provider_omics.exceptions import OmicsBatchFailedError, OmicsServiceError
+from airflow_provider_omics.local import LocalOmics
 
 
 @pytest.fixture
 def server(omics_local: LocalOmics) -> LocalOmics:
     """Airflow's connection leads to the server of the shared fixtures."""
-    omics_local.client("s3").create_bucket(Bucket=BUCKET)
     return omics_local
 
 
 @pytest.fixture
-def workflow_id(make_workflow: Callable[..., str]) -> str:
-    return make_workflow()
-
-
-def cohort(count: int, **settings: Any) -> list[dict[str, Any]]:
-    return [{"runSettingId": f"sample-{n}", **settings} for n in range(count)]
-
-
-def failing(sample: str, code: str) -> dict[str, Any]:
-    return {"runSettingId": sample, "runTags": {"omics-local:outcome": code}}
-
-
-def start(workflow_id: str | None, run_settings: Any, ti: TaskInstance | None = None, **kwargs: Any) -> TaskRun:
-    arguments = {"role_arn": ROLE, "output_uri": f"s3://{BUCKET}/out", "waiter_delay": 0.02, **kwargs}
-    operator = OmicsStartRunBatchOperator(
-        task_id="cohort", workflow_id=workflow_id, run_settings=run_settings, **arguments
-    )
-    return run_task(operator, ti)
-
-
-def read(server: LocalOmics, uri: str) -> str:
-    place = urlsplit(uri)
-    body = server.client("s3").get_object(Bucket=place.netloc, Key=place.path.lstrip("/"))["Body"].read()
-    return str(body.decode())
-
-
-def rows(server: LocalOmics, ti: TaskInstance) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(read(server, ti.xcoms["results_uri"]))))
+def lab(server: LocalOmics, make_workflow: Callable[..., str]) -> CohortLab:
+    return CohortLab(server, make_workflow())
 
 
 @MODES
-def test_a_cohort_completes_and_every_sample_has_a_row(server: LocalOmics, workflow_id: str, deferrable: bool) -> None:
-    task = start(workflow_id, cohort(3), deferrable=deferrable)
-    batch = server.client("omics").get_batch(batchId=task.result)
+def test_a_cohort_completes_and_every_sample_has_a_row(lab: CohortLab, deferrable: bool) -> None:
+    task = lab.run(cohort(3), deferrable=deferrable)
+    batch = lab.omics.get_batch(batchId=task.result)
     assert batch["status"] == "PROCESSED"
     assert task.ti.xcoms["batch_id"] == task.result
     assert task.ti.xcoms["batch_arn"] == batch["arn"]
-    table = rows(server, task.ti)
+    table = lab.rows(task.ti)
     assert [row["run_setting_id"] for row in table] == ["sample-0", "sample-1", "sample-2"]
-    omics = server.client("omics")
     for row in table:
-        run = omics.get_run(id=row["run_id"])
+        run = lab.omics.get_run(id=row["run_id"])
         assert (row["run_status"], row["uuid"], row["arn"]) == ("COMPLETED", run["uuid"], run["arn"])
         assert row["output_uri"] == run["runOutputUri"]
     assert task.ti.xcoms["runs"] == [
         {"run_setting_id": row["run_setting_id"], "run_id": row["run_id"], "output_uri": row["output_uri"]}
         for row in table
     ]
-    assert task.ti.xcoms["batch_summary"]["completed"] == 3
-    assert task.ti.xcoms["failed_run_setting_ids"] == []
-    jsonl = read(server, task.ti.xcoms["batch_summary"]["results_jsonl_uri"]).splitlines()
-    assert [json.loads(line)["run_setting_id"] for line in jsonl] == ["sample-0", "sample-1", "sample-2"]
-    assert bool(task.triggers) is deferrable
+    summary = task.ti.xcoms["batch_summary"]
+    assert (summary["status"], summary["total"], summary["completed"]) == ("PROCESSED", 3, 3)
+    assert (task.ti.xcoms["failed_run_setting_ids"], task.ti.xcoms["failures"]) == ([], [])
+    assert task.ti.xcoms["_link_OmicsRunListLink"]
+    assert len(task.triggers) == (1 if deferrable else 0)
+
+
+def test_every_field_reaches_the_service(lab: CohortLab) -> None:
+    group = lab.omics.create_run_group(name="cohort", maxRuns=5, requestId="g")["id"]
+    cache = lab.omics.create_run_cache(cacheS3Location=f"s3://{BUCKET}/cache", requestId="c")["id"]
+    expected = {
+        "workflowType": "PRIVATE",
+        "name": "atlas",
+        "parameters": {"reference": "GRCh38"},
+        "runTags": {"project": "atlas"},
+        "runGroupId": group,
+        "priority": 7,
+        "cacheId": cache,
+        "cacheBehavior": "CACHE_ALWAYS",
+        "storageType": "STATIC",
+        "storageCapacity": 2400,
+        "scratchStorageMode": "LOCAL",
+        "retentionMode": "REMOVE",
+        "logLevel": "ALL",
+        "networkingMode": "VPC",
+        "configurationName": "my-network",
+        "sessionPolicy": '{"Version": "2012-10-17"}',
+        "outputBucketOwnerId": "123456789012",
+    }
+    task = lab.run(
+        cohort(1),
+        workflow_type="PRIVATE",
+        name="atlas",
+        parameters={"reference": "GRCh38"},
+        run_tags={"project": "atlas"},
+        run_group_id=group,
+        priority="7",
+        cache_id=cache,
+        cache_behavior="CACHE_ALWAYS",
+        storage_type="STATIC",
+        storage_capacity=2400,
+        scratch_storage_mode="LOCAL",
+        retention_mode="REMOVE",
+        log_level="ALL",
+        networking_mode="VPC",
+        configuration_name="my-network",
+        default_run_setting={"sessionPolicy": '{"Version": "2012-10-17"}', "outputBucketOwnerId": "123456789012"},
+        batch_name="cohort-1",
+        tags={"cost": "42"},
+        request_id="my-own-id",
+        wait_for_completion=False,
+    )
+    batch = lab.omics.get_batch(batchId=task.result)
+    assert {key: batch["defaultRunSetting"].get(key) for key in expected} == expected
+    assert (batch["name"], batch["tags"]["cost"]) == ("cohort-1", "42")
+    assert batch["tags"]["airflow-dag-id"] == "cohort"
+    assert len(batch["tags"]) == 8
+    assert [call.request_id for call in lab.server.journal.calls("StartRunBatch")] == ["my-own-id"]
 
 
 @MODES
-def test_a_later_try_runs_only_what_failed(server: LocalOmics, workflow_id: str, deferrable: bool) -> None:
-    samples = [*cohort(3), failing("bad", "RUN_TASK_FAILED")]
+def test_without_waiting_the_id_comes_back_at_once(lab: CohortLab, deferrable: bool) -> None:
+    task = lab.run([lasting("slow", 60)], wait_for_completion=False, deferrable=deferrable)
+    assert lab.omics.get_batch(batchId=task.result)["status"] != "PROCESSED"
+    assert task.triggers == []
+    assert sorted(task.ti.xcoms) == ["_link_OmicsRunListLink", "batch_arn", "batch_id"]
+    # A later try finds the same batch, and does not wait either.
+    assert lab.run([lasting("slow", 60)], instance(2), wait_for_completion=False).result == task.result
+    assert lab.calls("StartRunBatch") == 1
+
+
+def test_without_xcom_push_only_the_link_is_stored(lab: CohortLab) -> None:
+    assert sorted(lab.run(cohort(1), do_xcom_push=False).ti.xcoms) == ["_link_OmicsRunListLink"]
+
+
+# (count, percentage, failing samples of 10, whether that is tolerated)
+TOLERANCES = [
+    (0, 0, 1, False),
+    (2, 0, 2, True),
+    (2, 0, 3, False),
+    (0, 25, 2, True),
+    (0, 29.9, 3, False),
+    (1, 30, 3, True),
+]
+
+
+@pytest.mark.parametrize(("count", "percentage", "bad", "tolerated"), TOLERANCES)
+def test_so_many_failures_are_tolerated_and_not_one_more(
+    lab: CohortLab, count: int, percentage: float, bad: int, tolerated: bool
+) -> None:
+    samples = [failing(f"bad-{n}") for n in range(bad)] + cohort(10 - bad)
+    policy: dict[str, Any] = {"tolerated_failure_count": count, "tolerated_failure_percentage": percentage}
+    # Half of the cases in either mode.
+    policy["deferrable"] = bad % 2 == 0
+    if not tolerated:
+        error = lab.fail(samples, **policy).error
+        assert f"{bad} of 10 samples did not complete (tolerated: {error.outcome.tolerated})" in str(error)
+        assert error.outcome.tolerated < bad
+        return
+    task = lab.run(samples, **policy)
+    assert task.ti.xcoms["batch_summary"]["succeeded"]
+    assert task.ti.xcoms["batch_summary"]["failed"] == bad
+    assert task.ti.xcoms["failed_run_setting_ids"] == [f"bad-{n}" for n in range(bad)]
+    assert len(task.ti.xcoms["runs"]) == 10 - bad
+    assert lab.column(task.ti, "failure_code") == ["RUN_TASK_FAILED"] * bad + [""] * (10 - bad)
+
+
+def test_failed_submissions_are_tolerated_as_failed_runs_are(lab: CohortLab) -> None:
+    lab.fault("RunBatch.submit", code="AccessDeniedException", http_status=403)
+    task = lab.run([*cohort(2), failing("bad")], tolerated_failure_count=2)
+    assert task.ti.xcoms["batch_summary"]["failure_classes"] == {"permission": 1, "workflow": 1}
+
+
+@MODES
+def test_a_batch_that_is_not_processed_is_no_success_whatever_is_tolerated(lab: CohortLab, deferrable: bool) -> None:
+    lab.fault("RunBatch.abort", skip=2)
+    task = lab.fail(cohort(3), tolerated_failure_percentage=100, deferrable=deferrable)
+    assert task.error.status == "FAILED"
+
+
+@MODES
+def test_fail_fast_cancels_the_rest_once_too_many_have_failed(lab: CohortLab, deferrable: bool) -> None:
+    samples = [failing("bad-0"), failing("bad-1"), lasting("slow-0", 60), lasting("slow-1", 60)]
+    task = lab.fail(samples, tolerated_failure_count=1, fail_fast=True, deferrable=deferrable, redrive_attempts=1)
+    assert lab.calls("CancelRunBatch") == 1
+    assert task.error.status == "CANCELLED"
+    assert lab.column(task.ti, "run_status") == ["FAILED", "FAILED", "CANCELLED", "CANCELLED"]
+    # Nothing is submitted again in a try that has given up.
+    assert lab.calls("StartRunBatch") == 1
+    assert task.retried
+
+
+@MODES
+def test_fail_fast_leaves_a_batch_alone_whose_failures_are_tolerated(lab: CohortLab, deferrable: bool) -> None:
+    samples = [failing("bad-0"), failing("bad-1"), *cohort(2)]
+    task = lab.run(samples, tolerated_failure_count=2, fail_fast=True, deferrable=deferrable)
+    assert lab.calls("CancelRunBatch") == 0
+    assert task.ti.xcoms["batch_summary"]["completed"] == 2
+
+
+def test_fail_fast_waits_for_a_batch_to_leave_creating(lab: CohortLab) -> None:
+    lab.server.change(timings={"batch_creating": 0.5})
+    lab.fail([failing("bad"), lasting("slow", 60)], fail_fast=True)
+    assert (lab.calls("CancelRunBatch"), lab.effects("CancelRunBatch")) == (1, 1)
+
+
+@MODES
+def test_results_that_cannot_be_written_fail_the_task_and_run_nothing_again(lab: CohortLab, deferrable: bool) -> None:
+    settings: dict[str, Any] = {"results_uri": "s3://no-such-bucket/results.csv", "deferrable": deferrable}
+    with pytest.raises(OmicsServiceError, match=r"PutObject for s3://no-such-bucket/results\.csv") as caught:
+        lab.run(cohort(2), **settings)
+    assert isinstance(caught.value, AirflowFailException)
+    lab.s3.create_bucket(Bucket="no-such-bucket")
+    again = lab.run(cohort(2), instance(2), **settings)
+    assert lab.column(again.ti, "run_status") == ["COMPLETED"] * 2
+    assert set(lab.runs_of().values()) == {1}
+
+
+def test_lists_that_cannot_be_read_name_the_permission(lab: CohortLab) -> None:
+    lab.deny("ListRunsInBatch")
+    with pytest.raises(OmicsServiceError, match="omics:ListRunsInBatch"):
+        lab.run(cohort(1))
+
+
+def test_failed_runs_that_cannot_be_looked_up_are_told_all_the_same(lab: CohortLab) -> None:
+    lab.deny("GetRun")
+    task = lab.fail([failing("bad"), *cohort(1)])
+    row = lab.rows(task.ti)[0]
+    assert (row["run_status"], row["failure_code"], row["failure_class"]) == ("FAILED", "", "unknown")
+    assert "omics:GetRun" in row["failure_message"]
+
+
+def test_a_retry_policy_decides_instead_of_the_provider(lab: CohortLab) -> None:
+    lab.fault("RunBatch.validate", code="ValidationException")
+    task = operator(lab.workflow_id, [failing("bad")])
+    object.__setattr__(task, "retry_policy", object())
     with pytest.raises(OmicsBatchFailedError) as caught:
-        start(workflow_id, samples, deferrable=deferrable)
-    print(caught.value)
-    assert caught.value.counts.failed == 1
-    task = start(
-        workflow_id,
-        [*cohort(3), {"runSettingId": "bad"}],
-        TaskInstance(task_id="cohort", try_number=2),
-        deferrable=deferrable,
-    )
-    assert len(server.client("omics").list_runs()["items"]) == 5
-    assert [row["run_status"] for row in rows(server, task.ti)] == ["COMPLETED"] * 4
-    assert len(task.ti.xcoms["batch_summary"]["batch_ids"]) == 2
+        run_task(task, instance())
+    assert not isinstance(caught.value, AirflowFailException)

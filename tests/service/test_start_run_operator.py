@@ -348,8 +348,8 @@ def test_an_answer_that_gets_lost_does_not_start_a_second_run(
 
 @MODES
 def test_the_number_of_looks_can_be_limited(server: LocalOmics, workflow_id: str, deferrable: bool) -> None:
+    long = {"waiter_max_attempts": 2, "tags": {"omics-local:seconds": "60"}}
     with pytest.raises(OmicsWaitError, match="looked 2 times") as caught:
-        long = {"waiter_max_attempts": 2, "tags": {"omics-local:seconds": "60"}}
         start(workflow_id, TaskInstance(max_tries=1), deferrable=deferrable, **long)
     assert not isinstance(caught.value, AirflowFailException)
     assert server.journal.calls("CancelRun") == []
@@ -357,8 +357,8 @@ def test_the_number_of_looks_can_be_limited(server: LocalOmics, workflow_id: str
 
 @MODES
 def test_a_run_that_no_retry_will_want_is_cancelled(server: LocalOmics, workflow_id: str, deferrable: bool) -> None:
+    long = {"waiter_max_attempts": 2, "tags": {"omics-local:seconds": "60"}}
     with pytest.raises(OmicsWaitError) as caught:
-        long = {"waiter_max_attempts": 2, "tags": {"omics-local:seconds": "60"}}
         start(workflow_id, TaskInstance(max_tries=0), deferrable=deferrable, **long)
     assert [call.resource_id for call in server.journal.calls("CancelRun")] == [caught.value.run_id]
 

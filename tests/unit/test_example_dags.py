@@ -46,18 +46,34 @@ def test_an_example_explains_itself_and_its_parameters(path: Path) -> None:
     assert dag["doc"] == ast.get_docstring(ast.parse(path.read_text()), clean=False)
     for name, param in dag["params"].items():
         assert f'"{name}":' in dag["doc"], f"the example call in the docstring has no {name}"
-        assert param["type"] in ("string", "array", "object")
+        assert param["type"] in ("string", "number", "array", "object")
         assert len(param["text"].split()) >= 3, name
 
 
+def tasks_of(dag_id: str) -> dict[str, list[str]]:
+    """Return the tasks that come after each task of an example."""
+    (path,) = (path for path in EXAMPLES if path.stem == dag_id)
+    tasks: dict[str, list[str]] = describe(path)["tasks"]
+    return tasks
+
+
 def test_the_run_example_gathers_whatever_became_of_the_runs() -> None:
-    (path,) = (path for path in EXAMPLES if path.stem == "example_omics_run")
-
-    tasks = describe(path)["tasks"]
-
-    assert tasks == {
+    assert tasks_of("example_omics_run") == {
         "plan": ["read_qc"],
         "read_qc": ["gather"],
         "gather": ["all_completed"],
         "all_completed": [],
+    }
+
+
+def test_the_batch_example_looks_out_for_the_control_beside_the_cohort_and_not_after_it() -> None:
+    assert tasks_of("example_omics_batch") == {
+        "batch_started": ["control"],
+        "control": ["check_control"],
+        "check_control": [],
+        "cohort": ["accept", "completed", "qc_table"],
+        "completed": ["figures"],
+        "figures": ["accept", "qc_table"],
+        "qc_table": ["accept"],
+        "accept": [],
     }

@@ -1,0 +1,134 @@
+"""How the batches of a task are found again, and what a deferred task keeps of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from airflow_provider_omics.healthomics.calls import perform
+from airflow_provider_omics.healthomics.chain import BATCH_TAG_COUNT, COHORT_TAG, ChainedBatch, Progress, find_batches
+from airflow_provider_omics.healthomics.identity import MAX_BATCH_NAME, Intent, TaskIdentity
+
+MINE = Intent(TaskIdentity("dag", "monday", "cohort"), "StartRunBatch")
+OTHER = Intent(TaskIdentity("dag", "tuesday", "cohort"), "StartRunBatch")
+NAME = "shared"
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+class Service:
+    """Answers ListBatch and GetBatch at the boundary to AWS, newest first.
+
+    :ivar looked_at: ids that GetBatch was asked for.
+    """
+
+    def __init__(self, *batches: Mapping[str, Any], page: int = 100, error: str = "ResourceNotFoundException") -> None:
+        self.batches = {batch["id"]: batch for batch in batches}
+        self.page = page
+        self.error = error
+        self.looked_at: list[str] = []
+
+    def list_batch(self, *, name: str, **request: Any) -> dict[str, Any]:
+        assert request["maxItems"] == 100
+        start = int(request.get("startingToken", 0))
+        # A service that filters by the beginning of a name would be right too.
+        named = [batch for batch in reversed(self.batches.values()) if batch["name"].startswith(name)]
+        items = [
+            {key: batch[key] for key in ("id", "name", "createdAt") if key in batch}
+            for batch in named[start : start + self.page]
+        ]
+        more = {"nextToken": str(start + self.page)} if start + self.page < len(named) else {}
+        return {"items": items, **more}
+
+    def get_batch(self, *, batchId: str) -> Mapping[str, Any]:
+        self.looked_at.append(batchId)
+        if self.batches[batchId].get("gone"):
+            raise ClientError({"Error": {"Code": self.error}}, "GetBatch")
+        return self.batches[batchId]
+
+
+def batch(number: int, generation: int | None = 0, intent: Intent = MINE, **members: Any) -> dict[str, Any]:
+    """GetBatch's answer about a batch; without a generation it has no tags."""
+    tags = {} if generation is None else {**intent.tags(generation), COHORT_TAG: f"defaults-{generation}"}
+    created = NOON + timedelta(minutes=number)
+    return {"id": str(number), "name": NAME, "createdAt": created, "tags": tags, **members}
+
+
+def found(service: Service, name: str = NAME) -> list[ChainedBatch]:
+    return perform(service, find_batches(MINE, name))
+
+
+@pytest.mark.parametrize("page", [1, 2, 100])
+def test_batches_of_the_task_are_found_among_others_oldest_first(page: int) -> None:
+    service = Service(
+        batch(1),
+        batch(2, 0, OTHER),
+        batch(3, 1),
+        batch(4, None),
+        batch(5, 2),
+        batch(6, 0, name="shared-by-name-only"),
+        page=page,
+    )
+    assert found(service) == [
+        ChainedBatch("1", 0, "defaults-0"),
+        ChainedBatch("3", 1, "defaults-1"),
+        ChainedBatch("5", 2, "defaults-2"),
+    ]
+    assert "6" not in service.looked_at
+
+
+def test_generations_say_which_batch_is_older() -> None:
+    assert [each.batch_id for each in found(Service(batch(1, 1), batch(2, 0)))] == ["2", "1"]
+
+
+def test_batches_without_tags_are_found_by_the_default_name_in_the_order_of_their_creation() -> None:
+    name = MINE.default_name(MAX_BATCH_NAME)
+    service = Service(batch(1, None, name=name), batch(2, None, name=name), batch(3, 7, OTHER, name=name))
+    assert found(service, name) == [ChainedBatch("1", 0, None), ChainedBatch("2", 1, None)]
+
+
+def test_answers_without_optional_members_are_no_batches_of_the_task() -> None:
+    bare = {"id": "1", "name": NAME}
+    assert found(Service(bare, batch(2))) == [ChainedBatch("2", 0, "defaults-0")]
+
+
+def test_a_batch_that_is_deleted_meanwhile_is_left_out() -> None:
+    assert found(Service(batch(1, gone=True), batch(2, 1))) == [ChainedBatch("2", 1, "defaults-1")]
+
+
+def test_a_batch_that_may_not_be_seen_is_an_error() -> None:
+    with pytest.raises(ClientError, match="AccessDeniedException"):
+        found(Service(batch(1, gone=True), error="AccessDeniedException"))
+
+
+def test_no_more_than_the_100_newest_are_looked_at() -> None:
+    service = Service(*(batch(number, 0, OTHER) for number in range(150)), batch(150))
+    assert found(service) == [ChainedBatch("150", 0, "defaults-0")]
+    assert sorted(map(int, service.looked_at)) == list(range(51, 151))
+
+
+def test_the_provider_adds_as_many_tags_as_it_reserves() -> None:
+    assert len({**MINE.tags(0), COHORT_TAG: "x"}) == BATCH_TAG_COUNT
+
+
+FRESH = Progress("defaults-cohort", "s3://b/settings", "s3://b/results", 3, next_generation=2, redrives_left=1)
+
+
+def test_a_batch_that_follows_takes_the_generation_and_begins_a_new_account() -> None:
+    followed = Progress(**{**FRESH.__dict__, "retry_all": True}).followed_by("7")
+    assert followed.batches == (ChainedBatch("7", 2, "defaults-cohort"),)
+    assert (followed.next_generation, followed.retry_all, followed.redrives_left) == (3, False, 1)
+    assert followed.followed_by("8").batches[1] == ChainedBatch("8", 3, "defaults-cohort")
+
+
+def test_progress_survives_json_and_another_release() -> None:
+    progress = FRESH.followed_by("7").followed_by("8")
+    stored = json.loads(json.dumps(progress.to_payload()))
+    assert Progress.from_payload(stored) == progress
+    assert Progress.from_payload({**stored, "of_a_later_release": 1}) == progress
+    del stored["given_up"]
+    assert Progress.from_payload(stored) == progress
