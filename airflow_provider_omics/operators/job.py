@@ -64,6 +64,7 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         self._began = 0.0
         self._retry_is_left: bool | None = None
         self._is_cancelled = False
+        self._untold: str | None = None
 
     @abstractmethod
     def cancel_job(self, job_id: str) -> None:
@@ -127,6 +128,7 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
 
     def settle_kill(self, context: Context) -> None:
         """Find out why the task was killed, and cancel the job if a user did not want it any more."""
+        self._tell_untold()
         if self._job_id is None or not self.cancel_on_kill or self._is_cancelled:
             return
         if self._timed_out():
@@ -195,9 +197,15 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
             self.cancel_job(job_id)
         except Exception as error:
             self._is_cancelled = False
-            self.log.warning("HealthOmics %s could not be cancelled: %s", self._label(job_id), error)
+            self._untold = f"HealthOmics {self._label(job_id)} could not be cancelled at once: {error}"
         else:
-            self.log.info("Asked HealthOmics to cancel %s, since its task %s", self._label(job_id), why)
+            self._untold = f"Asked HealthOmics to cancel {self._label(job_id)}, since its task {why}"
+
+    def _tell_untold(self) -> None:
+        # Not in the signal handler: it may have interrupted the logger, which would wait for itself.
+        untold, self._untold = self._untold, None
+        if untold:
+            self.log.info("%s", untold)
 
     def _cancel(self, job_id: str, why: str) -> None:
         label = self._label(job_id)

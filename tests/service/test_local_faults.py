@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +15,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 from omics_service import ROLE, wdl_zip
 
 from airflow_provider_omics.local import FaultKind, FaultRule, LocalOmics, ManualClock, Timings
+from airflow_provider_omics.local.faults import CallFacts
 
 REQUEST = {"roleArn": ROLE, "outputUri": "s3://results/runs", "requestId": "same"}
 
@@ -160,3 +163,98 @@ def test_start_run_has_a_rate_of_its_own(limited: LocalOmics) -> None:
     told = [outcome(once.start_run, **request) for _ in range(7)]
     assert told == [201] * 5 + ["ThrottlingException"] * 2
     assert limited.journal.runs_created == 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "runs"),
+    [(FaultKind.DROPPED_CONNECTION, 0), (FaultKind.LOST_ANSWER, 1), (FaultKind.SLOW_ANSWER, 1)],
+)
+def test_a_test_acts_between_the_request_and_the_answer(
+    server: LocalOmics, once: Any, workflow_id: str, kind: FaultKind, runs: int
+) -> None:
+    seen: list[tuple[int, str | None, str]] = []
+
+    def act(facts: CallFacts) -> None:
+        seen.append((server.journal.runs_created, facts.call.request_id, facts.members["roleArn"]))
+
+    server.faults.add(FaultRule(kind=kind, operation="StartRun", act=act))
+    told = outcome(once.start_run, workflowId=workflow_id, **REQUEST)
+    assert seen == [(runs, "same", ROLE)]
+    assert told == (201 if kind is FaultKind.SLOW_ANSWER else "closed")
+
+
+def test_a_rule_strikes_only_the_calls_that_it_is_about(server: LocalOmics) -> None:
+    clients = {
+        name: server.client("omics", config=Config(retries={"total_max_attempts": 1})) for name in ("mine", "other")
+    }
+    for name, client in clients.items():
+        client.meta.events.register("before-send", lambda request, name=name, **_: _sign_as(request, name))
+    asked: list[CallFacts] = []
+
+    def is_mine(facts: CallFacts) -> bool:
+        asked.append(facts)
+        return facts.access_key == "mine"
+
+    server.faults.add(FaultRule(kind=FaultKind.THROTTLE, count=2, skip=1, matches=is_mine))
+    told = {name: [outcome(client.list_runs) for _ in range(4)] for name, client in reversed(clients.items())}
+    assert told == {"other": [200] * 4, "mine": [200, "ThrottlingException", "ThrottlingException", 200]}
+    # One client keeps its connection; two clients have one each.
+    assert len({facts.peer for facts in asked if facts.access_key == "mine"}) == 1
+    assert len({facts.peer for facts in asked}) == 2
+    assert all(facts.peer[0] == "127.0.0.1" for facts in asked)
+
+
+def _sign_as(request: Any, access_key: str) -> None:
+    signature = request.headers["Authorization"].decode()
+    request.headers["Authorization"] = signature.replace("Credential=local/", f"Credential={access_key}/").encode()
+
+
+@pytest.fixture
+def storage(server: LocalOmics) -> Any:
+    """An S3 client that tries each call once, with a bucket."""
+    client = server.client("s3", config=Config(retries={"total_max_attempts": 1}))
+    client.create_bucket(Bucket="results")
+    return client
+
+
+@pytest.mark.parametrize(
+    ("kind", "told", "is_there"),
+    [
+        (FaultKind.THROTTLE, "SlowDown", False),
+        (FaultKind.ERROR_BEFORE, "InternalServerException", False),
+        (FaultKind.ERROR_AFTER, "InternalServerException", True),
+        (FaultKind.DROPPED_CONNECTION, "closed", False),
+        (FaultKind.LOST_ANSWER, "closed", True),
+        (FaultKind.SLOW_ANSWER, 200, True),
+    ],
+)
+def test_calls_of_s3_fail_as_those_of_healthomics(
+    server: LocalOmics, storage: Any, kind: FaultKind, told: str | int, is_there: bool
+) -> None:
+    paths: list[str | None] = []
+    rule = FaultRule(kind=kind, operation="s3:PUT", act=lambda facts: paths.append(facts.call.resource_id))
+    server.faults.add(rule)
+    assert outcome(storage.put_object, Bucket="results", Key="table.csv", Body=b"a") == told
+    assert paths == ["/results/table.csv"]
+    listed = storage.list_objects_v2(Bucket="results").get("Contents", [])
+    assert [item["Key"] for item in listed] == (["table.csv"] if is_there else [])
+    # Once means once.
+    assert outcome(storage.put_object, Bucket="results", Key="table.csv", Body=b"b") == 200
+    assert storage.get_object(Bucket="results", Key="table.csv")["Body"].read() == b"b"
+
+
+def test_a_rule_for_every_operation_leaves_s3_alone(server: LocalOmics, once: Any, storage: Any) -> None:
+    server.faults.add(FaultRule(kind=FaultKind.THROTTLE, count=None))
+    assert outcome(once.list_runs) == "ThrottlingException"
+    assert outcome(storage.put_object, Bucket="results", Key="table.csv", Body=b"a") == 200
+
+
+def test_what_acts_on_clients_is_given_in_python_only(server: LocalOmics) -> None:
+    with pytest.raises(TypeError, match="act must be a function"):
+        FaultRule(kind=FaultKind.THROTTLE, act="kill")  # type: ignore[arg-type]
+    # A rule with functions is listed like any other, without them.
+    server.faults.add(FaultRule(kind=FaultKind.THROTTLE, operation="GetRun", act=threading.Event().wait))
+    with urllib.request.urlopen(f"{server.endpoint_url}/_local/faults") as answer:
+        (listed,) = json.load(answer)
+    assert (listed["operation"], listed["struck"]) == ("GetRun", 0)
+    assert "act" not in listed
