@@ -50,7 +50,7 @@ def test_the_demo_refuses_a_bad_sheet_before_it_installs_anything(tmp_path: Path
     ]
 
 
-@pytest.mark.parametrize("script", ["demo", "test"])
+@pytest.mark.parametrize("script", ["demo", "test", "chaos"])
 def test_without_a_python_that_fits_the_scripts_say_which_they_need(tmp_path: Path, script: str) -> None:
     answer = run(script, cwd=tmp_path, PYTHON="/nowhere/python")
 

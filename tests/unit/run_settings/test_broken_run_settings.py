@@ -19,7 +19,7 @@ Write = Callable[[str, str | bytes], str]
 Read = Callable[..., Cohort]
 
 NESTED = 200_000
-PACKED = gzip.compress(b"id,x\n" + b"".join(b"S%d,%d\n" % (i, i * i) for i in range(1000)))
+PACKED = gzip.compress(b"id,x\n" + b"".join(b"S%d,%d\n" % (i, i * i) for i in range(1000)), mtime=0)
 
 # (name of the file, its content, the place with {} for the file, words of the cause, words of the remedy)
 SHEETS: list[tuple[str, str | bytes, str, str, str]] = [
@@ -69,7 +69,7 @@ SHEETS: list[tuple[str, str | bytes, str, str, str]] = [
     ("a.csv.gz", PACKED[:3], "{}", "is a gzip file that ends too early", "it was cut off"),
     ("a.csv", PACKED[:500] + b"\0\0" + PACKED[502:], "{}", "is a damaged gzip file", "Write or copy it again"),
     ("a.csv.gz", PACKED + b"and more", "{}", "is a damaged gzip file", "Write or copy it again"),
-    ("a.csv.gz", gzip.compress(b""), "{}", "is empty", "had finished"),
+    ("a.csv.gz", gzip.compress(b"", mtime=0), "{}", "is empty", "had finished"),
     ("a.xlsx", b"PK\3\4", "{}", "a suffix that does not say what it is", ".json, .jsonl, .ndjson, .csv, .tsv, or"),
     ("cohort", "id,x\nS,1\n", "{}", "a suffix that does not say what it is", "one of these and .gz"),
     (
@@ -141,7 +141,7 @@ FILES: list[tuple[str, str | bytes, str, str, str]] = [
     ("a.json", b'[{"runSettingId": "A"},\n{"runSettingId": "\xfc"}]', "{} line 2, column 19", "byte 0xFC", "as UTF-8"),
     ("a.json", b'[{"runSettingId": "A"},\n\0]', "{} line 2, column 1", "has a NUL character", "binary, or UTF-16"),
     ("a.json", '[{"runSettingId": "A"}]'.encode("utf-16-le"), "{} line 1, column 2", "has a NUL character", "UTF-16"),
-    ("a.json.gz", gzip.compress(b'[{"runSettingId": "A"}]')[:-3], "{}", "ends too early", "it was cut off"),
+    ("a.json.gz", gzip.compress(b'[{"runSettingId": "A"}]', mtime=0)[:-3], "{}", "ends too early", "it was cut off"),
     (
         "a.json",
         '[{"runSettingId": "A"}, {"runSettingId": "A"}]',
@@ -246,7 +246,9 @@ def assert_only(error: OmicsRequestInvalidError, where: str, what: str, fix: str
     assert "StartRunBatch: nothing was sent" in str(error)
 
 
-@pytest.mark.parametrize(("name", "content", "where", "what", "fix"), SHEETS, ids=lambda value: repr(value)[:40])
+@pytest.mark.parametrize(
+    ("name", "content", "where", "what", "fix"), SHEETS, ids=[f"{row[0]!r} {row[3]}" for row in SHEETS]
+)
 def test_a_broken_sheet_is_refused_with_its_own_message(
     name: str, content: str | bytes, where: str, what: str, fix: str, write: Write, read: Read, spool_dir: Path
 ) -> None:
@@ -257,7 +259,9 @@ def test_a_broken_sheet_is_refused_with_its_own_message(
     assert list(spool_dir.iterdir()) == []
 
 
-@pytest.mark.parametrize(("name", "content", "where", "what", "fix"), FILES, ids=lambda value: repr(value)[:40])
+@pytest.mark.parametrize(
+    ("name", "content", "where", "what", "fix"), FILES, ids=[f"{row[0]!r} {row[3]}" for row in FILES]
+)
 def test_a_broken_file_is_refused_with_its_own_message(
     name: str, content: str | bytes, where: str, what: str, fix: str, write: Write, read: Read, spool_dir: Path
 ) -> None:
@@ -267,7 +271,7 @@ def test_a_broken_file_is_refused_with_its_own_message(
     assert list(spool_dir.iterdir()) == []
 
 
-@pytest.mark.parametrize(("given", "where", "what", "fix"), GIVEN, ids=lambda value: repr(value)[:40])
+@pytest.mark.parametrize(("given", "where", "what", "fix"), GIVEN, ids=[row[2] for row in GIVEN])
 def test_a_broken_list_is_refused_with_its_own_message(
     given: Any, where: str, what: str, fix: str, read: Read, spool_dir: Path
 ) -> None:

@@ -159,6 +159,7 @@ PLAIN = 'id,reads,note\nS1,s3://b/1,"a, b"\nS2,s3://b/2,\n'
             ),
         ),
     ],
+    ids=lambda value: value if len(value) < 20 else "",
 )
 def test_every_way_to_write_a_sheet_means_the_same(name: str, content: str | bytes, write: Write, read: Read) -> None:
     path = write(name, content)
