@@ -84,7 +84,9 @@ class BatchLook:
         if self.goal in (BatchGoal.ENDED, BatchGoal.CANCEL_REQUESTED) and view.status in _MAY_LEAVE_RUNS:
             active = yield from self._leftovers.look(cancel=wanted, fresh=not _is_overdue(view, self.clock()))
             view = replace(view, active_run_id=active)
-        return replace(view, cancel_requested=self._requested)
+        # Also where a triggerer before this one had asked for it.
+        stopped = wanted and view.status in (BatchStatus.STOPPING, BatchStatus.CANCELLED)
+        return replace(view, cancel_requested=self._requested or stopped)
 
     def is_over(self, view: BatchView) -> bool:
         """Whether the batch has come to the goal, or cannot any more."""

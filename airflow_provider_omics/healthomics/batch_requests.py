@@ -63,8 +63,10 @@ DEFAULT_RUN_SETTING_FIELDS: tuple[str, ...] = (
 )
 """Members of DefaultRunSetting, by the names that users type."""
 
-# Neither says what is computed, so a batch keeps its identity when only these change.
-_NOT_IN_FINGERPRINT = frozenset({"name", "runTags"})
+# None of these says what is computed, so samples stay the same when only these change.
+_NOT_IN_FINGERPRINT = frozenset(
+    {"name", "runTags", "roleArn", "priority", "runGroupId", "logLevel", "retentionMode", "sessionPolicy"}
+)
 
 # StartRun knows them and a batch does not: what, and what to do instead.
 _NOT_IN_BATCH = {
@@ -123,7 +125,7 @@ def build_start_run_batch(
 
 
 def defaults_fingerprint(default_run_setting: Mapping[str, Any]) -> str:
-    """Return a digest of what the defaults ask to be computed; name and tags of the runs are left out."""
+    """Return a digest of what the defaults ask to be computed; by whom, when and under what name is left out."""
     return digest_without(_NOT_IN_FINGERPRINT, default_run_setting)
 
 

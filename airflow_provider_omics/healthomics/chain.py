@@ -54,6 +54,7 @@ class Progress:
     :param given_up: how many samples the last batch left out, since submitting them again would not help.
     :param retry_all: whether samples that failed for any reason are to be submitted again, since an earlier try of
         the task has told of their failure.
+    :param adopted: whether the last batch was started by an earlier try.
     """
 
     cohort: str
@@ -65,11 +66,18 @@ class Progress:
     redrives_left: int = 0
     given_up: int = 0
     retry_all: bool = False
+    adopted: bool = False
 
     def followed_by(self, batch_id: str) -> Progress:
         """Return the progress once another batch was started."""
         batch = ChainedBatch(batch_id, self.next_generation, self.cohort)
-        return replace(self, batches=(*self.batches, batch), next_generation=self.next_generation + 1, retry_all=False)
+        return replace(
+            self,
+            batches=(*self.batches, batch),
+            next_generation=self.next_generation + 1,
+            retry_all=False,
+            adopted=False,
+        )
 
     def to_payload(self) -> dict[str, Any]:
         """Return the progress as JSON values."""

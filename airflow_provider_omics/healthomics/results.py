@@ -234,6 +234,20 @@ class ResultsTable:
         """Return a batch's place among the batches of the cohort, which it gets when it is first asked for."""
         return self._batches.setdefault(batch_id, len(self._batches))
 
+    def restore(self, saved: Mapping[str, str | None]) -> None:
+        """Take over from an earlier table that a run had completed, which was deleted since.
+
+        :param saved: a row by the names of its columns.
+        """
+        row = self.get(saved.get("run_setting_id"))
+        if row is None or row.end is not SampleEnd.DELETED or saved.get("run_status") != RunStatus.COMPLETED:
+            return
+        # Ids of deleted runs are given to others; the uuid tells them apart.
+        if row.uuid is not None and row.uuid == saved.get("uuid"):
+            row.run_status, row.advice, row.failure_message = RunStatus.COMPLETED.value, None, None
+            row.start_time, row.stop_time = saved.get("start_time"), saved.get("stop_time")
+            row.output_uri = saved.get("output_uri")
+
     def doubt_unsubmitted(self, batch_id: str) -> None:
         """Note that samples which a batch does not list may have been submitted all the same."""
         message = f"Batch {batch_id} counts more submissions than it lists, so the sample may have been submitted"

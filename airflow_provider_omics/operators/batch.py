@@ -147,7 +147,7 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
     :param tolerated_failure_percentage: the same as a share of all samples, 0 to 100; the larger of both holds.
     :param fail_fast: whether the rest is cancelled as soon as more samples than tolerated have failed.
     :param redrive_attempts: how many more batches the task may start within one try, each for the samples that
-        failed by chance (class transient).
+        failed by chance (class transient), as far as ``failure_lookup_limit`` lets their cause be known.
     :param failure_lookup_limit: most failed runs to ask the cause of, one call each; 0 or more.
     :param runs_limit: most completed samples for which ``runs`` is pushed; 0 or more.
     """
@@ -350,10 +350,13 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
             # So many batches can each of them have started.
             progress = replace(progress, next_generation=earlier_tries * (1 + self.redrive_attempts))
         elif self.request_id is None and (earlier_tries or job.memory.job.asked):
-            job.memory.forget_finished(tries_before_clear(context["ti"]))
+            cleared = tries_before_clear(context["ti"])
+            job.memory.forget_finished(cleared)
+            if job.memory.job.from_generation:
+                earlier_tries -= cleared
             progress = job.adopt(progress)
             if progress.batches:
-                return replace(progress, retry_all=True)
+                return replace(progress, retry_all=True, adopted=True)
             return self._submitted(context, *job.start_again(progress, cohort, earlier_tries, self._killed.wait))
         return self._submitted(context, *job.start(progress, cohort))
 
@@ -383,6 +386,9 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
             return (active or views[-1]).batch_id
         if active is not None:
             return self._wait_for(context, progress, active)
+        if progress.adopted and views[-1].status == BatchStatus.CANCELLED and not views[-1].cancel_requested:
+            # It was being stopped, as its task was when this try found it.
+            progress = replace(progress, retry_all=True)
         table = job.gather(progress, views, self.failure_lookup_limit, self._killed.wait)
         again = self._to_redrive(progress, table, views[-1])
         if again:

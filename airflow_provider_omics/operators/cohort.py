@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import uuid
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_omics.healthomics.batch_looks import BatchLook
+from airflow_provider_omics.healthomics.batch_looks import BatchLook, request_cancel
 from airflow_provider_omics.healthomics.batch_requests import defaults_fingerprint
 from airflow_provider_omics.healthomics.batch_views import DELETED, BatchView
 from airflow_provider_omics.healthomics.chain import COHORT_TAG, ChainedBatch, Progress, find_batches
@@ -121,8 +122,19 @@ class CohortJob:
         """Add the batches that earlier tries of the task started for samples of this cohort."""
         found = self._found()
         kept = tuple(batch for batch in found if self._same_samples(progress, batch) != set())
+        for batch in found:
+            if batch not in kept:
+                self._drop(batch)
         next_generation = max((batch.generation + 1 for batch in found), default=self.memory.job.from_generation)
         return replace(progress, batches=kept, next_generation=next_generation)
+
+    def _drop(self, batch: ChainedBatch) -> None:
+        # Nothing of it is wanted any more, since what all samples share was changed.
+        label = f"batch {batch.batch_id}"
+        self.log.info("HealthOmics %s of an earlier try computed something else; its samples are run anew", label)
+        if not self._look(batch.batch_id).phase.is_final:
+            self.hook.perform(request_cancel(batch.batch_id), label)
+            self.log.info("Asked HealthOmics to cancel %s", label)
 
     def find_active(self) -> str | None:
         """Return the task's batch that goes on; None if none does."""
@@ -162,9 +174,11 @@ class CohortJob:
         while True:
             started, batch = self.start(progress, cohort)
             # A batch of this generation can only be this try's own.
-            if progress.next_generation >= earlier_tries:
+            if progress.next_generation - self.memory.job.from_generation >= earlier_tries:
                 return started, batch
             seen = self._seen(batch, pause)
+            if seen is None:
+                return started, batch
             if seen.status != DELETED:
                 return replace(started, retry_all=seen.phase.is_final), seen
             self.log.info("HealthOmics batch %s of an earlier try is gone; replacing it", batch.batch_id)
@@ -201,11 +215,14 @@ class CohortJob:
                 raise
             return BatchView(batch_id).gone()
 
-    def _seen(self, batch: BatchView, pause: Callable[[float], bool]) -> BatchView:
+    def _seen(self, batch: BatchView, pause: Callable[[float], bool]) -> BatchView | None:
+        """Look at a batch that may not be shown yet; None if the task was killed meanwhile."""
         for seconds in _APPEARING_PAUSES:
             seen = self._look(batch.batch_id)
-            if seen.status != DELETED or pause(seconds):
+            if seen.status != DELETED:
                 return seen
+            if pause(seconds):
+                return None
         return self._look(batch.batch_id)
 
     def gather(
@@ -239,12 +256,22 @@ class CohortJob:
                 break
             listed = not unshown and active <= lookups
             self.log.info("%s runs are not shown as ended yet; looking again", f"{active + unshown:,}")
+        self._restore_deleted(table, progress)
         if unshown:
             table.doubt_unsubmitted(views[-1].batch_id)
         left = self.hook.perform(look_up_failures(table, limit=lookups), "the failed runs")
         if left:
             self.log.info("%s more failed runs were not looked up (failure_lookup_limit %s)", f"{left:,}", lookups)
         return table
+
+    def _restore_deleted(self, table: ResultsTable, progress: Progress) -> None:
+        """Do not forget that a sample has completed because its run was deleted since: the last table tells."""
+        uri = f"{progress.results_place}.jsonl"
+        if not table.counts().deleted or not self.hook.storage.exists(uri):
+            return
+        with self.hook.storage.open(uri) as lines:
+            for line in lines:
+                table.restore(json.loads(line))
 
     def _collect(self, table: ResultsTable, view: BatchView, same: set[str] | None) -> None:
         status = None if view.status == DELETED else view.status

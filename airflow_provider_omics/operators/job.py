@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from airflow_provider_omics.compat import TaskDeferralError, is_deferral_timeout, retry_is_left, task_state
 from airflow_provider_omics.exceptions import failing_fast
 from airflow_provider_omics.healthomics.calls import Steps
-from airflow_provider_omics.healthomics.exceptions import OmicsError
+from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsWaitError
 from airflow_provider_omics.healthomics.identity import TaskIdentity
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.waiting import Log, Stop, V, WaitEnd
@@ -84,7 +84,8 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
     def begin(self, context: Context) -> None:
         """Note what a kill has to know, since a signal handler can ask for nothing."""
         self._began = time.monotonic()
-        self._retry_is_left = retry_is_left(context["ti"])
+        # A try that looks for no job of an earlier one wants none.
+        self._retry_is_left = retry_is_left(context["ti"]) if self.durable else False
 
     def waiting_issues(self) -> list[Issue]:
         """Return what is wrong with how to wait."""
@@ -118,6 +119,9 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
     def wait(self, context: Context, trigger: OmicsWaitTrigger[V], **state: Any) -> Any:
         """Wait as the trigger would, here or in the triggerer, and finish the task."""
         if self.deferrable:
+            if self._killed.is_set():
+                self.settle_kill(context)
+                raise OmicsWaitError(WaitEnd(Stop.INTERRUPTED, trigger.new_look().unseen, "the task was killed"))
             return super().wait(context, trigger, **state)
         try:
             return super().wait(context, trigger, **state)

@@ -54,11 +54,14 @@ class OnceStarter:
         )
         return run
 
-    def start_once(self, request: Mapping[str, Any], *, try_number: int) -> tuple[RunView, bool]:
+    def start_once(
+        self, request: Mapping[str, Any], *, try_number: int, tries_before_clear: int = 0
+    ) -> tuple[RunView, bool]:
         """Start the run, or return the one that there is.
 
         :param request: the StartRun request without ``requestId``.
         :param try_number: which try of the task this is, 1 for the first.
+        :param tries_before_clear: how many tries were over when the task was last cleared.
         :return: the run, and whether it was found and not started now.
         :raises OmicsServiceError: the service refused it.
         """
@@ -67,12 +70,13 @@ class OnceStarter:
             return self._adopt(earlier[-1]), True
         lowest = self.memory.job.from_generation
         generation = earlier[-1].generation + 1 if earlier else lowest
-        run = self._start_or_find(request, generation)
+        run = self.start_or_find(request, generation)
         # Its request id may still stand for a run of an earlier try that could not be found by name and tags. No try
         # started more than one, so the generation stays below the number of this one: a run started now is kept.
-        while generation < lowest + try_number - 1 and not self._is_usable(run):
+        tries = try_number - 1 - (tries_before_clear if lowest else 0)
+        while generation < lowest + tries and not self._is_usable(run):
             generation += 1
-            run = self._start_or_find(request, generation)
+            run = self.start_or_find(request, generation)
         return run, False
 
     def find_earlier(self, request: Mapping[str, Any]) -> list[EarlierRun]:
@@ -90,7 +94,12 @@ class OnceStarter:
             self._tell_if_over(found[-1].run)
         return found
 
-    def _start_or_find(self, request: Mapping[str, Any], generation: int) -> RunView:
+    def start_or_find(self, request: Mapping[str, Any], generation: int) -> RunView:
+        """Start a run, or find the one whose first answer was lost on its way.
+
+        :param request: the StartRun request; its ``requestId``, if it has one, is kept.
+        :raises OmicsServiceError: the service refused it.
+        """
         try:
             return self.start_anew(request, generation)
         except OmicsServiceError as error:
@@ -104,7 +113,9 @@ class OnceStarter:
 
     def _is_usable(self, run: RunView) -> bool:
         for seconds in (0.0, *_PAUSES):
-            self.pause(seconds)
+            if self.pause(seconds):
+                # The task was killed, and whoever settles that needs to know of the run.
+                return True
             seen = self.hook.look_up(run.run_id)
             if seen is not None:
                 self._tell_if_over(seen)

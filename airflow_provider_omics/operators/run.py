@@ -212,6 +212,7 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
         run, found = self._start(context)
         self.follow(context, run.run_id)
         if self._killed.is_set():
+            self.settle_kill(context)
             raise OmicsWaitError(WaitEnd(Stop.INTERRUPTED, run, "the task was killed"))
         store_run_links(context, self, self.hook, run.run_id)
         self._push(context, run)
@@ -234,11 +235,12 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
         starter, request = self._starter(context)
         try_number = context["ti"].try_number
         if "requestId" in request:
-            return starter.start_anew(request), False
+            return starter.start_or_find(request, 0), False
         if not self.durable:
             return starter.start_anew(request, generation=try_number - 1), False
-        starter.memory.forget_finished(tries_before_clear(context["ti"]))
-        return starter.start_once(request, try_number=try_number)
+        cleared = tries_before_clear(context["ti"])
+        starter.memory.forget_finished(cleared)
+        return starter.start_once(request, try_number=try_number, tries_before_clear=cleared)
 
     def _starter(self, context: Context) -> tuple[OnceStarter, dict[str, Any]]:
         ours = TAG_COUNT if self.identity_tags else 0

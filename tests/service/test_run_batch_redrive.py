@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cohorts import BUCKET, MODES, CohortLab, cohort, failing, instance
+from cohorts import BUCKET, MODES, CohortLab, cohort, failing, instance, lasting
 from omics_service import wdl_zip
 
 from airflow_provider_omics.healthomics.statuses import RunStatus
@@ -227,8 +227,9 @@ def test_a_sample_that_is_added_is_run_also_where_so_many_failures_are_tolerated
 
 
 def test_a_sample_that_is_added_while_the_first_batch_goes_on_is_run(lab: CohortLab) -> None:
-    lab.crash(cohort(1))
-    done = lab.run(named("added", "sample-0"), instance(2))
+    going_on = lasting("sample-0", 1.0)
+    lab.crash([going_on])
+    done = lab.run([*named("added"), going_on], instance(2))
     assert lab.column(done.ti, "run_status") == ["COMPLETED"] * 2
     assert lab.runs_of() == Counter({"sample-0": 1, "added": 1})
 
