@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any, Self, TypeVar
 from airflow_records import AirflowRecords
 from airflow_versions import Site, airflow_version
 from child_processes import (
+    POLL_INTERVAL,
     ChildProcess,
     ProcessError,
     ended_by_signals,
@@ -30,6 +31,7 @@ from child_processes import (
 
 Answer = TypeVar("Answer")
 START_TIMEOUT = 180.0
+FORKING = [["scheduler"], ["dag-processor"]]
 JOB_TYPES = {"scheduler": "SchedulerJob", "triggerer": "TriggererJob", "dag-processor": "DagProcessorJob"}
 
 
@@ -47,10 +49,18 @@ class AirflowCluster:
     :param dags_folder: the DAG files.
     :param environment: environment variables beside Airflow's own, such as ``AIRFLOW_CONN_AWS_DEFAULT``.
     :param web: whether to bring up the web page on Airflow 2.11; Airflow 3 always has it.
+    :param preload: modules that scheduler and DAG processor load when they start, so that those who are forked from
+        them, such as Airflow 3's tasks, start sooner.
     """
 
     def __init__(
-        self, home: Path, dags_folder: Path, environment: Mapping[str, str] | None = None, *, web: bool = False
+        self,
+        home: Path,
+        dags_folder: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        web: bool = False,
+        preload: Sequence[str] = (),
     ) -> None:
         web_port, *log_ports = free_ports(3)
         self._site = Site(
@@ -73,6 +83,7 @@ class AirflowCluster:
             for name, arguments in self._version.components(self._site).items()
         }
         self.records = AirflowRecords(home)
+        self._preload = preload
         self._exit = ExitStack()
 
     def __enter__(self) -> Self:
@@ -139,12 +150,19 @@ class AirflowCluster:
         """Return the links that the web page shows on a task instance that is not mapped, by their names."""
         return self._version.extra_links(self._site, self._environment, dag_id, run_id, task_id)
 
-    def wait_for(self, condition: Callable[[], Answer | None], what: str, timeout: float) -> Answer:
+    def wait_for(
+        self,
+        condition: Callable[[], Answer | None],
+        what: str,
+        timeout: float,
+        interval: float = POLL_INTERVAL,
+    ) -> Answer:
         """Wait for something while all processes that were started run; see :func:`child_processes.wait_for`."""
-        return wait_for(condition, what, timeout, self.processes.values())
+        return wait_for(condition, what, timeout, self.processes.values(), interval)
 
     def _start(self) -> None:
         self._make_database()
+        self._write_preloader()
         self._version.prepare(self._site, self._environment)
         for process in self.processes.values():
             process.start()
@@ -174,6 +192,14 @@ class AirflowCluster:
         unfinished = template.with_name(f"{template.name}.{os.getpid()}")
         shutil.copyfile(database, unfinished)
         unfinished.replace(template)
+
+    def _write_preloader(self) -> None:
+        """Write a plugin that does nothing but import: Airflow loads plugins before it forks."""
+        if self._preload:
+            plugins = self.records.database.with_name("plugins")
+            plugins.mkdir()
+            imports = f"import {', '.join(self._preload)}"
+            (plugins / "preload.py").write_text(f"import sys\n\nif sys.argv[1:2] in {FORKING}:\n    {imports}\n")
 
     def _is_up(self) -> bool:
         started = self.records.latest_jobs().keys() >= set(self._version.job_types)

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 LOCK_TIMEOUT = 30.0
 
@@ -64,6 +65,14 @@ class AirflowRecords:
             run_id,
         )
         return [TaskInstance(**row) for row in rows]
+
+    def process_titles(self, dag_id: str, run_id: str) -> list[str]:
+        """Return what marks the processes of a DAG run's task instances in their titles.
+
+        In Airflow 3 that is the id of the task instance and its try, in Airflow 2 DAG, task and DAG run.
+        """
+        rows = self._query("SELECT * FROM task_instance WHERE dag_id = ? AND run_id = ?", dag_id, run_id)
+        return [str(UUID(row["id"])) if "id" in row else f"{dag_id} {row['task_id']} {run_id}" for row in rows]
 
     def task_state(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> str | None:
         """Return the state of one task instance; None if there is none, or none yet."""

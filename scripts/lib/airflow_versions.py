@@ -113,6 +113,9 @@ class Airflow3(AirflowVersion):
             "AIRFLOW__API__BASE_URL": site.address,
             "AIRFLOW__API__SECRET_KEY": site.secret,
             "AIRFLOW__API_AUTH__JWT_SECRET": site.secret,
+            # So long it may take until the scheduler knows that a task has left its worker. If a deferred task has come
+            # back by then, the scheduler takes it for one that has died.
+            "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
             "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
         }

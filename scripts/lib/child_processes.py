@@ -131,6 +131,7 @@ def wait_for(
     what: str,
     timeout: float,
     alive: Iterable[ChildProcess] = (),
+    interval: float = POLL_INTERVAL,
 ) -> Answer:
     """Wait until something is there.
 
@@ -138,6 +139,7 @@ def wait_for(
     :param what: names it in the error.
     :param timeout: seconds.
     :param alive: programs that have to run meanwhile.
+    :param interval: seconds between two looks.
     :return: what the condition returned.
     :raises ProcessError: it did not come in time, or one of the programs ended.
     """
@@ -151,7 +153,7 @@ def wait_for(
         if time.monotonic() > deadline:
             tails = "\n".join(f"{process.log_file} ends:\n{process.log_tail(5)}" for process in watched)
             raise ProcessError(f"waited {timeout:.0f} s for {what}\n{tails}")
-        time.sleep(POLL_INTERVAL)
+        time.sleep(interval)
 
 
 def free_ports(count: int) -> list[int]:

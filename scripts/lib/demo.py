@@ -17,11 +17,13 @@ from samplesheet import Sample, SheetError, read_samplesheet
 from virtual_environment import InstallError, ensure
 
 DESCRIPTION = """\
-Start a local HealthOmics server and a real Airflow, run a read QC workflow on FASTQ files with the DAG
-example_dags/example_omics_run.py, and print what it measured. Needs no AWS account. Everything that is started is
-stopped at the end."""
+Start a local HealthOmics server and a real Airflow, run a read QC workflow on a cohort of samples with the DAG
+example_dags/example_omics_batch.py, print what it measured, and check that against the FASTQ files. Without a sample
+sheet, a script makes 12 samples, one of them damaged, and example_dags/example_omics_batch_redrive.py shows that only
+that one runs again once its file is mended. Needs no AWS account. Everything that is started is stopped at the end."""
 EPILOG = """\
-The exit code is 0 only if the runs of all samples completed, 1 if not, 2 if the sample sheet cannot be used."""
+The exit code is 0 only if the runs of all samples in the sheet completed, or without one if all went as described;
+1 if not, 2 if the sample sheet cannot be used."""
 
 
 @dataclass(frozen=True)

@@ -16,25 +16,29 @@ from airflow_cluster import AirflowCluster, DagImportError
 from airflow_versions import AirflowRefusedError
 from child_processes import ProcessError, ended_by_signals
 from demo import Options, parse
-from progress import Progress
-from reads import make_reads
-from results import Result, collect, table
-from samplesheet import Lane, Sample
-from staging import create_workflow, upload_samples
+from demo_cohort import Cohort
+from demo_redrive import Redrive
+from demo_stage import BUCKET, Act, Stage, perform, say
+from made_samples import CONTROL, DAMAGED, make_samples
+from samplesheet import Sample
+from staging import create_workflow
 from virtual_environment import ROOT
 
+from airflow_provider_omics.local import Timings
 from airflow_provider_omics.local.server import LocalOmics
 
-BUCKET = "omics-demo"
-DAG_ID = "example_omics_run"
-DAG_RUN_ID = "demo"
-ROLE_ARN = "arn:aws:iam::123456789012:role/OmicsDemo"
-MADE_SAMPLES = {"liver_1": (8_000, 0.41), "liver_2": (5_000, 0.43), "kidney_1": (6_500, 0.47)}
-
-
-def say(text: str) -> None:
-    """Tell the user, at once even when the output is not a terminal."""
-    print(text, flush=True)
+EXAMPLES = ROOT / "example_dags"
+# HealthOmics takes its time over each run's machine; nothing is learned from waiting for that here. That it submits
+# the samples of a batch one after the other is what lets one be done long before the last.
+TIMINGS = Timings(
+    pending=0.2, starting=0.2, stopping=0.2, batch_creating=0.5, batch_validating=0.5, submissions_per_second=1
+)
+# Tasks are forked from the scheduler and DAG files are read in forks too: what is there already need not be loaded.
+PRELOADED = (
+    "airflow.providers.amazon.aws.hooks.s3",
+    "airflow_provider_omics.operators.batch",
+    "airflow_provider_omics.sensors.batch",
+)
 
 
 def run_demo(options: Options) -> int:
@@ -60,80 +64,39 @@ def run_demo(options: Options) -> int:
 
 
 def _run(options: Options, home: Path) -> int:
-    samples = _samples(options, home)
+    own = options.samples()
+    acts = _made(home / "reads") if own is None else _given(own)
     with ExitStack() as stack:
-        server = stack.enter_context(LocalOmics(executor="auto"))
+        server = stack.enter_context(LocalOmics(executor="auto", timings=TIMINGS))
         say(f"The local HealthOmics server listens on {server.endpoint_url}")
-        conf = _stage(server, samples)
+        server.client("s3").create_bucket(Bucket=BUCKET)
+        server.prepare()
+        workflow_id = create_workflow(server.client("omics"), EXAMPLES / "workflows" / "read-qc")
         say("Airflow is starting (scheduler, triggerer, and what they need) ...")
         connection = {"AIRFLOW_CONN_AWS_DEFAULT": server.airflow_connection_uri()}
-        dags = ROOT / "example_dags"
-        cluster = stack.enter_context(AirflowCluster(home, dags, connection, web=options.ui))
-        cluster.trigger(DAG_ID, DAG_RUN_ID, conf)
+        airflow = AirflowCluster(home, EXAMPLES, connection, web=options.ui, preload=PRELOADED)
+        cluster = stack.enter_context(airflow)
         if options.ui:
             _tell_address(cluster)
-        say(f"The DAG {DAG_ID} has been triggered")
-        state = Progress(cluster, server.client("omics"), DAG_ID, DAG_RUN_ID, say).watch(math.inf)
-        code = _summarise(_results(server, samples), state, cluster)
+        good = perform(Stage(server, cluster, workflow_id), acts)
         if options.ui:
             _stay(cluster)
-        say("Stopping everything that was started ...")
-    return code
+        say("\nStopping everything that was started ...")
+    return 0 if good else 1
 
 
-def _samples(options: Options, home: Path) -> list[Sample]:
-    samples = options.samples()
-    if samples is None:
-        say("No sample sheet was given: these reads are made by a script, with a fixed seed; they are not real.")
-        return [_made_sample(name, home / "reads") for name in MADE_SAMPLES]
+def _made(folder: Path) -> list[Act]:
+    samples = make_samples(folder)
+    say(f"No sample sheet was given: a script has made the reads of {len(samples)} samples; they are not real.")
+    say(f"One file of sample {DAMAGED} is cut off, as by an upload that broke.")
+    return [Cohort(samples, CONTROL, 20, frozenset({DAMAGED})), Redrive(samples)]
+
+
+def _given(samples: list[Sample]) -> list[Act]:
     for sample in samples:
         if len(sample.lanes) > 1:
             say(f"Sample {sample.name}: the reads of {len(sample.lanes)} lanes are joined")
-    return samples
-
-
-def _made_sample(name: str, folder: Path) -> Sample:
-    folder.mkdir(exist_ok=True)
-    pairs, gc = MADE_SAMPLES[name]
-    mates = make_reads(name, pairs, gc=gc)
-    first, second = (folder / f"{name}_R{mate}.fastq.gz" for mate in (1, 2))
-    first.write_bytes(mates.fastq_1)
-    second.write_bytes(mates.fastq_2)
-    return Sample(name, (Lane(1, first, second),))
-
-
-def _stage(server: LocalOmics, samples: Sequence[Sample]) -> dict[str, object]:
-    """Upload workflow and reads, and return the parameters of the DAG run."""
-    s3 = server.client("s3")
-    s3.create_bucket(Bucket=BUCKET)
-    workflow_id = create_workflow(server.client("omics"), ROOT / "example_dags" / "workflows" / "read-qc")
-    uploaded = upload_samples(s3, BUCKET, samples)
-    say(f"Workflow read-qc is {workflow_id}; the reads of {len(samples)} samples are in s3://{BUCKET}/reads")
-    return {
-        "workflow_id": workflow_id,
-        "role_arn": ROLE_ARN,
-        "output_uri": f"s3://{BUCKET}/runs",
-        "samples": uploaded,
-    }
-
-
-def _results(server: LocalOmics, samples: Sequence[Sample]) -> list[Result]:
-    return collect(server.client("omics"), server.client("s3"), [sample.name for sample in samples])
-
-
-def _summarise(results: Sequence[Result], state: str, cluster: AirflowCluster) -> int:
-    """Print the table and what went wrong, and return the exit code."""
-    say(f"\n{table(results)}\n")
-    bad = [(index, result) for index, result in enumerate(results) if result.problem]
-    for index, result in bad:
-        log = cluster.records.task_log_files(DAG_ID, DAG_RUN_ID, "read_qc", index)
-        say(f"Sample {result.sample}, run {result.run_id}: {result.problem}")
-        say("".join(f"    Airflow's log of its task: {path}\n" for path in log[:1]))
-    if bad or state != "success":
-        say(f"{len(bad)} of {len(results)} samples failed; the DAG run's state is {state}.")
-        return 1
-    say(f"All {len(results)} samples completed, and so did the DAG run.")
-    return 0
+    return [Cohort(samples, samples[0].name)]
 
 
 def _tell_address(cluster: AirflowCluster) -> None:
@@ -143,6 +106,7 @@ def _tell_address(cluster: AirflowCluster) -> None:
 
 def _stay(cluster: AirflowCluster) -> None:
     """Leave everything running until Ctrl-C or SIGTERM, or until one of the processes ends."""
+    say("")
     _tell_address(cluster)
     say("It and the local server stay until you press Ctrl-C.")
     try:

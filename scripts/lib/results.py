@@ -1,73 +1,75 @@
-"""What the runs of the samples came to, as HealthOmics and S3 say, and the table of it."""
+"""The cohort's QC table, as the example DAG wrote it to S3, read back, printed and checked."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+import csv
+import io
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from botocore.exceptions import ClientError
+from recount import recount
+
+WHOLE_NUMBERS = ("reads", "bases")
+FIGURES = (*WHOLE_NUMBERS, "mean_quality", "gc_share", "q30_share")
+_LARGEST_DIFFERENCE = 1e-6
 
 
 @dataclass(frozen=True)
 class Result:
-    """The run of one sample.
+    """One row of the table.
 
-    :ivar status: of the run; ``NOT STARTED`` if there is none.
+    :ivar status: of the sample's run; ``NOT_STARTED`` if there is none.
     :ivar figures: what the workflow measured; empty unless the run completed.
     :ivar problem: why there are no figures.
     """
 
     sample: str
-    status: str = "NOT STARTED"
+    status: str
     run_id: str = "-"
     output_uri: str = "-"
-    figures: dict[str, Any] = field(default_factory=dict)
+    figures: dict[str, float] = field(default_factory=dict)
     problem: str = ""
 
 
-def runs_by_sample(omics: Any) -> dict[str, dict[str, Any]]:
-    """Return the latest run of each sample, by the sample's name, as ListRuns shows it."""
-    pages = omics.get_paginator("list_runs").paginate()
-    runs = sorted((run for page in pages for run in page["items"]), key=lambda run: run["creationTime"])
-    return {run["name"].removeprefix("read-qc-"): run for run in runs}
+def read_table(s3: Any, uri: str) -> list[Result]:
+    """Read the table that the DAG ``example_omics_batch`` wrote.
 
-
-def collect(omics: Any, s3: Any, samples: Sequence[str]) -> list[Result]:
-    """Return the result of each sample, in the order given.
-
-    :param omics: boto3 client of HealthOmics.
-    :param s3: boto3 client of S3, from which the figures are read.
+    :param s3: boto3 client of S3.
     """
-    runs = runs_by_sample(omics)
-    return [
-        _result(omics, s3, sample, runs[sample]["id"])
-        if sample in runs
-        else Result(sample, problem="no run was started; see the log of the task read_qc")
-        for sample in samples
-    ]
-
-
-def _result(omics: Any, s3: Any, sample: str, run_id: str) -> Result:
-    run = omics.get_run(id=run_id)
-    status, uri = run["status"], run["runOutputUri"]
-    if status != "COMPLETED":
-        problem = f"{run.get('failureReason', status)}: {run.get('statusMessage', 'HealthOmics says no more')}"
-        return Result(sample, status, run_id, uri, problem=problem)
-    try:
-        outputs = _read_json(s3, f"{uri}/logs/outputs.json")
-        return Result(sample, status, run_id, uri, _read_json(s3, outputs["figures"]["location"]))
-    except (ClientError, KeyError, ValueError) as error:
-        return Result(sample, status, run_id, uri, problem=f"its outputs cannot be read: {error!r}")
-
-
-def _read_json(s3: Any, uri: str) -> dict[str, Any]:
     place = urlsplit(uri)
-    body = s3.get_object(Bucket=place.netloc, Key=place.path.lstrip("/"))["Body"].read()
-    content: dict[str, Any] = json.loads(body)
-    return content
+    text = s3.get_object(Bucket=place.netloc, Key=place.path.lstrip("/"))["Body"].read().decode()
+    return [_result(row) for row in csv.DictReader(io.StringIO(text, newline=""))]
+
+
+def _result(row: dict[str, str]) -> Result:
+    figures = {name: (int if name in WHOLE_NUMBERS else float)(row[name]) for name in FIGURES if row[name]}
+    problem = ""
+    if not figures:
+        said = ": ".join(filter(None, (row["failure"], row["failure_message"])))
+        problem = said or "its figures could not be read; see the log of the task figures"
+    return Result(row["sample"], row["status"], row["run_id"] or "-", row["output_uri"] or "-", figures, problem)
+
+
+def differences(results: Iterable[Result], files: dict[str, Sequence[Path]]) -> Iterator[str]:
+    """Count the files of every sample that has figures anew, and tell what is not the same.
+
+    :param files: the FASTQ files of each sample, by its name.
+    """
+    for result in results:
+        if not result.figures:
+            continue
+        try:
+            counted = recount(files[result.sample])
+        except (OSError, EOFError, zlib.error) as error:
+            yield f"{result.sample} has figures, but its files cannot be read: {error}"
+            continue
+        for name in FIGURES:
+            if abs(result.figures[name] - counted[name]) > _LARGEST_DIFFERENCE:
+                yield f"{result.sample}: {name} is {result.figures[name]} in the table, {counted[name]} in its files"
 
 
 def table(results: Sequence[Result]) -> str:
@@ -83,14 +85,13 @@ def _cells(result: Result) -> list[str]:
     figures = result.figures
     measured = (
         [
-            f"{figures['reads']:,}",
-            f"{figures['bases']:,}",
+            *(f"{figures[name]:,.0f}" for name in WHOLE_NUMBERS),
             f"{figures['mean_quality']:.2f}",
             f"{figures['gc_share']:.2%}",
             f"{figures['q30_share']:.2%}",
         ]
         if figures
-        else ["-"] * 5
+        else ["-"] * len(FIGURES)
     )
     return [result.sample, result.run_id, result.status, *measured, result.output_uri]
 

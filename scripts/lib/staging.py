@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lanes import is_gzipped, join
 from samplesheet import Sample
 
+SHEET_COLUMNS = ("sample", "fastq_1", "fastq_2")
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -40,20 +42,57 @@ def create_workflow(omics: Any, folder: Path) -> str:
     return workflow_id
 
 
-def upload_samples(s3: Any, bucket: str, samples: Iterable[Sample]) -> list[dict[str, str]]:
+def upload_samples(s3: Any, bucket: str, samples: Iterable[Sample], folder: str = "reads") -> list[dict[str, str]]:
     """Upload the FASTQ files of all samples, lanes joined.
 
     :param s3: boto3 client of S3.
-    :return: for each sample its name and the S3 URIs of its files, as the example DAG's parameter ``samples``.
+    :return: for each sample its name and the S3 URIs of its files, by the columns of a sheet.
     """
     uploaded = []
     for sample in samples:
         uris = {
-            column: _upload(s3, bucket, f"reads/{sample.name}/{column}", f"{sample.name}_{column}", lanes)
+            column: _upload(s3, bucket, f"{folder}/{sample.name}/{column}", f"{sample.name}_{column}", lanes)
             for column, lanes in sample.files.items()
         }
         uploaded.append({"sample": sample.name, **uris})
     return uploaded
+
+
+def upload_sheet(s3: Any, bucket: str, uploaded: Iterable[Mapping[str, str]]) -> str:
+    """Write the sheet of a cohort, as the example DAG ``example_omics_batch`` reads it, and return its URI.
+
+    :param uploaded: what :func:`upload_samples` returned.
+    """
+    sheet = io.StringIO()
+    writer = csv.DictWriter(sheet, SHEET_COLUMNS)
+    writer.writeheader()
+    writer.writerows(uploaded)
+    s3.put_object(Bucket=bucket, Key="cohort.csv", Body=sheet.getvalue().encode())
+    return f"s3://{bucket}/cohort.csv"
+
+
+def upload_files(s3: Any, bucket: str, folder: str, files: Iterable[Path]) -> str:
+    """Upload files under their own names, and return the URI of their folder."""
+    for path in files:
+        _put(s3, path, bucket, f"{folder}/{path.name}")
+    return f"s3://{bucket}/{folder}"
+
+
+def run_settings(uploaded: Iterable[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """Return the run settings of samples, as StartRunBatch and the DAG ``example_omics_batch_redrive`` take them.
+
+    :param uploaded: what :func:`upload_samples` returned.
+    """
+    return [
+        {
+            "runSettingId": row["sample"],
+            "parameters": {
+                "sample_name": row["sample"],
+                **{name: {"class": "File", "location": uri} for name, uri in row.items() if name != "sample"},
+            },
+        }
+        for row in uploaded
+    ]
 
 
 def _upload(s3: Any, bucket: str, prefix: str, name: str, lanes: Sequence[Path]) -> str:

@@ -1,0 +1,37 @@
+"""A short set of crash trials: real processes are killed at chosen calls, and every job is made once and found again.
+
+``scripts/chaos`` runs as many as one likes, and repeats a single one of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import version
+
+import pytest
+from harness import Harness
+from plan import POINTS, Trial, make_plan
+from report import Report
+from verdict import Verdict
+
+pytestmark = pytest.mark.chaos
+
+SEED = 4
+# On SQLite, Airflow 2.11 runs one task at a time.
+SLOW = version("apache-airflow").startswith("2.")
+TRIALS = make_plan(SEED, 2, POINTS[1:3]) if SLOW else make_plan(SEED, 14)
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
+    """All trials, side by side."""
+    with Harness(TRIALS, tmp_path_factory.mktemp("chaos"), seed=SEED, noise=False) as harness:
+        yield Report(harness, harness.run(1 if SLOW else 8, print), seed=SEED, noise=False)
+
+
+@pytest.mark.parametrize("trial", TRIALS, ids=lambda trial: f"{trial.name} {trial.point}")
+def test_nothing_twice_nothing_lost_nothing_left_running(report: Report, trial: Trial) -> None:
+    verdict: Verdict = report.verdict_of(trial)
+
+    assert verdict.is_good, report.story_of(verdict)
+    assert not verdict.is_missed, f"no call came at which to kill:\n{report.story_of(verdict)}"
