@@ -21,7 +21,7 @@ Trigger the DAG with that sheet, and with where to run it::
 1. ``cohort`` starts all samples as one batch and waits for it deferred. One sample may fail; with more, it fails.
 2. ``check_control`` rates the control sample as soon as that one is done, while the others go on. The two tasks before
    it, ``batch_started`` and ``control``, wait beside ``cohort`` and not after it: they learn the batch's id from the
-   XCom that ``cohort`` pushes before it waits.
+   XCom that ``cohort`` pushes before it waits. If there is no batch, ``batch_started`` gives up after half an hour.
 3. ``figures`` is mapped over the samples that completed: one task for each.
 4. ``qc_table`` writes a CSV file to S3, one row for each sample in the order of the sheet. A sample that did not
    complete has a row that says why. The table is written even if the cohort failed.
@@ -108,7 +108,7 @@ with DAG(
     )
 
     # Rescheduled, so that it holds no worker: on a small Airflow the cohort may need that one to start at all.
-    @task.sensor(mode="reschedule", poke_interval=2, timeout=timedelta(hours=1).total_seconds())
+    @task.sensor(mode="reschedule", poke_interval=2, timeout=timedelta(minutes=30).total_seconds())
     def batch_started() -> PokeReturnValue:
         """Wait until the cohort has a batch, and return its id.
 

@@ -392,7 +392,7 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
         table = job.gather(progress, views, self.failure_lookup_limit, self._killed.wait)
         again = self._to_redrive(progress, table, views[-1])
         if again:
-            self.log.info("Submitting %s samples again that did not complete", f"{len(again):,}")
+            self.log.info("Submitting again what did not complete (number of samples: %s)", f"{len(again):,}")
             spent = replace(
                 progress,
                 redrives_left=max(progress.redrives_left - (0 if progress.retry_all else 1), 0),
@@ -441,6 +441,8 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
             raise OmicsBatchFailedError(replace(outcome, stories=self._stories(outcome)))
         job.memory.finished()
         counts = outcome.counts
+        if counts.incomplete:
+            self.log.warning("%s", outcome.describe())
         self.log.info(
             "%s of %s samples of the cohort completed (tolerated failures: %s)",
             f"{counts.completed:,}",

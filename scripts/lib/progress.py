@@ -38,7 +38,7 @@ class Watched:
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether there will be no batch, while the task that looks out for one would do so for an hour."""
+        """Whether there will be no batch, while the task that looks out for one would do so for half an hour."""
         return self.told.get("task cohort") == "failed" and not self.batches
 
 
