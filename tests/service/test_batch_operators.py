@@ -120,7 +120,7 @@ class TestCancel:
     def test_a_batch_that_is_being_created_is_cancelled_as_soon_as_it_can_be(
         self, server: LocalOmics, batches: Batches, deferrable: bool, wait: bool
     ) -> None:
-        batches.slow(batch_creating=0.3)
+        batches.slow(batch_creating=3)
         batch_id = batches.start(runTags=LONG)
         task = cancel(batch_id, deferrable=deferrable, wait_for_completion=wait)
         assert task.result == batch_id
@@ -422,7 +422,7 @@ def test_killing_a_deferred_task_stops_its_batch_or_what_is_left_of_it(batches: 
 
 
 def test_killing_a_deferred_task_waits_out_the_creation_of_its_batch(batches: Batches) -> None:
-    batches.slow(batch_creating=0.5)
+    batches.slow(batch_creating=3)
     batch_id = batches.start(runTags=LONG)
     asyncio.run(OmicsBatchTrigger(batch_id=batch_id, cancel_on_kill=True).on_kill())
     batches.until(batch_id, "CANCELLED")
