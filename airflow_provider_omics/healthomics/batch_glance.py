@@ -9,8 +9,8 @@ from botocore.exceptions import ClientError
 
 from airflow_provider_omics.healthomics.batch_outcome import BatchOutcome, Tolerance
 from airflow_provider_omics.healthomics.batch_views import DELETED, BatchView
-from airflow_provider_omics.healthomics.calls import Call, Steps
-from airflow_provider_omics.healthomics.collecting import PAGE_SIZE, confirm_unsettled
+from airflow_provider_omics.healthomics.calls import PAGE_SIZE, Call, Steps
+from airflow_provider_omics.healthomics.collecting import confirm_unsettled
 from airflow_provider_omics.healthomics.merging import BatchPart
 from airflow_provider_omics.healthomics.results import BatchCounts, ResultsTable, SampleResult
 from airflow_provider_omics.healthomics.service_errors import error_code

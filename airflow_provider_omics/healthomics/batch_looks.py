@@ -12,15 +12,12 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from airflow_provider_omics.healthomics.batch_views import CANCELLABLE, DELETED, BatchView, SampleView
-from airflow_provider_omics.healthomics.calls import Call, Steps, list_pages
+from airflow_provider_omics.healthomics.calls import PAGE_SIZE, Call, Steps, list_pages
 from airflow_provider_omics.healthomics.looks import cancel_run, look_at_run
 from airflow_provider_omics.healthomics.outcome import RunView
 from airflow_provider_omics.healthomics.service_errors import WRONG_STATE_CODES, Nature, error_code, nature
 from airflow_provider_omics.healthomics.statuses import BatchStatus, Phase, RunStatus, SubmissionStatus, classify
 from airflow_provider_omics.healthomics.waiting import tell_changes
-
-PAGE = 100
-"""Most entries of a page of any list operation."""
 
 # Neither of them says that the runs have ended: the API cannot cancel a FAILED batch, and cancelling may partly fail.
 _MAY_LEAVE_RUNS = frozenset({BatchStatus.FAILED, BatchStatus.CANCELLED})
@@ -166,7 +163,7 @@ class _Leftovers:
         # One run that goes on is enough to know, so the list is read again only when all of the last one have ended.
         active = yield from self._first_active(fresh)
         if active is None:
-            yield from list_pages("ListRuns", self._suspect, batchId=self.batch_id, maxResults=PAGE)
+            yield from list_pages("ListRuns", self._suspect, batchId=self.batch_id, maxResults=PAGE_SIZE)
             active = yield from self._first_active(fresh)
         while cancel and self._unstopped:
             run_id = self._unstopped[-1]
@@ -270,7 +267,7 @@ class SampleLook:
             return bool(found)
 
         yield from list_pages(
-            "ListRunsInBatch", take, batchId=self.batch_id, runSettingId=self.run_setting_id, maxItems=PAGE
+            "ListRunsInBatch", take, batchId=self.batch_id, runSettingId=self.run_setting_id, maxItems=PAGE_SIZE
         )
         view = found[0] if found else self.unseen
         if view.submission_status is not None or view.run is not None:

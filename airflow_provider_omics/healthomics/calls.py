@@ -15,6 +15,9 @@ from botocore.exceptions import BotoCoreError
 
 T = TypeVar("T")
 
+PAGE_SIZE = 100
+"""Most items of a page of any list operation."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:

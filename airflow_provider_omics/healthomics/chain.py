@@ -12,7 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from airflow_provider_omics.healthomics.calls import Call, Steps, list_pages
+from airflow_provider_omics.healthomics.calls import PAGE_SIZE, Call, Steps, list_pages
 from airflow_provider_omics.healthomics.identity import GENERATION_TAG, TAG_COUNT, Intent
 from airflow_provider_omics.healthomics.service_errors import Nature, nature
 
@@ -101,7 +101,7 @@ def find_batches(intent: Intent, name: str) -> Steps[list[ChainedBatch]]:
     def take(page: Mapping[str, Any]) -> None:
         listed.extend(item for item in page.get("items", []) if item.get("name") == name)
 
-    yield from list_pages("ListBatch", take, name=name, maxItems=100)
+    yield from list_pages("ListBatch", take, name=name, maxItems=PAGE_SIZE)
     listed.sort(key=lambda item: item.get("createdAt") or _LONG_AGO)
     found: list[ChainedBatch] = []
     for item in listed[-_MOST_EARLIER_BATCHES:]:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping
 from typing import Any
 
-from airflow_provider_omics.healthomics.calls import Call, Steps, list_pages
+from airflow_provider_omics.healthomics.calls import PAGE_SIZE, Call, Steps, list_pages
 from airflow_provider_omics.healthomics.merging import BatchPart
 from airflow_provider_omics.healthomics.results import ResultsTable, SampleEnd, SampleResult, one_line
 from airflow_provider_omics.healthomics.service_errors import Nature, explain, is_from_aws, nature
-
-PAGE_SIZE = 100
-"""Most items of a page, and what every list call here asks for."""
 
 
 def collect_batch(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
-from airflow_provider_omics.healthomics.calls import Steps
+from airflow_provider_omics.healthomics.calls import Steps, failed_operation
 from airflow_provider_omics.healthomics.exceptions import OmicsError
 from airflow_provider_omics.healthomics.service_errors import Nature, explain, is_from_aws, nature
 from airflow_provider_omics.healthomics.statuses import Phase
@@ -235,7 +235,7 @@ class Wait(Generic[V]):
         is_known = self._last is not None or (budget > 0 and failing_for > budget)
         if kind is Nature.MISSING and (is_known or self.policy.gone_is_end):
             return WaitEnd(Stop.ENDED, self.last.gone())
-        operation = getattr(error, "operation_name", None) or self.look.operation
+        operation = failed_operation(error) or self.look.operation
         explanation = explain(error, operation, self.last.label)
         told = explanation.describe()
         if failing_for > budget or budget == 0:

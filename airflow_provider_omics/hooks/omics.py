@@ -18,7 +18,7 @@ from airflow_provider_omics.healthomics import calls, looks
 from airflow_provider_omics.healthomics.batch_views import BatchView
 from airflow_provider_omics.healthomics.console import run_url
 from airflow_provider_omics.healthomics.exceptions import OmicsServiceError
-from airflow_provider_omics.healthomics.identity import GENERATION_TAG, INTENT_TAG, Intent
+from airflow_provider_omics.healthomics.identity import GENERATION_TAG, Intent
 from airflow_provider_omics.healthomics.outcome import RunFailure, RunView
 from airflow_provider_omics.healthomics.service_errors import Nature, WrongStateError, error_code, explain, nature
 from airflow_provider_omics.healthomics.statuses import Phase
@@ -152,8 +152,9 @@ class OmicsHook(_HookBase):
         found: list[EarlierRun] = []
         for item in listed[-_MOST_EARLIER_RUNS:]:
             answer = self._show(item["id"])
-            if answer is not None and _belongs(answer, intent):
-                generation = int(answer.get("tags", {}).get(GENERATION_TAG, len(found)))
+            tags = answer.get("tags", {}) if answer else {}
+            if answer is not None and intent.owns(tags, answer.get("name")):
+                generation = int(tags.get(GENERATION_TAG, len(found)))
                 found.append(EarlierRun(generation, RunView.of(answer)))
         return sorted(found, key=lambda earlier: earlier.generation)
 
@@ -249,9 +250,3 @@ def _with_defaults(retries: Mapping[str, Any] | None) -> dict[str, Any]:
 def _source(request: Mapping[str, Any]) -> str:
     workflow, run = request.get("workflowId"), request.get("runId")
     return f"workflow {workflow}" if workflow else f"run {run}, to be run again,"
-
-
-def _belongs(answer: GetRunResponseTypeDef, intent: Intent) -> bool:
-    tagged = answer.get("tags", {}).get(INTENT_TAG)
-    # Without tags only the default name can tell, since it carries the intent.
-    return tagged == intent.key if tagged else answer.get("name") == intent.default_name()

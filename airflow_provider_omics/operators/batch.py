@@ -367,10 +367,7 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
     def _follow(self, context: Context, batch: BatchView) -> None:
         """Note the batch that the task now stands for, for whoever looks at the task and for who kills it."""
         self._started = batch
-        self.follow(context, batch.batch_id)
-        if self._killed.is_set():
-            self.settle_kill(context)
-            raise OmicsWaitError(WaitEnd(Stop.INTERRUPTED, batch, "the task was killed"))
+        self.follow(context, batch.batch_id, batch)
         store_batch_links(context, self, self.hook, batch.batch_id)
         if self.do_xcom_push:
             push(context, self.log, {"batch_id": batch.batch_id, "batch_arn": batch.arn})

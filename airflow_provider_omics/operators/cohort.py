@@ -148,8 +148,7 @@ class CohortJob:
         if job.job_id is None or any(batch.batch_id == job.job_id for batch in found):
             return found
         seen = self._look(job.job_id)
-        # The service gives ids of deleted jobs to others.
-        if seen.status == DELETED or (job.uuid and seen.uuid and job.uuid != seen.uuid):
+        if seen.status == DELETED or not job.is_job(seen.uuid):
             return found
         return [*found, ChainedBatch(job.job_id, job.generation, job.cohort)]
 

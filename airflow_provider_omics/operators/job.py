@@ -99,11 +99,20 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         """Whether the job is cancelled at ``execution_timeout``."""
         return self.cancel_on_kill and self.on_timeout == "cancel"
 
-    def follow(self, context: Context, job_id: str) -> None:
-        """Note the job that the task now stands for; cancel it if the task was killed meanwhile."""
+    def follow(self, context: Context, job_id: str, view: V) -> None:
+        """Note the job that the task now stands for.
+
+        :raises OmicsWaitError: the task was killed meanwhile; the job has been seen to.
+        """
         self._job_id = job_id
         if self._killed.is_set():
             self.on_kill()
+        self._stop_if_killed(context, view)
+
+    def _stop_if_killed(self, context: Context, view: V) -> None:
+        if self._killed.is_set():
+            self.settle_kill(context)
+            raise OmicsWaitError(WaitEnd(Stop.INTERRUPTED, view, "the task was killed"))
 
     def on_kill(self) -> None:
         """Ask for the job to be cancelled if nobody wants its result, without waiting for anything."""
@@ -119,9 +128,7 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
     def wait(self, context: Context, trigger: OmicsWaitTrigger[V], **state: Any) -> Any:
         """Wait as the trigger would, here or in the triggerer, and finish the task."""
         if self.deferrable:
-            if self._killed.is_set():
-                self.settle_kill(context)
-                raise OmicsWaitError(WaitEnd(Stop.INTERRUPTED, trigger.new_look().unseen, "the task was killed"))
+            self._stop_if_killed(context, trigger.new_look().unseen)
             return super().wait(context, trigger, **state)
         try:
             return super().wait(context, trigger, **state)

@@ -35,6 +35,13 @@ class Remembered:
     finished_try: int | None = None
     from_generation: int = 0
 
+    def is_job(self, uuid: str | None) -> bool:
+        """Whether a job of the remembered id is the one remembered; the service gives ids of deleted jobs to others.
+
+        :param uuid: of the job that the service shows under the id; None if it does not show one.
+        """
+        return self.uuid is None or uuid in (None, self.uuid)
+
 
 class Memory:
     """Keeps what a task instance has to know of its job.

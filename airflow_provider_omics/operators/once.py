@@ -84,8 +84,7 @@ class OnceStarter:
         job = self.memory.job
         if job.job_id is not None:
             run = self.hook.look_up(job.job_id)
-            # The service gives ids of deleted runs to others.
-            if run is not None and (job.uuid is None or run.uuid in (None, job.uuid)):
+            if run is not None and job.is_job(run.uuid):
                 self._tell_if_over(run)
                 return [EarlierRun(job.generation, run)]
         found = self.hook.find_earlier_runs(self.intent, self._name(request))

@@ -210,10 +210,7 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
 
     def _start_and_wait(self, context: Context) -> str:
         run, found = self._start(context)
-        self.follow(context, run.run_id)
-        if self._killed.is_set():
-            self.settle_kill(context)
-            raise OmicsWaitError(WaitEnd(Stop.INTERRUPTED, run, "the task was killed"))
+        self.follow(context, run.run_id, run)
         store_run_links(context, self, self.hook, run.run_id)
         self._push(context, run)
         if not self.wait_for_completion:
