@@ -8,10 +8,14 @@ from enum import StrEnum
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectTimeoutError,
     CredentialRetrievalError,
+    EndpointConnectionError,
     HTTPClientError,
     IncompleteReadError,
     MetadataRetrievalError,
+    ProxyConnectionError,
+    SSLError,
 )
 from botocore.exceptions import ConnectionError as EndpointConnectionFailed
 
@@ -35,6 +39,17 @@ _PASSING_ERRORS = (
     ConnectionError,
     TimeoutError,
 )
+# The request never left: there was nobody to send it to, or nothing to sign it with.
+_UNSENT_ERRORS = (
+    EndpointConnectionError,
+    ConnectTimeoutError,
+    ProxyConnectionError,
+    SSLError,
+    CredentialRetrievalError,
+    MetadataRetrievalError,
+)
+# Refusals after which the effect may be there all the same: of an earlier call, or of this one.
+_UNSURE_CODES = frozenset({"ConflictException", "RequestTimeoutException", "RequestTimeout"})
 _PASSING_CODES = frozenset(
     {
         "ThrottlingException",
@@ -183,6 +198,13 @@ def nature(error: BaseException) -> Nature:
         passing = code in _PASSING_CODES or (_http_status(error) or 0) >= 500
         return Nature.PASSING if passing else Nature.LASTING
     return Nature.PASSING if isinstance(error, _PASSING_ERRORS) else Nature.LASTING
+
+
+def may_have_had_its_effect(error: BaseException) -> bool:
+    """Whether a call that raised this error may have done, or may find done, what it was to do."""
+    if isinstance(error, ClientError):
+        return (_http_status(error) or 0) >= 500 or error_code(error) in _UNSURE_CODES
+    return not isinstance(error, _UNSENT_ERRORS)
 
 
 def error_code(error: BaseException) -> str:

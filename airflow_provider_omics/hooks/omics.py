@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_provider_omics.healthomics import calls, looks
+from airflow_provider_omics.healthomics.asking import ask_for_job
 from airflow_provider_omics.healthomics.batch_views import BatchView
 from airflow_provider_omics.healthomics.console import run_url
 from airflow_provider_omics.healthomics.exceptions import OmicsServiceError
@@ -117,23 +119,45 @@ class OmicsHook(_HookBase):
             # Without an operation there was no call yet: the connection makes no client.
             raise self._told(error, calls.failed_operation(error) or "Connecting", subject) from error
 
-    def start_run(self, request: Mapping[str, Any]) -> RunView:
-        """Start a run (StartRun).
+    def start_run(
+        self,
+        request: Mapping[str, Any],
+        *,
+        find: Callable[[], RunView | None] | None = None,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> RunView:
+        """Start a run (StartRun), and ask again while that may help.
 
         :param request: members by their API names; ``requestId`` decides whether it is a new run.
+        :param find: looks for the run that a call made whose answer was lost; without it, nothing but ``requestId``
+            keeps the next call from starting a second one.
+        :param pause: sleeps so many seconds, and may return True to stop asking.
         :raises OmicsServiceError: the service refused it.
         """
         with self._explained("StartRun", _source(request)):
-            return RunView.of(self.conn.start_run(**request))
+            return ask_for_job(
+                self.conn, calls.Call("StartRun", request), RunView.of, find=find, pause=pause, log=self.log
+            )
 
-    def start_run_batch(self, request: Mapping[str, Any]) -> BatchView:
-        """Start a batch of runs (StartRunBatch).
+    def start_run_batch(
+        self,
+        request: Mapping[str, Any],
+        *,
+        find: Callable[[], BatchView | None] | None = None,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> BatchView:
+        """Start a batch of runs (StartRunBatch), and ask again while that may help.
 
         :param request: members by their API names; ``requestId`` decides whether it is a new batch.
+        :param find: looks for the batch that a call made whose answer was lost; without it, nothing but
+            ``requestId`` keeps the next call from starting a second one.
+        :param pause: sleeps so many seconds, and may return True to stop asking.
         :raises OmicsServiceError: the service refused it.
         """
         with self._explained("StartRunBatch", _source(request["defaultRunSetting"])):
-            return BatchView.of(self.conn.start_run_batch(**request))
+            return ask_for_job(
+                self.conn, calls.Call("StartRunBatch", request), BatchView.of, find=find, pause=pause, log=self.log
+            )
 
     def get_run(self, run_id: str) -> RunView:
         """Look at a run (GetRun); errors are botocore's, for a waiter to judge."""

@@ -43,7 +43,6 @@ from airflow_provider_omics.operators.batch_end import (
 )
 from airflow_provider_omics.operators.cohort import CohortJob, Places, samples_to_redrive
 from airflow_provider_omics.operators.job import OmicsJobOperator, push
-from airflow_provider_omics.operators.memory import Memory
 from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
 
 if TYPE_CHECKING:
@@ -269,7 +268,7 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
             self._check()
             self.begin(context)
             job = self._job(context)
-            with self._read(job) as cohort:
+            with self.starting(context), self._read(job) as cohort:
                 progress = self._begin(context, job, cohort)
             return str(self._go_on(context, job, progress, self._started))
 
@@ -313,8 +312,8 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
             reserved_tags=BATCH_TAG_COUNT if self.identity_tags else 0,
         )
         intent = Intent(TaskIdentity.of(context["ti"]), "StartRunBatch")
-        memory = Memory(context, intent.key, self.log, is_on=self.durable and self.request_id is None)
-        return CohortJob(self.hook, intent, request, self.identity_tags, self.log, memory)
+        memory = self.remember(context, intent.key)
+        return CohortJob(self.hook, intent, request, self.identity_tags, self.log, memory, self._killed.wait)
 
     def _read(self, job: CohortJob) -> Cohort:
         defaults = job.request["defaultRunSetting"]
@@ -357,7 +356,7 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
             progress = job.adopt(progress)
             if progress.batches:
                 return replace(progress, retry_all=True, adopted=True)
-            return self._submitted(context, *job.start_again(progress, cohort, earlier_tries, self._killed.wait))
+            return self._submitted(context, *job.start_again(progress, cohort, earlier_tries))
         return self._submitted(context, *job.start(progress, cohort))
 
     def _submitted(self, context: Context, progress: Progress, batch: BatchView) -> Progress:
@@ -374,10 +373,11 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
 
     def _go_on(self, context: Context, job: CohortJob, progress: Progress, known: BatchView | None) -> str:
         """Wait for the batch that goes on; once none does, gather the results and decide."""
-        views = job.look(progress, known)
-        active = next((view for view in views if not view.phase.is_final), None)
-        if self._started is None:
-            self._follow(context, active or views[-1])
+        with self.starting(context):
+            views = job.look(progress, known)
+            active = next((view for view in views if not view.phase.is_final), None)
+            if self._started is None:
+                self._follow(context, active or views[-1])
         if not self.wait_for_completion and (active is not None or not progress.retry_all):
             job.memory.finished()
             return (active or views[-1]).batch_id
@@ -386,7 +386,7 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
         if progress.adopted and views[-1].status == BatchStatus.CANCELLED and not views[-1].cancel_requested:
             # It was being stopped, as its task was when this try found it.
             progress = replace(progress, retry_all=True)
-        table = job.gather(progress, views, self.failure_lookup_limit, self._killed.wait)
+        table = job.gather(progress, views, self.failure_lookup_limit)
         again = self._to_redrive(progress, table, views[-1])
         if again:
             self.log.info("Submitting again what did not complete (number of samples: %s)", f"{len(again):,}")
@@ -395,7 +395,10 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
                 redrives_left=max(progress.redrives_left - (0 if progress.retry_all else 1), 0),
                 given_up=table.counts().incomplete - len(again),
             )
-            progress = self._submitted(context, *job.redrive(spent, again))
+            # The batch that has ended is not the one to cancel if this goes wrong.
+            self._job_id = None
+            with self.starting(context):
+                progress = self._submitted(context, *job.redrive(spent, again))
             return self._go_on(context, job, progress, self._started)
         return self._conclude(context, job, progress, table, views[-1])
 

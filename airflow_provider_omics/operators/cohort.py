@@ -86,6 +86,7 @@ class CohortJob:
     :param tagged: whether batches carry the intent as tags, which needs ``omics:TagResource``; without them an earlier
         batch is only found if it has the default name, and its samples count as unchanged.
     :param memory: what earlier tries left to know.
+    :param pause: sleeps so many seconds and returns whether the task was killed meanwhile.
     """
 
     hook: OmicsHook
@@ -94,6 +95,7 @@ class CohortJob:
     tagged: bool
     log: Log
     memory: Memory
+    pause: Callable[[float], bool]
 
     @property
     def name(self) -> str:
@@ -160,22 +162,18 @@ class CohortJob:
             settings = {"s3UriSettings": _cohort_uri(progress, progress.cohort)}
         return self._submit(progress, settings, cohort)
 
-    def start_again(
-        self, progress: Progress, cohort: Cohort, earlier_tries: int, pause: Callable[[float], bool]
-    ) -> tuple[Progress, BatchView]:
+    def start_again(self, progress: Progress, cohort: Cohort, earlier_tries: int) -> tuple[Progress, BatchView]:
         """Submit the whole cohort as one batch, in a later try that found no batch of an earlier one.
 
         Its request id may still stand for a batch that could not be found by name and tags: that is taken over, or
         replaced if it is gone.
-
-        :param pause: sleeps so many seconds and returns whether the task was killed meanwhile.
         """
         while True:
             started, batch = self.start(progress, cohort)
             # A batch of this generation can only be this try's own.
             if progress.next_generation - self.memory.job.from_generation >= earlier_tries:
                 return started, batch
-            seen = self._seen(batch, pause)
+            seen = self._seen(batch)
             if seen is None:
                 return started, batch
             if seen.status != DELETED:
@@ -214,24 +212,21 @@ class CohortJob:
                 raise
             return BatchView(batch_id).gone()
 
-    def _seen(self, batch: BatchView, pause: Callable[[float], bool]) -> BatchView | None:
+    def _seen(self, batch: BatchView) -> BatchView | None:
         """Look at a batch that may not be shown yet; None if the task was killed meanwhile."""
         for seconds in _APPEARING_PAUSES:
             seen = self._look(batch.batch_id)
             if seen.status != DELETED:
                 return seen
-            if pause(seconds):
+            if self.pause(seconds):
                 return None
         return self._look(batch.batch_id)
 
-    def gather(
-        self, progress: Progress, views: Sequence[BatchView], lookups: int, pause: Callable[[float], bool]
-    ) -> ResultsTable:
+    def gather(self, progress: Progress, views: Sequence[BatchView], lookups: int) -> ResultsTable:
         """Read what became of every sample, over all batches of the cohort, oldest first.
 
         :param views: the batches, in the order of ``progress.batches``.
         :param lookups: most failed runs to look up one by one.
-        :param pause: sleeps so many seconds and returns whether the task was killed meanwhile.
         """
         with self.hook.storage.open(_cohort_uri(progress, progress.cohort)) as stream:
             default = self._defaults.get("outputUri")
@@ -251,7 +246,7 @@ class CohortJob:
                     self._collect(table, view, ids)
                 self.hook.perform(confirm_unsettled(table, view.batch_id, limit=lookups), view.label)
             active, unshown = len(table.active()), _unshown(table, progress, views[-1])
-            if not active + unshown or seconds is None or pause(seconds):
+            if not active + unshown or seconds is None or self.pause(seconds):
                 break
             listed = not unshown and active <= lookups
             self.log.info("%s runs are not shown as ended yet; looking again", f"{active + unshown:,}")
@@ -297,22 +292,17 @@ class CohortJob:
         if not request["tags"]:
             del request["tags"]
         self.memory.intend(generation)
-        try:
-            batch = self.hook.start_run_batch(request)
-        except OmicsServiceError as error:
-            if error.code != "ConflictException":
-                raise
-            batch = self._lost(generation, error)
+        batch = self.hook.start_run_batch(request, find=lambda: self._unanswered(generation), pause=self.pause)
         self.memory.started(generation, batch.batch_id, batch.uuid, progress.cohort)
         self.log.info("Started HealthOmics batch %s (%s) with %s samples", batch.batch_id, self.name, f"{part.count:,}")
         return progress.followed_by(batch.batch_id), batch
 
-    def _lost(self, generation: int, error: OmicsServiceError) -> BatchView:
-        # The first answer to this request id was lost on its way: its batch is there.
+    def _unanswered(self, generation: int) -> BatchView | None:
+        """Return the batch that a call made whose answer was lost on its way; None if there is none."""
         for found in self.hook.perform(find_batches(self.intent, self.name), f"batches named {self.name!r}"):
             if found.generation == generation:
                 return self._look(found.batch_id)
-        raise error
+        return None
 
     def _request_id(self, generation: int, asked: str) -> str:
         own = self.request.get("requestId")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_omics.compat import TaskDeferralError, is_deferral_timeout, retry_is_left, task_state
@@ -14,6 +15,7 @@ from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsWaitE
 from airflow_provider_omics.healthomics.identity import TaskIdentity
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.waiting import Log, Stop, V, WaitEnd
+from airflow_provider_omics.operators.memory import Memory
 from airflow_provider_omics.operators.waiting import OmicsWaitingOperator
 from airflow_provider_omics.triggers.base import OmicsWaitTrigger
 
@@ -44,6 +46,8 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         it. It needs ``omics:TagResource``. Without the tags a job is found only if it has the default name.
     """
 
+    request_id: str | None = None
+
     def __init__(
         self,
         *,
@@ -61,6 +65,7 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         self.durable = durable
         self.identity_tags = identity_tags
         self._job_id: str | None = None
+        self._memory: Memory | None = None
         self._began = 0.0
         self._retry_is_left: bool | None = None
         self._is_cancelled = False
@@ -84,6 +89,7 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
     def begin(self, context: Context) -> None:
         """Note what a kill has to know, since a signal handler can ask for nothing."""
         self._began = time.monotonic()
+        self._memory = None
         # A try that looks for no job of an earlier one wants none.
         self._retry_is_left = retry_is_left(context["ti"]) if self.durable else False
 
@@ -108,6 +114,47 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         if self._killed.is_set():
             self.on_kill()
         self._stop_if_killed(context, view)
+
+    @contextmanager
+    def starting(self, context: Context) -> Iterator[None]:
+        """Look for the job, or start it; if that fails before the job is known, leave none that nobody wants."""
+        try:
+            yield
+        except BaseException:
+            if self._job_id is None and self.cancel_on_kill and self._may_have_job(context):
+                self._stop_unknown(context)
+            raise
+
+    def remember(self, context: Context, intent: str) -> Memory:
+        """Return what earlier tries left to know of the job of an intent.
+
+        :param intent: key of the intent.
+        """
+        if self._memory is None or self._memory.job.intent != intent:
+            self._memory = Memory(context, intent, self.log, is_on=self.durable and self.request_id is None)
+        return self._memory
+
+    def _may_have_job(self, context: Context) -> bool:
+        asked = self._memory is not None and self._memory.job.asked
+        return asked or (self.durable and context["ti"].try_number > 1)
+
+    def _stop_unknown(self, context: Context) -> None:
+        if self._timed_out():
+            if self.on_timeout == "detach":
+                return
+        elif self._retry_is_left is not False and not self._killed.is_set():
+            return
+        try:
+            job_id = self.find_active_job(context)
+        except Exception as error:
+            self.log.warning("Whether a job of this task goes on could not be found out: %s", error)
+            return
+        if job_id is not None:
+            self._job_id = job_id
+            self._is_cancelled = False
+            self.settle_kill(context)
+            if not self._timed_out() and not self._killed.is_set():
+                self._cancel_if_unwanted(job_id, "its task has failed with no retry left")
 
     def _stop_if_killed(self, context: Context, view: V) -> None:
         if self._killed.is_set():

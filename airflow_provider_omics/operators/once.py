@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_omics.healthomics.exceptions import OmicsServiceError
 from airflow_provider_omics.healthomics.identity import Intent
 from airflow_provider_omics.healthomics.outcome import RunView
 from airflow_provider_omics.healthomics.statuses import Phase
@@ -38,8 +37,8 @@ class OnceStarter:
     memory: Memory
     pause: Callable[[float], object] = time.sleep
 
-    def start_anew(self, request: Mapping[str, Any], generation: int = 0) -> RunView:
-        """Start a run without looking for an earlier one.
+    def start(self, request: Mapping[str, Any], generation: int = 0) -> RunView:
+        """Start a run without looking for those of earlier tries.
 
         :param request: the StartRun request; its ``requestId``, if it has one, is kept.
         :raises OmicsServiceError: the service refused it.
@@ -47,7 +46,11 @@ class OnceStarter:
         tags = {**(request.get("tags") or {}), **(self.intent.tags(generation) if self.tagged else {})}
         asked = {"requestId": self.intent.request_id(generation), **request, "name": self._name(request)}
         self.memory.intend(generation)
-        run = self.hook.start_run({**asked, "tags": tags} if tags else asked)
+        run = self.hook.start_run(
+            {**asked, "tags": tags} if tags else asked,
+            find=lambda: self._unanswered(request, generation),
+            pause=self.pause,
+        )
         self.memory.started(generation, run.run_id, run.uuid)
         self.log.info(
             "Started HealthOmics run %s (%s); its outputs go to %s", run.run_id, asked["name"], run.output_uri
@@ -70,13 +73,13 @@ class OnceStarter:
             return self._adopt(earlier[-1]), True
         lowest = self.memory.job.from_generation
         generation = earlier[-1].generation + 1 if earlier else lowest
-        run = self.start_or_find(request, generation)
+        run = self.start(request, generation)
         # Its request id may still stand for a run of an earlier try that could not be found by name and tags. No try
         # started more than one, so the generation stays below the number of this one: a run started now is kept.
         tries = try_number - 1 - (tries_before_clear if lowest else 0)
         while generation < lowest + tries and not self._is_usable(run):
             generation += 1
-            run = self.start_or_find(request, generation)
+            run = self.start(request, generation)
         return run, False
 
     def find_earlier(self, request: Mapping[str, Any]) -> list[EarlierRun]:
@@ -93,22 +96,10 @@ class OnceStarter:
             self._tell_if_over(found[-1].run)
         return found
 
-    def start_or_find(self, request: Mapping[str, Any], generation: int) -> RunView:
-        """Start a run, or find the one whose first answer was lost on its way.
-
-        :param request: the StartRun request; its ``requestId``, if it has one, is kept.
-        :raises OmicsServiceError: the service refused it.
-        """
-        try:
-            return self.start_anew(request, generation)
-        except OmicsServiceError as error:
-            if error.code != "ConflictException":
-                raise
-            # The first answer to this request id was lost on its way: its run is there.
-            for found in self.hook.find_earlier_runs(self.intent, self._name(request)):
-                if found.generation == generation:
-                    return self._adopt(found)
-            raise
+    def _unanswered(self, request: Mapping[str, Any], generation: int) -> RunView | None:
+        """Return the run that a call made whose answer was lost on its way; None if there is none."""
+        found = self.hook.find_earlier_runs(self.intent, self._name(request))
+        return next((earlier.run for earlier in found if earlier.generation == generation), None)
 
     def _is_usable(self, run: RunView) -> bool:
         for seconds in (0.0, *_PAUSES):

@@ -20,7 +20,6 @@ from airflow_provider_omics.hooks.parameters import TEMPLATED, ConnectionParamet
 from airflow_provider_omics.links.omics import RUN_LINKS, store_run_links
 from airflow_provider_omics.operators.base import OmicsBaseOperator
 from airflow_provider_omics.operators.job import OmicsJobOperator, push
-from airflow_provider_omics.operators.memory import Memory
 from airflow_provider_omics.operators.once import OnceStarter
 from airflow_provider_omics.operators.waiting import OmicsWaitingOperator
 from airflow_provider_omics.triggers.run import OmicsRunTrigger
@@ -209,7 +208,8 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
         return active[-1].run_id if active else None
 
     def _start_and_wait(self, context: Context) -> str:
-        run, found = self._start(context)
+        with self.starting(context):
+            run, found = self._start(context)
         self.follow(context, run.run_id, run)
         store_run_links(context, self, self.hook, run.run_id)
         self._push(context, run)
@@ -232,9 +232,9 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
         starter, request = self._starter(context)
         try_number = context["ti"].try_number
         if "requestId" in request:
-            return starter.start_or_find(request, 0), False
+            return starter.start(request), False
         if not self.durable:
-            return starter.start_anew(request, generation=try_number - 1), False
+            return starter.start(request, generation=try_number - 1), False
         cleared = tries_before_clear(context["ti"])
         starter.memory.forget_finished(cleared)
         return starter.start_once(request, try_number=try_number, tries_before_clear=cleared)
@@ -244,7 +244,7 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
         fields = {api_name(name): getattr(self, name) for name in START_RUN_FIELDS}
         request = build_start_run(fields, self.start_run_kwargs, reserved_tags=ours)
         intent = Intent(TaskIdentity.of(context["ti"]), fingerprint(request))
-        memory = Memory(context, intent.key, self.log, is_on=self.durable and self.request_id is None)
+        memory = self.remember(context, intent.key)
         return OnceStarter(self.hook, intent, self.identity_tags, self.log, memory, self._killed.wait), request
 
     def _push(self, context: Context, run: RunView) -> None:

@@ -15,7 +15,6 @@ from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.local.faults import FaultKind
 
 READINGS = pytest.mark.parametrize("reading", ["first_answer", "conflict", "forgotten"])
-ONCE = {"retries": {"total_max_attempts": 1}}
 
 
 @pytest.fixture
@@ -83,15 +82,16 @@ def test_a_batch_that_is_being_stopped_is_waited_for_and_then_finished(lab: Coho
 def test_a_worker_that_died_before_the_answer_came_left_one_batch(lab: CohortLab, reading: str, tagged: bool) -> None:
     lab.server.change(assumptions={"repeated_request_id": reading})
     lab.fault("StartRunBatch", FaultKind.LOST_ANSWER)
-    with pytest.raises(OmicsServiceError) as caught:
-        lab.run(cohort(2), botocore_config=ONCE, identity_tags=tagged)
-    assert caught.value.failure_class.retry_may_help
+    # Nor does it come to look for the batch.
+    lab.fault("ListBatch", code="AccessDeniedException", http_status=403)
+    with pytest.raises(OmicsServiceError, match="ListBatch"):
+        lab.run(cohort(2), instance(max_tries=1), identity_tags=tagged)
     lab.run(cohort(2), instance(2), identity_tags=tagged)
     assert lab.effects("StartRunBatch") == 1
     assert set(lab.runs_of().values()) == {1}
 
 
-@pytest.mark.parametrize("reading", ["first_answer", "conflict"])
+@READINGS
 @pytest.mark.parametrize("kind", [FaultKind.LOST_ANSWER, FaultKind.ERROR_AFTER, FaultKind.DROPPED_CONNECTION])
 def test_an_answer_that_gets_lost_on_its_way_does_not_start_a_second_batch(
     lab: CohortLab, reading: str, kind: FaultKind

@@ -332,11 +332,8 @@ def test_another_request_of_the_same_task_is_another_run(server: LocalOmics, wor
 @pytest.mark.parametrize("kind", [FaultKind.LOST_ANSWER, FaultKind.ERROR_AFTER, FaultKind.DROPPED_CONNECTION])
 @pytest.mark.parametrize(
     "assumptions",
-    [
-        Assumptions(repeated_request_id=RepeatedRequestId.FIRST_ANSWER),
-        Assumptions(repeated_request_id=RepeatedRequestId.CONFLICT),
-    ],
-    ids=["first answer", "conflict"],
+    [Assumptions(repeated_request_id=reading) for reading in RepeatedRequestId],
+    ids=list(RepeatedRequestId),
 )
 def test_an_answer_that_gets_lost_does_not_start_a_second_run(
     server: LocalOmics, workflow_id: str, kind: FaultKind
