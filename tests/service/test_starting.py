@@ -1,0 +1,170 @@
+"""Starts that get no answer, are interrupted, or fail before the task knows its job."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from types import FrameType
+from typing import Any
+
+import pytest
+from airflow.exceptions import AirflowTaskTimeout
+from cohorts import CohortLab, instance, lasting
+from omics_service import await_status
+from task_runs import TaskInstance, run_task
+
+from airflow_provider_omics.exceptions import OmicsError, OmicsServiceError
+from airflow_provider_omics.local import LocalOmics, OutcomeRule, SimulatedOutcomes
+from airflow_provider_omics.local.faults import FaultKind, FaultRule
+from airflow_provider_omics.operators.run import OmicsStartRunOperator
+
+ROLE = "arn:aws:iam::123456789012:role/omics"
+LONG = {"tags": {"omics-local:seconds": "600"}}
+SLOW = [lasting("slow", 600)]
+DENIED = {"code": "AccessDeniedException", "http_status": 403}
+
+
+@pytest.fixture
+def outcomes() -> SimulatedOutcomes:
+    return SimulatedOutcomes()
+
+
+@pytest.fixture
+def omics_local_settings(omics_local_settings: dict[str, Any], outcomes: SimulatedOutcomes) -> dict[str, Any]:
+    return {**omics_local_settings, "outcomes": outcomes}
+
+
+@pytest.fixture
+def server(omics_local: LocalOmics) -> LocalOmics:
+    """Airflow's connection leads to the server of the shared fixtures."""
+    return omics_local
+
+
+@pytest.fixture
+def workflow_id(make_workflow: Callable[..., str]) -> str:
+    return make_workflow()
+
+
+@pytest.fixture
+def lab(server: LocalOmics, workflow_id: str) -> CohortLab:
+    return CohortLab(server, workflow_id)
+
+
+def run_operator(workflow_id: str, **kwargs: Any) -> OmicsStartRunOperator:
+    arguments: dict[str, Any] = {"role_arn": ROLE, "output_uri": "s3://results/out", "waiter_delay": 0.02, **kwargs}
+    return OmicsStartRunOperator(task_id="start_run", workflow_id=workflow_id, **arguments)
+
+
+def fault(server: LocalOmics, operation: str, kind: FaultKind, **more: Any) -> None:
+    server.faults.add(FaultRule(kind=kind, operation=operation, **more))
+
+
+def test_there_are_as_many_attempts_as_the_connection_allows(server: LocalOmics, workflow_id: str) -> None:
+    fault(server, "StartRun", FaultKind.THROTTLE, count=None)
+    three = {"retries": {"total_max_attempts": 3}}
+    with pytest.raises(OmicsServiceError, match=r"StartRun .*ThrottlingException"):
+        run_task(run_operator(workflow_id, botocore_config=three), TaskInstance(max_tries=1))
+    assert len(server.journal.calls("StartRun")) == 3
+    # A throttled call has had no effect to look for.
+    assert server.journal.calls("ListRuns") == []
+
+
+@pytest.mark.parametrize("kind", [FaultKind.LOST_ANSWER, FaultKind.ERROR_AFTER])
+def test_a_run_is_found_also_where_no_attempt_is_left(server: LocalOmics, workflow_id: str, kind: FaultKind) -> None:
+    server.change(assumptions={"repeated_request_id": "forgotten"})
+    fault(server, "StartRun", kind, count=None)
+    task = run_task(run_operator(workflow_id, botocore_config={"retries": {"total_max_attempts": 1}}))
+    assert [run.run_id for run in server.journal.runs()] == [task.result]
+
+
+def test_a_run_that_cannot_be_looked_for_is_asked_for_with_the_same_request_id(
+    server: LocalOmics, workflow_id: str
+) -> None:
+    fault(server, "StartRun", FaultKind.ERROR_AFTER)
+    task = run_task(run_operator(workflow_id, name="mine", identity_tags=False))
+    assert [run.run_id for run in server.journal.runs()] == [task.result]
+    assert len({call.request_id for call in server.journal.calls("StartRun")}) == 1
+
+
+def test_a_refused_start_is_neither_repeated_nor_looked_for(server: LocalOmics, workflow_id: str) -> None:
+    fault(server, "StartRun", FaultKind.ERROR_BEFORE, count=None, **DENIED)
+    with pytest.raises(OmicsServiceError, match="AccessDenied"):
+        run_task(run_operator(workflow_id), TaskInstance(max_tries=1))
+    assert len(server.journal.calls("StartRun")) == 1
+    assert server.journal.calls("ListRuns") == []
+
+
+@pytest.mark.parametrize(("max_tries", "cancelled"), [(1, True), (2, False)], ids=["last try", "retry left"])
+def test_a_try_that_cannot_read_its_samples_leaves_no_batch_that_nobody_wants(
+    lab: CohortLab, max_tries: int, cancelled: bool
+) -> None:
+    lab.crash(SLOW)
+    (batch,) = lab.omics.list_batch()["items"]
+    await_status(lambda: lab.omics.get_batch(batchId=batch["id"]), "INPROGRESS")
+    with pytest.raises(OmicsError, match=r"s3://cohort-results/gone\.csv"):
+        lab.run("s3://cohort-results/gone.csv", instance(2, max_tries=max_tries), run_setting_id_column="sample")
+    assert [call.resource_id for call in lab.server.journal.calls("CancelRunBatch")] == [batch["id"]] * cancelled
+
+
+def test_a_batch_that_cannot_be_looked_at_is_cancelled_by_the_last_try(lab: CohortLab) -> None:
+    lab.crash(SLOW)
+    (batch,) = lab.omics.list_batch()["items"]
+    await_status(lambda: lab.omics.get_batch(batchId=batch["id"]), "INPROGRESS")
+    lab.fault("ListBatch", **DENIED)
+    with pytest.raises(OmicsServiceError, match="ListBatch"):
+        lab.run(SLOW, instance(2, max_tries=1))
+    assert [call.resource_id for call in lab.server.journal.calls("CancelRunBatch")] == [batch["id"]]
+
+
+@pytest.mark.parametrize(
+    "outcomes",
+    [SimulatedOutcomes(rules=(OutcomeRule(pattern="flaky", outcome="SERVICE_ERROR", times=1),))],
+    ids=["first run fails"],
+)
+def test_a_redrive_whose_batch_cannot_be_looked_for_is_cancelled(lab: CohortLab) -> None:
+    lab.fault("StartRunBatch", FaultKind.LOST_ANSWER, skip=1)
+    lab.fault("ListBatch", **DENIED)
+    with pytest.raises(OmicsServiceError, match="ListBatch"):
+        lab.run([lasting("flaky", 4)], redrive_attempts=1)
+    first, second = sorted(lab.omics.list_batch()["items"], key=lambda batch: batch["createdAt"])
+    assert first["status"] == "PROCESSED"
+    assert {call.resource_id for call in lab.server.journal.calls("CancelRunBatch")} == {second["id"]}
+    await_status(lambda: lab.omics.get_batch(batchId=second["id"]), "CANCELLED")
+
+
+@pytest.fixture
+def interrupted(server: LocalOmics) -> Iterator[Callable[[], None]]:
+    """Raise Airflow's timeout into the main thread, as Airflow does, once StartRun has had its effect."""
+    before = signal.getsignal(signal.SIGUSR1)
+
+    def time_out(_signal: int, _frame: FrameType | None) -> None:
+        raise AirflowTaskTimeout("Timeout")
+
+    def interrupt() -> None:
+        deadline = time.monotonic() + 30
+        while not server.journal.runs() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    signal.signal(signal.SIGUSR1, time_out)
+    thread = threading.Thread(target=interrupt)
+    yield thread.start
+    thread.join()
+    signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.mark.parametrize(("on_timeout", "cancels"), [("cancel", 1), ("detach", 0)])
+def test_a_start_that_runs_into_the_timeout_leaves_no_run_that_nobody_wants(
+    server: LocalOmics, workflow_id: str, interrupted: Callable[[], None], on_timeout: str, cancels: int
+) -> None:
+    fault(server, "StartRun", FaultKind.SLOW_ANSWER, seconds=30)
+    operator = run_operator(workflow_id, execution_timeout=timedelta(microseconds=1), on_timeout=on_timeout, **LONG)
+    interrupted()
+    with pytest.raises(AirflowTaskTimeout):
+        run_task(operator, TaskInstance(max_tries=1))
+    (run,) = server.journal.runs()
+    assert [call.resource_id for call in server.journal.calls("CancelRun")] == [run.run_id] * cancels
