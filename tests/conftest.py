@@ -1,14 +1,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import pytest
+from botocore.loaders import JSONFileLoader
 from omics_service import ROLE, await_status, wdl_zip
 
 from airflow_provider_omics.local import LocalOmics, Quotas, Timings
 
 pytest_plugins = ["pytester"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def service_models_read_once() -> Iterator[None]:
+    """Let all sessions of the tests share the files of botocore, which each would read again for each client."""
+    with pytest.MonkeyPatch.context() as patch:
+        loader = JSONFileLoader()
+        read_file = JSONFileLoader.load_file
+        read_once = cache(lambda path: read_file(loader, path))
+        patch.setattr(JSONFileLoader, "load_file", lambda _self, path: read_once(path))
+        yield
 
 
 @pytest.fixture
