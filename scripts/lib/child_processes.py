@@ -72,12 +72,14 @@ class ChildProcess:
 
     def kill(self) -> None:
         """End the program and its descendants at once, as a crash of the machine would (SIGKILL)."""
-        for process in self._session():
+        session = self._session()
+        # First, so that nobody who checks meanwhile takes it for one that has ended by itself.
+        program, self._process = self._process, None
+        for process in session:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        if self._process is not None:
-            self._process.wait()
-            self._process = None
+        if program is not None:
+            program.wait()
 
     def request_stop(self) -> None:
         """Ask the program to end (SIGTERM); what it started is its own affair until :meth:`stop`."""

@@ -11,8 +11,9 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from airflow_cluster import AirflowCluster
+from airflow_cluster import JOB_TYPES, AirflowCluster
 from airflow_versions import AirflowRefusedError
+from child_processes import ProcessError
 from killing import Gate, Killer, Watch
 from omics_service import wdl_zip
 from plan import READINGS, RESUME, Trial, Victim
@@ -81,6 +82,7 @@ class Harness:
     :param home: an empty folder for Airflow.
     :param seed: seeds the noise.
     :param noise: whether calls are throttled, fail after their effect, and lose their connection.
+    :ivar revived: what Airflow's processes said that ended by themselves and were started again.
     """
 
     def __init__(self, trials: Sequence[Trial], home: Path, *, seed: int, noise: bool) -> None:
@@ -91,6 +93,7 @@ class Harness:
         self._exit = ExitStack()
         self._restarts: list[threading.Thread] = []
         self.watches: dict[str, Watch] = {}
+        self.revived: list[str] = []
 
     def __enter__(self) -> Harness:
         with ExitStack() as stack:
@@ -101,7 +104,7 @@ class Harness:
             dags = self._home / "dags"
             shutil.copytree(HERE / "dags", dags, ignore=shutil.ignore_patterns("__pycache__"))
             # So many processes write to the file that its lock takes longer than SQLite's 5 s at times.
-            database = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self._home}/airflow.db?timeout=15"}
+            database = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self._home}/airflow.db?timeout=30"}
             settings = {**SETTINGS, **database, **self._connections()}
             self.cluster = AirflowCluster(self._home, dags, settings, preload=PRELOAD)
             stack.enter_context(self.cluster)
@@ -149,6 +152,7 @@ class Harness:
                 watch = self._start(waiting.popleft(), gate)
                 running[watch.trial.name] = (watch, time.monotonic())
             time.sleep(POLL_INTERVAL)
+            self._revive()
             for name, (watch, since) in list(running.items()):
                 if watch.strike is not None and watch.strike.operations == RESUME:
                     titles = self.cluster.records.process_titles(watch.trial.dag_id, name)
@@ -163,6 +167,18 @@ class Harness:
                 seconds = time.monotonic() - since
                 yield look_at(watch, self.servers[watch.trial.reading], self.cluster.records, state or "none", seconds)
         self._join_restarts()
+
+    def _revive(self) -> None:
+        """Start again what has ended by itself, as whoever runs Airflow has it done."""
+        for name, process in self.cluster.processes.items():
+            try:
+                process.check()
+            except ProcessError as error:
+                if name not in JOB_TYPES:
+                    raise
+                self.revived.append(str(error))
+                process.kill()
+                self._restart_later(name)
 
     def _start(self, trial: Trial, gate: Gate | None) -> Watch:
         watch = self.watches[trial.name] = Watch(trial, gate)

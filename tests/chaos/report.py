@@ -23,6 +23,7 @@ class Report:
         compare(verdicts)
         self._verdicts = verdicts
         self._seed, self._noise = seed, noise
+        self._revived = len(harness.revived)
         self.seconds = 0.0
         self._stories = {
             verdict.trial.name: _told(harness, verdict)
@@ -59,6 +60,8 @@ class Report:
             yield f"{point:38} {kind:5} {mode:8} {_numbers(verdicts)}"
         yield f"{'all':38} {'':5} {'':8} {_numbers(self._verdicts)}"
         yield f"seed {self._seed}, {'with' if self._noise else 'without'} noise, {self.seconds / 60:.1f} minutes"
+        if self._revived:
+            yield f"Airflow's own processes ended by themselves {self._revived} times and were started again"
 
 
 def _numbers(verdicts: Sequence[Verdict]) -> str:
