@@ -1,0 +1,128 @@
+"""What tasks left with Airflow when they deferred, in this release and before: it outlives the upgrade of the provider.
+
+Each file in ``stored`` has what one release stored: for each task that deferred its trigger as it stands in Airflow's
+database, the method and the arguments to go on with, and the event that the trigger fired. The file of a release is
+never changed again; a release that stores something else adds a file of its own.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import pkgutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.triggers.base import BaseTrigger
+from cohorts import BUCKET, CohortLab, cohort, instance, operator
+from task_runs import TaskInstance, fire, load_trigger, run_task
+
+import airflow_provider_omics.triggers
+from airflow_provider_omics.local import LocalOmics
+from airflow_provider_omics.operators.batch import OmicsDeleteBatchOperator
+from airflow_provider_omics.operators.run import OmicsStartRunOperator
+from airflow_provider_omics.sensors.batch import OmicsBatchRunSensor, OmicsBatchSensor
+from airflow_provider_omics.sensors.run import OmicsRunSensor
+
+FILES = sorted(Path(__file__).with_name("stored").glob("*.json"))
+LATEST = json.loads(FILES[0].read_text())
+STORED = [
+    pytest.param(stored, id=f"{path.stem} {stored['task']}")
+    for path in FILES
+    for stored in json.loads(path.read_text())
+]
+LATEST_BATCH = next(stored for stored in LATEST if stored["task"] == "OmicsStartRunBatchOperator")
+RUN, BATCH, SAMPLES = "1000002", "1000005", 2
+
+
+@pytest.fixture
+def server(omics_local: LocalOmics) -> LocalOmics:
+    """Airflow's connection leads to the server of the shared fixtures."""
+    return omics_local
+
+
+@pytest.fixture
+def lab(server: LocalOmics, make_workflow: Callable[..., str]) -> CohortLab:
+    """A service in which the tasks that were stored have started their run and their batch."""
+    lab = CohortLab(server, make_workflow())
+    assert run_task(start_run(lab)).result == RUN
+    lab.crash(cohort(SAMPLES))
+    return lab
+
+
+def start_run(lab: CohortLab) -> OmicsStartRunOperator:
+    return OmicsStartRunOperator(
+        task_id="start_run",
+        workflow_id=lab.workflow_id,
+        role_arn="arn:aws:iam::123456789012:role/omics",
+        output_uri=f"s3://{BUCKET}/runs",
+        waiter_delay=0.02,
+    )
+
+
+def task_of(name: str, lab: CohortLab) -> tuple[Any, TaskInstance]:
+    """The task that had deferred, as the DAG file has it after the upgrade."""
+    wait = TaskInstance(task_id="wait")
+    match name:
+        case "OmicsStartRunOperator":
+            return start_run(lab), TaskInstance()
+        case "OmicsRunSensor":
+            return OmicsRunSensor(task_id="wait", run_id=RUN), wait
+        case "OmicsStartRunBatchOperator":
+            return operator(lab.workflow_id, cohort(SAMPLES)), instance()
+        case "OmicsBatchSensor":
+            return OmicsBatchSensor(task_id="wait", batch_id=BATCH), wait
+        case "OmicsBatchRunSensor":
+            return OmicsBatchRunSensor(task_id="wait", batch_id=BATCH, run_setting_id="sample-1"), wait
+        case "OmicsDeleteBatchOperator":
+            return OmicsDeleteBatchOperator(task_id="wait", batch_id=BATCH), wait
+    raise AssertionError(name)
+
+
+def resume(stored: dict[str, Any], lab: CohortLab, event: Any) -> TaskInstance:
+    task, ti = task_of(stored["task"], lab)
+    context: Any = {"ti": ti, "task_instance": ti, "params": {}, "run_id": ti.run_id}
+    task.render_template_fields(context)
+    task.resume_execution(stored["method"], {**(stored["kwargs"] or {}), "event": event}, context)
+    return ti
+
+
+def was_done(stored: dict[str, Any], lab: CohortLab, ti: TaskInstance) -> None:
+    """Check that nothing was started anew, and that a cohort was finished."""
+    assert (lab.effects("StartRun"), lab.effects("StartRunBatch")) == (1, 1)
+    if stored["task"] == "OmicsStartRunBatchOperator":
+        assert lab.column(ti, "run_status") == ["COMPLETED"] * SAMPLES
+        assert ti.xcoms["batch_summary"]["batch_ids"] == [BATCH]
+
+
+@pytest.mark.parametrize("stored", STORED)
+def test_a_trigger_that_was_stored_goes_on_and_its_task_is_finished(lab: CohortLab, stored: dict[str, Any]) -> None:
+    if stored["task"] == "OmicsDeleteBatchOperator":
+        fire(load_trigger(LATEST_BATCH["classpath"], LATEST_BATCH["arguments"]))
+        lab.omics.delete_batch(batchId=BATCH)
+    event = fire(load_trigger(stored["classpath"], stored["arguments"]))
+    was_done(stored, lab, resume(stored, lab, event.payload))
+
+
+@pytest.mark.parametrize("stored", STORED)
+def test_an_event_that_was_stored_finishes_its_task(lab: CohortLab, stored: dict[str, Any]) -> None:
+    fire(load_trigger(LATEST_BATCH["classpath"], LATEST_BATCH["arguments"]))
+    was_done(stored, lab, resume(stored, lab, stored["event"]))
+
+
+def test_every_trigger_and_every_argument_is_among_the_stored() -> None:
+    kept: dict[str, set[str]] = {}
+    for stored in LATEST:
+        kept.setdefault(stored["classpath"], set()).update(stored["arguments"])
+    made = {}
+    for module in pkgutil.iter_modules(airflow_provider_omics.triggers.__path__, "airflow_provider_omics.triggers."):
+        for name, member in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+            if issubclass(member, BaseTrigger) and member.__module__ == module.name and not inspect.isabstract(member):
+                classpath = f"{module.name}.{name}"
+                arguments = kept.get(classpath)
+                assert arguments, f"no stored sample of {classpath}"
+                made[classpath] = set(load_trigger(classpath, dict.fromkeys(arguments)).serialize()[1])
+    assert kept == made
