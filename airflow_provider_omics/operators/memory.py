@@ -51,13 +51,18 @@ class Memory:
     :param context: the task's context.
     :param intent: key of the intent; what is remembered of another one is not told.
     :param is_on: whether anything is to be remembered.
+    :ivar job: the last job of the intent.
+    :ivar left: the job of another intent, which an earlier try had before the task asked for something else.
     """
 
     def __init__(self, context: Mapping[str, Any], intent: str, log: Log, *, is_on: bool = True) -> None:
         self._store = state_store(context) if is_on else None
         self._log = log
         self._ti = context["ti"]
-        self.job = self._read(intent)
+        kept = self._read()
+        is_same = kept is not None and kept.intent == intent
+        self.job = kept if kept is not None and is_same else Remembered(intent)
+        self.left = None if is_same else kept
 
     def forget_finished(self, tries_before_clear: int) -> None:
         """Leave the job behind if its task had succeeded, and was cleared by a user since.
@@ -83,17 +88,17 @@ class Memory:
         """Note that the task ends well with this try."""
         self._keep(replace(self.job, finished_try=self._ti.try_number))
 
-    def _read(self, intent: str) -> Remembered:
-        if self._store is not None:
-            try:
-                kept = self._store[0].get(_KEY)
-            except Exception as error:
-                self._log.warning("What earlier tries left in Airflow's state store could not be read: %s", error)
-                kept = None
-            if isinstance(kept, Mapping) and kept.get("intent") == intent:
-                known = {member.name: kept[member.name] for member in fields(Remembered) if member.name in kept}
-                return Remembered(**known)
-        return Remembered(intent)
+    def _read(self) -> Remembered | None:
+        if self._store is None:
+            return None
+        try:
+            kept = self._store[0].get(_KEY)
+        except Exception as error:
+            self._log.warning("What earlier tries left in Airflow's state store could not be read: %s", error)
+            return None
+        if not isinstance(kept, Mapping) or "intent" not in kept:
+            return None
+        return Remembered(**{member.name: kept[member.name] for member in fields(Remembered) if member.name in kept})
 
     def _keep(self, job: Remembered) -> None:
         changed, self.job = job != self.job, job

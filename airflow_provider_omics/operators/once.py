@@ -96,6 +96,17 @@ class OnceStarter:
             self._tell_if_over(found[-1].run)
         return found
 
+    def drop_left(self) -> None:
+        """Cancel the run of an earlier try that asked for something else: nobody wants it any more."""
+        left = self.memory.left
+        run = self.hook.look_up(left.job_id) if left is not None and left.job_id is not None else None
+        if left is None or run is None or run.phase.is_final or not left.is_job(run.uuid):
+            return
+        self.hook.cancel_run(run.run_id)
+        self.log.info(
+            "Asked HealthOmics to cancel run %s of an earlier try: the task asks for something else now", run.run_id
+        )
+
     def _unanswered(self, request: Mapping[str, Any], generation: int) -> RunView | None:
         """Return the run that a call made whose answer was lost on its way; None if there is none."""
         found = self.hook.find_earlier_runs(self.intent, self._name(request))

@@ -235,6 +235,8 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
             return starter.start(request), False
         if not self.durable:
             return starter.start(request, generation=try_number - 1), False
+        if self.cancel_on_kill:
+            starter.drop_left()
         cleared = tries_before_clear(context["ti"])
         starter.memory.forget_finished(cleared)
         return starter.start_once(request, try_number=try_number, tries_before_clear=cleared)
