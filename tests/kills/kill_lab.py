@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,19 +24,19 @@ HERE = Path(__file__).parent
 #: How many rows are under way at the same time, beside those that wait for the triggerer's end, and how many of all
 #: have tasks that do not wait for their jobs yet: it is starting that costs.
 AT_ONCE, BEGINNING = {"worker": 3, "deferred": 6}, 3
-PATIENCE = 90.0
+PATIENCE = 150.0
 INTERVAL = 0.2
 SETTINGS = {
     "AIRFLOW__CORE__PARALLELISM": "20",
     "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "64",
     # Quick to notice that a worker is lost, and slow enough that a busy machine does not look like it.
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
-    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "3",
+    "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
     # Airflow 2.11 has other names for the same, and takes SQLite for what it is not if it is not told otherwise.
-    "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": "15",
+    "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": "20",
     "AIRFLOW__SCHEDULER__ZOMBIE_DETECTION_INTERVAL": "2",
-    "AIRFLOW__SCHEDULER__LOCAL_TASK_JOB_HEARTBEAT_SEC": "2",
+    "AIRFLOW__SCHEDULER__LOCAL_TASK_JOB_HEARTBEAT_SEC": "20",
     "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
     "_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK": "1",
 }
@@ -86,16 +86,21 @@ class Telling:
 
 
 class KillLab:
-    """Real Airflow processes, and a server for each row and mode."""
+    """Real Airflow processes, and a server for each row and mode.
 
-    def __init__(self, cluster: AirflowCluster, servers: Mapping[tuple[str, str], LocalOmics]) -> None:
+    :param rows: names of the rows to run.
+    """
+
+    def __init__(
+        self, cluster: AirflowCluster, rows: Collection[str], servers: Mapping[tuple[str, str], LocalOmics]
+    ) -> None:
         self.cluster = cluster
         runs = f"kills-{uuid.uuid4()}"
         self.scenes = [
             Scene(row, mode, cluster, servers[row.name, mode], runs)
             for mode in reversed(MODES)
             for row in ROWS
-            if mode in row.modes
+            if mode in row.modes and row.name in rows
         ]
         self._killed, self._restarted = Gate(), Gate()
 
@@ -132,12 +137,17 @@ class KillLab:
         deferred = [scene for scene in self.scenes if scene.mode == "deferred"]
         others = [scene for scene in deferred if not self._shares_triggerer(scene)]
         triggerer = self.cluster.processes["triggerer"]
+        if others == deferred:
+            return
         yield "the other deferred rows to be over", Gate(lambda: all(scene.seen for scene in others))
         yield "all triggers to run", lambda: all(scene.seen or scene.waits() for scene in deferred)
         triggerer.kill()
         yield from asked("the triggerer to start", partial(self.cluster.restart, "triggerer"))
         self._killed.open()
-        yield "the row to be over", lambda: bool(self.scene("triggerer_killed", "deferred").seen)
+        yield (
+            "the row to be over",
+            lambda: all(scene.seen for scene in deferred if scene.row.name == "triggerer_killed"),
+        )
         yield from asked("the triggerer to end by itself", partial(triggerer.stop, grace=60))
         for scene in deferred:
             if scene.row.name.startswith("trigger_failed"):
@@ -154,10 +164,11 @@ class KillLab:
 
 
 @contextmanager
-def kill_lab(home: Path) -> Iterator[KillLab]:
+def kill_lab(home: Path, rows: Collection[str]) -> Iterator[KillLab]:
     """Start Airflow and the servers.
 
     :param home: an empty folder.
+    :param rows: names of the rows to run.
     """
     with ExitStack() as stack:
         servers = {(row.name, mode): stack.enter_context(Scene.new_server()) for row in ROWS for mode in row.modes}
@@ -173,4 +184,4 @@ def kill_lab(home: Path) -> Iterator[KillLab]:
         database = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=15"}
         settings = {**SETTINGS, **database, **connections}
         cluster = stack.enter_context(AirflowCluster(home, dags, settings, web=True, tasks_apart=True, preload=PRELOAD))
-        yield KillLab(cluster, servers)
+        yield KillLab(cluster, rows, servers)

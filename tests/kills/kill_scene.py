@@ -26,6 +26,8 @@ TASKS = tuple(INDEXES)
 INSTANCES = sum(map(len, INDEXES.values()))
 WAITING = {"worker": "running", "deferred": "deferred"}
 LOOKS = ("GetRun", "GetBatch")
+#: A task that comes back from the triggerer before the scheduler knows that it left its worker counts as dead.
+ENOUGH_LOOKS = 3
 
 Key = tuple[str, int]
 """A task instance: its task and its map index."""
@@ -49,6 +51,7 @@ class Seen:
     :ivar jobs: statuses of the jobs that it started, oldest first.
     :ivar starts: how many calls started each of them, or asked for it again.
     :ivar cancels: how many calls cancelled each of them.
+    :ivar retried: whether the task had more tries than one.
     :ivar returned: which of the jobs the task returned, 0 for the oldest; None if it returned nothing.
     """
 
@@ -56,7 +59,7 @@ class Seen:
     starts: tuple[int, ...]
     cancels: tuple[int, ...]
     state: str | None
-    tries: int
+    retried: bool
     returned: int | None
 
 
@@ -158,14 +161,19 @@ class Scene:
     def instances(self) -> Sequence[TaskInstance]:
         return self.cluster.records.task_instances(self.dag_id, self.run_id)
 
-    def waits(self, tries: int = 1) -> bool:
-        """Whether every task instance waits, in this try, for a job that goes on, and has looked since the mark."""
+    def waits(self, *, retried: bool = False) -> bool:
+        """Whether every task instance waits for a job that goes on, and has looked at it for a while since the mark.
+
+        :param retried: whether in its first try or in a later one.
+        """
         instances = self.instances
-        at_it = [one for one in instances if one.state == WAITING[self.mode] and one.try_number == tries]
-        looked_at = {call.resource_id for call in self.server.journal.calls()[self._mark :] if call.operation in LOOKS}
+        at_it = [one for one in instances if one.state == WAITING[self.mode] and (one.try_number > 1) is retried]
+        looks = Counter(
+            call.resource_id for call in self.server.journal.calls()[self._mark :] if call.operation in LOOKS
+        )
         jobs = self.jobs()
         last = [jobs[key][-1] for key in self.keys() if jobs.get(key)]
-        going = [job for job in last if job.status == "RUNNING" and job.job_id in looked_at]
+        going = [job for job in last if job.status == "RUNNING" and looks[job.job_id] >= ENOUGH_LOOKS]
         return len(at_it) == len(going) == INSTANCES
 
     def in_state(self, *states: str) -> bool:
@@ -223,7 +231,7 @@ class Scene:
                 starts=tuple(starts[job_id] for job_id in ids),
                 cancels=tuple(cancels[job_id] for job_id in ids),
                 state=one.state,
-                tries=one.try_number,
+                retried=one.try_number > 1,
                 returned=ids.index(returned) if returned in ids else None,
             )
 

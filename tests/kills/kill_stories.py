@@ -88,7 +88,7 @@ def begin(scene: Scene) -> Story:
 def taken_over(scene: Scene) -> Story:
     """The next try waits for the job of the one before."""
     scene.mark()
-    yield "the next try to wait for the same jobs", lambda: scene.waits(tries=2)
+    yield "the next try to wait for the same jobs", lambda: scene.waits(retried=True)
     scene.end_jobs()
 
 

@@ -23,13 +23,13 @@ class Fate:
 
     :ivar jobs: statuses of the task's jobs in the end, oldest first.
     :ivar cancelled: how many of them were cancelled, once each, beginning with the oldest.
-    :ivar tries: of the task.
+    :ivar retried: whether it took the task more than one try.
     :ivar returned: the job that the task returned.
     """
 
     jobs: tuple[str, ...]
     cancelled: int
-    tries: int
+    retried: bool
     returned: int | None
 
     def of(self, state: str) -> Seen:
@@ -40,17 +40,17 @@ class Fate:
             starts=(1,) * number,
             cancels=tuple(int(index < self.cancelled) for index in range(number)),
             state=state,
-            tries=self.tries,
+            retried=self.retried,
             returned=self.returned,
         )
 
 
-CANCELLED = Fate(("CANCELLED",), 1, 1, None)
-GOES_ON = Fate(("RUNNING",), 0, 1, None)
-WAITED_FOR = Fate(("COMPLETED",), 0, 1, 0)
-TAKEN_OVER = Fate(("COMPLETED",), 0, 2, 0)
-REPLACED = Fate(("CANCELLED", "COMPLETED"), 1, 2, 1)
-RUN_ANEW = Fate(("COMPLETED", "COMPLETED"), 0, 2, 1)
+CANCELLED = Fate(("CANCELLED",), 1, False, None)
+GOES_ON = Fate(("RUNNING",), 0, False, None)
+WAITED_FOR = Fate(("COMPLETED",), 0, False, 0)
+TAKEN_OVER = Fate(("COMPLETED",), 0, True, 0)
+REPLACED = Fate(("CANCELLED", "COMPLETED"), 1, True, 1)
+RUN_ANEW = Fate(("COMPLETED", "COMPLETED"), 0, True, 1)
 
 EXPECTED = {
     "triggerer_restarted": WAITED_FOR.of("success"),
@@ -72,9 +72,11 @@ EXPECTED = {
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KillLab]:
-    """All rows, told to their ends."""
-    with kill_lab(tmp_path_factory.mktemp("kills")) as lab:
+def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KillLab]:
+    """All rows that a test was asked for, told to their ends."""
+    tests = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    rows = {test.callspec.params["cell"].row for test in tests if test.module is request.module}
+    with kill_lab(tmp_path_factory.mktemp("kills"), rows) as lab:
         lab.run()
         yield lab
 

@@ -24,7 +24,7 @@ class Row:
 
     name: str
     modes: Sequence[str] = MODES
-    retries: int = 1
+    retries: int = 3
     execution_timeout: int | None = None
     dagrun_timeout: int | None = None
 
@@ -35,8 +35,8 @@ ROWS = (
     Row("triggerer_killed", modes=("deferred",)),
     Row("trigger_failed", modes=("deferred",)),
     Row("trigger_failed_last_try", modes=("deferred",), retries=0),
-    Row("dagrun_timeout", dagrun_timeout=35),
-    Row("execution_timeout", execution_timeout=30),
+    Row("dagrun_timeout", dagrun_timeout=60),
+    Row("execution_timeout", execution_timeout=45),
     Row("marked_failed"),
     Row("cleared"),
     Row("worker_drained", modes=("worker",)),
