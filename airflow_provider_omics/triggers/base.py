@@ -239,7 +239,13 @@ class TriggerClient:
             raise
 
     async def _connect(self) -> OmicsClient:
-        client = await self._stack.enter_async_context(await self._connection.hook().make_async_client())
+        # Shielded, since Airflow says with the cancellation that it is a kill, and asgiref's threads would lose that.
+        making = asyncio.ensure_future(self._connection.hook().make_async_client())
+        try:
+            client = await self._stack.enter_async_context(await asyncio.shield(making))
+        except asyncio.CancelledError:
+            making.cancel()
+            raise
         self._client = client
         return client
 

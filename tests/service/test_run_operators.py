@@ -217,6 +217,19 @@ def test_a_kill_gets_through_although_the_triggerer_cancels_again_and_again(
     assert len(server.journal.calls("CancelRun")) == 1
 
 
+def test_a_kill_is_told_as_one_although_the_trigger_is_just_connecting(server: LocalOmics, long_run: str) -> None:
+    async def kill() -> None:
+        waiting = asyncio.create_task(anext(OmicsRunTrigger(run_id=long_run, cancel_on_kill=True).run()))
+        await asyncio.sleep(0.001)
+        # Airflow asks for on_kill only where the error that comes out says the same.
+        waiting.cancel("a user did it")
+        await waiting
+
+    with pytest.raises(asyncio.CancelledError, match="a user did it"):
+        asyncio.run(kill())
+    assert not server.journal.calls("GetRun")
+
+
 def test_a_deferred_task_cancels_its_run_when_its_time_is_up(
     server: LocalOmics, make_workflow: Callable[..., str], await_end: Callable[[str], str]
 ) -> None:
