@@ -154,7 +154,6 @@ class Scene:
 
     def note(self, what: str) -> None:
         instances = ", ".join(f"{one.task_id}[{one.map_index}] {one.state} {one.try_number}" for one in self.instances)
-        print(time.strftime("%H:%M:%S"), self.dag_id, what, flush=True)
         self.story.append(f"{time.strftime('%H:%M:%S')} {what}; tasks: {instances}; jobs: {self.jobs()}")
 
     @property
