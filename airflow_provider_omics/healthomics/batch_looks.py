@@ -127,16 +127,29 @@ def look_at_batch(batch_id: str) -> Steps[BatchView]:
 def request_cancel(batch_id: str) -> Steps[tuple[BatchView, bool]]:
     """Look at a batch and ask for it to be cancelled (CancelRunBatch), or for its runs if it FAILED (CancelRun).
 
+    Where the look is refused, it is asked for all the same.
+
     :return: the batch, and whether nothing more has to be asked for; False while it cannot be cancelled yet.
     """
     look = BatchLook(batch_id, BatchGoal.CANCEL_REQUESTED, cancel=True)
     try:
         view = yield from look.steps()
     except ClientError as error:
-        if nature(error) is not Nature.MISSING:
-            raise
-        return look.unseen.gone(), True
+        match nature(error):
+            case Nature.MISSING:
+                return look.unseen.gone(), True
+            case Nature.LASTING if error.operation_name == look.operation:
+                return (yield from _cancel_unseen(look.unseen, error)), True
+        raise
     return view, look.is_over(view)
+
+
+def _cancel_unseen(batch: BatchView, refusal: ClientError) -> Steps[BatchView]:
+    try:
+        yield Call("CancelRunBatch", {"batchId": batch.batch_id})
+    except ClientError as error:
+        raise refusal from error
+    return replace(batch, cancel_requested=True)
 
 
 def _is_overdue(batch: BatchView, now: float) -> bool:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
@@ -161,7 +161,7 @@ class OmicsJobTrigger(OmicsWaitTrigger[V]):
                 yield event
         except asyncio.CancelledError:
             if not TRIGGERS_ARE_TOLD_OF_KILLS:
-                await self._find_out_why()
+                await _to_its_end(self._find_out_why())
             raise
 
     async def _find_out_why(self) -> None:
@@ -174,14 +174,16 @@ class OmicsJobTrigger(OmicsWaitTrigger[V]):
                 identity.dag_id, identity.run_id, identity.task_id, identity.map_index
             )
             if state != "deferred":
-                await asyncio.wait_for(self.on_kill(), _MOST_SECONDS_FOR_A_KILL)
+                await self._cancel()
         except Exception as error:
             self.log.warning("Why the wait for HealthOmics %s was cancelled is not known: %s", self.label, error)
 
     async def on_kill(self) -> None:
         """Cancel it, once, when a user kills the deferred task."""
-        if not self.cancel_on_kill:
-            return
+        if self.cancel_on_kill:
+            await _to_its_end(self._cancel())
+
+    async def _cancel(self) -> None:
         async with self._connect() as client:
             if await self.stop(client):
                 self.log.info("Asked HealthOmics to cancel %s, since its task was killed", self.label)
@@ -201,6 +203,15 @@ class OmicsJobTrigger(OmicsWaitTrigger[V]):
         except Exception as error:
             return replace(end, reason=f"{end.reason} (execution_timeout); cancelling it failed: {error}")
         return WaitEnd(Stop.ENDED, view) if look.is_over(view) else end
+
+
+async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
+    """Wait for something although the triggerer cancels the one who waits, as it does each second until he is gone."""
+    task = asyncio.ensure_future(asyncio.wait_for(work, _MOST_SECONDS_FOR_A_KILL))
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait({task})
+    await task
 
 
 class TriggerClient:
@@ -228,7 +239,13 @@ class TriggerClient:
             raise
 
     async def _connect(self) -> OmicsClient:
-        client = await self._stack.enter_async_context(await self._connection.hook().make_async_client())
+        # Shielded, since Airflow says with the cancellation that it is a kill, and asgiref's threads would lose that.
+        making = asyncio.ensure_future(self._connection.hook().make_async_client())
+        try:
+            client = await self._stack.enter_async_context(await asyncio.shield(making))
+        except asyncio.CancelledError:
+            making.cancel()
+            raise
         self._client = client
         return client
 

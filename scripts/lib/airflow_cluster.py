@@ -49,6 +49,8 @@ class AirflowCluster:
     :param dags_folder: the DAG files.
     :param environment: environment variables beside Airflow's own, such as ``AIRFLOW_CONN_AWS_DEFAULT``.
     :param web: whether to bring up the web page on Airflow 2.11; Airflow 3 always has it.
+    :param tasks_apart: whether Airflow 3 gets an API server that only tasks use. If they share one, a user's request
+            that waits for SQLite's lock keeps the request that holds it from ending, until the lock's timeout.
     :param preload: modules that scheduler and DAG processor load when they start, so that those who are forked from
         them, such as Airflow 3's tasks, start sooner.
     """
@@ -60,9 +62,10 @@ class AirflowCluster:
         environment: Mapping[str, str] | None = None,
         *,
         web: bool = False,
+        tasks_apart: bool = False,
         preload: Sequence[str] = (),
     ) -> None:
-        web_port, *log_ports = free_ports(3)
+        web_port, tasks_port, *log_ports = free_ports(4)
         self._site = Site(
             home=home,
             programs=Path(sys.executable).parent,
@@ -70,6 +73,7 @@ class AirflowCluster:
             web=web,
             password=secrets.token_urlsafe(9),
             secret=secrets.token_urlsafe(48),
+            tasks_port=tasks_port if tasks_apart else None,
         )
         self._version = airflow_version(version("apache-airflow"))
         self._environment = {
@@ -149,6 +153,14 @@ class AirflowCluster:
     def extra_links(self, dag_id: str, run_id: str, task_id: str) -> dict[str, str]:
         """Return the links that the web page shows on a task instance that is not mapped, by their names."""
         return self._version.extra_links(self._site, self._environment, dag_id, run_id, task_id)
+
+    def mark_failed(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> None:
+        """Mark a task instance as failed, as a user does on the web page."""
+        self._version.mark_failed(self._site, dag_id, run_id, task_id, map_index)
+
+    def clear(self, dag_id: str, run_id: str, task_ids: Sequence[str]) -> None:
+        """Clear tasks of a DAG run, as a user does on the web page; of mapped tasks all instances."""
+        self._version.clear(self._site, dag_id, run_id, task_ids)
 
     def wait_for(
         self,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import urllib.error
 import urllib.request
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 # The processes are on this machine, whatever proxy is set.
@@ -40,6 +42,7 @@ class Site:
     :ivar home: ``AIRFLOW_HOME``.
     :ivar programs: the folder with the ``airflow`` program.
     :ivar web_port: of the web page, and in Airflow 3 of the API server.
+    :ivar tasks_port: of an API server that only tasks use, in Airflow 3; None if they use that of the web page.
     :ivar web: whether a web page is wanted; Airflow 3 has it in any case.
     :ivar password: of the user ``admin``.
     :ivar secret: signs tokens and sessions.
@@ -51,10 +54,15 @@ class Site:
     web: bool
     password: str
     secret: str
+    tasks_port: int | None = None
 
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.web_port}"
+
+    @property
+    def tasks_address(self) -> str:
+        return f"http://127.0.0.1:{self.tasks_port or self.web_port}"
 
     @property
     def airflow(self) -> str:
@@ -66,6 +74,8 @@ class AirflowVersion(ABC):
 
     #: Values of ``job.job_type`` whose heartbeats say that the processes are up.
     job_types: tuple[str, ...]
+    #: What has to be said for the state of a task instance to be set, and not only tried.
+    in_earnest: Mapping[str, Any] = MappingProxyType({})
 
     @abstractmethod
     def settings(self, site: Site) -> dict[str, str]:
@@ -98,6 +108,31 @@ class AirflowVersion(ABC):
     ) -> dict[str, str]:
         """Return the links of a task instance, by their names."""
 
+    @abstractmethod
+    def ask(
+        self, site: Site, path: str, body: Mapping[str, Any] | None = None, method: str | None = None
+    ) -> dict[str, Any]:
+        """Ask the REST API as the user ``admin``: post a body, or get without one, unless another method is given.
+
+        :param path: below the API's address, such as ``dags/one/dagRuns``.
+        :raises AirflowRefusedError: Airflow refused.
+        """
+
+    def mark_failed(self, site: Site, dag_id: str, run_id: str, task_id: str, map_index: int) -> None:
+        """Do what the page's "mark as failed" does to a task instance.
+
+        :param map_index: -1 for a task that is not mapped.
+        """
+        instance = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+        if map_index >= 0:
+            instance += f"/{map_index}"
+        self.ask(site, instance, {"new_state": "failed", **self.in_earnest}, "PATCH")
+
+    def clear(self, site: Site, dag_id: str, run_id: str, task_ids: Sequence[str]) -> None:
+        """Do what the page's "clear" does to tasks of a DAG run, in whatever state, and to all of their instances."""
+        body = {"dry_run": False, "dag_run_id": run_id, "task_ids": list(task_ids), "only_failed": False}
+        self.ask(site, f"dags/{dag_id}/clearTaskInstances", {**body, "reset_dag_runs": True})
+
 
 class Airflow3(AirflowVersion):
     """Airflow 3: tasks talk to the API server, DAG files are read by a process of their own."""
@@ -107,7 +142,7 @@ class Airflow3(AirflowVersion):
     def settings(self, site: Site) -> dict[str, str]:
         return {
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{site.address}/execution/",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{site.tasks_address}/execution/",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self._passwords(site)),
             "AIRFLOW__API__BASE_URL": site.address,
@@ -121,9 +156,13 @@ class Airflow3(AirflowVersion):
         }
 
     def components(self, site: Site) -> dict[str, list[str]]:
-        address = ["--host", "127.0.0.1", "--port", str(site.web_port)]
+        server = ["api-server", "--workers", "1", "--host", "127.0.0.1"]
+        page, tasks = [*server, "--port", str(site.web_port)], [*server, "--port", str(site.tasks_port)]
+        servers = {"api-server": page}
+        if site.tasks_port is not None:
+            servers = {"api-server": [*page, "--apps", "core"], "tasks' API server": [*tasks, "--apps", "execution"]}
         return {
-            "api-server": ["api-server", "--workers", "1", *address],
+            **servers,
             "scheduler": ["scheduler"],
             "dag-processor": ["dag-processor"],
             "triggerer": ["triggerer"],
@@ -138,19 +177,21 @@ class Airflow3(AirflowVersion):
     def trigger(
         self, site: Site, environment: Mapping[str, str], dag_id: str, run_id: str, conf: Mapping[str, Any]
     ) -> None:
-        body = {"dag_run_id": run_id, "logical_date": None, "conf": conf}
-        _ask(f"{site.address}/api/v2/dags/{dag_id}/dagRuns", self._token(site), body)
+        self.ask(site, f"dags/{dag_id}/dagRuns", {"dag_run_id": run_id, "logical_date": None, "conf": conf})
 
     def extra_links(
         self, site: Site, environment: Mapping[str, str], dag_id: str, run_id: str, task_id: str
     ) -> dict[str, str]:
-        task = f"{site.address}/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
-        links: dict[str, str] = _ask(f"{task}/links", self._token(site))["extra_links"]
+        instance = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}"
+        links: dict[str, str] = self.ask(site, f"{instance}/links")["extra_links"]
         return links
 
-    def _token(self, site: Site) -> str:
+    def ask(
+        self, site: Site, path: str, body: Mapping[str, Any] | None = None, method: str | None = None
+    ) -> dict[str, Any]:
         login = {"username": "admin", "password": site.password}
-        return str(_ask(f"{site.address}/auth/token", None, login)["access_token"])
+        token = _ask(f"{site.address}/auth/token", None, login)["access_token"]
+        return _ask(f"{site.address}/api/v2/{path}", f"Bearer {token}", body, method)
 
     def _passwords(self, site: Site) -> Path:
         return site.home / "passwords.json"
@@ -160,10 +201,12 @@ class Airflow2(AirflowVersion):
     """Airflow 2.11: tasks and DAG files are the scheduler's, and SQLite allows one task at a time."""
 
     job_types = ("SchedulerJob", "TriggererJob")
+    in_earnest = MappingProxyType({"dry_run": False})
 
     def settings(self, site: Site) -> dict[str, str]:
         return {
             "AIRFLOW__CORE__EXECUTOR": "SequentialExecutor",
+            "AIRFLOW__API__AUTH_BACKENDS": "airflow.providers.fab.auth_manager.api.auth.backend.basic_auth",
             "AIRFLOW__WEBSERVER__BASE_URL": site.address,
             "AIRFLOW__WEBSERVER__SECRET_KEY": site.secret,
             "AIRFLOW__SCHEDULER__PARSING_PROCESSES": "1",
@@ -187,6 +230,10 @@ class Airflow2(AirflowVersion):
     def trigger(
         self, site: Site, environment: Mapping[str, str], dag_id: str, run_id: str, conf: Mapping[str, Any]
     ) -> None:
+        if site.web:
+            # Several seconds quicker than the program, which loads all of Airflow first.
+            self.ask(site, f"dags/{dag_id}/dagRuns", {"dag_run_id": run_id, "conf": conf})
+            return
         _run([site.airflow, "dags", "trigger", "--run-id", run_id, "--conf", json.dumps(conf), dag_id], environment)
 
     def extra_links(
@@ -196,6 +243,12 @@ class Airflow2(AirflowVersion):
         said = _run([python, "-c", LINKS_PROGRAM, dag_id, run_id, task_id], environment)
         links: dict[str, str] = json.loads(said.splitlines()[-1])
         return links
+
+    def ask(
+        self, site: Site, path: str, body: Mapping[str, Any] | None = None, method: str | None = None
+    ) -> dict[str, Any]:
+        login = base64.b64encode(f"admin:{site.password}".encode()).decode()
+        return _ask(f"{site.address}/api/v1/{path}", f"Basic {login}", body, method)
 
 
 def airflow_version(release: str) -> AirflowVersion:
@@ -219,12 +272,14 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _ask(url: str, token: str | None, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Post a body, or get without one, and return the answer."""
-    headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
+def _ask(
+    url: str, authorization: str | None, body: Mapping[str, Any] | None = None, method: str | None = None
+) -> dict[str, Any]:
+    """Post a body, or get without one, unless another method is given, and return the answer."""
+    headers = {"Content-Type": "application/json", **({"Authorization": authorization} if authorization else {})}
     data = None if body is None else json.dumps(body).encode()
     try:
-        with _OPENER.open(urllib.request.Request(url, data, headers), timeout=60) as answer:
+        with _OPENER.open(urllib.request.Request(url, data, headers, method=method), timeout=60) as answer:
             parsed: dict[str, Any] = json.load(answer)
             return parsed
     except urllib.error.HTTPError as error:

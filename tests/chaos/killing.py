@@ -13,6 +13,7 @@ import psutil
 from airflow_cluster import AirflowCluster
 from child_processes import ProcessError
 from plan import RESUME, Moment, Strike, Trial, Victim
+from task_processes import task_processes
 
 from airflow_provider_omics.healthomics.statuses import BatchStatus, RunStatus, classify
 from airflow_provider_omics.local import FaultKind, FaultRule, LocalOmics
@@ -120,7 +121,7 @@ class Killer:
             strike = watch.strike
             if strike is None or strike.operations != RESUME or not self._all_ended(watch.trial):
                 return
-            process = _titled(titles)
+            process = next(task_processes(titles), None)
             if process is None:
                 return
             watch.next_strike += 1
@@ -211,14 +212,6 @@ def client_process(peer: tuple[str, int]) -> psutil.Process | None:
         if connection.pid and connection.laddr and tuple(connection.laddr) == peer:
             with contextlib.suppress(psutil.NoSuchProcess):
                 return psutil.Process(connection.pid)
-    return None
-
-
-def _titled(titles: Collection[str]) -> psutil.Process | None:
-    for process in psutil.process_iter(["cmdline"]):
-        title = " ".join(process.info["cmdline"] or ()).strip()
-        if any(title.endswith(f" -- {one}") or f"runner: {one}" in title for one in titles):
-            return process
     return None
 
 

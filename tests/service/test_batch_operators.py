@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from batch_states import FOR_EVER, LONG, STATES, Batches, samples
+from botocore.exceptions import ClientError
 from task_runs import TaskRun, run_task
 
 from airflow_provider_omics.exceptions import (
@@ -426,3 +427,25 @@ def test_killing_a_deferred_task_waits_out_the_creation_of_its_batch(batches: Ba
     batch_id = batches.start(runTags=LONG)
     asyncio.run(OmicsBatchTrigger(batch_id=batch_id, cancel_on_kill=True).on_kill())
     batches.until(batch_id, "CANCELLED")
+
+
+def test_a_batch_that_may_not_be_looked_at_is_cancelled_all_the_same(batches: Batches) -> None:
+    batch_id = batches.in_state("INPROGRESS")
+    refusal = FaultRule(
+        kind=FaultKind.ERROR_BEFORE, operation="GetBatch", code="AccessDeniedException", http_status=403, count=None
+    )
+    batches.server.faults.add(refusal)
+    asyncio.run(OmicsBatchTrigger(batch_id=batch_id, cancel_on_kill=True).on_kill())
+    batches.server.faults.clear()
+    batches.until(batch_id, "CANCELLED")
+
+
+def test_a_batch_that_may_neither_be_looked_at_nor_cancelled_tells_of_the_look(batches: Batches) -> None:
+    batch_id = batches.in_state("INPROGRESS")
+    for operation in ("GetBatch", "CancelRunBatch"):
+        refusal = FaultRule(
+            kind=FaultKind.ERROR_BEFORE, operation=operation, code="AccessDeniedException", http_status=403, count=None
+        )
+        batches.server.faults.add(refusal)
+    with pytest.raises(ClientError, match=r"AccessDeniedException.* GetBatch"):
+        asyncio.run(OmicsBatchTrigger(batch_id=batch_id, cancel_on_kill=True).on_kill())

@@ -201,6 +201,35 @@ def test_killing_a_deferred_task_cancels_its_run_once(
     assert len(server.journal.calls("CancelRun")) == (2 if cancel_on_kill else 0)
 
 
+def test_a_kill_gets_through_although_the_triggerer_cancels_again_and_again(
+    server: LocalOmics, long_run: str, await_end: Callable[[str], str]
+) -> None:
+    async def kill() -> None:
+        killing = asyncio.create_task(OmicsRunTrigger(run_id=long_run, cancel_on_kill=True).on_kill())
+        await asyncio.sleep(0)  # lets it begin
+        while not killing.done():
+            killing.cancel()
+            await asyncio.wait({killing}, timeout=0.01)
+        await killing
+
+    asyncio.run(kill())
+    assert await_end(long_run) == "CANCELLED"
+    assert len(server.journal.calls("CancelRun")) == 1
+
+
+def test_a_kill_is_told_as_one_although_the_trigger_is_just_connecting(server: LocalOmics, long_run: str) -> None:
+    async def kill() -> None:
+        waiting = asyncio.create_task(anext(OmicsRunTrigger(run_id=long_run, cancel_on_kill=True).run()))
+        await asyncio.sleep(0.001)
+        # Airflow asks for on_kill only where the error that comes out says the same.
+        waiting.cancel("a user did it")
+        await waiting
+
+    with pytest.raises(asyncio.CancelledError, match="a user did it"):
+        asyncio.run(kill())
+    assert not server.journal.calls("GetRun")
+
+
 def test_a_deferred_task_cancels_its_run_when_its_time_is_up(
     server: LocalOmics, make_workflow: Callable[..., str], await_end: Callable[[str], str]
 ) -> None:

@@ -1,0 +1,260 @@
+"""One row of the kill matrix under way: a DAG run with all jobs and shapes, and the server that it has to itself."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import psutil
+from airflow_cluster import AirflowCluster
+from airflow_records import TaskInstance
+from kill_rows import SAMPLES, Row, dag_id
+from omics_service import wdl_zip
+from task_processes import task_processes
+
+from airflow_provider_omics.local import FaultKind, FaultRule, LocalOmics, ManualClock, Quotas, Timings
+
+#: Of the server's clock, which goes on by :data:`TICK` each time that somebody looks.
+LONG, TICK = 100_000.0, 0.1
+INDEXES = {"run_plain": (-1,), "run_mapped": (0, 1), "batch_plain": (-1,), "batch_mapped": (0, 1)}
+TASKS = tuple(INDEXES)
+INSTANCES = sum(map(len, INDEXES.values()))
+WAITING = {"worker": "running", "deferred": "deferred"}
+LOOKS = ("GetRun", "GetBatch")
+#: A task that comes back from the triggerer before the scheduler knows that it left its worker counts as dead.
+ENOUGH_LOOKS = 3
+
+Key = tuple[str, int]
+"""A task instance: its task and its map index."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run, or a batch with its runs.
+
+    :ivar status: of the run or of all of the batch; COMPLETED for a batch whose runs are.
+    """
+
+    job_id: str
+    status: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a row came to for one task instance.
+
+    :ivar jobs: statuses of the jobs that it started, oldest first.
+    :ivar starts: how many calls started each of them, or asked for it again.
+    :ivar cancels: how many calls cancelled each of them.
+    :ivar retried: whether the task had more tries than one.
+    :ivar returned: which of the jobs the task returned, 0 for the oldest; None if it returned nothing.
+    """
+
+    jobs: tuple[str, ...]
+    starts: tuple[int, ...]
+    cancels: tuple[int, ...]
+    state: str | None
+    retried: bool
+    returned: int | None
+
+
+@dataclass
+class Scene:
+    """A row in one mode.
+
+    :ivar story: what was done and seen, for whoever reads why a test failed.
+    :ivar stuck: what was waited for in vain.
+    """
+
+    row: Row
+    mode: str
+    cluster: AirflowCluster
+    server: LocalOmics
+    run_id: str
+    story: list[str] = field(default_factory=list)
+    stuck: str | None = None
+    seen: dict[Key, Seen] = field(default_factory=dict)
+    has_begun: bool = False
+    _mark: int = 0
+    _refused: set[str] = field(default_factory=set)
+
+    @property
+    def dag_id(self) -> str:
+        return dag_id(self.row.name, self.mode)
+
+    @staticmethod
+    def new_server() -> LocalOmics:
+        """A server whose jobs do not end until it is told to let them."""
+        timings = replace(Timings.fast(), running_min=LONG, running_max=LONG)
+        return LocalOmics(executor="simulated", clock=ManualClock(), timings=timings, quotas=Quotas.wide())
+
+    def trigger(self) -> None:
+        if self.cluster.records.dag_run_state(self.dag_id, self.run_id) is None:
+            self.cluster.trigger(self.dag_id, self.run_id, {"workflow_id": self._workflow_id})
+
+    def mark_failed(self) -> None:
+        for instance in self.instances:
+            if instance.state != "failed":
+                self.cluster.mark_failed(self.dag_id, self.run_id, instance.task_id, instance.map_index)
+
+    def clear(self) -> None:
+        self.cluster.clear(self.dag_id, self.run_id, TASKS)
+
+    def processes(self) -> list[psutil.Process]:
+        """The processes in which the tasks' code runs."""
+        return list(task_processes(self.cluster.records.process_titles(self.dag_id, self.run_id)))
+
+    def lose_trigger_class(self) -> None:
+        """Make the triggers ones that the triggerer cannot load, as after its roll-back to an older release."""
+        records = self.cluster.records
+        with closing(sqlite3.connect(records.database, timeout=30)) as connection, connection:
+            connection.execute(
+                'UPDATE "trigger" SET classpath = ? WHERE id IN'
+                " (SELECT trigger_id FROM task_instance WHERE dag_id = ? AND run_id = ?)",
+                ("airflow_provider_omics.triggers.of_a_newer_release.OmicsTrigger", self.dag_id, self.run_id),
+            )
+        self.note("triggers lost their class")
+
+    def refuse_looks(self) -> None:
+        """Make the service refuse to show the jobs that there are, for good, or until :meth:`relent`."""
+        self._refused = {job.job_id for jobs in self.jobs().values() for job in jobs}
+        for operation in LOOKS:
+            refusal = FaultRule(
+                kind=FaultKind.ERROR_BEFORE,
+                operation=operation,
+                count=None,
+                code="AccessDeniedException",
+                http_status=403,
+                matches=lambda facts: facts.call.resource_id in self._refused,
+            )
+            self.server.faults.add(refusal)
+        self.note("looks are refused")
+
+    def relent(self) -> bool:
+        """Show the jobs of the tasks that have failed for it again; False while some have not."""
+        jobs = self.jobs()
+        for one in self.instances:
+            if one.state == "up_for_retry":
+                self._refused -= {job.job_id for job in jobs[one.task_id, one.map_index]}
+        return not self._refused
+
+    def end_jobs(self) -> None:
+        """Let the jobs that there are end."""
+        self.server.advance(2 * LONG)
+        self.note("time goes on")
+
+    def mark(self) -> None:
+        """Forget the looks so far."""
+        self._mark = len(self.server.journal.calls())
+
+    def note(self, what: str) -> None:
+        instances = ", ".join(f"{one.task_id}[{one.map_index}] {one.state} {one.try_number}" for one in self.instances)
+        self.story.append(f"{time.strftime('%H:%M:%S')} {what}; tasks: {instances}; jobs: {self.jobs()}")
+
+    @property
+    def instances(self) -> Sequence[TaskInstance]:
+        return self.cluster.records.task_instances(self.dag_id, self.run_id)
+
+    def waits(self, *, retried: bool = False) -> bool:
+        """Whether every task instance waits for a job that goes on, and has looked at it for a while since the mark.
+
+        :param retried: whether in its first try or in a later one.
+        """
+        instances = self.instances
+        at_it = [one for one in instances if one.state == WAITING[self.mode] and (one.try_number > 1) is retried]
+        looks = Counter(
+            call.resource_id for call in self.server.journal.calls()[self._mark :] if call.operation in LOOKS
+        )
+        jobs = self.jobs()
+        last = [jobs[key][-1] for key in self.keys() if jobs.get(key)]
+        going = [job for job in last if job.status == "RUNNING" and looks[job.job_id] >= ENOUGH_LOOKS]
+        return len(at_it) == len(going) == INSTANCES
+
+    def in_state(self, *states: str) -> bool:
+        """Whether every task instance is in one of these states."""
+        instances = self.instances
+        return len(instances) == INSTANCES and all(one.state in states for one in instances)
+
+    def all_jobs(self, *statuses: str) -> bool:
+        """Whether every task instance has exactly the jobs of these statuses."""
+        jobs = self.jobs()
+        return all([job.status for job in jobs.get(key, ())] == list(statuses) for key in self.keys())
+
+    def ended(self) -> bool:
+        return self.cluster.records.dag_run_state(self.dag_id, self.run_id) in ("success", "failed")
+
+    def keys(self) -> Iterator[Key]:
+        """The task instances that there are to be."""
+        for task_id, indexes in INDEXES.items():
+            yield from ((task_id, index) for index in indexes)
+
+    def jobs(self) -> Mapping[Key, Sequence[Job]]:
+        """The jobs of each task instance, oldest first."""
+        found: dict[Key, list[tuple[int, Job]]] = defaultdict(list)
+        for world in self.server.worlds():
+            with world.lock:
+                of_batch = defaultdict(list)
+                for run in world.runs.values():
+                    of_batch[run.batch_id].append(run.status)
+                alone = [(run.tags, run.run_id, run.status) for run in world.runs.values() if run.batch_id is None]
+                batches = [
+                    (batch.tags, batch.batch_id, _status(batch.status, of_batch[batch.batch_id]))
+                    for batch in world.batches.values()
+                ]
+            for tags, job_id, status in (*alone, *batches):
+                key = (tags["airflow-task-id"], int(tags["airflow-map-index"]))
+                found[key].append((int(tags["airflow-generation"]), Job(job_id, status)))
+        return {key: [job for _, job in sorted(jobs, key=lambda one: one[0])] for key, jobs in found.items()}
+
+    def observe(self) -> None:
+        """Keep what the row came to."""
+        self.note("over")
+        calls = self.server.journal.calls()
+        starts = Counter(call.resource_id for call in calls if call.operation in ("StartRun", "StartRunBatch"))
+        cancels = Counter(
+            call.resource_id for call in calls if call.took_effect and call.operation in ("CancelRun", "CancelRunBatch")
+        )
+        jobs = self.jobs()
+        for one in self.instances:
+            key = (one.task_id, one.map_index)
+            mine = jobs.get(key, ())
+            ids = [job.job_id for job in mine]
+            returned = self.cluster.records.xcoms(self.dag_id, self.run_id, one.task_id).get(one.map_index)
+            self.seen[key] = Seen(
+                jobs=tuple(job.status for job in mine),
+                starts=tuple(starts[job_id] for job_id in ids),
+                cancels=tuple(cancels[job_id] for job_id in ids),
+                state=one.state,
+                retried=one.try_number > 1,
+                returned=ids.index(returned) if returned in ids else None,
+            )
+
+    def log(self) -> str:
+        """What the tasks logged in all of their tries."""
+        logs = (
+            self.cluster.records.task_log(self.dag_id, self.run_id, task_id, index) for task_id, index in self.keys()
+        )
+        return "\n\n".join(logs)
+
+    @cached_property
+    def _workflow_id(self) -> str:
+        answer = self.server.client("omics").create_workflow(engine="WDL", definitionZip=wdl_zip())
+        return str(answer["id"])
+
+
+def _status(batch: str, runs: Sequence[str]) -> str:
+    """Return one word for a batch if its runs agree with it, and all that is to be said if they do not."""
+    of_all = set(runs) if len(runs) == len(SAMPLES) else {f"{len(runs)} runs"}
+    match batch, *of_all:
+        case "INPROGRESS", "RUNNING":
+            return "RUNNING"
+        case "PROCESSED", "COMPLETED":
+            return "COMPLETED"
+        case "CANCELLED", "CANCELLED":
+            return "CANCELLED"
+    return f"{batch} with {sorted(runs)}"

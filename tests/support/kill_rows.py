@@ -1,0 +1,81 @@
+"""What happens to tasks: the rows of the kill matrix, for the DAGs and for the tests of them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MODES = ("worker", "deferred")
+JOBS = ("run", "batch")
+SHAPES = ("plain", "mapped")
+SAMPLES = ("a", "b")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way in which a task may end before its job does.
+
+    :ivar modes: where the task can be while it waits.
+    :ivar retries: of the task.
+    :ivar execution_timeout: of the task, in seconds.
+    :ivar dagrun_timeout: of the DAG, in seconds.
+    """
+
+    name: str
+    modes: Sequence[str] = MODES
+    retries: int = 3
+    execution_timeout: int | None = None
+    dagrun_timeout: int | None = None
+
+
+# A retry is left unless the name says otherwise: what is cancelled then is not cancelled for want of one.
+ROWS = (
+    Row("triggerer_restarted", modes=("deferred",)),
+    Row("triggerer_killed", modes=("deferred",)),
+    Row("trigger_failed", modes=("deferred",)),
+    Row("trigger_failed_last_try", modes=("deferred",), retries=0),
+    Row("dagrun_timeout", dagrun_timeout=60),
+    Row("execution_timeout", execution_timeout=45),
+    Row("marked_failed"),
+    Row("cleared"),
+    Row("worker_drained", modes=("worker",)),
+    Row("worker_drained_last_try", modes=("worker",), retries=0),
+    Row("worker_lost", modes=("worker",)),
+    Row("worker_lost_last_try", modes=("worker",), retries=0),
+    Row("task_failed"),
+    Row("task_failed_last_try", retries=0),
+    Row("succeeded_and_cleared"),
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the matrix."""
+
+    row: str
+    mode: str
+    job: str
+    shape: str
+
+    def __str__(self) -> str:
+        return f"{self.row}-{self.mode}-{self.job}-{self.shape}"
+
+    @property
+    def task_id(self) -> str:
+        return f"{self.job}_{self.shape}"
+
+
+CELLS = tuple(
+    Cell(row.name, mode, job, shape) for row in ROWS for mode, job, shape in itertools.product(row.modes, JOBS, SHAPES)
+)
+
+
+def dag_id(row: str, mode: str) -> str:
+    """The DAG of a row: its tasks are the row's cells of one mode, side by side."""
+    return f"kills_{row}_{mode}"
+
+
+def connection(row: str, mode: str) -> str:
+    """The connection to the DAG's own server."""
+    return f"omics_{row}_{mode}"
