@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow import __version__ as _airflow_version
+from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException
 
 _AIRFLOW = tuple(int(part) for part in _airflow_version.split(".")[:2])
 
@@ -14,6 +15,34 @@ if TYPE_CHECKING or _AIRFLOW >= (3, 2):
     from airflow.sdk.exceptions import TaskDeferralError
 else:
     from airflow.exceptions import TaskDeferralError
+
+if TYPE_CHECKING:
+    from airflow.triggers.base import BaseEventTrigger as BaseEventTrigger
+    from airflow.triggers.shared_stream import SharedStreamProducer as SharedStreamProducer
+else:
+
+    def __getattr__(name: str) -> Any:
+        """Load what event triggers are made of when it is first asked for; before Airflow 3.0 there is no such thing.
+
+        ``SharedStreamProducer`` is a base without content before Airflow 3.3, which never asks for one.
+        """
+        if name not in ("BaseEventTrigger", "SharedStreamProducer"):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if _AIRFLOW < (3,):
+            raise AirflowOptionalProviderFeatureException(
+                f"Asset watchers need Airflow 3.0 or later; this is {_airflow_version}. To wait for a run or a batch "
+                "here, use OmicsRunSensor or OmicsBatchSensor with deferrable=True"
+            )
+        if name == "BaseEventTrigger":
+            from airflow.triggers.base import BaseEventTrigger
+
+            return BaseEventTrigger
+        if _AIRFLOW < (3, 3):
+            return object
+        from airflow.triggers.shared_stream import SharedStreamProducer
+
+        return SharedStreamProducer
+
 
 __all__ = [
     "TRIGGERS_ARE_TOLD_OF_KILLS",

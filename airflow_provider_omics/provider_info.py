@@ -26,7 +26,7 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [_modules("hooks.omics")],
         "operators": [_modules("operators.batch", "operators.batch_end", "operators.run")],
         "sensors": [_modules("sensors.batch", "sensors.run")],
-        "triggers": [_modules("triggers.batch", "triggers.run")],
+        "triggers": [_modules("triggers.batch", "triggers.events", "triggers.run")],
         "extra-links": [
             f"airflow_provider_omics.links.omics.{link}"
             for link in ("OmicsRunLink", "OmicsRunLogLink", "OmicsEngineLogLink", "OmicsRunListLink")

@@ -7,17 +7,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from airflow_provider_omics.healthomics.batch_views import CANCELLABLE, DELETED, BatchView, SampleView
 from airflow_provider_omics.healthomics.calls import PAGE_SIZE, Call, Steps, list_pages
-from airflow_provider_omics.healthomics.looks import cancel_run, look_at_run
+from airflow_provider_omics.healthomics.looks import cancel_run, look_at_run, same_run
 from airflow_provider_omics.healthomics.outcome import RunView
 from airflow_provider_omics.healthomics.service_errors import WRONG_STATE_CODES, Nature, error_code, nature
 from airflow_provider_omics.healthomics.statuses import BatchStatus, Phase, RunStatus, SubmissionStatus, classify
 from airflow_provider_omics.healthomics.waiting import tell_changes
+
+if TYPE_CHECKING:
+    from mypy_boto3_omics.type_defs import RunBatchListItemTypeDef
 
 # Neither of them says that the runs have ended: the API cannot cancel a FAILED batch, and cancelling may partly fail.
 _MAY_LEAVE_RUNS = frozenset({BatchStatus.FAILED, BatchStatus.CANCELLED})
@@ -255,12 +258,27 @@ class SampleLook:
     def __post_init__(self) -> None:
         self.unseen = self._known = SampleView(self.batch_id, self.run_setting_id)
 
+    @property
+    def known(self) -> SampleView:
+        """What is known of the submission, and of the run no more than its identity."""
+        return self._known
+
+    def listed(self, item: RunBatchListItemTypeDef) -> SampleView:
+        """Take over what an item of ListRunsInBatch says, for one who reads the whole list."""
+        self._known = self.unseen.listed(item)
+        return self._known
+
+    def unsubmitted(self, batch: BatchView) -> SampleView:
+        """Return the sample of a batch that has not submitted it, and perhaps will not any more."""
+        return replace(self._known, batch=batch, is_missing=_is_overdue(batch, self.clock()))
+
     def steps(self) -> Steps[SampleView]:
         """Ask once: one call, two until the sample is submitted and when it just was."""
+        view = self._known
+        if view.run is None:
+            view = yield from self._look_at_submission()
         if self._known.run is None:
-            self._known = yield from self._look_at_submission()
-        if self._known.run is None:
-            return self._known
+            return view
         return (yield from self._look_at_run(self._known.run))
 
     def is_over(self, view: SampleView) -> bool:
@@ -282,11 +300,11 @@ class SampleLook:
         yield from list_pages(
             "ListRunsInBatch", take, batchId=self.batch_id, runSettingId=self.run_setting_id, maxItems=PAGE_SIZE
         )
-        view = found[0] if found else self.unseen
-        if view.submission_status is not None or view.run is not None:
-            return view
+        self._known = found[0] if found else self.unseen
+        if self._known.submission_status is not None or self._known.run is not None:
+            return self._known
         batch = yield from look_at_batch(self.batch_id)
-        return replace(view, batch=batch, is_missing=_is_overdue(batch, self.clock()))
+        return self.unsubmitted(batch)
 
     def _look_at_run(self, run: RunView) -> Steps[SampleView]:
         try:
@@ -295,9 +313,7 @@ class SampleLook:
             if nature(error) is not Nature.MISSING:
                 raise
             return (yield from self._look_for_run(run))
-        # The service gives ids of deleted runs to others.
-        other = run.uuid and seen.uuid and seen.uuid != run.uuid
-        return replace(self._known, run=run.gone() if other else seen)
+        return replace(self._known, run=same_run(run, seen))
 
     def _look_for_run(self, run: RunView) -> Steps[SampleView]:
         if self._known.submission_status != SubmissionStatus.DELETE_SUCCESS:

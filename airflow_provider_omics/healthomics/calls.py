@@ -1,12 +1,13 @@
 """Conversations with the API that a worker and a triggerer can both hold.
 
 What is asked, and what follows from the answers, is written once as a generator of calls; :func:`perform` makes them
-with boto3 and :func:`aperform` with aiobotocore. An error of a call is thrown into the generator, which may handle it.
+with boto3, :func:`aperform` with aiobotocore, and :func:`aconverse` with whatever answers. An error of a call is thrown
+into the generator, which may handle it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -32,6 +33,7 @@ class Call:
 
 
 Steps = Generator[Call, Any, T]
+Answer = Callable[[Call], Awaitable[Any]]
 
 
 def perform(client: Any, steps: Steps[T]) -> T:
@@ -52,15 +54,23 @@ def perform(client: Any, steps: Steps[T]) -> T:
 
 async def aperform(client: Any, steps: Steps[T]) -> T:
     """Make the calls with an aiobotocore client of HealthOmics, and return what they came to."""
+    return await aconverse(lambda call: getattr(client, xform_name(call.operation))(**call.members), steps)
+
+
+async def aconverse(answer: Answer, steps: Steps[T]) -> T:
+    """Have the calls of a conversation answered, one after the other, and return what they came to.
+
+    :param answer: makes one call; what it raises is thrown into the conversation.
+    """
     try:
         call = next(steps)
         while True:
             try:
-                answer = await getattr(client, xform_name(call.operation))(**call.members)
+                answered = await answer(call)
             except Exception as error:
                 call = steps.throw(_named(error, call))
             else:
-                call = steps.send(answer)
+                call = steps.send(answered)
     except StopIteration as end:
         result: T = end.value
         return result

@@ -67,8 +67,24 @@ _PASSING_CODES = frozenset(
         "ExpiredToken",
         "RequestExpired",
         "SlowDown",
+        "OverLimit",
+        "RequestThrottled",
+        "KmsThrottled",
+        "KMS.ThrottlingException",
     }
 )
+
+CREDENTIALS_REFUSED = frozenset(
+    {
+        "ExpiredTokenException",
+        "ExpiredToken",
+        "RequestExpired",
+        "InvalidClientTokenId",
+        "UnrecognizedClientException",
+        "InvalidSecurity",
+    }
+)
+"""Codes after which a client that is made anew, with the connection as it is then, may do better."""
 
 _S3_PERMISSION = (
     FailureClass.PERMISSION,
@@ -98,6 +114,24 @@ _S3_REMEDIES: dict[str, tuple[FailureClass, str]] = {
     "ConditionalRequestConflict": (FailureClass.TRANSIENT, "Another task writes the same object; try again"),
     "SlowDown": (FailureClass.TRANSIENT, "Try again; if it lasts, make fewer requests at once"),
 }
+_NO_QUEUE = (
+    FailureClass.INPUT,
+    "Check the queue's URL, and that the connection's account and Region are the queue's",
+)
+_SQS_REMEDIES: dict[str, tuple[FailureClass, str]] = {
+    "AWS.SimpleQueueService.NonExistentQueue": _NO_QUEUE,
+    "QueueDoesNotExist": _NO_QUEUE,
+    "InvalidAddress": _NO_QUEUE,
+    "InvalidClientTokenId": (FailureClass.PERMISSION, "Check the access key of the connection"),
+    "InvalidSecurity": (FailureClass.PERMISSION, "Check that the endpoint of the connection is an HTTPS one"),
+    "KMS.AccessDeniedException": (FailureClass.PERMISSION, "Let the caller use kms:Decrypt with the queue's key"),
+    "OverLimit": (
+        FailureClass.QUOTA,
+        "Too many messages are received and not deleted; see who else reads the queue",
+    ),
+}
+# SQS has the codes of HealthOmics too, but not its permissions.
+_SQS_PERMISSION = "Let the caller use sqs:ReceiveMessage and sqs:DeleteMessage on the queue"
 _REMEDIES: dict[str, tuple[FailureClass, str]] = {
     "ValidationException": (FailureClass.INPUT, "Correct the value that the message names"),
     "AccessDeniedException": (
@@ -138,7 +172,9 @@ _REMEDIES: dict[str, tuple[FailureClass, str]] = {
         "Try again; if it lasts, look at the AWS Health page",
     ),
     **_S3_REMEDIES,
+    **_SQS_REMEDIES,
 }
+_SQS_OPERATIONS = frozenset({"ReceiveMessage", "DeleteMessageBatch"})
 _SPECIAL = {
     ("StartRun", "ResourceNotFoundException"): (
         "; a Ready2Run workflow needs workflow_type READY2RUN, a shared one workflow_owner_id"
@@ -224,6 +260,8 @@ def explain(error: BaseException, operation: str, subject: str) -> Explanation:
     code = error_code(error)
     failure_class, remedy = _REMEDIES.get(code, _fallback(error))
     remedy += _SPECIAL.get((operation, code), "")
+    if operation in _SQS_OPERATIONS and failure_class is FailureClass.PERMISSION and code.startswith("AccessDenied"):
+        remedy = _SQS_PERMISSION
     if isinstance(error, ClientError):
         message = str(error.response.get("Error", {}).get("Message") or error)
         request_id = error.response.get("ResponseMetadata", {}).get("RequestId") or None

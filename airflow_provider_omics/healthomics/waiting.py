@@ -32,6 +32,9 @@ class Log(Protocol):
     def warning(self, event: str, *args: Any) -> Any:
         """Tell loudly."""
 
+    def error(self, event: str, *args: Any) -> Any:
+        """Tell that somebody has to act."""
+
     def exception(self, event: str, *args: Any) -> Any:
         """Tell, with the traceback of what was just caught."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,6 +25,9 @@ from airflow_provider_omics.healthomics.identity import GENERATION_TAG, Intent
 from airflow_provider_omics.healthomics.outcome import RunFailure, RunView
 from airflow_provider_omics.healthomics.service_errors import Nature, WrongStateError, error_code, explain, nature
 from airflow_provider_omics.healthomics.statuses import Phase
+from airflow_provider_omics.healthomics.watching.line import Opened
+from airflow_provider_omics.healthomics.watching.pace import rates_of
+from airflow_provider_omics.hooks.async_credentials import refresh_in_thread
 from airflow_provider_omics.hooks.storage import ObjectStorage
 from airflow_provider_omics.hooks.task_logs import failed_tasks
 from airflow_provider_omics.hooks.timestamps import read_timestamps_fast
@@ -42,6 +46,7 @@ T = TypeVar("T")
 
 # "standard" also retries RequestTimeoutException (408), which botocore's default mode does not.
 _RETRY_MODE, _ATTEMPTS = "standard", 6
+_NO_RETRIES: Any = {"mode": _RETRY_MODE, "total_max_attempts": 1}
 # Of one name: more runs than a task can have tries, fewer than make a try expensive.
 _MOST_EARLIER_RUNS = 100
 _LONG_AGO = datetime.fromtimestamp(0, UTC)
@@ -73,11 +78,16 @@ class OmicsHook(_HookBase):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs["client_type"] = "omics"
         super().__init__(*args, **kwargs)
+        self._retries_itself = True
 
     def _get_config(self, config: Config | None = None) -> Config:
-        merged = self._connection_config().merge(super()._get_config(config))
-        retries: Any = _with_defaults(getattr(merged, "retries", None))
+        merged = self._merged_config(config)
+        retries: Any = _with_defaults(getattr(merged, "retries", None)) if self._retries_itself else _NO_RETRIES
         return merged.merge(Config(retries=retries))
+
+    def _merged_config(self, config: Config | None) -> Config:
+        merged: Config = self._connection_config().merge(super()._get_config(config))
+        return merged
 
     def _connection_config(self) -> Config:
         # The base class forgets the connection's config_kwargs when the hook was given a configuration.
@@ -90,6 +100,8 @@ class OmicsHook(_HookBase):
         """Return the boto3 session, or the aiobotocore session, that clients are made from."""
         session: Any = super().get_session(region_name, deferrable)
         read_timestamps_fast(session)
+        if deferrable:
+            refresh_in_thread(session)
         return session
 
     @cached_property
@@ -101,6 +113,28 @@ class OmicsHook(_HookBase):
         """Return an aiobotocore client to enter."""
         client: AbstractAsyncContextManager[AsyncOmicsClient] = await self.get_async_conn()  # type: ignore[no-untyped-call]
         return client
+
+    async def open_watching_client(self) -> Opened:
+        """Make a client for many waiters, which does not retry by itself, without blocking the event loop.
+
+        How often a call is tried, and how many are made a second, is the connection's: ``retries`` of its
+        ``config_kwargs``, and ``calls_per_second`` under ``omics`` in its ``service_config``.
+
+        :raises ValueError: ``calls_per_second`` is no number, nor a dict of numbers by operation.
+        """
+        self._retries_itself = False
+        # Not asyncio.to_thread: the triggerer answers a look-up of a connection only where asgiref knows its way back.
+        creating = await self.make_async_client()
+        # Loading the service's model takes longer than an event loop may be kept, and needs no loop in particular.
+        client = await asyncio.to_thread(asyncio.run, _enter(creating))
+        rates = rates_of(self.conn_config.get_service_config("omics").get("calls_per_second"))
+        return Opened(client, self._attempts(), rates)
+
+    def _attempts(self) -> int:
+        retries = _with_defaults(getattr(self._merged_config(None), "retries", None))
+        if "max_attempts" in retries:
+            return max(1, int(retries["max_attempts"]) + 1)
+        return max(1, int(retries.get("total_max_attempts") or os.environ.get("AWS_MAX_ATTEMPTS") or _ATTEMPTS))
 
     def perform(self, steps: calls.Steps[T], subject: str) -> T:
         """Hold a conversation with the API, and return what it came to.
@@ -230,15 +264,21 @@ class OmicsHook(_HookBase):
         client: CloudWatchLogsClient = self._client_of("logs")
         return client
 
-    def _client_of(self, service: str) -> Any:
-        hook: AwsGenericHook[Any] = AwsGenericHook(
+    def hook_of(self, service: str) -> AwsGenericHook[Any]:
+        """Return a hook of another service that uses the same connection.
+
+        :param service: such as ``s3``.
+        """
+        return AwsGenericHook(
             aws_conn_id=self.aws_conn_id,
             region_name=self.region_name,
             verify=self.verify,
             client_type=service,
             config=self._get_config(),
         )
-        return hook.conn
+
+    def _client_of(self, service: str) -> Any:
+        return self.hook_of(service).conn
 
     def _show(self, run_id: str) -> GetRunResponseTypeDef | None:
         with self._explained("GetRun", f"run {run_id}"):
@@ -269,6 +309,10 @@ def _with_defaults(retries: Mapping[str, Any] | None) -> dict[str, Any]:
     if not given.keys() & {"max_attempts", "total_max_attempts"} and "AWS_MAX_ATTEMPTS" not in os.environ:
         given["total_max_attempts"] = _ATTEMPTS
     return given
+
+
+async def _enter(client: AbstractAsyncContextManager[AsyncOmicsClient]) -> AsyncOmicsClient:
+    return await client.__aenter__()
 
 
 def _source(request: Mapping[str, Any]) -> str:

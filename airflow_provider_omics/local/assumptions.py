@@ -151,6 +151,12 @@ class Assumptions:
     run_events_carry_batch_id: bool = False
     event_for_runs_delete_failed: bool = False
 
+    # Events: delivery is a best effort. Shares, 0 to 1, of the events that are lost, that come twice (with an id of
+    # EventBridge each), and that come after the next one (or 0.2 s of real time later, if there is none).
+    event_lost_share: float = 0.0
+    event_doubled_share: float = 0.0
+    event_late_share: float = 0.0
+
     # Runs: forms and paths that the documentation gives in several versions.
     run_output_uri: RunOutputUri = RunOutputUri.RUN_ID
     task_log_stream: LogStreamForm = LogStreamForm.NAME
@@ -178,3 +184,6 @@ class Assumptions:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        for name in ("event_lost_share", "event_doubled_share", "event_late_share"):
+            if getattr(self, name) > 1:
+                raise ValueError(f"{name} must be at most 1, not {getattr(self, name)}")

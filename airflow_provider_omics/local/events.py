@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.healthomics.statuses import BatchStatus
+from airflow_provider_omics.local.delivery import Event
 
 if TYPE_CHECKING:
     from enum import StrEnum
@@ -110,7 +111,8 @@ class _Emitter:
     def _put(self, detail_type: str, arn: str, detail: dict[str, Any]) -> None:
         # What the service does not know it leaves out, and every value is text, counts too.
         texts = {name: str(value) for name, value in detail.items() if value is not None}
-        self._world.aws.put_event(detail_type, [arn], {"omicsVersion": OMICS_VERSION, **texts}, self._world.now())
+        full = {"omicsVersion": OMICS_VERSION, **texts}
+        self._world.events.put(Event(detail_type, [arn], full, self._world.now()))
 
 
 def _workflow_of(run: Run) -> dict[str, Any]:

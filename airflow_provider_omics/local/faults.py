@@ -20,6 +20,8 @@ from airflow_provider_omics.local.journal import Call
 EVERY_OPERATION = "*"
 S3_OPERATIONS = frozenset(f"s3:{method}" for method in ("GET", "HEAD", "PUT", "POST", "DELETE"))
 """Calls of S3, by their HTTP method."""
+SQS_OPERATIONS = frozenset(f"sqs:{name}" for name in ("ReceiveMessage", "DeleteMessage", "DeleteMessageBatch"))
+"""Calls of those who read a queue of SQS."""
 
 
 class FaultKind(StrEnum):
@@ -43,7 +45,7 @@ class CallFacts:
     """What a rule can know of the call that it may strike.
 
     :param call: the call as the journal has it; complete only once it was answered.
-    :param members: the request's members by their API names; empty for a call of S3.
+    :param members: the request's members by their API names; empty for a call of S3 or SQS.
     :param access_key: access key id that the request is signed with, which tells clients apart.
     :param peer: address and port of the client's end of the connection, which tells processes apart.
     """
@@ -61,9 +63,9 @@ class FaultRule:
     :param kind: what goes wrong. ``error_before`` and ``error_after`` answer an error without and with the
         effect; ``lost_answer`` closes the connection after the effect, ``dropped_connection`` without it.
     :param operation: operation name such as ``StartRun``, ``*`` for every operation, a call of S3 by its HTTP method
-        (``s3:PUT``), or a step inside of a batch: ``RunBatch.validate`` (the batch fails), ``RunBatch.submit``,
-        ``RunBatch.cancel``, ``RunBatch.delete`` (this one run's does), ``RunBatch.abort`` (the batch fails before its
-        next submission).
+        (``s3:PUT``), a call of SQS by its name (``sqs:ReceiveMessage``), or a step inside of a batch:
+        ``RunBatch.validate`` (the batch fails), ``RunBatch.submit``, ``RunBatch.cancel``, ``RunBatch.delete`` (this one
+        run's does), ``RunBatch.abort`` (the batch fails before its next submission).
     :param count: how many calls it strikes; None for no end.
     :param skip: how many matching calls pass before it begins.
     :param share: the part of the remaining matching calls that it strikes, more than 0, at most 1.
@@ -106,11 +108,11 @@ class FaultRule:
 
 @cache
 def known_operations() -> frozenset[str]:
-    """Return what a rule can name: operations that are served, calls of S3, steps of a batch, and ``*``."""
+    """Return what a rule can name: operations that are served, calls of S3 and SQS, steps of a batch, and ``*``."""
     from airflow_provider_omics.local.batches.status import STEPS
     from airflow_provider_omics.local.operations.registry import handlers
 
-    return frozenset({EVERY_OPERATION, *handlers(), *S3_OPERATIONS, *STEPS})
+    return frozenset({EVERY_OPERATION, *handlers(), *S3_OPERATIONS, *SQS_OPERATIONS, *STEPS})
 
 
 @dataclass
@@ -169,7 +171,7 @@ class FaultPlan:
         return self._first({EVERY_OPERATION, operation}, facts)
 
     def strike_exactly(self, name: str, facts: CallFacts | None = None) -> FaultRule | None:
-        """Count one step inside of the service, or one call of S3, which only rules with exactly its name strike.
+        """Count one step inside of the service, or one call of S3 or SQS; only rules with exactly its name strike.
 
         :param name: such as ``RunBatch.submit``, of which ``batches.status`` has all, or ``s3:PUT``.
         :param facts: as in :meth:`strike`.

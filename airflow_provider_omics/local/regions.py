@@ -51,6 +51,7 @@ class Regions:
             ticker.stop()
         for world in worlds.values():
             world.executor.close()
+            world.events.close()
 
 
 class _Ticker(threading.Thread):

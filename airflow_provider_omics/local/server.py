@@ -24,7 +24,7 @@ from airflow_provider_omics.local.http.application import Application
 from airflow_provider_omics.local.http.moto import ACCOUNT, MotoFront, reset_moto
 from airflow_provider_omics.local.http.server import HttpServer
 from airflow_provider_omics.local.http.service import OmicsService
-from airflow_provider_omics.local.http.striking import StorageFaults
+from airflow_provider_omics.local.http.striking import NeighbourFaults
 from airflow_provider_omics.local.journal import Journal
 from airflow_provider_omics.local.quotas import Quotas
 from airflow_provider_omics.local.regions import Regions
@@ -52,7 +52,7 @@ class LocalOmics:
     :param executor: ``simulated`` lets runs only pass time, ``cwl`` carries out CWL definitions with cwltool,
         ``auto`` takes the CWL executor for workflows that have a CWL definition and the simulated one for the rest.
     :param time_scale: seconds of the server per real second, more than 0.
-    :param seed: seeds durations, outcomes and faults.
+    :param seed: seeds durations, outcomes, faults, and the fate of events.
     :param clock: in place of ``time_scale``; a :class:`ManualClock` stands still until :meth:`advance`.
     :param assumptions: the reading of what AWS does not document.
     :param timings: how long the service takes for what it does.
@@ -105,8 +105,8 @@ class LocalOmics:
         if self._http is not None:
             raise RuntimeError("the server has been started already")
         self._stopping.clear()
-        storage_faults = StorageFaults(self.faults, self.clock.now, self._stopping)
-        app = Application(self._regions, OmicsService(self._stopping), Admin(self), MotoFront(), storage_faults)
+        neighbour_faults = NeighbourFaults(self.faults, self.clock.now, self._stopping)
+        app = Application(self._regions, OmicsService(self._stopping), Admin(self), MotoFront(), neighbour_faults)
         self._http = HttpServer(self.host, self._port, app)
         self._http.start()
         return self
@@ -194,7 +194,7 @@ class LocalOmics:
         return self._regions.all()
 
     def advance(self, seconds: float) -> None:
-        """Move a manual clock, and do everything that becomes due.
+        """Move a manual clock, and do everything that becomes due; its events are delivered on return.
 
         :raises ValueError: the clock moves by itself.
         """
@@ -204,6 +204,8 @@ class LocalOmics:
         for world in self.worlds():
             with world.lock:
                 world.timeline.run_due()
+        for world in self.worlds():
+            world.events.drain()
 
     def enforce_rates(self, enforced: bool = True, per_second: Mapping[str, float] | None = None) -> None:
         """Throttle calls, or stop doing so.

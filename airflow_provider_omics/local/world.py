@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_omics.healthomics.statuses import BatchStatus, RunStatus, TaskStatus
 from airflow_provider_omics.local.assumptions import Assumptions
 from airflow_provider_omics.local.clock import Clock, Timeline
+from airflow_provider_omics.local.delivery import Event, EventDelivery
 from airflow_provider_omics.local.faults import FaultPlan
 from airflow_provider_omics.local.journal import Journal
 from airflow_provider_omics.local.quotas import Quotas, RateLimiter
@@ -42,6 +43,7 @@ class World:
     :ivar aws: moto's S3, CloudWatch Logs and event bus of the same account and region.
     :ivar assumptions: the chosen reading of everything that AWS does not document.
     :ivar endpoint_url: where the server answers; empty while there is none.
+    :ivar events: takes events to the event bus; :meth:`EventDelivery.put` is called with the lock held.
     :ivar changed: notified when something new is due, for the thread that runs the timeline.
     """
 
@@ -72,6 +74,7 @@ class World:
         self.timeline = Timeline(self.clock, on_added=self._wake)
         self.rates = RateLimiter(self.now, lambda: self.assumptions)
         self.request_ids = RequestIds(self)
+        self.events = EventDelivery(self._put_on_bus, lambda: self.assumptions, self.faults.seed)
         self.run_index = RunIndex()
         self.run_queue = RunQueue()
         self._ids = itertools.count(1_000_001)
@@ -118,6 +121,9 @@ class World:
     def runs_of_batch(self, batch_id: str) -> Sequence[Run]:
         """Return the runs of a batch that still exist, in the order of their creation; do not change it."""
         return self.run_index.of_batch(batch_id)
+
+    def _put_on_bus(self, event: Event) -> None:
+        self.aws.put_event(event.detail_type, event.resources, event.detail, event.when)
 
     def _wake(self) -> None:
         # A condition wants its lock held; a test without threads may add to the timeline without it.

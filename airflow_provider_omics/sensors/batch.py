@@ -18,7 +18,9 @@ from airflow_provider_omics.healthomics.exceptions import (
     OmicsSampleFailedError,
     OmicsServiceError,
 )
+from airflow_provider_omics.healthomics.looks import same_run
 from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.outcome import RunView
 from airflow_provider_omics.healthomics.results import SampleResult
 from airflow_provider_omics.healthomics.samples import SampleFailure, check_sample
 from airflow_provider_omics.healthomics.statuses import Phase
@@ -180,6 +182,7 @@ class OmicsBatchRunSensor(OmicsWaitingSensor[SampleView]):
         submitted = self.target == "submitted" and view.phase not in (Phase.CANCELLED, Phase.DELETED)
         if view.phase is not Phase.SUCCEEDED and not submitted:
             raise OmicsRunFailedError(replace(self.hook.explain_failure(run), sample=view.label))
+        run = self._with_outputs(run)
         self.log.info("%s; its outputs are in %s", view.describe(), run.output_uri)
         return {
             "batch_id": view.batch_id,
@@ -188,3 +191,8 @@ class OmicsBatchRunSensor(OmicsWaitingSensor[SampleView]):
             "run_uuid": run.uuid,
             "run_output_uri": run.output_uri,
         }
+
+    def _with_outputs(self, run: RunView) -> RunView:
+        # Where very many samples end at once, the triggerer does not look at each of them.
+        seen = self.hook.look_up(run.run_id) if run.output_uri is None else None
+        return run if seen is None or same_run(run, seen).phase is Phase.DELETED else seen

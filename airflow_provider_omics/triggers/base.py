@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Generic
+from typing import Any, ClassVar, Generic
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
-from botocore.exceptions import ClientError
 
 from airflow_provider_omics.compat import TRIGGERS_ARE_TOLD_OF_KILLS, task_state
-from airflow_provider_omics.healthomics.calls import Steps, T, aperform
 from airflow_provider_omics.healthomics.identity import TaskIdentity
-from airflow_provider_omics.healthomics.service_errors import error_code
-from airflow_provider_omics.healthomics.waiting import Look, Stop, V, Wait, WaitEnd, WaitPolicy, awatch
+from airflow_provider_omics.healthomics.waiting import Look, Stop, V, Wait, WaitEnd, WaitPolicy
+from airflow_provider_omics.healthomics.watch import StatusWatcher
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
+from airflow_provider_omics.triggers.watchers import watchers
 
-if TYPE_CHECKING:
-    from types_aiobotocore_omics.client import OmicsClient
-
-_CREDENTIALS_EXPIRED = frozenset({"ExpiredTokenException", "ExpiredToken", "RequestExpired"})
 _JUST_STARTED_GRACE = 60.0
 _MOST_SECONDS_FOR_A_KILL = 25.0
 
@@ -38,7 +34,8 @@ class OmicsWaitTrigger(BaseTrigger, Generic[V]):
     Takes the connection parameters of :mod:`airflow_provider_omics.hooks.parameters` too.
 
     :cvar arguments: names of the arguments that a subclass adds; it keeps each under its name.
-    :param waiter_delay: seconds between two looks; more than 0.
+    :param waiter_delay: seconds between two looks; more than 0. Triggers of one connection are looked at together, so
+        it says how old what they know may be, as far as the budget of calls allows.
     :param waiter_max_attempts: how many looks there may be; None for no limit. A triggerer that restarts counts
         from the beginning.
     :param deadline: when to stop waiting, in seconds since the epoch; None for never.
@@ -84,24 +81,28 @@ class OmicsWaitTrigger(BaseTrigger, Generic[V]):
         """Return how to wait."""
         return WaitPolicy(delay=self.waiter_delay, max_attempts=self.waiter_max_attempts, deadline=self.deadline)
 
-    def new_wait(self) -> Wait[V]:
-        """Return the wait that the arguments ask for, for a triggerer or a worker to drive."""
-        return Wait(self.new_look(), self.policy())
+    def new_wait(self, clock: Callable[[], float] = time.time) -> Wait[V]:
+        """Return the wait that the arguments ask for, for a triggerer or a worker to drive.
+
+        :param clock: gives seconds since the epoch.
+        """
+        return Wait(self.new_look(), self.policy(), clock)
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire the payload of a :class:`~airflow_provider_omics.healthomics.waiting.WaitEnd`."""
-        async with self._connect() as client:
-            end = await awatch(self.new_wait(), client.ask, asyncio.sleep, self.log)
+        async with self.watcher() as watcher:
+            end = await watcher.wait(self.new_wait(watcher.timing.clock), self.log)
             if end.why is Stop.DEADLINE:
-                end = await self.at_deadline(client, end)
+                end = await self.at_deadline(watcher, end)
         yield TriggerEvent(end.to_payload())  # type: ignore[no-untyped-call]
 
-    async def at_deadline(self, client: TriggerClient, end: WaitEnd[V]) -> WaitEnd[V]:
+    async def at_deadline(self, watcher: StatusWatcher, end: WaitEnd[V]) -> WaitEnd[V]:
         """Do what has to be done when time is up, and return the end to fire."""
         return end
 
-    def _connect(self) -> TriggerClient:
-        return TriggerClient(ConnectionParameters.of(self))
+    def watcher(self) -> AbstractAsyncContextManager[StatusWatcher]:
+        """Return what this trigger and all others of its connection wait with, to enter."""
+        return watchers.watcher(ConnectionParameters.of(self))
 
 
 class OmicsJobTrigger(OmicsWaitTrigger[V]):
@@ -151,7 +152,7 @@ class OmicsJobTrigger(OmicsWaitTrigger[V]):
         """What to call it in the log."""
 
     @abstractmethod
-    async def stop(self, client: TriggerClient) -> bool:
+    async def stop(self, watcher: StatusWatcher) -> bool:
         """Ask for it to be cancelled; False if it had ended or is gone."""
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
@@ -184,22 +185,22 @@ class OmicsJobTrigger(OmicsWaitTrigger[V]):
             await _to_its_end(self._cancel())
 
     async def _cancel(self) -> None:
-        async with self._connect() as client:
-            if await self.stop(client):
+        async with self.watcher() as watcher:
+            if await self.stop(watcher):
                 self.log.info("Asked HealthOmics to cancel %s, since its task was killed", self.label)
             else:
                 self.log.info("HealthOmics %s has ended or is gone; nothing to cancel", self.label)
 
-    async def at_deadline(self, client: TriggerClient, end: WaitEnd[V]) -> WaitEnd[V]:
+    async def at_deadline(self, watcher: StatusWatcher, end: WaitEnd[V]) -> WaitEnd[V]:
         """Cancel it, unless it has ended meanwhile."""
         # Here and not in the task: Airflow 2 times a task out before it can act on the event.
         if not (self.cancel_on_kill if self.cancel_on_timeout is None else self.cancel_on_timeout):
             return end
         look = self.new_look()
         try:
-            if await self.stop(client):
+            if await self.stop(watcher):
                 return replace(end, reason=f"{end.reason}; it is being cancelled (execution_timeout)")
-            view = await client.ask(look.steps())
+            view = await watcher.ask(look.steps())
         except Exception as error:
             return replace(end, reason=f"{end.reason} (execution_timeout); cancelling it failed: {error}")
         return WaitEnd(Stop.ENDED, view) if look.is_over(view) else end
@@ -212,43 +213,3 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
         with suppress(asyncio.CancelledError):
             await asyncio.wait({task})
     await task
-
-
-class TriggerClient:
-    """Makes its client when it is needed, and anew when the credentials expired."""
-
-    def __init__(self, connection: ConnectionParameters) -> None:
-        self._connection = connection
-        self._stack = AsyncExitStack()
-        self._client: OmicsClient | None = None
-
-    async def __aenter__(self) -> TriggerClient:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
-
-    async def ask(self, steps: Steps[T]) -> T:
-        """Make the calls of a conversation."""
-        client = self._client or await self._connect()
-        try:
-            return await aperform(client, steps)
-        except ClientError as error:
-            if error_code(error) in _CREDENTIALS_EXPIRED:
-                await self._disconnect()
-            raise
-
-    async def _connect(self) -> OmicsClient:
-        # Shielded, since Airflow says with the cancellation that it is a kill, and asgiref's threads would lose that.
-        making = asyncio.ensure_future(self._connection.hook().make_async_client())
-        try:
-            client = await self._stack.enter_async_context(await asyncio.shield(making))
-        except asyncio.CancelledError:
-            making.cancel()
-            raise
-        self._client = client
-        return client
-
-    async def _disconnect(self) -> None:
-        self._client = None
-        await self._stack.aclose()

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from airflow_provider_omics.healthomics.batch_looks import BatchGoal, BatchLook, SampleLook, request_cancel
 from airflow_provider_omics.healthomics.batch_views import BatchView, SampleView
-from airflow_provider_omics.triggers.base import OmicsJobTrigger, OmicsWaitTrigger, TriggerClient
+from airflow_provider_omics.healthomics.watch import StatusWatcher
+from airflow_provider_omics.triggers.base import OmicsJobTrigger, OmicsWaitTrigger
 
 # Airflow gives a trigger 30 seconds to act on a kill; a batch is CREATING for less than that as a rule.
 _CREATING_LOOKS, _CREATING_PAUSE = 20, 1.0
@@ -55,13 +56,13 @@ class OmicsBatchTrigger(OmicsJobTrigger[BatchView]):
         """Return how to look at the batch."""
         return BatchLook(self.batch_id, BatchGoal(self.goal), cancel=self.cancel, fail_above=self.fail_above)
 
-    async def stop(self, client: TriggerClient) -> bool:
+    async def stop(self, watcher: StatusWatcher) -> bool:
         """Ask for the batch to be cancelled (CancelRunBatch), or its runs if it FAILED; False if nothing is left.
 
         A batch that is CREATING cannot be cancelled yet; it is asked again for at most 20 seconds.
         """
         for _ in range(_CREATING_LOOKS):
-            view, requested = await client.ask(request_cancel(self.batch_id))
+            view, requested = await watcher.ask(request_cancel(self.batch_id))
             if requested:
                 return not view.phase.is_final
             await asyncio.sleep(_CREATING_PAUSE)

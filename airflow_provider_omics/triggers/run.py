@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 from airflow_provider_omics.healthomics.looks import RunLook, cancel_run
 from airflow_provider_omics.healthomics.outcome import RunView
-from airflow_provider_omics.triggers.base import OmicsJobTrigger, TriggerClient
+from airflow_provider_omics.healthomics.watch import StatusWatcher
+from airflow_provider_omics.triggers.base import OmicsJobTrigger
 
 
 class OmicsRunTrigger(OmicsJobTrigger[RunView]):
@@ -35,6 +36,6 @@ class OmicsRunTrigger(OmicsJobTrigger[RunView]):
         """Return how to look at the run."""
         return RunLook(self.run_id)
 
-    async def stop(self, client: TriggerClient) -> bool:
+    async def stop(self, watcher: StatusWatcher) -> bool:
         """Ask for the run to be cancelled; False if it had ended or is gone (CancelRun)."""
-        return await client.ask(cancel_run(self.run_id))
+        return await watcher.ask(cancel_run(self.run_id))

@@ -56,6 +56,14 @@ class AirflowRecords:
         rows = self._query("SELECT state FROM dag_run WHERE dag_id = ? AND run_id = ?", dag_id, run_id)
         return rows[0]["state"] if rows else None
 
+    def dag_run_ids(self, dag_id: str) -> list[str]:
+        """Return the ids of a DAG's runs, oldest first."""
+        return [row["run_id"] for row in self._query("SELECT run_id FROM dag_run WHERE dag_id = ? ORDER BY id", dag_id)]
+
+    def asset_events(self) -> list[dict[str, Any]]:
+        """Return what came with each event of an asset (Airflow 3), oldest first."""
+        return [json.loads(row["extra"]) for row in self._query("SELECT extra FROM asset_event ORDER BY id")]
+
     def task_instances(self, dag_id: str, run_id: str) -> list[TaskInstance]:
         """Return a DAG run's task instances, those of mapped tasks in the order of their map indexes."""
         rows = self._query(

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from airflow_cluster import AirflowCluster
+from event_queues import EventQueueOnServer
+from examples import example_files
 
 from airflow_provider_omics.local import LocalOmics, ManualClock
 
@@ -29,16 +31,26 @@ def still_server() -> Iterator[LocalOmics]:
 
 
 @pytest.fixture(scope="package")
+def event_queue(cwl_server: LocalOmics) -> EventQueueOnServer:
+    """The queue that the example of events reads; no rule fills it, so that other tests start no DAG runs."""
+    return EventQueueOnServer(cwl_server, name="healthomics-events", **{"detail-type": ["Run Status Change"]})
+
+
+@pytest.fixture(scope="package")
 def cluster(
-    cwl_server: LocalOmics, still_server: LocalOmics, tmp_path_factory: pytest.TempPathFactory
+    cwl_server: LocalOmics,
+    still_server: LocalOmics,
+    event_queue: EventQueueOnServer,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[AirflowCluster]:
     """A running Airflow that has the example DAGs and those in ``dags``."""
     dags = tmp_path_factory.mktemp("dags")
-    for source in (*REPOSITORY.glob("example_dags/*.py"), *REPOSITORY.glob("tests/e2e/dags/*.py")):
+    for source in (*example_files(), *REPOSITORY.glob("tests/e2e/dags/*.py")):
         shutil.copy(source, dags)
-    connections = {
+    environment = {
         "AIRFLOW_CONN_AWS_DEFAULT": cwl_server.airflow_connection_uri(),
         "AIRFLOW_CONN_OMICS_BY_HAND": still_server.airflow_connection_uri(),
+        "OMICS_EVENTS_QUEUE": event_queue.url,
     }
-    with AirflowCluster(tmp_path_factory.mktemp("airflow home"), dags, connections) as airflow:
+    with AirflowCluster(tmp_path_factory.mktemp("airflow home"), dags, environment) as airflow:
         yield airflow

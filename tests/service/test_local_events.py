@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -11,8 +12,9 @@ from typing import Any
 
 import pytest
 from cwl_service import ROLE, await_that, wdl_zip, zip_of
+from pytest_mock import MockerFixture
 
-from airflow_provider_omics.local import LocalOmics
+from airflow_provider_omics.local import Assumptions, LocalOmics, ManualClock
 
 
 class Queue:
@@ -21,8 +23,8 @@ class Queue:
     def __init__(self, server: LocalOmics, **pattern: Any) -> None:
         self._sqs, events = server.client("sqs"), server.client("events")
         name = f"queue-{uuid.uuid4()}"
-        self._url = self._sqs.create_queue(QueueName=name)["QueueUrl"]
-        attributes = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])["Attributes"]
+        self.url = self._sqs.create_queue(QueueName=name)["QueueUrl"]
+        attributes = self._sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])["Attributes"]
         events.put_rule(Name=name, EventPattern=json.dumps({"source": ["aws.omics"], **pattern}))
         events.put_targets(Rule=name, Targets=[{"Id": "queue", "Arn": attributes["QueueArn"]}])
         self.events: list[dict[str, Any]] = []
@@ -32,10 +34,10 @@ class Queue:
         deadline = time.monotonic() + 30
         while not any(is_last(event) for event in self.events):
             assert time.monotonic() < deadline, f"only got {self.statuses()}"
-            answer = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
+            answer = self._sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
             for message in answer.get("Messages", []):
                 self.events.append(json.loads(message["Body"]))
-                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+                self._sqs.delete_message(QueueUrl=self.url, ReceiptHandle=message["ReceiptHandle"])
         return self.events
 
     def statuses(self) -> list[str]:
@@ -187,3 +189,76 @@ def test_a_new_workflow_is_announced(server: LocalOmics, omics: Any) -> None:
 
     omics.create_workflow(name="bad", definitionZip=zip_of({"readme.txt": "no workflow"}))
     assert queue.until(_is("FAILED"))[-1]["detail"]["workflowName"] == "bad"
+
+
+@pytest.fixture
+def delivered() -> Callable[..., list[tuple[str, str]]]:
+    """Make runs one after the other on a server of a seed, and return (name, status) of their events as they came."""
+
+    def deliver(seed: int, **shares: float) -> list[tuple[str, str]]:
+        assumptions = Assumptions(**shares)
+        with LocalOmics(executor="simulated", clock=ManualClock(), seed=seed, assumptions=assumptions) as server:
+            omics, sqs = server.client("omics"), server.client("sqs")
+            workflow_id = omics.create_workflow(engine="WDL", definitionZip=wdl_zip())["id"]
+            server.advance(60)
+            queue = Queue(server, **{"detail-type": ["Run Status Change"]})
+            for number in range(6):
+                request = {"workflowId": workflow_id, "roleArn": ROLE, "outputUri": "s3://results/runs"}
+                omics.start_run(**request, storageType="DYNAMIC", name=f"run {number}")
+                server.advance(3600)
+            while messages := sqs.receive_message(QueueUrl=queue.url, MaxNumberOfMessages=10).get("Messages"):
+                queue.events += [json.loads(message["Body"]) for message in messages]
+            return [(event["detail"]["runName"], event["detail"]["status"]) for event in queue.events]
+
+    return deliver
+
+
+Delivered = Callable[..., list[tuple[str, str]]]
+CHANGES = ["PENDING", "STARTING", "RUNNING", "STOPPING", "COMPLETED"]
+SENT = [(f"run {number}", status) for number in range(6) for status in CHANGES]
+
+
+def test_events_come_once_and_in_order_when_advance_returns(delivered: Delivered) -> None:
+    assert delivered(0) == SENT
+
+
+def test_a_share_of_events_is_lost_and_the_seed_says_which(delivered: Delivered) -> None:
+    some = delivered(1, event_lost_share=0.5)
+    assert 0 < len(some) < len(SENT)
+    assert some == [event for event in SENT if event in some]
+    assert some == delivered(1, event_lost_share=0.5)
+    assert some != delivered(2, event_lost_share=0.5)
+    assert delivered(1, event_lost_share=1.0) == []
+
+
+def test_a_share_of_events_comes_twice(delivered: Delivered) -> None:
+    assert delivered(0, event_doubled_share=1.0) == [event for event in SENT for _ in range(2)]
+    some = delivered(0, event_doubled_share=0.5)
+    assert list(dict.fromkeys(some)) == SENT
+    assert len(SENT) < len(some) < 2 * len(SENT)
+
+
+def test_a_share_of_events_comes_late_and_none_is_lost(delivered: Delivered) -> None:
+    some = delivered(0, event_late_share=0.3)
+    assert some != SENT
+    assert sorted(some) == sorted(SENT)
+
+
+def test_a_share_is_at_most_one() -> None:
+    with pytest.raises(ValueError, match="event_late_share must be at most 1, not 2"):
+        Assumptions(event_late_share=2.0)
+
+
+def test_delivery_holds_up_no_call(
+    server: LocalOmics, omics: Any, start_run: Callable[..., dict[str, Any]], mocker: MockerFixture
+) -> None:
+    from moto.sqs.models import SQSBackend
+
+    queue, let_go, send = Queue(server), threading.Event(), SQSBackend.send_message
+    mocker.patch.object(SQSBackend, "send_message", lambda *args, **kwargs: let_go.wait() and send(*args, **kwargs))
+    try:
+        run = start_run()
+        await_that(lambda: omics.get_run(id=run["id"])["status"] == "COMPLETED", "the run's end")
+    finally:
+        let_go.set()
+    queue.until(_is("COMPLETED"))

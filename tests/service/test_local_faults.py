@@ -258,3 +258,28 @@ def test_what_acts_on_clients_is_given_in_python_only(server: LocalOmics) -> Non
         (listed,) = json.load(answer)
     assert (listed["operation"], listed["struck"]) == ("GetRun", 0)
     assert "act" not in listed
+
+
+@pytest.mark.parametrize(
+    ("kind", "told", "left"),
+    [
+        (FaultKind.THROTTLE, "ThrottlingException", 1),
+        (FaultKind.ERROR_BEFORE, "AccessDenied", 1),
+        (FaultKind.ERROR_AFTER, "AccessDenied", 0),
+        (FaultKind.DROPPED_CONNECTION, "closed", 1),
+        (FaultKind.LOST_ANSWER, "closed", 0),
+    ],
+)
+def test_calls_of_sqs_fail_as_those_of_healthomics(server: LocalOmics, kind: FaultKind, told: str, left: int) -> None:
+    sqs = server.client("sqs", config=Config(retries={"total_max_attempts": 1}))
+    url = sqs.create_queue(QueueName=f"faults-{kind}")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody="a")
+    (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
+    server.faults.add(FaultRule(kind=kind, operation="sqs:DeleteMessage", code="AccessDenied", http_status=403))
+    delete = {"QueueUrl": url, "ReceiptHandle": message["ReceiptHandle"]}
+    assert outcome(sqs.delete_message, **delete) == told
+    counted = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    counts = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=counted)["Attributes"]
+    assert sum(map(int, counts.values())) == left
+    # Once means once.
+    assert outcome(sqs.delete_message, **delete) == 200

@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import airflow
 import pytest
+from examples import NEED_AIRFLOW_3, example_files
 
-EXAMPLES = sorted((Path(__file__).parents[2] / "example_dags").glob("*.py"))
+EXAMPLES = example_files()
 
 DESCRIBE_WITHOUT_NETWORK = """
 import json, runpy, socket, sys
@@ -77,3 +79,8 @@ def test_the_batch_example_looks_out_for_the_control_beside_the_cohort_and_not_a
         "qc_table": ["accept"],
         "accept": [],
     }
+
+
+@pytest.mark.skipif(airflow.__version__ < "3", reason=NEED_AIRFLOW_3["example_omics_events.py"])
+def test_the_events_example_reports_each_run_on_its_own() -> None:
+    assert tasks_of("example_omics_events") == {"list_runs": ["report"], "report": []}

@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import airflow
 import pytest
 import yaml
 from packaging.requirements import Requirement
@@ -26,12 +27,15 @@ LOCKS = sorted((REPOSITORY / "requirements").glob("*.txt"))
 
 WITHOUT_THE_EXTRA = """
 import importlib, pkgutil, sys
+import airflow
 for name in ("moto", "cwltool", "schema_salad"):
     sys.modules[name] = None  # makes importing it fail
 import airflow_provider_omics as package
 prefix = package.__name__ + "."
 names = [module.name for module in pkgutil.walk_packages(package.__path__, prefix)]
 outside = [name for name in names if not name.startswith(prefix + "local.")]
+if airflow.__version__ < "3":  # which has no asset watchers
+    outside.remove(prefix + "triggers.events")
 for name in [*outside, prefix + "local.cli", prefix + "local.pytest_plugin"]:
     importlib.import_module(name)
 print(len(outside))
@@ -42,12 +46,17 @@ def listed_in_provider_info(role: str) -> list[str]:
     return [name for entry in get_provider_info()[role] for name in entry["python-modules"]]
 
 
+def importable(names: list[str]) -> list[str]:
+    """Leave out what Airflow 2 refuses, which has no asset watchers."""
+    return [name for name in names if airflow.__version__ >= "3" or not name.endswith("triggers.events")]
+
+
 def classes_to_use(role: str) -> set[str]:
     """The classes that users name, of the modules that the provider info lists for a role."""
     suffix = role.removesuffix("s").capitalize()
     return {
         f"{name}.{member}"
-        for name in listed_in_provider_info(role)
+        for name in importable(listed_in_provider_info(role))
         for member, value in inspect.getmembers(importlib.import_module(name), inspect.isclass)
         if value.__module__ == name and member.startswith("Omics") and member.endswith(suffix)
     }
@@ -64,7 +73,8 @@ def test_the_registry_file_lists_every_class_that_users_name() -> None:
     entries = [*REGISTRY["operators"], *REGISTRY["other"]]
     assert {entry["module"] for entry in REGISTRY["operators"]} == classes_to_use("operators")
     others = classes_to_use("sensors") | classes_to_use("triggers") | classes_to_use("hooks")
-    assert {entry["module"] for entry in REGISTRY["other"]} == others
+    modules = importable([entry["module"].rpartition(".")[0] for entry in REGISTRY["other"]])
+    assert {entry["module"] for entry in REGISTRY["other"] if entry["module"].rpartition(".")[0] in modules} == others
     assert all(len(entry["description"].split()) >= 3 for entry in entries)
 
 

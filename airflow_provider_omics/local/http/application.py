@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow_provider_omics.local.http.admin import Admin
     from airflow_provider_omics.local.http.moto import MotoFront
     from airflow_provider_omics.local.http.service import OmicsService
-    from airflow_provider_omics.local.http.striking import StorageFaults
+    from airflow_provider_omics.local.http.striking import NeighbourFaults
     from airflow_provider_omics.local.regions import Regions
 
 ADMIN_PREFIX = "/_local/"
@@ -34,13 +34,13 @@ class Application:
     """Routes by the credential scope of the signature, as every AWS client sends one."""
 
     def __init__(
-        self, regions: Regions, service: OmicsService, admin: Admin, moto: MotoFront, storage_faults: StorageFaults
+        self, regions: Regions, service: OmicsService, admin: Admin, moto: MotoFront, neighbour_faults: NeighbourFaults
     ) -> None:
         self._regions = regions
         self._service = service
         self._admin = admin
         self._moto = moto
-        self._storage_faults = storage_faults
+        self._neighbour_faults = neighbour_faults
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -51,15 +51,19 @@ class Application:
         if scope is not None and scope.service == "omics":
             world = self._regions.world(scope.region)
             return _respond(self._service.answer(world, _request(environ, path, scope)), start_response)
-        if scope is not None and scope.service == "s3":
-            return self._answer_of_storage(environ, path, scope, start_response)
+        if scope is not None and scope.service in ("s3", "sqs"):
+            return self._answer_of_neighbour(environ, path, scope, start_response)
         return self._moto(environ, start_response)
 
-    def _answer_of_storage(
+    def _answer_of_neighbour(
         self, environ: WSGIEnvironment, path: str, scope: Scope, start_response: StartResponse
     ) -> Iterable[bytes]:
         request = _request(environ, path, scope, with_body=False)
-        answer = self._storage_faults.answer(request, lambda: self._moto(environ, start_response))
+        # SQS has one path and one method for all; the header is such as AmazonSQS.ReceiveMessage.
+        operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2] or request.method
+        answer = self._neighbour_faults.answer(
+            f"{scope.service}:{operation}", request, lambda: self._moto(environ, start_response)
+        )
         return _respond(answer, start_response) if isinstance(answer, HttpAnswer) else answer
 
 

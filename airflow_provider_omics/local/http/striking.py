@@ -1,7 +1,8 @@
-"""What a fault does to the call that it strikes, of HealthOmics or of S3."""
+"""What a fault does to the call that it strikes, of HealthOmics, S3 or SQS."""
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -9,7 +10,14 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from airflow_provider_omics.local.errors import ServiceError, ThrottlingException, error_of_code
-from airflow_provider_omics.local.faults import S3_OPERATIONS, CallFacts, FaultKind, FaultPlan, FaultRule
+from airflow_provider_omics.local.faults import (
+    S3_OPERATIONS,
+    SQS_OPERATIONS,
+    CallFacts,
+    FaultKind,
+    FaultPlan,
+    FaultRule,
+)
 from airflow_provider_omics.local.http.wire import HttpAnswer, HttpRequest
 from airflow_provider_omics.local.journal import Call
 
@@ -59,8 +67,8 @@ def after_the_effect(fault: FaultRule | None, facts: CallFacts, stopping: thread
         raise _injected(fault)
 
 
-class StorageFaults:
-    """Strikes the calls of S3.
+class NeighbourFaults:
+    """Strikes the calls of S3 and SQS.
 
     :param now: tells the server's time.
     :param stopping: set when the server stops.
@@ -71,15 +79,17 @@ class StorageFaults:
         self._now = now
         self._stopping = stopping
 
-    def answer(self, request: HttpRequest, carry_out: Callable[[], Iterable[bytes]]) -> Iterable[bytes] | HttpAnswer:
+    def answer(
+        self, name: str, request: HttpRequest, carry_out: Callable[[], Iterable[bytes]]
+    ) -> Iterable[bytes] | HttpAnswer:
         """Carry out one call, unless a fault strikes it before.
 
+        :param name: such as ``s3:PUT`` or ``sqs:ReceiveMessage``.
         :param carry_out: does it, and returns the body of the answer.
         :return: that body, or what a fault answers in its place.
         :raises AnswerLost: the connection is to be closed.
         """
-        name = f"s3:{request.method}"
-        if name not in S3_OPERATIONS:
+        if name not in S3_OPERATIONS | SQS_OPERATIONS:
             return carry_out()
         call = Call(self._now(), name, resource_id=request.path)
         facts = facts_of(call, request)
@@ -92,7 +102,7 @@ class StorageFaults:
             after_the_effect(fault, facts, self._stopping)
         except ServiceError as error:
             call.status, call.error = error.http_status, error.code
-            return _refusal(error)
+            return _refusal(error) if name in S3_OPERATIONS else _refusal_in_json(error)
         call.status = 200
         return body
 
@@ -107,3 +117,8 @@ def _refusal(error: ServiceError) -> HttpAnswer:
     code, status = ("SlowDown", 503) if isinstance(error, ThrottlingException) else (error.code, error.http_status)
     body = f"<Error><Code>{escape(code)}</Code><Message>{escape(error.message)}</Message></Error>"
     return HttpAnswer(status, body.encode(), {"Content-Type": "application/xml"})
+
+
+def _refusal_in_json(error: ServiceError) -> HttpAnswer:
+    body = json.dumps({"__type": f"com.amazonaws.sqs#{error.code}", "message": error.message})
+    return HttpAnswer(error.http_status, body.encode(), {"Content-Type": "application/x-amz-json-1.0"})

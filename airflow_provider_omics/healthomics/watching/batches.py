@@ -1,0 +1,128 @@
+"""One GetBatch for all who wait for a batch, or for samples of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_omics.healthomics.calls import Call, Steps, T, aconverse
+from airflow_provider_omics.healthomics.watching.line import Line
+from airflow_provider_omics.healthomics.watching.tasks import Tasks
+from airflow_provider_omics.healthomics.watching.timing import Timing
+
+# Who asks for the first time is content with an answer to somebody else, if it is as good as new.
+_AS_NEW = 1.0
+_CHANGING = frozenset({"CancelRunBatch", "DeleteRunBatch", "DeleteBatch"})
+
+
+@dataclass(frozen=True)
+class BatchAnswer:
+    """An answer of GetBatch.
+
+    :param asked_at: when it was asked for, in seconds since the epoch.
+    """
+
+    members: Mapping[str, Any]
+    asked_at: float
+
+    def is_good(self, now: float, longest: float, after: float | None) -> bool:
+        """Whether it is young enough, and news to one who has the answer of an earlier time."""
+        return 0 <= now - self.asked_at <= longest and (after is None or self.asked_at > after)
+
+
+@dataclass
+class BatchAnswers:
+    """Shares the answers of GetBatch; errors too, among those who waited for the same call."""
+
+    line: Line
+    tasks: Tasks
+    timing: Timing
+    _held: dict[str, BatchAnswer] = field(default_factory=dict, init=False)
+    _asking: dict[str, asyncio.Task[BatchAnswer]] = field(default_factory=dict, init=False)
+    _users: dict[str, int] = field(default_factory=dict, init=False)
+
+    async def get(self, batch_id: str, longest: float, after: float | None = None) -> BatchAnswer:
+        """Return an answer that may have been given to somebody else.
+
+        :param longest: how old it may be, in seconds.
+        :param after: when the answer was asked for that the caller has already.
+        """
+        held = self._held.get(batch_id)
+        if held is not None and held.is_good(self.timing.clock(), longest, after):
+            return held
+        asking = self._asking.get(batch_id)
+        if asking is None:
+            asking = self.tasks.start(self._ask(batch_id))
+            self._asking[batch_id] = asking
+            asking.add_done_callback(lambda _: self._asking.pop(batch_id, None))
+        return await asyncio.shield(asking)
+
+    def forget(self, batch_id: str) -> None:
+        """Give nobody an answer from before now."""
+        self._held.pop(batch_id, None)
+
+    @contextmanager
+    def kept(self, batch_id: str | None) -> Iterator[None]:
+        """Keep the answers about a batch for as long as somebody may ask for it again."""
+        if batch_id is None:
+            yield
+            return
+        self._users[batch_id] = self._users.get(batch_id, 0) + 1
+        try:
+            yield
+        finally:
+            self._users[batch_id] -= 1
+            if not self._users[batch_id]:
+                del self._users[batch_id]
+                self.forget(batch_id)
+
+    async def _ask(self, batch_id: str) -> BatchAnswer:
+        asked_at = self.timing.clock()
+        members = await self.line.call(Call("GetBatch", {"batchId": batch_id}))
+        answer = BatchAnswer(members, asked_at)
+        if batch_id in self._users:
+            self._held[batch_id] = answer
+        return answer
+
+
+class Conversation:
+    """Holds one waiter's conversations through the shared client; :meth:`ask` and :meth:`pause` suit ``awatch``.
+
+    :param delay: how old, at most, an answer to somebody else may be.
+    """
+
+    def __init__(self, line: Line, batches: BatchAnswers, timing: Timing, delay: float = 0.0) -> None:
+        self._line = line
+        self._batches = batches
+        self._timing = timing
+        self._delay = delay
+        self._seen_at: float | None = None
+        self._began_at = timing.clock()
+
+    async def ask(self, steps: Steps[T]) -> T:
+        """Make the calls of a conversation, or take what was answered to others meanwhile."""
+        self._began_at = self._timing.clock()
+        result = await aconverse(self.answer, steps)
+        # Going by the shared answer, all who wait for a batch come to wake at the same time.
+        self._began_at = self._began_at if self._seen_at is None else min(self._began_at, self._seen_at)
+        return result
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep until so many seconds after what was answered last."""
+        await self._timing.sleep(max(0.0, self._began_at + seconds - self._timing.clock()))
+
+    async def answer(self, call: Call) -> Any:
+        """Answer one call."""
+        if call.operation == "GetBatch":
+            longest = min(_AS_NEW, self._delay / 4) if self._seen_at is None else self._delay
+            shared = await self._batches.get(call.members["batchId"], longest, self._seen_at)
+            self._seen_at = shared.asked_at
+            return shared.members
+        try:
+            return await self._line.call(call)
+        finally:
+            if call.operation in _CHANGING:
+                self._batches.forget(call.members.get("batchId", ""))

@@ -1,0 +1,136 @@
+"""Where those wait who can be told together: looks are had when one of them is due, for all at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import abstractmethod
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from typing import Generic
+
+from airflow_provider_omics.healthomics.service_errors import is_from_aws
+from airflow_provider_omics.healthomics.waiting import V
+from airflow_provider_omics.healthomics.watching.tasks import Tasks
+from airflow_provider_omics.healthomics.watching.tickets import Ticket
+from airflow_provider_omics.healthomics.watching.timing import Timing, for_each
+
+log = logging.getLogger(__name__)
+
+# Long enough for those who start together to be looked at together, too short to be noticed.
+_GATHERING = 0.05
+_AT_ONCE = 8
+MOST_DIRECT_LOOKS = 40
+"""How many are looked at one by one before it is decided anew whom to look at, and how."""
+
+
+class Desk(Generic[V]):
+    """Looks at what its tickets wait for, whenever one of them is due, in a task of its own.
+
+    :ivar tickets: those who wait, by what they wait for.
+    """
+
+    def __init__(self, tasks: Tasks, timing: Timing) -> None:
+        self.timing = timing
+        self.tickets: dict[str, list[Ticket[V]]] = {}
+        self._tasks = tasks
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    @abstractmethod
+    async def look(self, due: list[str], now: float) -> None:
+        """Look at what is due, by whatever way is cheapest, and tell the tickets.
+
+        :param due: what is due, longest first; what is not looked at stays due.
+        """
+
+    def left(self, key: str) -> None:
+        """Forget about what nobody waits for any more; nothing by default."""
+
+    def enter(self, ticket: Ticket[V]) -> None:
+        """Take in one who waits."""
+        self.tickets.setdefault(ticket.key, []).append(ticket)
+        self._changed.set()
+        if self._task is None:
+            self._task = self._tasks.start(self._work())
+
+    def leave(self, ticket: Ticket[V]) -> None:
+        """Let one go."""
+        holders = self.tickets[ticket.key]
+        holders.remove(ticket)
+        if not holders:
+            del self.tickets[ticket.key]
+            self.left(ticket.key)
+        if not self.tickets and self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    def all_tickets(self) -> Iterator[Ticket[V]]:
+        """Return all who wait."""
+        return (ticket for holders in self.tickets.values() for ticket in holders)
+
+    def offer(self, key: str, view: V, asked_at: float) -> None:
+        """Give a good answer to all who wait for it."""
+        for ticket in self.tickets.get(key, ()):
+            ticket.offer(view, asked_at)
+
+    def refuse(self, key: str, error: Exception) -> None:
+        """Give an error to those of them who are due."""
+        for ticket in self.tickets.get(key, ()):
+            ticket.refuse(error)
+
+    async def refuse_all(self, keys: Iterable[str], error: Exception) -> None:
+        """Give an error to many."""
+        await for_each(keys, lambda key: self.refuse(key, error))
+
+    async def look_at_each(self, keys: Collection[str], ask: Callable[[str], Awaitable[V]]) -> None:
+        """Look at some one by one, and tell their tickets; an error is told to those alone whom it is about."""
+
+        async def look_at(key: str) -> None:
+            asked_at = self.timing.clock()
+            try:
+                view = await ask(key)
+            except Exception as error:
+                self._note(error)
+                self.refuse(key, error)
+            else:
+                self.offer(key, view, asked_at)
+
+        waiting = list(keys)
+        for start in range(0, len(waiting), _AT_ONCE):
+            await asyncio.gather(*map(look_at, waiting[start : start + _AT_ONCE]))
+
+    async def _work(self) -> None:
+        while True:
+            self._changed.clear()
+            await self.timing.sleep(_GATHERING)
+            now = self.timing.clock()
+            due = self._due(now)
+            if due:
+                await self._look(due, now)
+            else:
+                await self.timing.sleep_until_set(self._changed, max(0.0, self._next_due() - now))
+
+    async def _look(self, due: list[str], now: float) -> None:
+        try:
+            await self.look(due, now)
+        except Exception as error:
+            self._note(error)
+            await self.refuse_all(due, error)
+
+    def _due(self, now: float) -> list[str]:
+        # One who is really due is waited for; then those who nearly are join in.
+        if self._next_due() > now:
+            return []
+        due = [
+            (min(ticket.due_at for ticket in holders), key)
+            for key, holders in self.tickets.items()
+            if any(ticket.is_due(now) for ticket in holders)
+        ]
+        return [key for _, key in sorted(due)]
+
+    def _next_due(self) -> float:
+        return min((ticket.due_at for ticket in self.all_tickets()), default=self.timing.clock())
+
+    def _note(self, error: Exception) -> None:
+        if not is_from_aws(error):
+            log.error("Watching HealthOmics failed; please report it", exc_info=error)

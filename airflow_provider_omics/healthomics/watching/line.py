@@ -1,0 +1,156 @@
+"""One client for all who wait: made off the event loop, made anew when its credentials are refused, never left open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore import xform_name
+
+from airflow_provider_omics.healthomics.calls import Call
+from airflow_provider_omics.healthomics.service_errors import CREDENTIALS_REFUSED, Nature, error_code, nature
+from airflow_provider_omics.healthomics.watching.meter import Meter, NoMeter
+from airflow_provider_omics.healthomics.watching.pace import Pace
+from airflow_provider_omics.healthomics.watching.tasks import Tasks
+from airflow_provider_omics.healthomics.watching.timing import Timing
+
+_THROTTLED = ("Throttl", "TooManyRequests", "RequestLimitExceeded")
+_ATTEMPTS_TO_OPEN = 3
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 20.0
+# Keys that are wrong for good are not tried with a new client at each call.
+_BETWEEN_REFUSALS = 60.0
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A client that is ready.
+
+    :param client: aiobotocore's, which must not retry by itself, since its retries would not be counted.
+    :param attempts: how often a call is tried, at least 1.
+    :param rates: calls a second by operation, as :func:`~.pace.rates_of` reads them.
+    """
+
+    client: Any
+    attempts: int = 6
+    rates: Mapping[str, float] = field(default_factory=dict)
+
+
+Connect = Callable[[], Awaitable[Opened]]
+
+
+@dataclass(eq=False)
+class _Held:
+    """A client, and how many calls are on their way through it."""
+
+    opened: Opened
+    calls: int = 0
+    is_retired: bool = False
+
+
+class Line:
+    """Makes the calls of a watcher, each in its turn, and tries again what passes.
+
+    :param connect: makes a client; it must not block the event loop.
+    """
+
+    def __init__(self, connect: Connect, tasks: Tasks, timing: Timing, meter: Meter | None = None) -> None:
+        self.pace = Pace(timing)
+        self.answered_at: float | None = None
+        self._connect = connect
+        self._tasks = tasks
+        self._timing = timing
+        self._meter = meter or NoMeter()
+        self._held: _Held | None = None
+        self._building: asyncio.Task[_Held] | None = None
+        self._refused_at = float("-inf")
+
+    async def call(self, call: Call) -> Any:
+        """Make one call; raise its error once it lasts, or after as many attempts as the connection allows."""
+        attempt = 0
+        while True:
+            attempt += 1
+            held = await self._hold()
+            called_at = self._timing.clock()
+            try:
+                called_at = await self.pace.turn(call.operation)
+                self._meter.count("calls", call.operation)
+                answer = await getattr(held.opened.client, xform_name(call.operation))(**call.members)
+            except Exception as error:
+                if not self._is_worth_trying_again(error, call, held, attempt, called_at):
+                    raise
+            else:
+                self.answered_at = self._timing.clock()
+                self.pace.answered()
+                return answer
+            finally:
+                held.calls -= 1
+                self._close_if_idle(held)
+            await self._timing.sleep(self._pause(attempt))
+
+    async def close(self) -> None:
+        """Close the client; nobody calls any more."""
+        if self._held is not None:
+            held, self._held = self._held, None
+            await held.opened.client.close()
+
+    async def _hold(self) -> _Held:
+        while self._held is None:
+            if self._building is None:
+                self._building = self._tasks.start(self._build())
+            await asyncio.shield(self._building)
+        self._held.calls += 1
+        return self._held
+
+    async def _build(self) -> _Held:
+        try:
+            opened = await self._open()
+            self.pace.rates = opened.rates
+            self._held = _Held(opened)
+            return self._held
+        finally:
+            self._building = None
+
+    async def _open(self) -> Opened:
+        for attempt in range(1, _ATTEMPTS_TO_OPEN):
+            try:
+                return await self._connect()
+            except Exception as error:
+                if nature(error) is not Nature.PASSING:
+                    raise
+            await self._timing.sleep(self._pause(attempt))
+        return await self._connect()
+
+    def _is_worth_trying_again(self, error: Exception, call: Call, held: _Held, attempt: int, called_at: float) -> bool:
+        code = error_code(error)
+        self._meter.count("errors", call.operation)
+        if code.startswith(_THROTTLED):
+            self._meter.count("throttles", call.operation)
+            self.pace.throttled(called_at)
+        may_do_better = code in CREDENTIALS_REFUSED and self._renew(held)
+        return attempt < held.opened.attempts and (may_do_better or nature(error) is Nature.PASSING)
+
+    def _renew(self, held: _Held) -> bool:
+        if held.is_retired:
+            return True
+        now = self._timing.clock()
+        if abs(now - self._refused_at) < _BETWEEN_REFUSALS:
+            return False
+        self._refused_at = now
+        self._retire(held)
+        return True
+
+    def _retire(self, held: _Held) -> None:
+        held.is_retired = True
+        if self._held is held:
+            self._held = None
+        self._close_if_idle(held)
+
+    def _close_if_idle(self, held: _Held) -> None:
+        if held.is_retired and not held.calls:
+            self._tasks.start(held.opened.client.close())
+
+    def _pause(self, attempt: int) -> float:
+        longest: float = min(_FIRST_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE)
+        return longest * (0.5 + 0.5 * self._timing.spread())

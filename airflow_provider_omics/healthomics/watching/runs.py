@@ -1,0 +1,175 @@
+"""Watching single runs: one by one while they are few, by the lists of active runs when they are many."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from airflow_provider_omics.healthomics.calls import PAGE_SIZE, Call, aconverse
+from airflow_provider_omics.healthomics.looks import RunLook
+from airflow_provider_omics.healthomics.outcome import RunView
+from airflow_provider_omics.healthomics.service_errors import Nature, nature
+from airflow_provider_omics.healthomics.statuses import RunStatus
+from airflow_provider_omics.healthomics.watching.choice import ListCost
+from airflow_provider_omics.healthomics.watching.desk import MOST_DIRECT_LOOKS, Desk
+from airflow_provider_omics.healthomics.watching.line import Line
+from airflow_provider_omics.healthomics.watching.tasks import Tasks
+from airflow_provider_omics.healthomics.watching.timing import Timing, for_each
+
+log = logging.getLogger(__name__)
+
+ACTIVE_STATUSES = (RunStatus.PENDING, RunStatus.STARTING, RunStatus.RUNNING, RunStatus.STOPPING)
+"""In the order in which a run passes through them, so that one that moves on meanwhile is read twice, not never."""
+
+_SAME_TIME = 2.0
+
+
+@dataclass
+class _Watched:
+    """What is known of a run.
+
+    :ivar created_at: what tells it from another run of the same id, until the uuid does.
+    """
+
+    look: RunLook
+    view: RunView = field(init=False)
+    created_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        self.view = self.look.unseen
+
+    def is_other(self, created_at: datetime | None) -> bool:
+        """Whether a run of the same id is not this one."""
+        if self.created_at is None or created_at is None:
+            return False
+        return abs((created_at - self.created_at).total_seconds()) > _SAME_TIME
+
+    def listed(self, item: Mapping[str, Any]) -> RunView:
+        """Take over what an item of ListRuns says."""
+        self.created_at = self.created_at or item.get("creationTime")
+        before, status = self.view, item.get("status")
+        # Lists may lag behind: what was seen later in its life is not taken back.
+        if _place(before.status) <= _place(status):
+            self.view = RunView(
+                before.run_id,
+                status,
+                arn=before.arn or item.get("arn"),
+                uuid=before.uuid,
+                name=before.name or item.get("name"),
+                output_uri=before.output_uri,
+            )
+        return self.view
+
+
+class RunsDesk(Desk[RunView]):
+    """Watches single runs.
+
+    A list can only show that a run goes on. Whatever has become of one that is in none of the lists is for GetRun to
+    say, so nothing that lags, moves or is on another page can end a wait.
+    """
+
+    def __init__(self, line: Line, tasks: Tasks, timing: Timing) -> None:
+        super().__init__(tasks, timing)
+        self._line = line
+        self._watched: dict[str, _Watched] = {}
+        self._cost = ListCost(len(ACTIVE_STATUSES))
+        self._missing: set[str] = set()
+
+    async def look(self, due: list[str], now: float) -> None:
+        """Read the lists if that is cheaper; then look at those that they miss, or at those that are due."""
+        unread = [run_id for run_id in due if run_id not in self._missing]
+        if self._cost.is_worth_it(len(unread), now):
+            seen = await self._read_lists(len(unread))
+            self._missing = set() if seen is None else {run_id for run_id in due if run_id not in seen}
+        still_due = self.timing.clock()
+        waiting = [run_id for run_id in due if self._is_due(run_id, still_due)]
+        first = [run_id for run_id in waiting if run_id in self._missing] or waiting
+        await self.look_at_each(first[:MOST_DIRECT_LOOKS], self._look_at)
+
+    def left(self, key: str) -> None:
+        """Forget about a run."""
+        self._watched.pop(key, None)
+        self._missing.discard(key)
+
+    def _is_due(self, run_id: str, now: float) -> bool:
+        return any(ticket.is_due(now) for ticket in self.tickets.get(run_id, ()))
+
+    def _known(self, run_id: str) -> _Watched:
+        watched = self._watched.get(run_id)
+        if watched is None:
+            watched = self._watched[run_id] = _Watched(RunLook(run_id))
+        return watched
+
+    async def _look_at(self, run_id: str) -> RunView:
+        watched = self._known(run_id)
+        created: list[datetime | None] = []
+
+        async def answer(call: Call) -> Any:
+            answered = await self._line.call(call)
+            created.append(answered.get("creationTime"))
+            return answered
+
+        seen = await aconverse(answer, watched.look.steps())
+        # The uuid decides where it is known; a run that was only ever seen in lists has none.
+        if not watched.view.uuid and watched.is_other(created[0]):
+            seen = watched.view.gone()
+        watched.created_at = watched.created_at or created[0]
+        watched.view = seen
+        self._missing.discard(run_id)
+        return seen
+
+    async def _read_lists(self, looks: int) -> set[str] | None:
+        """Tell what the lists of active runs show.
+
+        :return: the watched runs that they showed; None if they were not read to the end.
+        """
+        seen: set[str] = set()
+        pages, most = 0, self._cost.most_pages(looks)
+        # All of them are due again at the same time, so that they are read together then.
+        began_at = self.timing.clock()
+        try:
+            for status in ACTIVE_STATUSES:
+                token: str | None = None
+                while True:
+                    if pages >= most:
+                        self._cost.given_up(pages, self.timing.clock())
+                        return None
+                    token = await self._read_page(status, token, seen, began_at)
+                    pages += 1
+                    if token is None:
+                        break
+        except Exception as error:
+            if nature(error) is Nature.PASSING:
+                raise
+            log.warning("HealthOmics runs are looked at one by one, since they cannot be listed: %s", error)
+            self._cost.refused(self.timing.clock())
+            return None
+        self._cost.took(pages, self.timing.clock())
+        return seen
+
+    async def _read_page(self, status: str, token: str | None, seen: set[str], asked_at: float) -> str | None:
+        more = {"startingToken": token} if token else {}
+        answer = await self._line.call(Call("ListRuns", {"status": status, "maxResults": PAGE_SIZE, **more}))
+
+        def take(item: Mapping[str, Any]) -> None:
+            run_id = item.get("id", "")
+            if run_id not in self.tickets:
+                return
+            watched = self._known(run_id)
+            if not watched.is_other(item.get("creationTime")):
+                seen.add(run_id)
+                self.offer(run_id, watched.listed(item), asked_at)
+
+        await for_each(answer.get("items", ()), take)
+        next_token: str | None = answer.get("nextToken") or None
+        return next_token
+
+
+def _place(status: str | None) -> int:
+    try:
+        return ACTIVE_STATUSES.index(RunStatus(status or ""))
+    except ValueError:
+        return -1

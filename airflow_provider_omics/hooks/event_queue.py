@@ -1,0 +1,243 @@
+"""An SQS queue of events, read from a triggerer for as long as it lives."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+
+from airflow_provider_omics.healthomics.events import StatusEvent, UnreadableEvent, read_event
+from airflow_provider_omics.healthomics.patience import Patience
+from airflow_provider_omics.healthomics.service_errors import CREDENTIALS_REFUSED, error_code, is_from_aws
+from airflow_provider_omics.hooks.parameters import ConnectionParameters
+
+if TYPE_CHECKING:
+    from airflow_provider_omics.healthomics.waiting import Log
+
+_MOST_IN_A_CALL = 10
+_MOST_REMEMBERED = 1000
+_PAUSE_AMONG_STRANGERS = 0.1
+_SECONDS_TO_FINISH = 5.0
+
+
+class _Client(Protocol):
+    """What is used of an aiobotocore client of SQS."""
+
+    async def receive_message(self, **members: Any) -> Mapping[str, Any]: ...
+
+    async def delete_message_batch(self, **members: Any) -> Mapping[str, Any]: ...
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+
+@dataclass(frozen=True)
+class Received:
+    """An event with the message that brought it.
+
+    :ivar receipt: what the message is deleted with.
+    """
+
+    event: StatusEvent
+    message_id: str
+    receipt: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How a queue is read.
+
+    :param wait_time_seconds: for how long one call waits for a message, 1 to 20.
+    :param max_number_of_messages: most messages of one call, 1 to 10.
+    :param visibility_timeout: seconds for which a message is kept from other readers; None for the queue's own.
+    """
+
+    wait_time_seconds: int = 20
+    max_number_of_messages: int = 10
+    visibility_timeout: int | None = None
+
+
+class EventQueue:
+    """Reads the events of one queue, and deletes those that are done with; a context manager.
+
+    Errors never leave it: it pauses and tries again, since an asset watcher has no task that could fail. A message is
+    deleted only when it is :meth:`done`, or tells of something of HealthOmics that is neither a run nor a batch. What
+    is no event of HealthOmics is left for other readers or the queue's dead-letter queue.
+
+    Needs ``sqs:ReceiveMessage`` and ``sqs:DeleteMessage``. See
+    https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
+
+    :param url: the queue's URL.
+    :param connection: how to reach it; the connection is read again when its credentials are refused.
+    :param log: where to tell what goes wrong.
+    :param patience: how long to pause after an error.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        connection: ConnectionParameters,
+        reading: Reading,
+        log: Log,
+        *,
+        patience: Patience | None = None,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.url = url
+        self._connection = connection
+        self._reading = reading
+        self._log = log
+        self._patience = patience or Patience()
+        self._pause = pause
+        self._client: _Client | None = None
+        self._client_lock = asyncio.Lock()
+        self._done: list[tuple[float, str]] = []
+        self._told: OrderedDict[str, None] = OrderedDict()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def done(self, receipts: Sequence[str], *, after: float = 0.0) -> None:
+        """Have messages deleted before the next call.
+
+        :param after: for how many seconds to keep them nevertheless.
+        """
+        due = time.monotonic() + after
+        self._done += [(due, receipt) for receipt in receipts]
+
+    async def receive(self) -> list[Received]:
+        """Wait for messages, for as long as one call does, and return their events (ReceiveMessage)."""
+        if (undeleted := await self.delete_done()) is not None:
+            # To receive what cannot be deleted would start the same DAG again and again.
+            await self._failed(undeleted, "DeleteMessageBatch")
+            return []
+        try:
+            async with self._client_lock:
+                client = await self._connected()
+            answer = await client.receive_message(**self._request())
+        except Exception as error:
+            await self._failed(error, "ReceiveMessage")
+            return []
+        self._answered()
+        messages = answer.get("Messages") or []
+        events = [found for message in messages if (found := self._read(message)) is not None]
+        if messages and not events:
+            # Messages that are left alone come back, and must not keep the triggerer busy.
+            await self._pause(_PAUSE_AMONG_STRANGERS)
+        return events
+
+    async def delete_done(self) -> Exception | None:
+        """Delete what is due (DeleteMessageBatch).
+
+        :return: what kept it from being deleted, which the next :meth:`receive` tries again and tells.
+        """
+        async with self._client_lock:
+            now = time.monotonic()
+            due = [receipt for at, receipt in self._done if at <= now]
+            self._done = [entry for entry in self._done if entry[0] > now]
+            while due:
+                try:
+                    await self._delete(due[:_MOST_IN_A_CALL])
+                except Exception as error:
+                    self.done(due)
+                    return error
+                due = due[_MOST_IN_A_CALL:]
+            return None
+
+    async def aclose(self) -> None:
+        """Delete what is due, as far as that is quick, and close the client."""
+        try:
+            if self._client is not None and self._done:
+                await asyncio.wait_for(self.delete_done(), _SECONDS_TO_FINISH)
+        except TimeoutError:
+            self._log.warning("Some messages of queue %s were not deleted and will come again", self.url)
+        finally:
+            await self._disconnect()
+
+    def _request(self) -> dict[str, Any]:
+        wait = self._reading.wait_time_seconds
+        if self._done:
+            # Back in time to delete, before the message is shown to others.
+            wait = max(0, min(wait, int(min(self._done)[0] - time.monotonic()) + 1))
+        request = {
+            "QueueUrl": self.url,
+            "WaitTimeSeconds": wait,
+            "MaxNumberOfMessages": self._reading.max_number_of_messages,
+        }
+        if self._reading.visibility_timeout is not None:
+            request["VisibilityTimeout"] = self._reading.visibility_timeout
+        return request
+
+    def _read(self, message: Mapping[str, Any]) -> Received | None:
+        message_id, receipt = message["MessageId"], message["ReceiptHandle"]
+        try:
+            event = read_event(message.get("Body", ""))
+        except UnreadableEvent as why:
+            self._tell_once(
+                message_id, f"Message {message_id} of queue {self.url} is left in the queue for others, since {why}"
+            )
+            return None
+        if event is None:
+            self.done([receipt])
+            return None
+        return Received(event, message_id, receipt)
+
+    def _tell_once(self, message_id: str, text: str) -> None:
+        if message_id not in self._told:
+            self._log.warning("%s", text)
+        self._told[message_id] = None
+        self._told.move_to_end(message_id)
+        if len(self._told) > _MOST_REMEMBERED:
+            self._told.popitem(last=False)
+
+    async def _delete(self, receipts: Sequence[str]) -> None:
+        entries = [{"Id": str(number), "ReceiptHandle": receipt} for number, receipt in enumerate(receipts)]
+        answer = await (await self._connected()).delete_message_batch(QueueUrl=self.url, Entries=entries)
+        if failed := answer.get("Failed"):
+            # Most likely the message was shown to somebody again, and its receipt is void.
+            first = failed[0]
+            self._log.warning(
+                "%d of %d messages of queue %s were not deleted and will come again: %s: %s",
+                *(len(failed), len(entries), self.url, first.get("Code"), first.get("Message")),
+            )
+
+    def _answered(self) -> None:
+        gap = self._patience.answered()
+        if gap is not None:
+            self._log.info("Queue %s answers again, after %.0f s", self.url, gap)
+
+    async def _failed(self, error: Exception, operation: str) -> None:
+        if not is_from_aws(error):
+            # Such as a connection that Airflow does not know: it may be made meanwhile.
+            self._log.exception("Reading queue %s failed", self.url)
+        place = f"queue {self.url} with connection {self._connection.aws_conn_id!r}"
+        pause = self._patience.failed(error, operation, place)
+        (self._log.error if pause.is_lasting else self._log.warning)("%s", pause.told)
+        if pause.is_lasting or error_code(error) in CREDENTIALS_REFUSED:
+            await self._disconnect()
+        await self._pause(pause.seconds)
+
+    async def _connected(self) -> _Client:
+        if self._client is None:
+            # Reading the connection and botocore's models takes long enough to hold up every other trigger.
+            self._client = await asyncio.to_thread(lambda: asyncio.run(_make_client(self._connection)))
+        return self._client
+
+    async def _disconnect(self) -> None:
+        async with self._client_lock:
+            client, self._client = self._client, None
+            if client is not None:
+                await client.__aexit__(None, None, None)
+
+
+async def _make_client(connection: ConnectionParameters) -> _Client:
+    context = await connection.hook().hook_of("sqs").get_async_conn()  # type: ignore[no-untyped-call]
+    return cast("_Client", await context.__aenter__())

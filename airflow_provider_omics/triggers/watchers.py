@@ -1,0 +1,109 @@
+"""One status watcher for all triggers of an event loop that use the same connection."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from airflow.providers.common.compat.sdk import Stats
+
+from airflow_provider_omics.healthomics.watch import StatusWatcher, Timing
+from airflow_provider_omics.hooks.parameters import ConnectionParameters
+
+_PREFIX = "omics.watch"
+
+
+class AirflowMeter:
+    """Hands a watcher's figures to Airflow's metrics, as ``omics.watch.<name>``.
+
+    :param tags: what tells this watcher from the others, for metrics systems that know tags.
+    """
+
+    def __init__(self, tags: dict[str, str]) -> None:
+        self._tags = tags
+
+    def count(self, name: str, operation: str) -> None:
+        """Count one call."""
+        Stats.incr(f"{_PREFIX}.{name}", tags={**self._tags, "operation": operation})
+
+    def gauge(self, name: str, value: float) -> None:
+        """Keep a figure as it is now."""
+        Stats.gauge(f"{_PREFIX}.{name}", value, tags=self._tags)
+
+
+@dataclass(eq=False)
+class _Shared:
+    watcher: StatusWatcher
+    users: int = 0
+
+
+@dataclass(eq=False)
+class Watchers:
+    """The watchers in use; each is made by the first who needs it, and closed by the last.
+
+    :param timing: what passes for time.
+    """
+
+    timing: Timing = field(default_factory=Timing)
+    _by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Shared]] = field(
+        default_factory=WeakKeyDictionary, init=False
+    )
+
+    @asynccontextmanager
+    async def watcher(self, connection: ConnectionParameters) -> AsyncIterator[StatusWatcher]:
+        """Give the watcher of a connection on this event loop.
+
+        Connections that differ in any parameter share nothing, even where they lead to the same account.
+        """
+        shared = self._by_loop.setdefault(asyncio.get_running_loop(), {})
+        key = _key(connection)
+        if key not in shared:
+            shared[key] = _Shared(self._new(connection))
+        mine = shared[key]
+        mine.users += 1
+        try:
+            yield mine.watcher
+        finally:
+            mine.users -= 1
+            if not mine.users:
+                del shared[key]
+                await _finish(mine.watcher)
+
+    def in_use(self) -> int:
+        """Return how many watchers this event loop has."""
+        return len(self._by_loop.get(asyncio.get_running_loop(), {}))
+
+    def _new(self, connection: ConnectionParameters) -> StatusWatcher:
+        tags = {"aws_conn_id": str(connection.aws_conn_id), "region": str(connection.region_name)}
+        # A hook of its own each time: one remembers the connection, which may have been changed.
+        return StatusWatcher(lambda: connection.hook().open_watching_client(), self.timing, AirflowMeter(tags))
+
+
+watchers = Watchers()
+"""Those of this process."""
+
+
+async def _finish(watcher: StatusWatcher) -> None:
+    # The last one may leave by being cancelled, even twice; the client is closed all the same.
+    closing = asyncio.ensure_future(watcher.close())
+    cancelled = False
+    while not closing.done():
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            if closing.cancelled():
+                raise
+            cancelled = True
+    closing.result()
+    if cancelled:
+        raise asyncio.CancelledError
+
+
+def _key(connection: ConnectionParameters) -> str:
+    payload: dict[str, Any] = connection.to_payload()
+    return json.dumps(payload, sort_keys=True, default=repr)

@@ -1,0 +1,155 @@
+"""The parts of status watching that decide by themselves: pace, cost of the ways, when to read again."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from virtual_time import in_virtual_time
+
+from airflow_provider_omics.healthomics.watching.choice import ListCost, Reading, fits, pages_of
+from airflow_provider_omics.healthomics.watching.pace import DEFAULT_RATE, Pace, rates_of
+from airflow_provider_omics.healthomics.watching.timing import Timing
+
+
+def new_pace(**rates: float) -> Pace:
+    return Pace(Timing(clock=asyncio.get_running_loop().time), rates)
+
+
+@given(asking=st.lists(st.floats(0, 2), min_size=10, max_size=40), rate=st.floats(0.5, 50))
+def test_no_second_ever_has_more_calls_of_an_operation_than_its_rate(asking: list[float], rate: float) -> None:
+    async def work() -> list[float]:
+        pace = new_pace(GetRun=rate)
+
+        async def ask(after: float) -> float:
+            await asyncio.sleep(after)
+            return await pace.turn("GetRun")
+
+        return await asyncio.gather(*map(ask, asking))
+
+    turns = sorted(in_virtual_time(work))
+    assert all(later - earlier >= 1 / rate - 1e-6 for earlier, later in pairwise(turns))
+
+
+def test_operations_do_not_wait_for_each_other_and_have_the_default_rate() -> None:
+    async def work() -> list[float]:
+        pace = new_pace()
+        return [await pace.turn(name) for name in ("GetRun", "ListRuns", "GetBatch", "GetRun")]
+
+    assert in_virtual_time(work) == pytest.approx([0, 0, 0, 1 / DEFAULT_RATE])
+
+
+def test_one_who_gives_up_loses_nobody_a_turn() -> None:
+    async def work() -> list[float]:
+        pace = new_pace(GetRun=1.0)
+        await pace.turn("GetRun")
+        first, second = (asyncio.create_task(pace.turn("GetRun")) for _ in range(2))
+        await asyncio.sleep(0.5)
+        first.cancel()
+        return [await second]
+
+    assert in_virtual_time(work) == pytest.approx([1.0])
+
+
+def test_throttling_slows_every_operation_and_answers_bring_the_pace_back() -> None:
+    async def work() -> tuple[float, float, float, float]:
+        pace = new_pace(GetRun=8.0)
+        pace.throttled(0.0)
+        once = pace.rate("GetRun")
+        await asyncio.sleep(1)
+        # It was on its way before.
+        pace.throttled(-1.0)
+        same = pace.rate("GetRun")
+        pace.throttled(1.0)
+        twice = pace.rate("ListRuns")
+        for _ in range(200):
+            pace.answered()
+        return once, same, twice, pace.rate("GetRun")
+
+    assert in_virtual_time(work) == (4.0, 4.0, DEFAULT_RATE / 4, 8.0)
+
+
+def test_a_clock_that_is_set_back_stops_nobody() -> None:
+    now = [1_000.0]
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    async def work() -> None:
+        pace = Pace(Timing(clock=lambda: now[0], sleep=sleep), {"GetRun": 2.0})
+        await pace.turn("GetRun")
+        now[0] -= 3600
+        await pace.turn("GetRun")
+
+    asyncio.run(work())
+    assert slept == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("setting", "rates"), [(None, {}), (4, {"*": 4.0}), ("2.5", {"*": 2.5}), ({"GetRun": 20}, {"GetRun": 20.0})]
+)
+def test_the_rate_can_be_given_for_all_operations_or_for_single_ones(setting: object, rates: dict[str, float]) -> None:
+    assert rates_of(setting) == rates
+
+
+@pytest.mark.parametrize("setting", [0, -1, "fast", {}, {"GetRun": None}, [1], float("inf"), float("nan")])
+def test_a_rate_that_is_none_is_refused_with_what_it_must_be(setting: object) -> None:
+    with pytest.raises(ValueError, match="calls_per_second must be a number more than 0"):
+        rates_of(setting)
+
+
+def test_lists_are_read_when_they_cost_less_than_the_looks() -> None:
+    cost = ListCost(4)
+    assert [cost.is_worth_it(looks, 0) for looks in (1, 4, 5)] == [False, False, True]
+    cost.took(30, now=0)
+    assert [cost.is_worth_it(looks, 60) for looks in (30, 31)] == [False, True]
+    # It may have become short.
+    assert cost.is_worth_it(5, 7200)
+    cost.given_up(50, now=7200)
+    assert [cost.is_worth_it(looks, 7200) for looks in (100, 101)] == [False, True]
+
+
+def test_lists_that_are_refused_are_left_alone_for_an_hour() -> None:
+    cost = ListCost(4)
+    cost.refused(now=0)
+    assert [cost.is_worth_it(1000, now) for now in (0, 3599, 3601)] == [False, False, True]
+
+
+def test_a_list_of_a_batch_is_read_when_its_counts_have_changed() -> None:
+    reading = Reading()
+    assert reading.is_needed(0, now=0, period=30)
+    reading.took(0, 0, now=0)
+    assert not reading.is_needed(0, now=30, period=30)
+    assert reading.is_needed(1, now=60, period=30)
+    reading.took(1, 1, now=60)
+    assert not reading.is_needed(1, now=90, period=30)
+
+
+def test_a_list_that_lags_behind_the_counts_is_read_again_but_not_for_ever() -> None:
+    reading = Reading()
+    needed = []
+    for cycle in range(8):
+        needed.append(reading.is_needed(5, now=cycle, period=30))
+        if needed[-1]:
+            reading.took(5, 4, now=cycle)
+    assert needed == [True, True, True, True, False, False, False, False]
+
+
+def test_counts_that_lag_do_not_hide_an_end_for_ever() -> None:
+    reading = Reading()
+    reading.took(0, 0, now=0)
+    assert [reading.is_needed(0, now=30 * n, period=30) for n in (1, 2, 3, 4)] == [False, False, False, True]
+
+
+@pytest.mark.parametrize(("items", "pages"), [(0, 1), (100, 1), (101, 2), (10_000, 100)])
+def test_pages_are_counted(items: int, pages: int) -> None:
+    assert pages_of(items) == pages
+
+
+def test_looks_fit_when_they_take_half_of_the_time_between_two() -> None:
+    assert fits(120, rate=8, period=30)
+    assert not fits(121, rate=8, period=30)

@@ -1,0 +1,308 @@
+"""Watching runs in virtual time: cheap, right while lists lag and runs move, and patient."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from typing import Any
+
+import pytest
+from batch_world import SLOW
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from virtual_time import Watching, in_virtual_time, refusal
+
+from airflow_provider_omics.healthomics.looks import RunLook
+from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
+from airflow_provider_omics.local.timings import Timings
+
+LONG = Timings(pending=5, starting=5, running_min=600, running_max=1200, stopping=5)
+
+
+async def watch(watching: Watching, run_ids: list[str], **policy: Any) -> dict[str, tuple[WaitEnd[Any], float]]:
+    watching.new_watcher()
+    ends = await asyncio.gather(*(watching.wait(RunLook(run_id), **policy) for run_id in run_ids))
+    await watching.watcher.close()
+    return dict(zip(run_ids, ends, strict=True))
+
+
+def stopped_at(watching: Watching, run_id: str) -> float:
+    time = watching.service.world.runs[run_id].stop_time
+    assert time is not None
+    return time.timestamp()
+
+
+def assert_right(watching: Watching, ends: dict[str, tuple[WaitEnd[Any], float]], latest: float) -> None:
+    for run_id, (end, at) in ends.items():
+        run = watching.service.world.runs[run_id]
+        assert (end.why, end.view.status, end.view.uuid) == (Stop.ENDED, run.status, run.uuid)
+        assert end.view.output_uri == run.output_root
+        assert stopped_at(watching, run_id) <= at <= stopped_at(watching, run_id) + latest
+
+
+def test_one_run_costs_a_call_a_period_and_no_list() -> None:
+    async def work() -> None:
+        watching = Watching(timings=SLOW)
+        ends = await watch(watching, watching.start_runs(1), delay=5.0)
+        assert_right(watching, ends, 2 * 5)
+        assert watching.counts() == {"GetRun": 4}
+
+    in_virtual_time(work)
+
+
+def test_a_thousand_runs_cost_some_pages_a_period_and_a_look_at_each_end() -> None:
+    async def work() -> None:
+        watching = Watching(timings=LONG)
+        run_ids = watching.start_runs(1000)
+        ends = await watch(watching, run_ids)
+        assert_right(watching, ends, 2 * 30)
+        calls = watching.counts()
+        assert calls["GetRun"] < 1.1 * len(run_ids)
+        # At most ten full pages, and one for each other status, every 27 seconds.
+        assert calls["ListRuns"] <= (1215 / 27 + 2) * 14
+        assert set(calls) == {"GetRun", "ListRuns"}
+        assert max(watching.busiest_second(operation) for operation in calls) <= 8
+
+    in_virtual_time(work)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    count=st.integers(1, 160),
+    lag=st.sampled_from([0.0, 0.0, 3.0, 40.0]),
+    late=st.sampled_from([0.0, 20.0]),
+    seed=st.integers(0, 1000),
+)
+def test_runs_that_move_while_the_pages_are_read_are_neither_lost_nor_ended_early(
+    count: int, lag: float, late: float, seed: int
+) -> None:
+    dice = random.Random(seed)
+
+    async def work() -> None:
+        watching = Watching(
+            timings=Timings(pending=3, starting=1, running_min=1, running_max=90, stopping=1),
+            run_status_lag_in_list_seconds=lag,
+            list_runs_lag_seconds=late,
+        )
+        watching.latency = lambda: dice.choice([0.01, 0.5, 3.0])
+        ends = await watch(watching, watching.start_runs(count), delay=10.0)
+        # Looking at each at once takes as long as the pace and the lag of the lists allow.
+        assert_right(watching, ends, 2 * 10 + lag + 10 * 3.0 + count)
+
+    in_virtual_time(work)
+
+
+def test_where_runs_cannot_be_listed_they_are_looked_at_one_by_one(caplog: pytest.LogCaptureFixture) -> None:
+    async def work() -> None:
+        watching = Watching(timings=SLOW)
+
+        def refuse(operation: str, _members: Any) -> None:
+            if operation == "ListRuns":
+                raise refusal("AccessDeniedException", 403, operation)
+
+        watching.refuse = refuse
+        ends = await watch(watching, watching.start_runs(60))
+        assert_right(watching, ends, 2 * 30)
+        assert watching.counts()["ListRuns"] == 1
+
+    in_virtual_time(work)
+    assert "looked at one by one" in caplog.text
+
+
+def test_an_id_that_another_run_has_got_means_that_the_run_is_gone() -> None:
+    async def work() -> None:
+        watching = Watching(timings=LONG, run_id_reuse=True)
+        run_ids = watching.start_runs(20)
+        reused = run_ids[3]
+        uuid = watching.service.world.runs[reused].uuid
+
+        async def replace() -> None:
+            await asyncio.sleep(100)
+            watching.catch_up()
+            watching.service.call("CancelRun", id=reused)
+            await asyncio.sleep(10)
+            watching.catch_up()
+            watching.service.call("DeleteRun", id=reused)
+            assert watching.start_runs(1) == [reused]
+
+        watching.new_watcher()
+        waits = [asyncio.create_task(watching.wait(RunLook(run_id))) for run_id in run_ids]
+        replacing = asyncio.create_task(replace())
+        end, at = await waits[3]
+        await replacing
+        assert (end.why, end.view.status) == (Stop.ENDED, "DELETED")
+        assert end.view.uuid in (uuid, None)
+        assert at < watching.epoch + 200
+        await asyncio.gather(*waits[:3], *waits[4:])
+        await watching.watcher.close()
+
+    in_virtual_time(work)
+
+
+def test_errors_that_pass_are_told_only_when_they_last_and_end_the_wait_by_the_budget(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def work() -> None:
+        watching = Watching(timings=LONG)
+        broken = [False]
+
+        def refuse(operation: str, _members: Any) -> None:
+            if broken[0]:
+                raise refusal("InternalServerException", 500, operation)
+
+        watching.refuse = refuse
+        watching.new_watcher()
+        waits = [
+            asyncio.create_task(watching.wait(RunLook(run_id), error_budget=900.0))
+            for run_id in watching.start_runs(20)
+        ]
+        await asyncio.sleep(65)
+        broken[0] = True
+        await asyncio.sleep(8)
+        broken[0] = False
+        await asyncio.sleep(60)
+        assert caplog.text == ""
+        broken[0] = True
+        broken_at = watching.now()
+        ends = await asyncio.gather(*waits)
+        assert {end.why for end, _ in ends} == {Stop.UNREACHABLE}
+        assert all(broken_at + 900 <= at <= broken_at + 900 + 400 for _, at in ends)
+        assert "InternalServerException" in ends[0][0].reason
+        await watching.watcher.close()
+
+    with caplog.at_level(logging.WARNING):
+        in_virtual_time(work)
+    assert "Still waiting: ListRuns for run" in caplog.text
+
+
+def test_an_outage_between_two_answers_does_not_use_up_the_budget_of_the_next() -> None:
+    async def work() -> None:
+        watching = Watching(timings=Timings(pending=1, starting=1, running_min=9000, running_max=9000, stopping=1))
+        outage = [False]
+
+        def refuse(operation: str, _members: Any) -> None:
+            if outage[0]:
+                raise refusal("ServiceUnavailable", 503, operation)
+
+        watching.refuse = refuse
+        watching.new_watcher()
+        waits = [asyncio.create_task(watching.wait(RunLook(run_id))) for run_id in watching.start_runs(10)]
+        for _ in range(6):
+            outage[0] = True
+            await asyncio.sleep(700)
+            outage[0] = False
+            await asyncio.sleep(400)
+        ends = await asyncio.gather(*waits)
+        assert {end.why for end, _ in ends} == {Stop.ENDED}
+        await watching.watcher.close()
+
+    in_virtual_time(work)
+
+
+def test_throttling_slows_the_watcher_down_and_fails_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    async def work() -> None:
+        watching = Watching(timings=LONG)
+
+        def refuse(operation: str, _members: Any) -> None:
+            if 100 < watching.now() - watching.epoch < 400 and random.Random(watching.now()).random() < 0.7:
+                raise refusal("ThrottlingException", 429, operation)
+
+        watching.refuse = refuse
+        ends = await watch(watching, watching.start_runs(300))
+        assert {end.why for end, _ in ends.values()} == {Stop.ENDED}
+        in_storm = [at for at, _ in watching.calls if 100 < at < 400]
+        assert len(in_storm) < 150
+
+    in_virtual_time(work)
+
+
+def test_looks_that_are_counted_are_all_told() -> None:
+    async def work() -> None:
+        watching = Watching(timings=LONG)
+        ends = await watch(watching, watching.start_runs(20), max_attempts=3)
+        assert {(end.why, end.reason) for end, _ in ends.values()} == {
+            (Stop.ATTEMPTS, "looked 3 times (waiter_max_attempts), and the run is RUNNING")
+        }
+        assert all(55 <= at - watching.epoch <= 75 for _, at in ends.values())
+
+    in_virtual_time(work)
+
+
+def test_time_is_up_when_it_is_even_if_the_service_never_answers() -> None:
+    async def work() -> None:
+        watching = Watching(timings=LONG)
+        watching.latency = lambda: 100_000.0
+        ends = await watch(watching, watching.start_runs(20), deadline=watching.epoch + 500)
+        assert {end.why for end, _ in ends.values()} == {Stop.DEADLINE}
+        assert all(at - watching.epoch == pytest.approx(500) for _, at in ends.values())
+
+    in_virtual_time(work)
+
+
+def test_the_age_of_the_last_answer_is_told_when_it_grows_old(caplog: pytest.LogCaptureFixture) -> None:
+    async def work() -> None:
+        watching = Watching(timings=LONG)
+        run_ids = watching.start_runs(2)
+        watching.latency = lambda: 0.05 if watching.now() - watching.epoch < 10 else 5000.0
+        await watch(watching, run_ids, deadline=watching.epoch + 700)
+
+    with caplog.at_level(logging.WARNING):
+        in_virtual_time(work)
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2 * 2
+    assert all("No answer about HealthOmics run" in text for text in told)
+
+
+def test_one_delay_does_not_hurry_or_hold_up_another() -> None:
+    async def work() -> None:
+        watching = Watching(timings=LONG)
+        quick, *slow = watching.start_runs(51)
+        watching.new_watcher()
+        waits = [asyncio.create_task(watching.wait(RunLook(run_id), delay=300.0)) for run_id in slow]
+        waits.append(asyncio.create_task(watching.wait(RunLook(quick), delay=5.0)))
+        await asyncio.sleep(300)
+        calls = watching.counts()
+        assert 50 <= calls["GetRun"] <= 80
+        assert calls["ListRuns"] <= 3 * 4
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        await watching.watcher.close()
+
+    in_virtual_time(work)
+
+
+def test_figures_are_kept() -> None:
+    figures: dict[str, float] = {}
+
+    class Meter:
+        def count(self, name: str, operation: str) -> None:
+            figures[f"{name}.{operation}"] = figures.get(f"{name}.{operation}", 0) + 1
+
+        def gauge(self, name: str, value: float) -> None:
+            figures[name] = value
+
+    async def work() -> None:
+        watching = Watching(timings=LONG)
+        struck: list[str] = []
+
+        def refuse(operation: str, _members: Any) -> None:
+            if not struck:
+                struck.append(operation)
+                raise refusal("ThrottlingException", 429, operation)
+
+        watching.refuse = refuse
+        watching.new_watcher(meter=Meter())
+        waits = [asyncio.create_task(watching.wait(RunLook(run_id))) for run_id in watching.start_runs(7)]
+        await asyncio.sleep(130)
+        assert figures["watched"] == 7
+        assert 0 <= figures["answer_age"] <= 33
+        assert figures["calls.ListRuns"] == watching.counts()["ListRuns"]
+        assert (figures["throttles.ListRuns"], figures["errors.ListRuns"]) == (1, 1)
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        await watching.watcher.close()
+
+    in_virtual_time(work)
