@@ -47,7 +47,7 @@ SETTINGS = {
     # Airflow 2.11 has other names for the same.
     "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": "15",
     "AIRFLOW__SCHEDULER__ZOMBIE_DETECTION_INTERVAL": "2",
-    "AIRFLOW__SCHEDULER__LOCAL_TASK_JOB_HEARTBEAT_SEC": "2",
+    "AIRFLOW__SCHEDULER__LOCAL_TASK_JOB_HEARTBEAT_SEC": "20",
 }
 TIMINGS = Timings(
     pending=0.2,
@@ -107,7 +107,7 @@ class Harness:
             # So many processes write to the file that its lock takes longer than SQLite's 5 s at times.
             database = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self._home}/airflow.db?timeout=30"}
             settings = {**SETTINGS, **database, **self._connections()}
-            self.cluster = AirflowCluster(self._home, dags, settings, preload=PRELOAD)
+            self.cluster = AirflowCluster(self._home, dags, settings, tasks_apart=True, preload=PRELOAD)
             stack.enter_context(self.cluster)
             stack.callback(self._join_restarts)
             self._killers = {

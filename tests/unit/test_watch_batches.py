@@ -260,3 +260,46 @@ def test_a_batch_that_is_not_there_is_told_to_each_of_its_samples() -> None:
         await watching.watcher.close()
 
     in_virtual_time(work)
+
+
+def test_a_flood_that_the_batch_does_not_count_yet_is_looked_at_one_by_one() -> None:
+    async def work() -> None:
+        watching = Watching(
+            timings=Timings(running_min=100, running_max=110, submissions_per_second=2000, run_summary_lag=5000),
+            outcomes=QUIET,
+        )
+        lasting = {"runSettingId": "lasting", "runTags": {"omics-local:seconds": "3000"}}
+        batch = watching.service.start(watching.service.put_settings([*many(400), lasting]))
+        ends = await watch_samples(watching, batch, [f"sample-{n}" for n in range(400)])
+        # Counts that lag tell of an end only when the list is read all the same, once in four periods.
+        assert_right(watching, batch, ends, 5 * 30 + 400 / 7)
+        assert watching.counts()["GetRun"] >= 400
+        assert all(end.view.run.output_uri for end, _ in ends.values())
+
+    in_virtual_time(work)
+
+
+def test_a_run_that_is_in_no_list_any_more_was_deleted() -> None:
+    async def work() -> None:
+        watching = Watching(timings=BIG, outcomes=QUIET)
+        batch = watching.service.start(many(90))
+        watching.new_watcher()
+        looks = [SampleLook(batch.batch_id, f"sample-{n}", clock=watching.now) for n in range(90)]
+        waits = [asyncio.create_task(watching.wait(look)) for look in looks]
+        await asyncio.sleep(100)
+        watching.catch_up()
+        run_id = run_of(watching, batch, "sample-5").run_id
+        watching.service.call("CancelRun", id=run_id)
+        await asyncio.sleep(6)
+        watching.catch_up()
+        watching.service.call("DeleteRun", id=run_id)
+        end, at = await waits[5]
+        assert (end.why, end.view.run.status) == (Stop.ENDED, "DELETED")
+        assert at - watching.epoch < 106 + 5 * 30
+        assert not any(wait.done() for wait in waits[:5])
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        await watching.watcher.close()
+
+    in_virtual_time(work)
