@@ -160,7 +160,7 @@ class AirflowCluster:
 
     def clear(self, dag_id: str, run_id: str, task_ids: Sequence[str]) -> None:
         """Clear tasks of a DAG run, as a user does on the web page; of mapped tasks all instances."""
-        self._version.clear(self._site, dag_id, run_id, task_ids)
+        self._version.clear(self._site, self._environment, dag_id, run_id, task_ids)
 
     def wait_for(
         self,

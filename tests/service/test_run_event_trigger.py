@@ -12,9 +12,11 @@ from typing import Any
 
 import airflow
 import pytest
+from asset_watchers import HAS_ASSET_WATCHERS, stored_watchers
 from event_queues import EventQueueOnServer
 from omics_service import await_status
 from packaging.version import Version
+from task_runs import load_trigger
 
 from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.patience import Patience
@@ -22,7 +24,7 @@ from airflow_provider_omics.hooks.event_queue import EventQueue, Reading, Receiv
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 from airflow_provider_omics.local import FaultKind, FaultRule, LocalOmics
 
-if Version(airflow.__version__) < Version("3"):
+if not HAS_ASSET_WATCHERS:
     pytest.skip("Airflow 2 has no asset watchers", allow_module_level=True)
 
 from airflow.triggers.base import BaseEventTrigger
@@ -109,6 +111,16 @@ def test_it_fires_once_a_run_has_ended(
         "name": "liver",
         "run_output_uri": run["runOutputUri"],
     }
+
+
+@pytest.mark.parametrize("stored", stored_watchers(), ids=lambda stored: stored["classpath"].rpartition(".")[2])
+def test_one_that_an_earlier_release_stored_reads_on(
+    queue: EventQueueOnServer, end_runs: Callable[..., list[str]], stored: dict[str, Any]
+) -> None:
+    (run_id,) = end_runs(1)
+    trigger = load_trigger(stored["classpath"], {**stored["arguments"], "sqs_queue": queue.url})
+    (payload,) = within(fired(trigger, 1))
+    assert (payload["id"], payload["status"]) == (run_id, "COMPLETED")
 
 
 def test_kinds_statuses_and_workflows_are_filters(

@@ -335,7 +335,7 @@ def test_event_loops_share_nothing(start: Any, clients: Clients, caplog: pytest.
 def test_connections_share_no_credentials(
     server: LocalOmics, start: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ids = start(2, **SOON)
+    ids = start(2, **SLOW)
     for name in ("first", "second"):
         connection = {
             "conn_type": "aws",
@@ -357,6 +357,8 @@ def test_connections_share_no_credentials(
         waits = [asyncio.create_task(event_of(trigger)) for trigger in triggers]
         await until(lambda: len(seen) == 2)
         assert watchers.in_use() == 2
+        for run_id in ids:
+            await asyncio.to_thread(server.client("omics").cancel_run, id=run_id)
         await asyncio.gather(*waits)
 
     run(work, caplog)

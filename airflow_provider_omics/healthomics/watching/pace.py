@@ -16,8 +16,8 @@ DEFAULT_RATE = 7.0
 Even if an answer that is late pushes calls together, no second has more than 8 of them.
 """
 
-_MOST_SLOWNESS = 64.0
-_RECOVERY = 0.95
+_MOST_SLOWNESS = 16.0
+_RECOVERY = 0.9
 
 
 def rates_of(setting: Any) -> dict[str, float]:
