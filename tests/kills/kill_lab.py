@@ -23,7 +23,7 @@ from airflow_provider_omics.local import LocalOmics
 HERE = Path(__file__).parent
 #: How many rows are under way at the same time, beside those that wait for the triggerer's end, and how many of all
 #: have tasks that do not wait for their jobs yet: it is starting that costs.
-AT_ONCE, BEGINNING = {"worker": 3, "deferred": 6}, 3
+AT_ONCE, BEGINNING = {"worker": 5, "deferred": 8}, 4
 PATIENCE = 150.0
 INTERVAL = 0.2
 SETTINGS = {

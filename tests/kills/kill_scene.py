@@ -21,7 +21,7 @@ from airflow_provider_omics.local import FaultKind, FaultRule, LocalOmics, Manua
 
 #: Of the server's clock, which goes on by :data:`TICK` each time that somebody looks.
 LONG, TICK = 100_000.0, 0.1
-INDEXES = {"run_plain": (-1,), "run_mapped": (0, 1), "batch_plain": (-1,), "batch_mapped": (0, 1)}
+INDEXES = {"run_plain": (-1,), "run_mapped": (0,), "batch_plain": (-1,), "batch_mapped": (0,)}
 TASKS = tuple(INDEXES)
 INSTANCES = sum(map(len, INDEXES.values()))
 WAITING = {"worker": "running", "deferred": "deferred"}
@@ -112,11 +112,17 @@ class Scene:
     def lose_trigger_class(self) -> None:
         """Make the triggers ones that the triggerer cannot load, as after its roll-back to an older release."""
         records = self.cluster.records
+        mine = (self.dag_id, self.run_id)
         with closing(sqlite3.connect(records.database, timeout=30)) as connection, connection:
+            # A triggerer remembers the id of a trigger that it could not load, and SQLite gives ids out again.
             connection.execute(
-                'UPDATE "trigger" SET classpath = ? WHERE id IN'
+                'UPDATE "trigger" SET id = -id, classpath = ? WHERE id IN'
                 " (SELECT trigger_id FROM task_instance WHERE dag_id = ? AND run_id = ?)",
-                ("airflow_provider_omics.triggers.of_a_newer_release.OmicsTrigger", self.dag_id, self.run_id),
+                ("airflow_provider_omics.triggers.of_a_newer_release.OmicsTrigger", *mine),
+            )
+            connection.execute(
+                "UPDATE task_instance SET trigger_id = -trigger_id WHERE dag_id = ? AND run_id = ?",
+                mine,
             )
         self.note("triggers lost their class")
 

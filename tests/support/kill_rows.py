@@ -36,7 +36,7 @@ ROWS = (
     Row("trigger_failed", modes=("deferred",)),
     Row("trigger_failed_last_try", modes=("deferred",), retries=0),
     Row("dagrun_timeout", dagrun_timeout=60),
-    Row("execution_timeout", execution_timeout=45),
+    Row("execution_timeout", execution_timeout=75),
     Row("marked_failed"),
     Row("cleared"),
     Row("worker_drained", modes=("worker",)),

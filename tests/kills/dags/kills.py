@@ -11,7 +11,7 @@ from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator
 from airflow_provider_omics.operators.run import OmicsStartRunOperator
 
 RUN_SETTINGS = [{"runSettingId": name, "parameters": {"name": name}} for name in SAMPLES]
-INSTANCES = [{"name": "first"}, {"name": "second"}]
+INSTANCES = [{"name": "first"}]
 
 
 def seconds(number: int | None) -> timedelta | None:
