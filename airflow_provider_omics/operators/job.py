@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow.providers.common.compat.sdk import AirflowTaskTimeout
+
 from airflow_provider_omics.compat import TaskDeferralError, is_deferral_timeout, retry_is_left, task_state
 from airflow_provider_omics.exceptions import failing_fast
 from airflow_provider_omics.healthomics.calls import Steps
@@ -67,6 +69,7 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         self._job_id: str | None = None
         self._memory: Memory | None = None
         self._began = 0.0
+        self._has_timed_out = False
         self._retry_is_left: bool | None = None
         self._is_cancelled = False
         self._untold: str | None = None
@@ -89,6 +92,7 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
     def begin(self, context: Context) -> None:
         """Note what a kill has to know, since a signal handler can ask for nothing."""
         self._began = time.monotonic()
+        self._has_timed_out = False
         self._memory = None
         # A try that looks for no job of an earlier one wants none.
         self._retry_is_left = retry_is_left(context["ti"]) if self.durable else False
@@ -120,7 +124,8 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         """Look for the job, or start it; if that fails before the job is known, leave none that nobody wants."""
         try:
             yield
-        except BaseException:
+        except BaseException as error:
+            self._notice_timeout(error)
             if self._job_id is None and self.cancel_on_kill and self._may_have_job(context):
                 self._stop_unknown(context)
             raise
@@ -179,8 +184,9 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
             return super().wait(context, trigger, **state)
         try:
             return super().wait(context, trigger, **state)
-        except BaseException:
+        except BaseException as error:
             # Airflow 2 raises into the wait what Airflow 3 leaves to it to notice.
+            self._notice_timeout(error)
             self.settle_kill(context)
             raise
 
@@ -237,9 +243,14 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         waited = f"The trigger that waited for HealthOmics {self._label(job_id)} failed: {error}"
         raise OmicsError(f"{waited}; see the triggerer's log") from error
 
+    def _notice_timeout(self, error: BaseException) -> None:
+        # Airflow's clock started before this operator's, so it may be ahead.
+        self._has_timed_out = self._has_timed_out or isinstance(error, AirflowTaskTimeout)
+
     def _timed_out(self) -> bool:
         limit = self.execution_timeout
-        return limit is not None and time.monotonic() - self._began >= limit.total_seconds()
+        late = limit is not None and time.monotonic() - self._began >= limit.total_seconds()
+        return late or self._has_timed_out
 
     def _cancel_if_unwanted(self, job_id: str, why: str) -> None:
         if not self.cancel_on_kill or self._is_cancelled:

@@ -14,7 +14,7 @@ from pathlib import Path
 import kill_rows
 from airflow_cluster import AirflowCluster
 from child_processes import ProcessError
-from kill_rows import MODES, ROWS, connection
+from kill_rows import MODES, ROWS, STARTS_SLOWLY, connection
 from kill_scene import TICK, Scene
 from kill_stories import Gate, Story, Wish, asked, tell
 
@@ -23,8 +23,8 @@ from airflow_provider_omics.local import LocalOmics
 HERE = Path(__file__).parent
 #: How many rows are under way at the same time, beside those that wait for the triggerer's end, and how many of all
 #: have tasks that do not wait for their jobs yet: it is starting that costs.
-AT_ONCE, BEGINNING = {"worker": 5, "deferred": 8}, 4
-PATIENCE = 150.0
+AT_ONCE, BEGINNING = ({"worker": 3, "deferred": 4}, 2) if STARTS_SLOWLY else ({"worker": 5, "deferred": 8}, 4)
+PATIENCE = 240.0
 INTERVAL = 0.2
 SETTINGS = {
     "AIRFLOW__CORE__PARALLELISM": "20",
@@ -34,7 +34,7 @@ SETTINGS = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
     # Airflow 2.11 has other names for the same, and takes SQLite for what it is not if it is not told otherwise.
-    "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": "20",
+    "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": "40",
     "AIRFLOW__SCHEDULER__ZOMBIE_DETECTION_INTERVAL": "2",
     "AIRFLOW__SCHEDULER__LOCAL_TASK_JOB_HEARTBEAT_SEC": "20",
     "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from types import FrameType
 from typing import Any
@@ -137,34 +137,47 @@ def test_a_redrive_whose_batch_cannot_be_looked_for_is_cancelled(lab: CohortLab)
 
 
 @pytest.fixture
-def interrupted(server: LocalOmics) -> Iterator[Callable[[], None]]:
-    """Raise Airflow's timeout into the main thread, as Airflow does, once StartRun has had its effect."""
+def time_out_once() -> Iterator[Callable[[Callable[[], object]], None]]:
+    """Raise Airflow's timeout into the main thread, as Airflow does, once something has come to be."""
     before = signal.getsignal(signal.SIGUSR1)
 
     def time_out(_signal: int, _frame: FrameType | None) -> None:
         raise AirflowTaskTimeout("Timeout")
 
-    def interrupt() -> None:
+    def interrupt(has_come: Callable[[], object]) -> None:
         deadline = time.monotonic() + 30
-        while not server.journal.runs() and time.monotonic() < deadline:
+        while not has_come() and time.monotonic() < deadline:
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGUSR1)
 
     signal.signal(signal.SIGUSR1, time_out)
-    thread = threading.Thread(target=interrupt)
-    yield thread.start
-    thread.join()
+    with ThreadPoolExecutor(1) as pool:
+
+        def later(has_come: Callable[[], object]) -> None:
+            pool.submit(interrupt, has_come)
+
+        yield later
     signal.signal(signal.SIGUSR1, before)
 
 
 @pytest.mark.parametrize(("on_timeout", "cancels"), [("cancel", 1), ("detach", 0)])
-def test_a_start_that_runs_into_the_timeout_leaves_no_run_that_nobody_wants(
-    server: LocalOmics, workflow_id: str, interrupted: Callable[[], None], on_timeout: str, cancels: int
+@pytest.mark.parametrize("meanwhile", ["starting", "waiting"])
+def test_the_timeout_leaves_no_run_that_nobody_wants(
+    server: LocalOmics,
+    workflow_id: str,
+    time_out_once: Callable[[Callable[[], object]], None],
+    meanwhile: str,
+    on_timeout: str,
+    cancels: int,
 ) -> None:
-    fault(server, "StartRun", FaultKind.SLOW_ANSWER, seconds=30)
-    operator = run_operator(workflow_id, execution_timeout=timedelta(microseconds=1), on_timeout=on_timeout, **LONG)
-    interrupted()
+    if meanwhile == "starting":
+        fault(server, "StartRun", FaultKind.SLOW_ANSWER, seconds=30)
+    # Airflow's clock may be ahead of the operator's: it is the exception that tells.
+    operator = run_operator(workflow_id, execution_timeout=timedelta(hours=1), on_timeout=on_timeout, **LONG)
+    journal = server.journal
+    time_out_once(journal.runs if meanwhile == "starting" else lambda: journal.calls("GetRun"))
     with pytest.raises(AirflowTaskTimeout):
         run_task(operator, TaskInstance(max_tries=1))
-    (run,) = server.journal.runs()
-    assert [call.resource_id for call in server.journal.calls("CancelRun")] == [run.run_id] * cancels
+    operator.on_kill()
+    (run,) = journal.runs()
+    assert [call.resource_id for call in journal.calls("CancelRun")] == [run.run_id] * cancels

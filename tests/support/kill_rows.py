@@ -5,11 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 
 MODES = ("worker", "deferred")
 JOBS = ("run", "batch")
 SHAPES = ("plain", "mapped")
 SAMPLES = ("a", "b")
+STARTS_SLOWLY = version("apache-airflow").startswith("2.")
+"""Whether a task takes long to start, as in Airflow 2.11: two processes, which load what they need anew."""
+_TIMEOUT = 120 if STARTS_SLOWLY else 75
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,8 @@ ROWS = (
     Row("triggerer_killed", modes=("deferred",)),
     Row("trigger_failed", modes=("deferred",)),
     Row("trigger_failed_last_try", modes=("deferred",), retries=0),
-    Row("dagrun_timeout", dagrun_timeout=60),
-    Row("execution_timeout", execution_timeout=75),
+    Row("execution_timeout", execution_timeout=_TIMEOUT),
+    Row("dagrun_timeout", dagrun_timeout=_TIMEOUT),
     Row("marked_failed"),
     Row("cleared"),
     Row("worker_drained", modes=("worker",)),
