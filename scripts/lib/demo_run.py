@@ -70,11 +70,13 @@ def _run(options: Options, home: Path) -> int:
         server = stack.enter_context(LocalOmics(executor="auto", timings=TIMINGS))
         say(f"The local HealthOmics server listens on {server.endpoint_url}")
         server.client("s3").create_bucket(Bucket=BUCKET)
+        # Airflow watches the queue of the example about events as soon as it has read that; no rule fills it here.
+        events = server.client("sqs").create_queue(QueueName="healthomics-events")["QueueUrl"]
         server.prepare()
         workflow_id = create_workflow(server.client("omics"), EXAMPLES / "workflows" / "read-qc")
         say("Airflow is starting (scheduler, triggerer, and what they need) ...")
-        connection = {"AIRFLOW_CONN_AWS_DEFAULT": server.airflow_connection_uri()}
-        airflow = AirflowCluster(home, EXAMPLES, connection, web=options.ui, preload=PRELOADED)
+        settings = {"AIRFLOW_CONN_AWS_DEFAULT": server.airflow_connection_uri(), "OMICS_EVENTS_QUEUE": events}
+        airflow = AirflowCluster(home, EXAMPLES, settings, web=options.ui, preload=PRELOADED)
         cluster = stack.enter_context(airflow)
         if options.ui:
             _tell_address(cluster)
