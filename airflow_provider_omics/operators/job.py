@@ -24,7 +24,8 @@ from airflow_provider_omics.triggers.base import OmicsWaitTrigger
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-_RUNNING = "running"
+# In these Airflow, and no user, has ended the try: a worker that is drained, or one that counts as lost and is not.
+_ENDED_BY_AIRFLOW = ("running", "up_for_retry")
 # Airflow leaves a killed task alone for five seconds; a batch is CREATING for less than that as a rule.
 _CANCEL_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 
@@ -211,8 +212,8 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         except Exception as error:
             self.log.warning("Why the task was killed could not be found out, so its job goes on: %s", error)
             return
-        if state == _RUNNING:
-            self.log.info("The task was killed, but counts as running; %s is left to a retry", self._label(job_id))
+        if state in _ENDED_BY_AIRFLOW:
+            self.log.info("The task was killed, but counts as %s; %s is left to a retry", state, self._label(job_id))
         else:
             self._cancel(job_id, f"its task was killed and is {state or 'cleared'} now")
 

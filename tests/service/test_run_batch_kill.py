@@ -8,11 +8,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from importlib.metadata import version
 from typing import Any
 
 import pytest
 from cohorts import CohortLab, cohort, instance, lasting, operator
 from omics_service import await_status
+from pytest_mock import MockerFixture
 from task_runs import run_task
 
 from airflow_provider_omics.exceptions import OmicsWaitError
@@ -38,6 +40,24 @@ def own_signal() -> Iterator[None]:
 @pytest.fixture
 def lab(server: LocalOmics, make_workflow: Callable[..., str]) -> CohortLab:
     return CohortLab(server, make_workflow())
+
+
+@pytest.fixture
+def airflow_says(mocker: MockerFixture) -> Callable[[str | None], None]:
+    """Have Airflow, which knows nothing of a task that no scheduler has started, tell a state of the task instance."""
+
+    def says(state: str | None) -> None:
+        if version("apache-airflow").startswith("2."):
+            session = mocker.patch("airflow.utils.session.create_session").return_value.__enter__.return_value
+            session.query.return_value.filter_by.return_value.scalar.return_value = state
+        else:
+            ti = instance()
+            mocker.patch(
+                "airflow.sdk.execution_time.task_runner.RuntimeTaskInstance.get_task_states",
+                return_value={ti.run_id: {ti.task_id: state}},
+            )
+
+    return says
 
 
 SLOW = [lasting("slow-0", 60), lasting("slow-1", 60)]
@@ -68,6 +88,23 @@ def killed(lab: CohortLab, task: OmicsStartRunBatchOperator, status: BatchStatus
     killer.join()
     assert caught.value.batch_id is not None
     return caught.value.batch_id
+
+
+@pytest.mark.parametrize(
+    ("state", "cancels"),
+    [("running", 0), ("up_for_retry", 0), ("failed", 1), ("success", 1), ("restarting", 1), (None, 1)],
+    ids=str,
+)
+def test_a_killed_task_with_a_retry_left_asks_airflow_whether_its_batch_is_wanted(
+    lab: CohortLab, airflow_says: Callable[[str | None], None], state: str | None, cancels: int
+) -> None:
+    airflow_says(state)
+    task = operator(lab.workflow_id, SLOW)
+    killer = kill_once(task, lambda: lab.calls("GetBatch") >= 3)
+    with pytest.raises(OmicsWaitError, match="the task was killed"):
+        run_task(task, instance(max_tries=1))
+    killer.join()
+    assert lab.calls("CancelRunBatch") == cancels
 
 
 def await_cancelled(lab: CohortLab, batch_id: str) -> None:
