@@ -218,9 +218,14 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
             self._cancel(job_id, f"its task was killed and is {state or 'cleared'} now")
 
     def give_up(self, end: WaitEnd[V]) -> None:
-        """Cancel the job that goes on although its task fails, if no retry is left to want it."""
-        if end.why in (Stop.ATTEMPTS, Stop.ERROR, Stop.UNREACHABLE) and self._job_id is not None:
+        """Cancel the job that goes on although its task fails, if no retry will want it."""
+        if self._job_id is None:
+            return
+        if end.why in (Stop.ATTEMPTS, Stop.ERROR, Stop.UNREACHABLE):
             self._cancel_if_unwanted(self._job_id, "its task has failed with no retry left")
+        elif end.why is Stop.DEADLINE and end.error_code is not None and self.cancels_at_timeout:
+            # The trigger has tried, and could not.
+            self._cancel(self._job_id, "its task has reached its execution_timeout")
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after the trigger has fired; where it failed or was late, do not lose the job."""
