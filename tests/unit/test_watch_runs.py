@@ -249,6 +249,23 @@ def test_looks_are_counted_at_their_own_pace_while_others_look_more_often() -> N
     in_virtual_time(work)
 
 
+def test_a_clock_that_is_set_back_does_not_stop_the_looks() -> None:
+    async def work() -> None:
+        watching = Watching(timings=LONG)
+        watching.new_watcher()
+        waits = [asyncio.create_task(watching.wait(RunLook(run_id))) for run_id in watching.start_runs(2)]
+        await asyncio.sleep(100)
+        watching.epoch -= 3600
+        await asyncio.sleep(300)
+        assert 2 * 9 <= watching.counts(since=100)["GetRun"] <= 2 * 12
+        for waiting in waits:
+            waiting.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        await watching.watcher.close()
+
+    in_virtual_time(work)
+
+
 def test_those_in_the_queue_call_with_the_client_that_has_good_credentials() -> None:
     async def work() -> None:
         watching = Watching(timings=LONG)
