@@ -145,7 +145,8 @@ class WaitEnd(Generic[V]):
 
     :param view: the last look.
     :param reason: for the user, why nobody waits any more; empty when what was waited for has come.
-    :param error_code: code of the error that ended the wait, if one did.
+    :param error_code: code of the error that ended the wait, or kept what had to be cancelled then from being
+        cancelled, if one did.
     """
 
     why: Stop

@@ -389,6 +389,7 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
         table = job.gather(progress, views, self.failure_lookup_limit)
         again = self._to_redrive(progress, table, views[-1])
         if again:
+            self._stop_if_killed(context, views[-1])
             self.log.info("Submitting again what did not complete (number of samples: %s)", f"{len(again):,}")
             spent = replace(
                 progress,

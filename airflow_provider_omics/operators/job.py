@@ -171,12 +171,17 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         """Ask for the job to be cancelled if nobody wants its result, without waiting for anything."""
         timed_out = self._timed_out()
         unwanted = self.on_timeout == "cancel" if timed_out else not self._retry_is_left
-        job_id = self._job_id if self.cancel_on_kill and unwanted and not self._is_cancelled else None
+        is_asked = self.cancel_on_kill and unwanted and not self._is_cancelled and self._has_client()
+        job_id = self._job_id if is_asked else None
         # First, so that whoever wakes up from waiting leaves it to this call.
         self._is_cancelled = self._is_cancelled or job_id is not None
         self._killed.set()
         if job_id is not None:
             self._cancel_now(job_id, "has reached its execution_timeout" if timed_out else "was killed")
+
+    def _has_client(self) -> bool:
+        # A task that was resumed just now has none yet, and to make one means asking the supervisor for the connection.
+        return "hook" in self.__dict__ and "conn" in self.hook.__dict__
 
     def wait(self, context: Context, trigger: OmicsWaitTrigger[V], **state: Any) -> Any:
         """Wait as the trigger would, here or in the triggerer, and finish the task."""
@@ -218,9 +223,14 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
             self._cancel(job_id, f"its task was killed and is {state or 'cleared'} now")
 
     def give_up(self, end: WaitEnd[V]) -> None:
-        """Cancel the job that goes on although its task fails, if no retry is left to want it."""
-        if end.why in (Stop.ATTEMPTS, Stop.ERROR, Stop.UNREACHABLE) and self._job_id is not None:
+        """Cancel the job that goes on although its task fails, if no retry will want it."""
+        if self._job_id is None:
+            return
+        if end.why in (Stop.ATTEMPTS, Stop.ERROR, Stop.UNREACHABLE):
             self._cancel_if_unwanted(self._job_id, "its task has failed with no retry left")
+        elif end.why is Stop.DEADLINE and end.error_code is not None and self.cancels_at_timeout:
+            # The trigger has tried, and could not.
+            self._cancel(self._job_id, "its task has reached its execution_timeout")
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after the trigger has fired; where it failed or was late, do not lose the job."""

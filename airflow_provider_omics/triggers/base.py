@@ -16,13 +16,17 @@ from asgiref.sync import sync_to_async
 
 from airflow_provider_omics.compat import TRIGGERS_ARE_TOLD_OF_KILLS, task_state
 from airflow_provider_omics.healthomics.identity import TaskIdentity
+from airflow_provider_omics.healthomics.service_errors import Nature, error_code, nature
 from airflow_provider_omics.healthomics.waiting import Look, Stop, V, Wait, WaitEnd, WaitPolicy
 from airflow_provider_omics.healthomics.watch import StatusWatcher
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 from airflow_provider_omics.triggers.watchers import watchers
 
 _JUST_STARTED_GRACE = 60.0
-_MOST_SECONDS_FOR_A_KILL = 25.0
+# Airflow gives a trigger 30 seconds to act on a kill; what that is too short for goes on without the trigger.
+_SECONDS_FOR_A_KILL, _MOST_SECONDS_FOR_A_KILL = 25.0, 900.0
+_BETWEEN_CANCELS = 5.0
+_unfinished: set[asyncio.Task[None]] = set()
 
 BACKSTOP = timedelta(minutes=2)
 """How long after a trigger's deadline Airflow's own timeout steps in, in case that the trigger did not."""
@@ -161,32 +165,48 @@ class OmicsJobTrigger(OmicsWaitTrigger[V]):
             async for event in super().run():
                 yield event
         except asyncio.CancelledError:
-            if not TRIGGERS_ARE_TOLD_OF_KILLS:
-                await _to_its_end(self._find_out_why())
+            if not TRIGGERS_ARE_TOLD_OF_KILLS and self.cancel_on_kill and self.task_instance is not None:
+                try:
+                    await self._see_to_it(self._cancel_if_killed())
+                except Exception as error:
+                    self.log.error("HealthOmics %s was not cancelled, and goes on: %s", self.label, error)
             raise
 
-    async def _find_out_why(self) -> None:
-        """Act on a kill by a user as newer Airflow versions do, and on nothing else."""
-        if not self.cancel_on_kill or self.task_instance is None:
-            return
+    async def on_kill(self) -> None:
+        """Cancel it, once, when a user kills the deferred task."""
+        if self.cancel_on_kill:
+            await self._see_to_it(self._cancel_if_killed())
+
+    async def _cancel_if_killed(self) -> None:
+        if await self._is_killed():
+            await self._cancel()
+
+    async def _is_killed(self) -> bool:
+        """Whether a user has killed the task; it is still deferred where another triggerer has taken over."""
+        if self.task_instance is None:
+            return True
         identity = TaskIdentity.of(self.task_instance)
         try:
             state = await sync_to_async(task_state)(
                 identity.dag_id, identity.run_id, identity.task_id, identity.map_index
             )
-            if state != "deferred":
-                await self._cancel()
         except Exception as error:
             self.log.warning("Why the wait for HealthOmics %s was cancelled is not known: %s", self.label, error)
-
-    async def on_kill(self) -> None:
-        """Cancel it, once, when a user kills the deferred task."""
-        if self.cancel_on_kill:
-            await _to_its_end(self._cancel())
+            return TRIGGERS_ARE_TOLD_OF_KILLS
+        return state != "deferred"
 
     async def _cancel(self) -> None:
         async with self.watcher() as watcher:
-            if await self.stop(watcher):
+            while True:
+                try:
+                    is_stopped = await self.stop(watcher)
+                    break
+                except Exception as error:
+                    if nature(error) is not Nature.PASSING:
+                        raise
+                    self.log.warning("HealthOmics %s could not be cancelled yet: %s", self.label, error)
+                await watcher.timing.sleep(_BETWEEN_CANCELS)
+            if is_stopped:
                 self.log.info("Asked HealthOmics to cancel %s, since its task was killed", self.label)
             else:
                 self.log.info("HealthOmics %s has ended or is gone; nothing to cancel", self.label)
@@ -202,14 +222,30 @@ class OmicsJobTrigger(OmicsWaitTrigger[V]):
                 return replace(end, reason=f"{end.reason}; it is being cancelled (execution_timeout)")
             view = await watcher.ask(look.steps())
         except Exception as error:
-            return replace(end, reason=f"{end.reason} (execution_timeout); cancelling it failed: {error}")
+            reason = f"{end.reason} (execution_timeout); cancelling it failed: {error}"
+            return replace(end, reason=reason, error_code=error_code(error))
         return WaitEnd(Stop.ENDED, view) if look.is_over(view) else end
 
+    async def _see_to_it(self, work: Coroutine[Any, Any, None]) -> None:
+        """Wait for something although the triggerer cancels the one who waits, each second until he is gone.
 
-async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
-    """Wait for something although the triggerer cancels the one who waits, as it does each second until he is gone."""
-    task = asyncio.ensure_future(asyncio.wait_for(work, _MOST_SECONDS_FOR_A_KILL))
-    while not task.done():
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait({task})
-    await task
+        What takes longer than the triggerer waits, such as many tasks that are killed at once, is left to go on.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _SECONDS_FOR_A_KILL
+        task = loop.create_task(asyncio.wait_for(work, _MOST_SECONDS_FOR_A_KILL))
+        while not task.done() and (left := until - loop.time()) > 0:
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({task}, timeout=left)
+        if task.done():
+            await task
+            return
+        self.log.info("HealthOmics %s is not cancelled yet; the triggerer goes on with it", self.label)
+        _unfinished.add(task)
+        task.add_done_callback(self._finished_late)
+
+    def _finished_late(self, task: asyncio.Task[None]) -> None:
+        _unfinished.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if task.cancelled() or error is not None:
+            self.log.error("HealthOmics %s was not cancelled, and goes on: %r", self.label, error)

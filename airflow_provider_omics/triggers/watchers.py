@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -19,7 +19,7 @@ _PREFIX = "omics.watch"
 
 
 class AirflowMeter:
-    """Hands a watcher's figures to Airflow's metrics, as ``omics.watch.<name>``.
+    """Hands a watcher's figures to Airflow's metrics, as ``omics.watch.<name>``; no wait ends for a figure.
 
     :param tags: what tells this watcher from the others, for metrics systems that know tags.
     """
@@ -29,11 +29,13 @@ class AirflowMeter:
 
     def count(self, name: str, operation: str) -> None:
         """Count one call."""
-        Stats.incr(f"{_PREFIX}.{name}", tags={**self._tags, "operation": operation})
+        with suppress(Exception):
+            Stats.incr(f"{_PREFIX}.{name}", tags={**self._tags, "operation": operation})
 
     def gauge(self, name: str, value: float) -> None:
         """Keep a figure as it is now."""
-        Stats.gauge(f"{_PREFIX}.{name}", value, tags=self._tags)
+        with suppress(Exception):
+            Stats.gauge(f"{_PREFIX}.{name}", value, tags=self._tags)
 
 
 @dataclass(eq=False)

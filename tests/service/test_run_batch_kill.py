@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import Any
 
 import pytest
-from cohorts import CohortLab, cohort, instance, lasting, operator
+from cohorts import CohortLab, cohort, failing, instance, lasting, operator
 from omics_service import await_status
 from pytest_mock import MockerFixture
 from task_runs import run_task
@@ -20,6 +20,7 @@ from task_runs import run_task
 from airflow_provider_omics.exceptions import OmicsWaitError
 from airflow_provider_omics.healthomics.statuses import BatchStatus
 from airflow_provider_omics.local import LocalOmics
+from airflow_provider_omics.local.faults import FaultKind, FaultRule
 from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator
 
 
@@ -153,6 +154,17 @@ def test_a_task_killed_while_it_starts_its_batch_cancels_it(lab: CohortLab, defe
         run_task(task, instance())
     assert caught.value.batch_id
     await_cancelled(lab, caught.value.batch_id)
+
+
+def test_a_task_killed_while_it_gathers_its_results_submits_nothing_again(lab: CohortLab) -> None:
+    slow = FaultRule(kind=FaultKind.SLOW_ANSWER, operation="ListRunsInBatch", seconds=1.0, count=1)
+    lab.server.faults.add(slow)
+    task = operator(lab.workflow_id, [failing("passing", "SERVICE_ERROR")], redrive_attempts=1)
+    killer = kill_once(task, lambda: lab.calls("ListRunsInBatch") >= 1)
+    with pytest.raises(OmicsWaitError, match="the task was killed"):
+        run_task(task, instance())
+    killer.join()
+    assert lab.calls("StartRunBatch") == 1
 
 
 def test_cancelling_on_a_kill_can_be_switched_off(lab: CohortLab) -> None:

@@ -6,10 +6,12 @@ import asyncio
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
+from pytest_mock import MockerFixture
 from task_runs import TaskInstance, run_task
 
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError, OmicsServiceError, OmicsWaitError
@@ -21,6 +23,7 @@ from airflow_provider_omics.operators.run import (
     OmicsDeleteRunOperator,
     OmicsStartRunOperator,
 )
+from airflow_provider_omics.triggers import base
 from airflow_provider_omics.triggers.run import OmicsRunTrigger
 
 MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
@@ -217,6 +220,38 @@ def test_a_kill_gets_through_although_the_triggerer_cancels_again_and_again(
     assert len(server.journal.calls("CancelRun")) == 1
 
 
+@pytest.mark.parametrize(("state", "cancels"), [("deferred", 0), ("failed", 1), (None, 1)], ids=str)
+def test_a_trigger_that_another_triggerer_has_taken_over_cancels_nothing(
+    server: LocalOmics, long_run: str, mocker: MockerFixture, state: str | None, cancels: int
+) -> None:
+    ti: Any = TaskInstance()
+    if version("apache-airflow").startswith("2."):
+        session = mocker.patch("airflow.utils.session.create_session").return_value.__enter__.return_value
+        session.query.return_value.filter_by.return_value.scalar.return_value = state
+    else:
+        states = "airflow.sdk.execution_time.task_runner.RuntimeTaskInstance.get_task_states"
+        mocker.patch(states, return_value={ti.run_id: {ti.task_id: state}})
+    trigger = OmicsRunTrigger(run_id=long_run, cancel_on_kill=True)
+    trigger.task_instance = ti
+    asyncio.run(trigger.on_kill())
+    assert len(server.journal.calls("CancelRun")) == cancels
+
+
+def test_a_kill_that_takes_longer_than_the_triggerer_waits_goes_on_without_the_trigger(
+    server: LocalOmics, long_run: str, await_end: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(base, "_SECONDS_FOR_A_KILL", 0.05)
+    server.faults.add(FaultRule(kind=FaultKind.ERROR_BEFORE, operation="CancelRun", http_status=503, count=1))
+
+    async def kill() -> None:
+        await OmicsRunTrigger(run_id=long_run, cancel_on_kill=True).on_kill()
+        assert server.world("us-east-1").runs[long_run].status is not RunStatus.CANCELLED
+        assert await asyncio.to_thread(await_end, long_run) == "CANCELLED"
+
+    asyncio.run(kill())
+    assert len(server.journal.calls("CancelRun")) == 2
+
+
 def test_a_kill_is_told_as_one_although_the_trigger_is_just_connecting(server: LocalOmics, long_run: str) -> None:
     async def kill() -> None:
         waiting = asyncio.create_task(anext(OmicsRunTrigger(run_id=long_run, cancel_on_kill=True).run()))
@@ -239,6 +274,18 @@ def test_a_deferred_task_cancels_its_run_when_its_time_is_up(
     with pytest.raises(OmicsWaitError, match="being cancelled") as caught:
         run_task(operator, TaskInstance(start_date=began))
     assert len(server.journal.calls("CancelRun")) == 1
+    assert await_end(caught.value.run_id) == "CANCELLED"
+
+
+def test_a_run_that_the_trigger_could_not_cancel_in_time_is_cancelled_by_the_task(
+    server: LocalOmics, make_workflow: Callable[..., str], await_end: Callable[[str], str]
+) -> None:
+    denied = {"code": "AccessDeniedException", "http_status": 403, "count": 1}
+    server.faults.add(FaultRule(kind=FaultKind.ERROR_BEFORE, operation="CancelRun", **denied))
+    operator = start_long(make_workflow(), deferrable=True, execution_timeout=timedelta(seconds=30))
+    began = datetime.now(UTC) - timedelta(seconds=27)
+    with pytest.raises(OmicsWaitError, match="cancelling it failed") as caught:
+        run_task(operator, TaskInstance(start_date=began))
     assert await_end(caught.value.run_id) == "CANCELLED"
 
 

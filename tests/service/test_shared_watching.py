@@ -604,6 +604,22 @@ def test_a_killed_trigger_asks_through_the_client_that_is_there(
     assert len(clients.made) == 1
 
 
+def test_metrics_that_cannot_be_kept_end_no_wait(
+    start: Any, mocker: MockerFixture, caplog: pytest.LogCaptureFixture
+) -> None:
+    from airflow.providers.common.compat.sdk import Stats
+
+    for method in ("incr", "gauge"):
+        mocker.patch.object(Stats, method, side_effect=RuntimeError("no metrics today"))
+    ids = start(2)
+
+    async def work() -> None:
+        events = await asyncio.gather(*(event_of(run_trigger(run_id)) for run_id in ids))
+        assert [event["run"]["status"] for event in events] == ["COMPLETED"] * 2
+
+    run(work, caplog)
+
+
 def test_metrics_go_to_airflow(
     server: LocalOmics, start: Any, mocker: MockerFixture, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -9,9 +9,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import BaseHook
 from omics_service import await_status
+from pytest_mock import MockerFixture
 from task_runs import TaskInstance, TaskRun, run_task
 
+from airflow_provider_omics.healthomics.outcome import RunView
+from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.operators.run import OmicsStartRunOperator
 
@@ -72,6 +76,32 @@ def start(workflow_id: str) -> Callable[..., TaskRun]:
         return run_task(ti.task, ti, task_state_store=store)  # type: ignore[attr-defined]
 
     return run
+
+
+def test_a_resumed_task_that_is_killed_asks_the_supervisor_for_no_connection(
+    server: LocalOmics, workflow_id: str, mocker: MockerFixture
+) -> None:
+    answer = server.client("omics").start_run(
+        workflowId=workflow_id, roleArn="arn:aws:iam::123456789012:role/omics", outputUri="s3://results/out"
+    )
+    task = OmicsStartRunOperator(
+        task_id="start_run",
+        workflow_id=workflow_id,
+        role_arn="arn:aws:iam::123456789012:role/omics",
+        output_uri="s3://results/out",
+    )
+    end = WaitEnd(Stop.ENDED, RunView(answer["id"], "COMPLETED"))
+
+    class KillingStore(Store):
+        def get(self, key: str) -> Any:
+            task.on_kill()
+            return super().get(key)
+
+    asked = mocker.spy(BaseHook, "get_connection")
+    context: Any = {"ti": TaskInstance(), "task_state_store": KillingStore()}
+    assert task.resume_execution("execute_complete", {"event": end.to_payload()}, context) == answer["id"]
+    assert not asked.called
+    assert not server.journal.calls("CancelRun")
 
 
 def test_the_job_is_kept_with_its_identity(server: LocalOmics, start: Callable[..., TaskRun]) -> None:

@@ -56,6 +56,7 @@ class Watching:
 
     :ivar calls: each call's time and operation, in order.
     :ivar refuse: asked about each call; raises what it is refused with.
+    :ivar through: which client the call came through that is asked about, 1 for the first.
     :ivar opened: how many clients were made, and closed.
     """
 
@@ -65,7 +66,7 @@ class Watching:
         self.latency: Callable[[], float] = lambda: latency
         self.calls: list[tuple[float, str]] = []
         self.refuse: Callable[[str, dict[str, Any]], None] = lambda _operation, _members: None
-        self.opened = self.closed = 0
+        self.opened = self.closed = self.through = 0
         self.timing = Timing(clock=self.now, spread=lambda: 0.5)
         self.watcher: StatusWatcher
 
@@ -111,6 +112,7 @@ class Watching:
 class _Client:
     def __init__(self, watching: Watching) -> None:
         self._watching = watching
+        self._number = watching.opened
 
     async def close(self) -> None:
         self._watching.closed += 1
@@ -123,6 +125,7 @@ class _Client:
             watching.calls.append((asyncio.get_running_loop().time(), operation))
             await asyncio.sleep(watching.latency())
             watching.catch_up()
+            watching.through = self._number
             watching.refuse(operation, members)
             try:
                 return watching.service.call(operation, **members)

@@ -229,6 +229,98 @@ def test_looks_that_are_counted_are_all_told() -> None:
     in_virtual_time(work)
 
 
+def test_looks_are_counted_at_their_own_pace_while_others_look_more_often() -> None:
+    async def work() -> None:
+        watching = Watching(timings=LONG)
+        watching.new_watcher()
+        (run_id,) = watching.start_runs(1)
+        eager = asyncio.create_task(watching.wait(RunLook(run_id), delay=10.0))
+        end, at = await watching.wait(RunLook(run_id), delay=60.0, max_attempts=3)
+        assert (end.why, end.reason) == (
+            Stop.ATTEMPTS,
+            "looked 3 times (waiter_max_attempts), and the run is RUNNING",
+        )
+        assert 100 <= at - watching.epoch <= 140
+        assert not eager.done()
+        eager.cancel()
+        await asyncio.gather(eager, return_exceptions=True)
+        await watching.watcher.close()
+
+    in_virtual_time(work)
+
+
+def test_a_clock_that_is_set_back_does_not_stop_the_looks() -> None:
+    async def work() -> None:
+        watching = Watching(timings=LONG)
+        watching.new_watcher()
+        waits = [asyncio.create_task(watching.wait(RunLook(run_id))) for run_id in watching.start_runs(2)]
+        await asyncio.sleep(100)
+        watching.epoch -= 3600
+        await asyncio.sleep(300)
+        assert 2 * 9 <= watching.counts(since=100)["GetRun"] <= 2 * 12
+        for waiting in waits:
+            waiting.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        await watching.watcher.close()
+
+    in_virtual_time(work)
+
+
+def test_those_in_the_queue_call_with_the_client_that_has_good_credentials() -> None:
+    async def work() -> None:
+        watching = Watching(timings=LONG)
+        run_ids = watching.start_runs(60)
+
+        def refuse(operation: str, _members: Any) -> None:
+            if watching.through == 1 and watching.now() - watching.epoch > 3:
+                refused.append(operation)
+                raise refusal("ExpiredTokenException", 403, operation)
+
+        refused: list[str] = []
+        watching.refuse = refuse
+        watching.new_watcher()
+        await asyncio.gather(*(watching.watcher.ask(RunLook(run_id).steps()) for run_id in run_ids))
+        await watching.watcher.close()
+        assert 1 <= len(refused) <= 5
+        assert (watching.opened, watching.closed) == (2, 2)
+
+    in_virtual_time(work)
+
+
+def test_a_client_whose_credentials_were_refused_is_closed_although_everybody_leaves() -> None:
+    async def work() -> None:
+        watching = Watching(timings=LONG, latency=3.0)
+        refused: list[str] = []
+
+        def refuse(operation: str, _members: Any) -> None:
+            if not refused:
+                refused.append(operation)
+                raise refusal("UnrecognizedClientException", 403, operation)
+
+        watching.refuse = refuse
+        watching.new_watcher()
+        here: set[str] = set()
+
+        async def wait(run_id: str) -> None:
+            here.add(run_id)
+            try:
+                await watching.wait(RunLook(run_id))
+            finally:
+                here.discard(run_id)
+                if not here:
+                    await asyncio.ensure_future(watching.watcher.close())
+
+        waits = [asyncio.create_task(wait(run_id)) for run_id in watching.start_runs(3)]
+        while len(watching.calls) < 3 or not refused:
+            await asyncio.sleep(0.01)
+        for waiting in waits:
+            waiting.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        assert watching.opened == watching.closed == 1
+
+    in_virtual_time(work)
+
+
 def test_time_is_up_when_it_is_even_if_the_service_never_answers() -> None:
     async def work() -> None:
         watching = Watching(timings=LONG)

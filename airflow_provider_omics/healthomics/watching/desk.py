@@ -100,10 +100,16 @@ class Desk(Generic[V]):
             await asyncio.gather(*map(look_at, waiting[start : start + _AT_ONCE]))
 
     async def _work(self) -> None:
+        before = float("-inf")
         while True:
             self._changed.clear()
             await self.timing.sleep(_GATHERING)
             now = self.timing.clock()
+            if now < before:
+                # A clock that was set back must not make anybody wait until it has caught up.
+                for ticket in self.all_tickets():
+                    ticket.due_at = min(ticket.due_at, now)
+            before = now
             due = self._due(now)
             if due:
                 await self._look(due, now)

@@ -63,6 +63,7 @@ class Line:
         self._timing = timing
         self._meter = meter or NoMeter()
         self._held: _Held | None = None
+        self._retired: set[_Held] = set()
         self._building: asyncio.Task[_Held] | None = None
         self._refused_at = float("-inf")
 
@@ -75,6 +76,7 @@ class Line:
             called_at = self._timing.clock()
             try:
                 called_at = await self.pace.turn(call.operation)
+                held = self._newest(held)
                 self._meter.count("calls", call.operation)
                 answer = await getattr(held.opened.client, xform_name(call.operation))(**call.members)
             except Exception as error:
@@ -91,15 +93,25 @@ class Line:
 
     async def close(self) -> None:
         """Close the client; nobody calls any more."""
-        if self._held is not None:
-            held, self._held = self._held, None
-            await held.opened.client.close()
+        held, self._held = self._held, None
+        # Also those whose closing had not begun, or was cancelled on its way.
+        for one in (*self._retired, *([held] if held else [])):
+            await self._close(one)
 
     async def _hold(self) -> _Held:
         while self._held is None:
             if self._building is None:
                 self._building = self._tasks.start(self._build())
             await asyncio.shield(self._building)
+        self._held.calls += 1
+        return self._held
+
+    def _newest(self, held: _Held) -> _Held:
+        # Many may have queued up with a client whose credentials are refused by now.
+        if not held.is_retired or self._held is None:
+            return held
+        held.calls -= 1
+        self._close_if_idle(held)
         self._held.calls += 1
         return self._held
 
@@ -143,13 +155,18 @@ class Line:
 
     def _retire(self, held: _Held) -> None:
         held.is_retired = True
+        self._retired.add(held)
         if self._held is held:
             self._held = None
         self._close_if_idle(held)
 
     def _close_if_idle(self, held: _Held) -> None:
         if held.is_retired and not held.calls:
-            self._tasks.start(held.opened.client.close())
+            self._tasks.start(self._close(held))
+
+    async def _close(self, held: _Held) -> None:
+        await held.opened.client.close()
+        self._retired.discard(held)
 
     def _pause(self, attempt: int) -> float:
         longest: float = min(_FIRST_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE)

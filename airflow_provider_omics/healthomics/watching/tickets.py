@@ -91,9 +91,13 @@ class Ticket(Generic[V]):
         :param asked_at: when it was asked for.
         """
         was_due = self.is_due(self._timing.clock())
-        self.fresh_at, self.due_at = asked_at, asked_at + self.delay
+        self.fresh_at = asked_at
+        if self.every_look and not (was_due or view.phase.is_final):
+            # A look that others are due for is not counted, and must not put off the next one that is.
+            return
+        self.due_at = asked_at + self.delay
         is_change = view != self._told or self._failing or isinstance(self._news, Exception)
-        if (was_due or view.phase.is_final) if self.every_look else is_change:
+        if self.every_look or is_change:
             self._wake(view)
 
     def repeat(self, view: V, asked_at: float) -> None:
