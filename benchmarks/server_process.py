@@ -53,7 +53,7 @@ class Server:
         import boto3
         from botocore.config import Config
 
-        session = boto3.Session("local", "local", region_name="us-east-1")
+        session: Any = boto3.Session("local", "local", region_name="us-east-1")
         return session.client(service, endpoint_url=self.url, config=Config(inject_host_prefix=False))
 
 
@@ -72,7 +72,8 @@ def server_process(
     process = context.Process(target=_serve, args=(theirs, timings, failure_share, by_hand, enforce_rates))
     process.start()
     try:
-        yield Server(*ours.recv(), ours)
+        url, connection = ours.recv()
+        yield Server(url, connection, ours)
     finally:
         ours.send(None)
         process.join()

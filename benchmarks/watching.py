@@ -16,15 +16,17 @@ from collections.abc import Callable
 # What is logged at each look is no part of what is measured; it would cost the amazon provider more.
 os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
 
-from watching_parts.compare import compare  # noqa: E402
-from watching_parts.day import day  # noqa: E402
-from watching_parts.many import many  # noqa: E402
+from watching_parts.compare import compare
+from watching_parts.day import day
+from watching_parts.many import many
+from watching_parts.triggerer import triggerer
 
 PARTS: dict[str, Callable[[float], bool]] = {
     "compare": lambda scale: compare(round(1_000 * scale)),
     "many": lambda scale: many(round(10_000 * scale)),
     "assume-role": lambda scale: many(round(10_000 * scale), assume_role=True),
     "day": lambda scale: day(round(2_000 * scale)),
+    "triggerer": lambda scale: triggerer(round(1_000 * scale)),
 }
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import aiobotocore.session  # noqa: F401
 from server_process import Server, server_process
 
-from airflow_provider_omics.local import LocalOmics, Timings
+from airflow_provider_omics.local import Timings
 from airflow_provider_omics.triggers.run import OmicsRunTrigger
 from airflow_provider_omics.triggers.watchers import watchers
 from watching_parts import service, weather

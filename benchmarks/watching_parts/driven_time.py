@@ -1,7 +1,7 @@
 """Time that a benchmark drives: it stands still while anybody works, and jumps while all wait.
 
-The clients' event loop and the server share it, and calls go over HTTP as ever. So hours of waiting at the real pace take
-as long as the work in them, and no figure depends on what else the machine does.
+The clients' event loop and the server share it, and calls go over HTTP as ever. So hours of waiting at the real pace
+take as long as the work in them, and no figure depends on what else the machine does.
 """
 
 from __future__ import annotations
@@ -54,17 +54,17 @@ class DrivenLoop(MeasuredLoop):
         self.server.do(LocalOmics.advance, timeout)
         return super().select(0)
 
-    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:
+    def run_in_executor(self, executor: Any, func: Any, *args: Any) -> Any:  # type: ignore[override]
         """Let the time stand still while a thread works."""
         self.at_work += 1
         future = super().run_in_executor(executor, func, *args)
         future.add_done_callback(self._done)
         return future
 
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+    async def shutdown_default_executor(self, *args: Any, **kwargs: Any) -> None:
         """Wait for threads that are about to end."""
         self.at_work += 1
-        await super().shutdown_default_executor(timeout)
+        await super().shutdown_default_executor(*args, **kwargs)
 
     def _done(self, _future: Any) -> None:
         self.at_work -= 1
@@ -94,7 +94,7 @@ class Clients:
             self.opened += 1
             return replace(opened, client=_Client(opened.client, self))
 
-        OmicsHook.open_watching_client = open_counted  # type: ignore[method-assign]
+        OmicsHook.open_watching_client = open_counted  # type: ignore[assignment,method-assign]
         return watchers.timing
 
 
