@@ -76,23 +76,48 @@ class RunsDesk(Desk[RunView]):
         self._line = line
         self._watched: dict[str, _Watched] = {}
         self._cost = ListCost(len(ACTIVE_STATUSES))
-        self._missing: set[str] = set()
+        # In the order in which they were found missing; who is in it is looked at alone, whatever the desk does.
+        self._missing: dict[str, None] = {}
+        self._confirming = False
 
     async def look(self, due: list[str], now: float) -> None:
-        """Read the lists if that is cheaper; then look at those that they miss, or at those that are due."""
-        unread = [run_id for run_id in due if run_id not in self._missing]
-        if self._cost.is_worth_it(len(unread), now):
-            seen = await self._read_lists(len(unread))
-            self._missing = set() if seen is None else {run_id for run_id in due if run_id not in seen}
+        """Read the lists if that is cheaper, and have those confirmed that they miss; else look at the due ones."""
+        if self._cost.is_worth_it(len(due), now):
+            seen = await self._read_lists(len(due))
+            if seen is not None:
+                self._confirm_later([run_id for run_id in due if run_id not in seen])
+                return
         still_due = self.timing.clock()
         waiting = [run_id for run_id in due if self._is_due(run_id, still_due)]
-        first = [run_id for run_id in waiting if run_id in self._missing] or waiting
-        await self.look_at_each(first[:MOST_DIRECT_LOOKS], self._look_at)
+        await self.look_at_each(waiting[:MOST_DIRECT_LOOKS], self._look_at)
+
+    def is_taken(self, key: str) -> bool:
+        """Whether a run was in none of the lists, and is going to be looked at alone."""
+        return key in self._missing
+
+    def _confirm_later(self, run_ids: list[str]) -> None:
+        self._missing.update(dict.fromkeys(run_ids))
+        if self._missing and not self._confirming:
+            self._confirming = True
+            self.tasks.start(self._confirm())
+
+    async def _confirm(self) -> None:
+        """Look at those that the lists miss; meanwhile the lists may be read again, which has a budget of its own."""
+        try:
+            while self._missing:
+                now = self.timing.clock()
+                chosen = list(self._missing)[:MOST_DIRECT_LOOKS]
+                await self.look_at_each([run_id for run_id in chosen if self._is_due(run_id, now)], self._look_at)
+                for run_id in chosen:
+                    self._missing.pop(run_id, None)
+        finally:
+            self._confirming = False
+            self.reconsider()
 
     def left(self, key: str) -> None:
         """Forget about a run."""
         self._watched.pop(key, None)
-        self._missing.discard(key)
+        self._missing.pop(key, None)
 
     def _is_due(self, run_id: str, now: float) -> bool:
         return any(ticket.is_due(now) for ticket in self.tickets.get(run_id, ()))
@@ -118,7 +143,6 @@ class RunsDesk(Desk[RunView]):
             seen = watched.view.gone()
         watched.created_at = watched.created_at or created[0]
         watched.view = seen
-        self._missing.discard(run_id)
         return seen
 
     async def _read_lists(self, looks: int) -> set[str] | None:
