@@ -139,9 +139,7 @@ class Desk(Generic[V]):
         return [key for _, key in sorted(due)]
 
     def _next_due(self) -> float:
-        times = (
-            ticket.due_at for key, holders in self.tickets.items() if not self.is_taken(key) for ticket in holders
-        )
+        times = (ticket.due_at for key, holders in self.tickets.items() if not self.is_taken(key) for ticket in holders)
         return min(times, default=self.timing.clock() + _NOBODY)
 
     def _note(self, error: Exception) -> None:

@@ -27,7 +27,7 @@ ACTIVE_STATUSES = (RunStatus.PENDING, RunStatus.STARTING, RunStatus.RUNNING, Run
 _SAME_TIME = 2.0
 
 
-@dataclass
+@dataclass(slots=True)
 class _Watched:
     """What is known of a run.
 
@@ -83,7 +83,7 @@ class RunsDesk(Desk[RunView]):
     async def look(self, due: list[str], now: float) -> None:
         """Read the lists if that is cheaper, and have those confirmed that they miss; else look at the due ones."""
         if self._cost.is_worth_it(len(due), now):
-            seen = await self._read_lists(len(due))
+            seen = await self._read_lists(due)
             if seen is not None:
                 self._confirm_later([run_id for run_id in due if run_id not in seen])
                 return
@@ -145,15 +145,15 @@ class RunsDesk(Desk[RunView]):
         watched.view = seen
         return seen
 
-    async def _read_lists(self, looks: int) -> set[str] | None:
+    async def _read_lists(self, due: list[str]) -> set[str] | None:
         """Tell what the lists of active runs show.
 
         :return: the watched runs that they showed; None if they were not read to the end.
         """
         seen: set[str] = set()
-        pages, most = 0, self._cost.most_pages(looks)
+        pages, most = 0, self._cost.most_pages(len(due))
         # All of them are due again at the same time, so that they are read together then.
-        began_at = self.timing.clock()
+        asked_at = self.timing.clock() - self._lead(due)
         try:
             for status in ACTIVE_STATUSES:
                 token: str | None = None
@@ -161,7 +161,7 @@ class RunsDesk(Desk[RunView]):
                     if pages >= most:
                         self._cost.given_up(pages, self.timing.clock())
                         return None
-                    token = await self._read_page(status, token, seen, began_at)
+                    token = await self._read_page(status, token, seen, asked_at)
                     pages += 1
                     if token is None:
                         break
@@ -173,6 +173,12 @@ class RunsDesk(Desk[RunView]):
             return None
         self._cost.took(pages, self.timing.clock())
         return seen
+
+    def _lead(self, due: list[str]) -> float:
+        """Return by how many seconds the next reading has to begin early, for it to end in time."""
+        takes = self._cost.pages(self.timing.clock()) / self._line.pace.rate("ListRuns")
+        delays = (ticket.delay for run_id in due for ticket in self.tickets.get(run_id, ()))
+        return min(takes, min(delays, default=0.0) / 2)
 
     async def _read_page(self, status: str, token: str | None, seen: set[str], asked_at: float) -> str | None:
         more = {"startingToken": token} if token else {}
