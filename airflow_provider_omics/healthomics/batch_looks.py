@@ -239,7 +239,7 @@ class _Pace:
         return str(timedelta(seconds=round(seconds)))
 
 
-@dataclass
+@dataclass(slots=True)
 class SampleLook:
     """Looks at one sample of a batch: its submission (ListRunsInBatch), then its run (GetRun).
 

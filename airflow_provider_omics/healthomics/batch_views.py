@@ -142,7 +142,7 @@ class BatchView:
         return cls(**{key: value for key, value in payload.items() if key in known})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SampleView:
     """One look at a sample of a batch: its submission, and its run where it has one.
 

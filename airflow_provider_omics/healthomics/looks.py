@@ -20,7 +20,7 @@ from airflow_provider_omics.healthomics.statuses import Phase
 from airflow_provider_omics.healthomics.waiting import V, tell_changes
 
 
-@dataclass
+@dataclass(slots=True)
 class RunLook:
     """Looks at one run (GetRun)."""
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _LONGEST_LINE = 500
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RunView:
     """One look at a run. No member of an answer is guaranteed by the API, so all but the id may be missing.
 

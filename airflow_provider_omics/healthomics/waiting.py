@@ -105,7 +105,7 @@ def tell_changes(before: V | None, view: V) -> str | None:
     return None if before is not None and before.describe() == told else told
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class WaitPolicy:
     """How to wait.
 
@@ -195,7 +195,7 @@ class KeepWaiting:
     alarming: bool = False
 
 
-@dataclass
+@dataclass(slots=True)
 class Wait(Generic[V]):
     """Decides after each look whether to go on.
 

@@ -44,6 +44,24 @@ class _Place(Protocol):
         """Let so many seconds go by before the next look."""
 
 
+class _Seat(AbstractContextManager[Ticket[Any]]):
+    """A place at a desk, for as long as it is entered; there may be very many, so each is small."""
+
+    __slots__ = ("_desk", "_ticket", "_watcher")
+
+    def __init__(self, watcher: StatusWatcher, desk: Desk[Any], ticket: Ticket[Any]) -> None:
+        self._watcher = watcher
+        self._desk = desk
+        self._ticket = ticket
+
+    def __enter__(self) -> Ticket[Any]:
+        self._watcher.sit_down(self._desk, self._ticket)
+        return self._ticket
+
+    def __exit__(self, *_error: object) -> None:
+        self._watcher.stand_up(self._desk, self._ticket)
+
+
 class StatusWatcher:
     """Tells many waiters what becomes of runs, batches and samples, through one client.
 
@@ -90,34 +108,30 @@ class StatusWatcher:
     def _place(self, wait: Wait[V], log: Log) -> AbstractContextManager[_Place]:
         match wait.look:
             case RunLook(run_id=run_id):
-                return self._seat(self._runs, Ticket(run_id, wait, self.timing, log))
+                return _Seat(self, self._runs, Ticket(run_id, wait, self.timing, log))
             case SampleLook(batch_id=batch_id, run_setting_id=sample):
-                return self._seat_of_sample(batch_id, Ticket(sample, wait, self.timing, log))
+                desk = self._desk_of(batch_id)
+                return _Seat(self, desk, Ticket(sample, wait, self.timing, log))
             case BatchLook(batch_id=batch_id):
                 return self._talk(wait, batch_id)
         return self._talk(wait)
 
-    @contextmanager
-    def _seat(self, desk: Desk[Any], ticket: Ticket[Any]) -> Iterator[Ticket[Any]]:
+    def sit_down(self, desk: Desk[Any], ticket: Ticket[Any]) -> None:
+        """Take in one who waits at a desk."""
         desk.enter(ticket)
         if ticket.deadline is not None and ticket.deadline < self._next_check:
             self._check_sooner.set()
-        try:
-            yield ticket
-        finally:
-            desk.leave(ticket)
 
-    @contextmanager
-    def _seat_of_sample(self, batch_id: str, ticket: Ticket[Any]) -> Iterator[Ticket[Any]]:
+    def stand_up(self, desk: Desk[Any], ticket: Ticket[Any]) -> None:
+        """Let one go who waited at a desk."""
+        desk.leave(ticket)
+        if isinstance(desk, SamplesDesk) and not desk.tickets:
+            self._samples.pop(desk.batch_id, None)
+
+    def _desk_of(self, batch_id: str) -> SamplesDesk:
         if batch_id not in self._samples:
             self._samples[batch_id] = SamplesDesk(batch_id, self._line, self._batches, self._tasks, self.timing)
-        desk = self._samples[batch_id]
-        try:
-            with self._batches.kept(batch_id), self._seat(desk, ticket):
-                yield ticket
-        finally:
-            if not desk.tickets:
-                self._samples.pop(batch_id, None)
+        return self._samples[batch_id]
 
     @contextmanager
     def _talk(self, wait: Wait[Any], batch_id: str | None = None) -> Iterator[Conversation]:

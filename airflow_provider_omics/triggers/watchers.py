@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -40,6 +39,8 @@ class AirflowMeter:
 
 @dataclass(eq=False)
 class _Shared:
+    key: str
+    others: dict[str, _Shared]
     watcher: StatusWatcher
     users: int = 0
 
@@ -56,25 +57,29 @@ class Watchers:
         default_factory=WeakKeyDictionary, init=False
     )
 
-    @asynccontextmanager
-    async def watcher(self, connection: ConnectionParameters) -> AsyncIterator[StatusWatcher]:
-        """Give the watcher of a connection on this event loop.
+    def watcher(self, connection: ConnectionParameters) -> AbstractAsyncContextManager[StatusWatcher]:
+        """Give the watcher of a connection on this event loop, to enter.
 
         Connections that differ in any parameter share nothing, even where they lead to the same account.
         """
+        return _Use(self, connection)
+
+    def take(self, connection: ConnectionParameters) -> _Shared:
+        """Give a watcher to one more user."""
         shared = self._by_loop.setdefault(asyncio.get_running_loop(), {})
         key = _key(connection)
         if key not in shared:
-            shared[key] = _Shared(self._new(connection))
+            shared[key] = _Shared(key, shared, self._new(connection))
         mine = shared[key]
         mine.users += 1
-        try:
-            yield mine.watcher
-        finally:
-            mine.users -= 1
-            if not mine.users:
-                del shared[key]
-                await _finish(mine.watcher)
+        return mine
+
+    async def give_back(self, mine: _Shared) -> None:
+        """Have one user less, and close the watcher when it has no other."""
+        mine.users -= 1
+        if not mine.users:
+            del mine.others[mine.key]
+            await _finish(mine.watcher)
 
     def in_use(self) -> int:
         """Return how many watchers this event loop has."""
@@ -84,6 +89,23 @@ class Watchers:
         tags = {"aws_conn_id": str(connection.aws_conn_id), "region": str(connection.region_name)}
         # A hook of its own each time: one remembers the connection, which may have been changed.
         return StatusWatcher(lambda: connection.hook().open_watching_client(), self.timing, AirflowMeter(tags))
+
+
+class _Use(AbstractAsyncContextManager[StatusWatcher]):
+    """The use of a watcher; there may be very many, so each is small."""
+
+    __slots__ = ("_connection", "_mine", "_watchers")
+
+    def __init__(self, watchers: Watchers, connection: ConnectionParameters) -> None:
+        self._watchers = watchers
+        self._connection = connection
+
+    async def __aenter__(self) -> StatusWatcher:
+        self._mine = self._watchers.take(self._connection)
+        return self._mine.watcher
+
+    async def __aexit__(self, *_error: object) -> None:
+        await self._watchers.give_back(self._mine)
 
 
 watchers = Watchers()

@@ -70,14 +70,22 @@ class BatchAnswers:
         if batch_id is None:
             yield
             return
-        self._users[batch_id] = self._users.get(batch_id, 0) + 1
+        self.keep(batch_id)
         try:
             yield
         finally:
-            self._users[batch_id] -= 1
-            if not self._users[batch_id]:
-                del self._users[batch_id]
-                self.forget(batch_id)
+            self.release(batch_id)
+
+    def keep(self, batch_id: str) -> None:
+        """Begin to keep the answers about a batch, until they are released as often."""
+        self._users[batch_id] = self._users.get(batch_id, 0) + 1
+
+    def release(self, batch_id: str) -> None:
+        """Keep the answers no longer."""
+        self._users[batch_id] -= 1
+        if not self._users[batch_id]:
+            del self._users[batch_id]
+            self.forget(batch_id)
 
     async def _ask(self, batch_id: str) -> BatchAnswer:
         asked_at = self.timing.clock()

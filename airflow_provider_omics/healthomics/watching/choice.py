@@ -31,8 +31,11 @@ class ListCost:
         """Whether the lists cost fewer calls than so many looks at single runs."""
         if now - self._refused_at < _REFUSAL_HOLDS:
             return False
-        pages = self._pages if self._pages is not None and now - self._known_at < _ESTIMATE_HOLDS else self.fewest
-        return looks > pages
+        return looks > self.pages(now)
+
+    def pages(self, now: float) -> int:
+        """Return how many pages the next reading may take."""
+        return self._pages if self._pages is not None and now - self._known_at < _ESTIMATE_HOLDS else self.fewest
 
     def most_pages(self, looks: int) -> int:
         """Return after how many pages a reading that is longer than expected is given up."""

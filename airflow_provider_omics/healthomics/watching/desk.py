@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 # Long enough for those who start together to be looked at together, too short to be noticed.
 _GATHERING = 0.05
 _AT_ONCE = 8
+# Until it is looked again who is due, when nobody is going to be.
+_NOBODY = 60.0
 MOST_DIRECT_LOOKS = 40
 """How many are looked at one by one before it is decided anew whom to look at, and how."""
 
@@ -31,8 +33,8 @@ class Desk(Generic[V]):
 
     def __init__(self, tasks: Tasks, timing: Timing) -> None:
         self.timing = timing
+        self.tasks = tasks
         self.tickets: dict[str, list[Ticket[V]]] = {}
-        self._tasks = tasks
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -46,12 +48,20 @@ class Desk(Generic[V]):
     def left(self, key: str) -> None:
         """Forget about what nobody waits for any more; nothing by default."""
 
+    def is_taken(self, key: str) -> bool:
+        """Whether one is taken care of whenever it is due; never by default."""
+        return False
+
+    def reconsider(self) -> None:
+        """Have a look at who is due now."""
+        self._changed.set()
+
     def enter(self, ticket: Ticket[V]) -> None:
         """Take in one who waits."""
         self.tickets.setdefault(ticket.key, []).append(ticket)
         self._changed.set()
         if self._task is None:
-            self._task = self._tasks.start(self._work())
+            self._task = self.tasks.start(self._work())
 
     def leave(self, ticket: Ticket[V]) -> None:
         """Let one go."""
@@ -130,12 +140,13 @@ class Desk(Generic[V]):
         due = [
             (min(ticket.due_at for ticket in holders), key)
             for key, holders in self.tickets.items()
-            if any(ticket.is_due(now) for ticket in holders)
+            if any(ticket.is_due(now) for ticket in holders) and not self.is_taken(key)
         ]
         return [key for _, key in sorted(due)]
 
     def _next_due(self) -> float:
-        return min((ticket.due_at for ticket in self.all_tickets()), default=self.timing.clock())
+        times = (ticket.due_at for key, holders in self.tickets.items() if not self.is_taken(key) for ticket in holders)
+        return min(times, default=self.timing.clock() + _NOBODY)
 
     def _note(self, error: Exception) -> None:
         if not is_from_aws(error):

@@ -27,7 +27,7 @@ ACTIVE_STATUSES = (RunStatus.PENDING, RunStatus.STARTING, RunStatus.RUNNING, Run
 _SAME_TIME = 2.0
 
 
-@dataclass
+@dataclass(slots=True)
 class _Watched:
     """What is known of a run.
 
@@ -76,23 +76,48 @@ class RunsDesk(Desk[RunView]):
         self._line = line
         self._watched: dict[str, _Watched] = {}
         self._cost = ListCost(len(ACTIVE_STATUSES))
-        self._missing: set[str] = set()
+        # In the order in which they were found missing; who is in it is looked at alone, whatever the desk does.
+        self._missing: dict[str, None] = {}
+        self._confirming = False
 
     async def look(self, due: list[str], now: float) -> None:
-        """Read the lists if that is cheaper; then look at those that they miss, or at those that are due."""
-        unread = [run_id for run_id in due if run_id not in self._missing]
-        if self._cost.is_worth_it(len(unread), now):
-            seen = await self._read_lists(len(unread))
-            self._missing = set() if seen is None else {run_id for run_id in due if run_id not in seen}
+        """Read the lists if that is cheaper, and have those confirmed that they miss; else look at the due ones."""
+        if self._cost.is_worth_it(len(due), now):
+            seen = await self._read_lists(due)
+            if seen is not None:
+                self._confirm_later([run_id for run_id in due if run_id not in seen])
+                return
         still_due = self.timing.clock()
         waiting = [run_id for run_id in due if self._is_due(run_id, still_due)]
-        first = [run_id for run_id in waiting if run_id in self._missing] or waiting
-        await self.look_at_each(first[:MOST_DIRECT_LOOKS], self._look_at)
+        await self.look_at_each(waiting[:MOST_DIRECT_LOOKS], self._look_at)
+
+    def is_taken(self, key: str) -> bool:
+        """Whether a run was in none of the lists, and is going to be looked at alone."""
+        return key in self._missing
+
+    def _confirm_later(self, run_ids: list[str]) -> None:
+        self._missing.update(dict.fromkeys(run_ids))
+        if self._missing and not self._confirming:
+            self._confirming = True
+            self.tasks.start(self._confirm())
+
+    async def _confirm(self) -> None:
+        """Look at those that the lists miss; meanwhile the lists may be read again, which has a budget of its own."""
+        try:
+            while self._missing:
+                now = self.timing.clock()
+                chosen = list(self._missing)[:MOST_DIRECT_LOOKS]
+                await self.look_at_each([run_id for run_id in chosen if self._is_due(run_id, now)], self._look_at)
+                for run_id in chosen:
+                    self._missing.pop(run_id, None)
+        finally:
+            self._confirming = False
+            self.reconsider()
 
     def left(self, key: str) -> None:
         """Forget about a run."""
         self._watched.pop(key, None)
-        self._missing.discard(key)
+        self._missing.pop(key, None)
 
     def _is_due(self, run_id: str, now: float) -> bool:
         return any(ticket.is_due(now) for ticket in self.tickets.get(run_id, ()))
@@ -118,18 +143,17 @@ class RunsDesk(Desk[RunView]):
             seen = watched.view.gone()
         watched.created_at = watched.created_at or created[0]
         watched.view = seen
-        self._missing.discard(run_id)
         return seen
 
-    async def _read_lists(self, looks: int) -> set[str] | None:
+    async def _read_lists(self, due: list[str]) -> set[str] | None:
         """Tell what the lists of active runs show.
 
         :return: the watched runs that they showed; None if they were not read to the end.
         """
         seen: set[str] = set()
-        pages, most = 0, self._cost.most_pages(looks)
+        pages, most = 0, self._cost.most_pages(len(due))
         # All of them are due again at the same time, so that they are read together then.
-        began_at = self.timing.clock()
+        asked_at = self.timing.clock() - self._lead(due)
         try:
             for status in ACTIVE_STATUSES:
                 token: str | None = None
@@ -137,7 +161,7 @@ class RunsDesk(Desk[RunView]):
                     if pages >= most:
                         self._cost.given_up(pages, self.timing.clock())
                         return None
-                    token = await self._read_page(status, token, seen, began_at)
+                    token = await self._read_page(status, token, seen, asked_at)
                     pages += 1
                     if token is None:
                         break
@@ -149,6 +173,12 @@ class RunsDesk(Desk[RunView]):
             return None
         self._cost.took(pages, self.timing.clock())
         return seen
+
+    def _lead(self, due: list[str]) -> float:
+        """Return by how many seconds the next reading has to begin early, for it to end in time."""
+        takes = self._cost.pages(self.timing.clock()) / self._line.pace.rate("ListRuns")
+        delays = (ticket.delay for run_id in due for ticket in self.tickets.get(run_id, ()))
+        return min(takes, min(delays, default=0.0) / 2)
 
     async def _read_page(self, status: str, token: str | None, seen: set[str], asked_at: float) -> str | None:
         more = {"startingToken": token} if token else {}

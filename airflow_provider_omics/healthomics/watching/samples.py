@@ -18,6 +18,7 @@ from airflow_provider_omics.healthomics.watching.choice import Reading, fits, pa
 from airflow_provider_omics.healthomics.watching.desk import MOST_DIRECT_LOOKS, Desk
 from airflow_provider_omics.healthomics.watching.line import Line
 from airflow_provider_omics.healthomics.watching.tasks import Tasks
+from airflow_provider_omics.healthomics.watching.tickets import Ticket
 from airflow_provider_omics.healthomics.watching.timing import Timing, for_each
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ class SamplesDesk(Desk[SampleView]):
 
     def __init__(self, batch_id: str, line: Line, batches: BatchAnswers, tasks: Tasks, timing: Timing) -> None:
         super().__init__(tasks, timing)
-        self._batch_id = batch_id
+        self.batch_id = batch_id
         self._line = line
         self._batches = batches
         self._samples: dict[str, SampleLook] = {}
@@ -49,6 +50,18 @@ class SamplesDesk(Desk[SampleView]):
         self._cannot_list = False
         # Samples that only a look at them alone can tell more about.
         self._alone: dict[str, None] = {}
+
+    def enter(self, ticket: Ticket[SampleView]) -> None:
+        """Take in one who waits."""
+        if not self.tickets:
+            self._batches.keep(self.batch_id)
+        super().enter(ticket)
+
+    def leave(self, ticket: Ticket[SampleView]) -> None:
+        """Let one go."""
+        super().leave(ticket)
+        if not self.tickets:
+            self._batches.release(self.batch_id)
 
     def left(self, key: str) -> None:
         """Forget about a sample."""
@@ -78,7 +91,7 @@ class SamplesDesk(Desk[SampleView]):
                 raise
             log.warning(
                 "The samples of HealthOmics batch %s are looked at one by one, since they cannot be listed: %s",
-                self._batch_id,
+                self.batch_id,
                 error,
             )
             self._cannot_list = True
@@ -87,7 +100,7 @@ class SamplesDesk(Desk[SampleView]):
     async def _look_at_batch(self, longest: float) -> BatchView | None:
         """Return the batch; None if the service does not show it, which its samples alone can explain."""
         try:
-            return BatchView.of((await self._batches.get(self._batch_id, longest)).members)  # type: ignore[arg-type]
+            return BatchView.of((await self._batches.get(self.batch_id, longest)).members)  # type: ignore[arg-type]
         except Exception as error:
             if nature(error) is Nature.PASSING:
                 raise
@@ -200,7 +213,7 @@ class SamplesDesk(Desk[SampleView]):
 
         while True:
             more = {"startingToken": token} if token else {}
-            answer = await self._line.call(Call(operation, {"batchId": self._batch_id, **members, **more}))
+            answer = await self._line.call(Call(operation, {"batchId": self.batch_id, **members, **more}))
             await for_each(answer.get(member, ()), count)
             token = answer.get("nextToken")
             if not token:
@@ -218,7 +231,7 @@ class SamplesDesk(Desk[SampleView]):
 
     async def _answer(self, call: Call) -> Any:
         if call.operation == "GetBatch":
-            return (await self._batches.get(self._batch_id, self._period * _AS_NEW)).members
+            return (await self._batches.get(self.batch_id, self._period * _AS_NEW)).members
         return await self._line.call(call)
 
     def _repeat(self, key: str, asked_at: float) -> None:
@@ -231,7 +244,7 @@ class SamplesDesk(Desk[SampleView]):
     def _look_of(self, key: str) -> SampleLook:
         look = self._samples.get(key)
         if look is None:
-            look = self._samples[key] = SampleLook(self._batch_id, key, clock=self.timing.clock)
+            look = self._samples[key] = SampleLook(self.batch_id, key, clock=self.timing.clock)
         return look
 
     def _run_of(self, key: str) -> RunView | None:

@@ -1,0 +1,165 @@
+"""1,000 deferred runs, ours beside the amazon provider's way, each in a process of its own against the same server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+# Imported before measuring begins, as a triggerer has it.
+import aiobotocore.session  # noqa: F401
+import airflow.sdk.execution_time.supervisor  # noqa: F401
+from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+from airflow.providers.amazon.aws.triggers.base import AwsBaseWaiterTrigger
+from airflow.triggers.base import BaseTrigger
+from server_process import Server, server_process
+
+from airflow_provider_omics.local import LocalOmics, Timings
+from airflow_provider_omics.triggers.run import OmicsRunTrigger
+from watching_parts import service
+from watching_parts.measuring import MIB, MeasuredLoop, Meter, Usage, in_fresh_process, run_measured
+from watching_parts.report import Bound, bounds, table
+
+DELAY, POLLS = 10, 10
+TIMES_LESS, LONGEST_BLOCK = 50, 0.1
+_RUNNING = 3600.0
+# Long after the start, and long before the end.
+_UNTIL_RUNNING, _UNTIL_ENDED = 60.0, 7200.0
+_BETWEEN_COUNTS = 0.5
+
+
+class AmazonRunHook(AwsGenericHook[Any]):
+    """The amazon provider's hook, for the service that it has none for."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["client_type"] = "omics"
+        super().__init__(*args, **kwargs)
+
+
+class AmazonRunTrigger(AwsBaseWaiterTrigger):
+    """The amazon provider's waiter trigger with botocore's own waiter for runs, as users write it today."""
+
+    aws_hook_class = AmazonRunHook
+
+    def __init__(self, *, run_id: str, waiter_delay: int) -> None:
+        super().__init__(
+            serialized_fields={"run_id": run_id},
+            waiter_name="run_completed",
+            waiter_args={"id": run_id},
+            failure_message=f"Failure while waiting for run {run_id}",
+            status_message=f"Run {run_id} not ready yet",
+            status_queries=["status"],
+            return_key="run_id",
+            return_value=run_id,
+            waiter_delay=waiter_delay,
+            waiter_max_attempts=100_000,
+        )
+
+
+TRIGGERS: dict[str, Callable[..., BaseTrigger]] = {"amazon": AmazonRunTrigger, "ours": OmicsRunTrigger}
+
+
+@dataclass
+class Side:
+    """What one way costs.
+
+    :ivar waiting: while all runs go on.
+    :ivar whole: until the last event, after all have ended at once.
+    :ivar calls: while all runs go on, and until the last event.
+    :ivar seconds: how long the waiting took, and the ends after it.
+    """
+
+    waiting: Usage
+    whole: Usage
+    calls: tuple[int, int]
+    seconds: tuple[float, float]
+
+
+def compare(runs: int) -> bool:
+    """Measure both, print the figures, and return whether the bounds hold."""
+    with server_process(_TIMINGS, by_hand=True) as server:
+        sides = {name: in_fresh_process(_measure, name, server, runs) for name in TRIGGERS}
+    amazon, ours = sides["amazon"], sides["ours"]
+    print(f"\n{runs:,} deferred runs, waiter_delay {DELAY} s, {POLLS} looks at each; then all end at once")
+    table(
+        ["", "amazon's, waiting", "ours, waiting", "amazon's, to the last event", "ours, to the last event"],
+        zip(_ROWS, _column(amazon, 0), _column(ours, 0), _column(amazon, 1), _column(ours, 1), strict=True),
+    )
+    return bounds(
+        [
+            Bound("CPU while waiting (s)", ours.waiting.cpu, amazon.waiting.cpu / TIMES_LESS, ".2f"),
+            Bound("added memory (MiB)", ours.whole.memory / MIB, amazon.whole.memory / MIB / TIMES_LESS, ".1f"),
+            Bound("calls while waiting", ours.calls[0], amazon.calls[0] / TIMES_LESS),
+            Bound("longest block (ms)", ours.whole.blocks.longest * 1000, LONGEST_BLOCK * 1000),
+        ]
+    )
+
+
+_TIMINGS = Timings(pending=0, starting=0, running_min=_RUNNING, running_max=_RUNNING, stopping=0)
+_ROWS = (
+    "time (s)",
+    "CPU (s)",
+    "added memory (MiB)",
+    "calls",
+    "longest block of the event loop (ms)",
+    "longest work without a break (ms of CPU)",
+)
+
+
+def _column(side: Side, part: int) -> list[str]:
+    usage = (side.waiting, side.whole)[part]
+    return [
+        f"{sum(side.seconds[: part + 1]):.0f}",
+        f"{usage.cpu:.2f}",
+        f"{usage.memory / MIB:.1f}",
+        f"{side.calls[part]:,}",
+        f"{usage.blocks.longest * 1000:.0f}",
+        f"{usage.blocks.busy * 1000:.0f}",
+    ]
+
+
+def _measure(name: str, server: Server, runs: int) -> Side:
+    os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = server.connection
+    run_ids = server.do(service.start_runs, [_RUNNING] * runs)
+    server.do(LocalOmics.advance, _UNTIL_RUNNING)
+    server.do(service.forget_calls)
+    meter, loop = Meter(), MeasuredLoop()
+
+    async def work() -> Side:
+        began = time.monotonic()
+        waits = [
+            asyncio.create_task(last_event(TRIGGERS[name](run_id=run_id, waiter_delay=DELAY))) for run_id in run_ids
+        ]
+        await _looked_at(name, server, runs)
+        waiting, calls, waited = meter.usage(loop.blocks), _calls(server), time.monotonic()
+        await asyncio.to_thread(server.do, LocalOmics.advance, _UNTIL_ENDED)
+        events = await asyncio.gather(*waits)
+        assert [event["status"] for event in events] == ["success"] * runs
+        seconds = waited - began, time.monotonic() - waited
+        return Side(waiting, meter.usage(loop.blocks), (calls, _calls(server)), seconds)
+
+    return run_measured(loop, work())
+
+
+async def _looked_at(name: str, server: Server, runs: int) -> None:
+    """Wait until every run was looked at so many times."""
+    if name == "ours":
+        await asyncio.sleep(DELAY * POLLS)
+        return
+    while await asyncio.to_thread(_calls, server) < runs * POLLS:
+        await asyncio.sleep(_BETWEEN_COUNTS)
+
+
+def _calls(server: Server) -> int:
+    return sum(server.calls().values())
+
+
+async def last_event(trigger: BaseTrigger) -> dict[str, Any]:
+    """Run a trigger to its end, and return what its last event says."""
+    payload: dict[str, Any] = {}
+    async for event in trigger.run():
+        payload = event.payload
+    return payload

@@ -1,0 +1,195 @@
+"""A real triggerer with 1,000 deferred tasks: what it costs the triggerer, and when the tasks hear of the ends."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+from server_process import Server, server_process
+
+from airflow_provider_omics.local import Timings
+from watching_parts import service
+from watching_parts.measuring import MIB
+from watching_parts.report import Bound, bounds, table
+
+REPOSITORY = Path(__file__).parents[2]
+sys.path.append(str(REPOSITORY / "scripts" / "lib"))
+
+from airflow_cluster import AirflowCluster  # noqa: E402
+
+DELAY = 30.0
+# Long enough for all tasks to be deferred, and for ten looks after that.
+_SHORTEST = 420.0
+_ENDS_PER_SECOND = 5.0
+_SLACK = 600.0
+_IDLE = 15.0
+_NOT_YET = (None, "deferred")
+_BETWEEN_LOOKS = 1.0
+# Airflow tells when a task that wants to be woken after 0.1 s is woken later than that.
+_WATCHDOG_SLEEP = 0.1
+_BLOCKED = re.compile(r"async thread was blocked for ([\d.]+) seconds")
+
+
+@dataclass
+class _Costs:
+    """What the triggerer's processes have used since the first look at them.
+
+    :ivar cpu: seconds.
+    :ivar memory: bytes, at most.
+    """
+
+    pid: int
+    cpu: float = 0.0
+    memory: int = 0
+    _began: tuple[float, int] | None = None
+    _by_process: dict[int, float] = field(default_factory=dict)
+
+    def look(self) -> None:
+        """Take note of what they use."""
+        parent = psutil.Process(self.pid)
+        memory = 0
+        for process in (parent, *parent.children(recursive=True)):
+            times = process.cpu_times()
+            self._by_process[process.pid] = times.user + times.system
+            memory += process.memory_full_info().uss
+        cpu = sum(self._by_process.values())
+        self._began = self._began or (cpu, memory)
+        self.cpu = cpu - self._began[0]
+        self.memory = max(self.memory, memory - self._began[1])
+
+
+@dataclass
+class _Watched:
+    """What was seen.
+
+    :ivar imports: what the first deferred task cost, with all that is imported for it.
+    :ivar idle: what a triggerer with nothing to do costs a second, in seconds of CPU.
+    :ivar told: when each run's task was seen to go on, in seconds since the epoch.
+    :ivar blocked: the longest that Airflow's watchdog was late, in seconds: for the first task, and after it.
+    """
+
+    imports: _Costs
+    idle: float
+    costs: _Costs
+    seconds: float
+    deferred_after: float
+    told: dict[str, float]
+    blocked: tuple[float, float]
+
+
+def triggerer(tasks: int) -> bool:
+    """Measure and print the figures; there are no bounds, but all tasks have to go on."""
+    longest = _SHORTEST + tasks / _ENDS_PER_SECOND
+    timings = Timings(pending=0, starting=0, running_min=_SHORTEST, running_max=longest, stopping=0)
+    with server_process(timings, enforce_rates=True) as server, tempfile.TemporaryDirectory() as folder:
+        watched = _watch(Path(folder), server, tasks)
+        calls, ends = server.do(service.calls), server.do(service.ends)
+    late = [told - ends[run_id][1] for run_id, told in watched.told.items()]
+    print(f"\n{tasks:,} tasks deferred in a real triggerer, waiter_delay {DELAY:g} s, ", end="")
+    print(f"over {watched.seconds / 60:.0f} minutes")
+    table(
+        ["operation", "calls", "in the busiest second", "throttled"],
+        [
+            [operation, *(f"{told[name]:,}" for name in ("calls", "busiest_second", "throttled"))]
+            for operation, told in calls.items()
+        ],
+    )
+    idle = watched.idle * watched.seconds
+    return bounds(
+        [
+            Bound("tasks that did not go on", tasks - len(watched.told), 0),
+            Bound("until all were deferred (s)", watched.deferred_after),
+            Bound("CPU of the triggerer (s)", watched.costs.cpu, form=".1f"),
+            Bound("of it what an idle triggerer takes (s)", idle, form=".1f"),
+            Bound("added memory (MiB)", watched.costs.memory / MIB, form=".1f"),
+            Bound("longest block that Airflow saw (ms)", watched.blocked[1] * 1000),
+            Bound("end to resumed task (s)", max(late)),
+            Bound("end to resumed task, mean (s)", sum(late) / len(late)),
+            Bound("a first task before: CPU (s)", watched.imports.cpu, form=".1f"),
+            Bound("a first task before: added memory (MiB)", watched.imports.memory / MIB, form=".1f"),
+            Bound("a first task before: longest block (ms)", watched.blocked[0] * 1000),
+        ]
+    )
+
+
+def _watch(folder: Path, server: Server, tasks: int) -> _Watched:
+    runs, home = folder / "runs.json", folder / "airflow"
+    home.mkdir()
+    run_ids = [*server.do(service.start_runs, [0.0]), *server.do(service.start_usual_runs, tasks)]
+    runs.write_text(json.dumps(run_ids))
+    environment = {
+        "AIRFLOW_CONN_AWS_DEFAULT": server.connection,
+        "WATCHING_BENCHMARK_RUNS": str(runs),
+        "WATCHING_BENCHMARK_DELAY": str(DELAY),
+        "AIRFLOW__CORE__PARALLELISM": "1",
+        "AIRFLOW__TRIGGERER__CAPACITY": str(2 * tasks),
+        "AIRFLOW__TRIGGERER__BLOCKED_MAIN_THREAD_WARNING_THRESHOLD": str(_WATCHDOG_SLEEP),
+    }
+    with AirflowCluster(home, REPOSITORY / "benchmarks" / "dags", environment) as airflow:
+        return _Watching(airflow, server, home).watch(run_ids[1:])
+
+
+@dataclass
+class _Watching:
+    airflow: AirflowCluster
+    server: Server
+    home: Path
+
+    def watch(self, run_ids: list[str]) -> _Watched:
+        imports = self._new_costs()
+        self.airflow.trigger("first", "benchmark")
+        self.airflow.wait_for_dag_run("first", "benchmark", _SLACK)
+        imports.look()
+        time.sleep(_IDLE)
+        idle = self._new_costs()
+        time.sleep(_IDLE)
+        idle.look()
+        blocked_before, costs, began = self._blocks(), self._new_costs(), time.monotonic()
+        self.server.do(service.forget_calls)
+        self.airflow.trigger("watching", "benchmark")
+        deferred_after, told = self._wait_for_all(set(run_ids), costs)
+        return _Watched(
+            imports=imports,
+            idle=idle.cpu / _IDLE,
+            costs=costs,
+            seconds=time.monotonic() - began,
+            deferred_after=deferred_after - began,
+            told=told,
+            blocked=(max(blocked_before, default=0.0), max(self._blocks()[len(blocked_before) :], default=0.0)),
+        )
+
+    def _new_costs(self) -> _Costs:
+        costs = _Costs(self.airflow.processes["triggerer"].pid)
+        costs.look()
+        return costs
+
+    def _wait_for_all(self, run_ids: set[str], costs: _Costs) -> tuple[float, dict[str, float]]:
+        """Wait until all tasks were deferred and have gone on; return when that was, of the second for each."""
+        told: dict[str, float] = {}
+        deferred_at: float | None = None
+
+        def all_told() -> float | None:
+            nonlocal deferred_at
+            costs.look()
+            instances = self.airflow.records.task_instances("watching", "benchmark")
+            states = {instance.task_id.removeprefix("run_"): instance.state for instance in instances}
+            started = {run_id for run_id, state in states.items() if state is not None}
+            if deferred_at is None and started == run_ids:
+                deferred_at = time.monotonic()
+            now = self.server.do(service.now)
+            told.update({run_id: now for run_id in started - told.keys() if states[run_id] not in _NOT_YET})
+            return deferred_at if told.keys() == run_ids else None
+
+        longest = _SHORTEST + len(run_ids) / _ENDS_PER_SECOND + _SLACK
+        return self.airflow.wait_for(all_told, "all tasks to go on", longest, _BETWEEN_LOOKS), told
+
+    def _blocks(self) -> list[float]:
+        """Return by how much Airflow's watchdog was late, each time that it was, in seconds."""
+        found: list[str] = _BLOCKED.findall((self.home / "triggerer.log").read_text(errors="replace"))
+        return [float(seconds) - _WATCHDOG_SLEEP for seconds in found]
