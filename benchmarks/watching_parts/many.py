@@ -23,11 +23,12 @@ from airflow_provider_omics.triggers.batch import OmicsBatchRunTrigger
 from airflow_provider_omics.triggers.run import OmicsRunTrigger
 from watching_parts import service
 from watching_parts.driven_time import Clients, DrivenLoop
-from watching_parts.measuring import MIB, Meter, Usage, in_fresh_process, run_measured
+from watching_parts.measuring import Meter, Usage, in_fresh_process, run_measured
 from watching_parts.report import Bound, bounds, table
 
 DELAY = 60.0
-ADDED_MIB, CALLS_PER_SECOND, PERIODS = 150, 8, 2
+# Of 10^6 bytes.
+ADDED_MB, CALLS_PER_SECOND, PERIODS = 150, 8, 2
 # StartRun is allowed 5 times a second, so no more than that can end for long: runs and samples half of them each. The
 # batch is being submitted at that rate, too.
 _ENDS_PER_SECOND = 2.5
@@ -71,7 +72,7 @@ def many(count: int, *, assume_role: bool = False) -> bool:
     )
     good = bounds(
         [
-            Bound("added memory (MiB)", watched.usage.memory / MIB, ADDED_MIB),
+            Bound("added memory (MB)", watched.usage.memory / 1e6, ADDED_MB),
             Bound("calls of one operation in a second", _most(watched, "busiest_second"), CALLS_PER_SECOND),
             Bound("throttled", _most(watched, "throttled"), 0),
             *(Bound(f"end to event, {kind} (s)", most, PERIODS * DELAY) for kind, (most, _) in watched.late.items()),
