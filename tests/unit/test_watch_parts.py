@@ -151,9 +151,9 @@ def test_pages_are_counted(items: int, pages: int) -> None:
     assert pages_of(items) == pages
 
 
-def test_looks_fit_when_they_take_half_of_the_time_between_two() -> None:
-    assert fits(120, rate=8, period=30)
-    assert not fits(121, rate=8, period=30)
+def test_looks_fit_when_they_take_a_quarter_of_the_time_between_two() -> None:
+    assert fits(60, rate=8, period=30)
+    assert not fits(61, rate=8, period=30)
 
 
 @pytest.mark.timeout(20)
