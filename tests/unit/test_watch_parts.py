@@ -12,6 +12,7 @@ from virtual_time import in_virtual_time
 
 from airflow_provider_omics.healthomics.watching.choice import ListCost, Reading, fits, pages_of
 from airflow_provider_omics.healthomics.watching.pace import DEFAULT_RATE, Pace, rates_of
+from airflow_provider_omics.healthomics.watching.tasks import Tasks
 from airflow_provider_omics.healthomics.watching.timing import Timing
 
 
@@ -150,6 +151,19 @@ def test_pages_are_counted(items: int, pages: int) -> None:
     assert pages_of(items) == pages
 
 
-def test_looks_fit_when_they_take_half_of_the_time_between_two() -> None:
-    assert fits(120, rate=8, period=30)
-    assert not fits(121, rate=8, period=30)
+def test_looks_fit_when_they_take_a_quarter_of_the_time_between_two() -> None:
+    assert fits(60, rate=8, period=30)
+    assert not fits(61, rate=8, period=30)
+
+
+@pytest.mark.timeout(20)
+def test_tasks_that_have_ended_just_now_are_closed_like_others() -> None:
+    async def work() -> bool:
+        tasks = Tasks()
+        ended = tasks.start(asyncio.sleep(0))
+        await asyncio.sleep(0)
+        # Its last step, and then the closing, in one turn of the event loop.
+        await asyncio.create_task(tasks.close())
+        return ended.done() and not ended.cancelled()
+
+    assert in_virtual_time(work)

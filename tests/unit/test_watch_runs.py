@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -63,6 +64,20 @@ def test_a_thousand_runs_cost_some_pages_a_period_and_a_look_at_each_end() -> No
         assert calls["ListRuns"] <= (1215 / 27 + 2) * 14
         assert set(calls) == {"GetRun", "ListRuns"}
         assert max(watching.busiest_second(operation) for operation in calls) <= 8
+
+    in_virtual_time(work)
+
+
+def test_ends_are_confirmed_while_the_lists_are_read_again() -> None:
+    async def work() -> None:
+        watching = Watching(timings=LONG)
+        soon = watching.start_runs(500, **{"omics-local:seconds": "100"})
+        later = watching.start_runs(800, **{"omics-local:seconds": "150"})
+        ends = await watch(watching, soon + later)
+        looks = [at for at, operation in watching.calls if operation == "GetRun"][:500]
+        assert [at for at, operation in watching.calls if operation == "ListRuns" and looks[0] < at < looks[-1]]
+        assert max(after - before for before, after in pairwise(looks)) < 0.5
+        assert_right(watching, ends, 2 * 30 + len(ends) / 7)
 
     in_virtual_time(work)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from itertools import islice
 from typing import Generic
 
 from airflow_provider_omics.healthomics.service_errors import is_from_aws
@@ -33,10 +34,14 @@ class Desk(Generic[V]):
 
     def __init__(self, tasks: Tasks, timing: Timing) -> None:
         self.timing = timing
-        self.tasks = tasks
         self.tickets: dict[str, list[Ticket[V]]] = {}
+        self._tasks = tasks
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        # In the order in which they are looked at.
+        self._alone: dict[str, None] = {}
+        self._in_hand: set[str] = set()
+        self._looks_alone = False
 
     @abstractmethod
     async def look(self, due: list[str], now: float) -> None:
@@ -45,23 +50,20 @@ class Desk(Generic[V]):
         :param due: what is due, longest first; what is not looked at stays due.
         """
 
+    @abstractmethod
+    async def look_at(self, key: str) -> V:
+        """Look at one alone."""
+
     def left(self, key: str) -> None:
-        """Forget about what nobody waits for any more; nothing by default."""
-
-    def is_taken(self, key: str) -> bool:
-        """Whether one is taken care of whenever it is due; never by default."""
-        return False
-
-    def reconsider(self) -> None:
-        """Have a look at who is due now."""
-        self._changed.set()
+        """Forget about what nobody waits for any more."""
+        self._alone.pop(key, None)
 
     def enter(self, ticket: Ticket[V]) -> None:
         """Take in one who waits."""
         self.tickets.setdefault(ticket.key, []).append(ticket)
         self._changed.set()
         if self._task is None:
-            self._task = self.tasks.start(self._work())
+            self._task = self._tasks.start(self._work())
 
     def leave(self, ticket: Ticket[V]) -> None:
         """Let one go."""
@@ -92,22 +94,53 @@ class Desk(Generic[V]):
         """Give an error to many."""
         await for_each(keys, lambda key: self.refuse(key, error))
 
-    async def look_at_each(self, keys: Collection[str], ask: Callable[[str], Awaitable[V]]) -> None:
+    def look_alone_later(self, keys: Iterable[str]) -> None:
+        """Look at some one by one, beside whatever else is done, whose operations have budgets of their own.
+
+        Until that is done they are not due.
+        """
+        self._alone.update((key, None) for key in keys if key in self.tickets)
+        if self._alone and not self._looks_alone:
+            self._looks_alone = True
+            self._tasks.start(self._look_alone())
+
+    def is_alone(self, key: str) -> bool:
+        """Whether one is going to be looked at alone."""
+        return key in self._alone
+
+    def not_alone(self, key: str) -> None:
+        """Spare one that, since something else was seen of it."""
+        self._alone.pop(key, None)
+
+    async def look_at_each(self, keys: Collection[str]) -> None:
         """Look at some one by one, and tell their tickets; an error is told to those alone whom it is about."""
-
-        async def look_at(key: str) -> None:
-            asked_at = self.timing.clock()
-            try:
-                view = await ask(key)
-            except Exception as error:
-                self._note(error)
-                self.refuse(key, error)
-            else:
-                self.offer(key, view, asked_at)
-
         waiting = list(keys)
         for start in range(0, len(waiting), _AT_ONCE):
-            await asyncio.gather(*map(look_at, waiting[start : start + _AT_ONCE]))
+            await asyncio.gather(*map(self._look_at, waiting[start : start + _AT_ONCE]))
+
+    async def _look_at(self, key: str) -> None:
+        asked_at = self.timing.clock()
+        try:
+            view = await self.look_at(key)
+        except Exception as error:
+            self._note(error)
+            self.refuse(key, error)
+        else:
+            self.offer(key, view, asked_at)
+
+    async def _look_alone(self) -> None:
+        try:
+            while self._alone:
+                self._in_hand.update(islice(self._alone, _AT_ONCE))
+                # Whoever is put down again meanwhile has to be looked at again.
+                for key in self._in_hand:
+                    del self._alone[key]
+                await self.look_at_each(self._in_hand)
+                self._in_hand.clear()
+        finally:
+            self._looks_alone = False
+            self._in_hand.clear()
+            self._changed.set()
 
     async def _work(self) -> None:
         before = float("-inf")
@@ -140,13 +173,18 @@ class Desk(Generic[V]):
         due = [
             (min(ticket.due_at for ticket in holders), key)
             for key, holders in self.tickets.items()
-            if any(ticket.is_due(now) for ticket in holders) and not self.is_taken(key)
+            if not self._is_taken(key) and any(ticket.is_due(now) for ticket in holders)
         ]
         return [key for _, key in sorted(due)]
 
     def _next_due(self) -> float:
-        times = (ticket.due_at for key, holders in self.tickets.items() if not self.is_taken(key) for ticket in holders)
+        times = (
+            ticket.due_at for key, holders in self.tickets.items() if not self._is_taken(key) for ticket in holders
+        )
         return min(times, default=self.timing.clock() + _NOBODY)
+
+    def _is_taken(self, key: str) -> bool:
+        return key in self._alone or key in self._in_hand
 
     def _note(self, error: Exception) -> None:
         if not is_from_aws(error):

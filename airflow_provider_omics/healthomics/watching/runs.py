@@ -76,48 +76,22 @@ class RunsDesk(Desk[RunView]):
         self._line = line
         self._watched: dict[str, _Watched] = {}
         self._cost = ListCost(len(ACTIVE_STATUSES))
-        # In the order in which they were found missing; who is in it is looked at alone, whatever the desk does.
-        self._missing: dict[str, None] = {}
-        self._confirming = False
 
     async def look(self, due: list[str], now: float) -> None:
-        """Read the lists if that is cheaper, and have those confirmed that they miss; else look at the due ones."""
+        """Read the lists if that is cheaper, and look alone at those that they miss, else at all that are due."""
         if self._cost.is_worth_it(len(due), now):
             seen = await self._read_lists(due)
             if seen is not None:
-                self._confirm_later([run_id for run_id in due if run_id not in seen])
+                self.look_alone_later(run_id for run_id in due if run_id not in seen)
                 return
         still_due = self.timing.clock()
         waiting = [run_id for run_id in due if self._is_due(run_id, still_due)]
-        await self.look_at_each(waiting[:MOST_DIRECT_LOOKS], self._look_at)
-
-    def is_taken(self, key: str) -> bool:
-        """Whether a run was in none of the lists, and is going to be looked at alone."""
-        return key in self._missing
-
-    def _confirm_later(self, run_ids: list[str]) -> None:
-        self._missing.update(dict.fromkeys(run_ids))
-        if self._missing and not self._confirming:
-            self._confirming = True
-            self.tasks.start(self._confirm())
-
-    async def _confirm(self) -> None:
-        """Look at those that the lists miss; meanwhile the lists may be read again, which has a budget of its own."""
-        try:
-            while self._missing:
-                now = self.timing.clock()
-                chosen = list(self._missing)[:MOST_DIRECT_LOOKS]
-                await self.look_at_each([run_id for run_id in chosen if self._is_due(run_id, now)], self._look_at)
-                for run_id in chosen:
-                    self._missing.pop(run_id, None)
-        finally:
-            self._confirming = False
-            self.reconsider()
+        await self.look_at_each(waiting[:MOST_DIRECT_LOOKS])
 
     def left(self, key: str) -> None:
         """Forget about a run."""
+        super().left(key)
         self._watched.pop(key, None)
-        self._missing.pop(key, None)
 
     def _is_due(self, run_id: str, now: float) -> bool:
         return any(ticket.is_due(now) for ticket in self.tickets.get(run_id, ()))
@@ -128,7 +102,8 @@ class RunsDesk(Desk[RunView]):
             watched = self._watched[run_id] = _Watched(RunLook(run_id))
         return watched
 
-    async def _look_at(self, run_id: str) -> RunView:
+    async def look_at(self, run_id: str) -> RunView:
+        """Look at one run (GetRun)."""
         watched = self._known(run_id)
         created: list[datetime | None] = []
 
@@ -191,6 +166,7 @@ class RunsDesk(Desk[RunView]):
             watched = self._known(run_id)
             if not watched.is_other(item.get("creationTime")):
                 seen.add(run_id)
+                self.not_alone(run_id)
                 self.offer(run_id, watched.listed(item), asked_at)
 
         await for_each(answer.get("items", ()), take)

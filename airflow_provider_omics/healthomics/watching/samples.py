@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from airflow_provider_omics.healthomics.service_errors import Nature, nature
 from airflow_provider_omics.healthomics.statuses import Phase, RunStatus, classify
 from airflow_provider_omics.healthomics.watching.batches import BatchAnswers
 from airflow_provider_omics.healthomics.watching.choice import Reading, fits, pages_of
-from airflow_provider_omics.healthomics.watching.desk import MOST_DIRECT_LOOKS, Desk
+from airflow_provider_omics.healthomics.watching.desk import Desk
 from airflow_provider_omics.healthomics.watching.line import Line
 from airflow_provider_omics.healthomics.watching.tasks import Tasks
 from airflow_provider_omics.healthomics.watching.tickets import Ticket
@@ -32,7 +32,7 @@ class SamplesDesk(Desk[SampleView]):
     """Watches samples of one batch.
 
     A sample's end is believed when GetRun has shown it. Where so many end at once that this would take longer than
-    half of the time between two looks, those that the list shows as COMPLETED are believed together, if GetBatch
+    a quarter of the time between two looks, those that the list shows as COMPLETED are believed together, if GetBatch
     counts at least as many: a status only moves forward, the list of a batch cannot hold the run of another, and
     GetBatch has no part in how the list was read. What such a view lacks, the output URI, is for the task to ask. An
     end that is not COMPLETED always waits for GetRun, which alone tells the cause.
@@ -48,8 +48,6 @@ class SamplesDesk(Desk[SampleView]):
         self._ends = Reading()
         self._period = 0.0
         self._cannot_list = False
-        # Samples that only a look at them alone can tell more about.
-        self._alone: dict[str, None] = {}
 
     def enter(self, ticket: Ticket[SampleView]) -> None:
         """Take in one who waits."""
@@ -65,23 +63,25 @@ class SamplesDesk(Desk[SampleView]):
 
     def left(self, key: str) -> None:
         """Forget about a sample."""
+        super().left(key)
         self._samples.pop(key, None)
-        self._alone.pop(key, None)
 
     async def look(self, due: list[str], now: float) -> None:
         """Look at the batch, read what has changed since, and look alone at those that this leaves open."""
         self._period = min(ticket.delay for key in due for ticket in self.tickets.get(key, ()))
-        together = [key for key in due if key not in self._alone]
-        if len(together) <= _FEW or self._cannot_list:
-            self._look_alone_later(together)
+        if len(due) <= _FEW or self._cannot_list:
+            self.look_alone_later(due)
         else:
-            await self._look_together(together)
-        await self._look_alone([key for key in self._alone if key in self.tickets])
+            await self._look_together(due)
+
+    async def look_at(self, key: str) -> SampleView:
+        """Look at one sample (ListRunsInBatch, GetRun)."""
+        return await aconverse(self._answer, self._look_of(key).steps())
 
     async def _look_together(self, keys: list[str]) -> None:
         batch = await self._look_at_batch(self._period * _AS_NEW)
         if batch is None:
-            self._look_alone_later(keys)
+            self.look_alone_later(keys)
             return
         try:
             await self._look_at_submissions(batch, [key for key in keys if self._run_of(key) is None])
@@ -95,7 +95,7 @@ class SamplesDesk(Desk[SampleView]):
                 error,
             )
             self._cannot_list = True
-            self._look_alone_later(keys)
+            self.look_alone_later(keys)
 
     async def _look_at_batch(self, longest: float) -> BatchView | None:
         """Return the batch; None if the service does not show it, which its samples alone can explain."""
@@ -113,7 +113,7 @@ class SamplesDesk(Desk[SampleView]):
         now, tried = self.timing.clock(), batch.submitted + batch.failed_submissions
         if self._submissions.is_needed(tried, now, self._period):
             if len(unknown) <= pages_of(tried):
-                self._look_alone_later(unknown)
+                self.look_alone_later(unknown)
                 return
             found = await self._read("ListRunsInBatch", "runs", self._take_submission, maxItems=PAGE_SIZE)
             self._submissions.took(tried, found, now)
@@ -133,7 +133,7 @@ class SamplesDesk(Desk[SampleView]):
         view = look.unsubmitted(batch)
         if view.is_missing:
             # It may only have been late for the list.
-            self._look_alone_later([key])
+            self.look_alone_later([key])
         else:
             self.offer(key, view, asked_at)
 
@@ -146,10 +146,10 @@ class SamplesDesk(Desk[SampleView]):
             await for_each(known, lambda key: self._repeat(key, now))
             return
         if len(known) <= pages_of(batch.submitted):
-            self._look_alone_later(known)
+            self.look_alone_later(known)
             return
         # Of all of them, not of those alone that are due, so that the next reading is for all of them too.
-        keys = {run.run_id: key for key in self.tickets if key not in self._alone and (run := self._run_of(key))}
+        keys = {run.run_id: key for key in self.tickets if not self.is_alone(key) and (run := self._run_of(key))}
         ends: dict[str, RunView] = {}
         completed = 0
 
@@ -165,7 +165,7 @@ class SamplesDesk(Desk[SampleView]):
         found = await self._read("ListRuns", "items", take, maxResults=PAGE_SIZE)
         self._ends.took(ended, found, now)
         # In no list: deleted, or so new that lists do not show it.
-        self._look_alone_later(keys.values())
+        self.look_alone_later(keys.values())
         await self._confirm(ends, completed)
 
     def _take_run(
@@ -182,7 +182,7 @@ class SamplesDesk(Desk[SampleView]):
 
     async def _confirm(self, ends: Mapping[str, RunView], completed: int) -> None:
         if fits(len(ends), self._line.pace.rate("GetRun"), self._period):
-            self._look_alone_later(ends)
+            self.look_alone_later(ends)
             return
         asked_at = self.timing.clock()
         batch = await self._look_at_batch(0.0)
@@ -192,7 +192,7 @@ class SamplesDesk(Desk[SampleView]):
             if are_confirmed and ends[key].phase is Phase.SUCCEEDED:
                 self.offer(key, replace(self._look_of(key).known, run=ends[key]), asked_at)
             else:
-                self._look_alone_later([key])
+                self.look_alone_later([key])
 
         await for_each(ends, tell)
 
@@ -219,16 +219,6 @@ class SamplesDesk(Desk[SampleView]):
             if not token:
                 return found
 
-    def _look_alone_later(self, keys: Iterable[str]) -> None:
-        self._alone.update(dict.fromkeys(keys))
-
-    async def _look_alone(self, keys: list[str]) -> None:
-        """Look at some one by one; those that there is no time for stay due."""
-        chosen = keys[:MOST_DIRECT_LOOKS]
-        for key in chosen:
-            self._alone.pop(key, None)
-        await self.look_at_each(chosen, lambda key: aconverse(self._answer, self._look_of(key).steps()))
-
     async def _answer(self, call: Call) -> Any:
         if call.operation == "GetBatch":
             return (await self._batches.get(self.batch_id, self._period * _AS_NEW)).members
@@ -236,7 +226,7 @@ class SamplesDesk(Desk[SampleView]):
 
     def _repeat(self, key: str, asked_at: float) -> None:
         """Say that nothing has happened."""
-        if key in self._alone:
+        if self.is_alone(key):
             return
         for ticket in self.tickets.get(key, ()):
             ticket.repeat(self._look_of(key).known, asked_at)

@@ -33,6 +33,8 @@ class Tasks:
             for task in ending:
                 task.cancel()
             await asyncio.gather(*ending, return_exceptions=True)
+            # Those that had ended already are gathered without a turn of the event loop, in which each would go.
+            self._tasks.difference_update(ending)
 
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
