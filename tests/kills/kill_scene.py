@@ -6,7 +6,7 @@ import sqlite3
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -94,6 +94,8 @@ class Scene:
         return LocalOmics(executor="simulated", clock=ManualClock(), timings=timings, quotas=Quotas.wide())
 
     def trigger(self) -> None:
+        if self.row.has_pool:
+            self.set_slots(INSTANCES)
         if self.cluster.records.dag_run_state(self.dag_id, self.run_id) is None:
             self.cluster.trigger(self.dag_id, self.run_id, {"workflow_id": self._workflow_id})
 
@@ -101,6 +103,14 @@ class Scene:
         for instance in self.instances:
             if instance.state != "failed":
                 self.cluster.mark_failed(self.dag_id, self.run_id, instance.task_id, instance.map_index)
+
+    def set_slots(self, slots: int) -> None:
+        """Say how many of the tasks may run at the same time, in a pool of their own."""
+        with self._database() as database:
+            database.execute("DELETE FROM slot_pool WHERE pool = ?", (self.dag_id,))
+            row = (self.dag_id, slots, False)
+            database.execute("INSERT INTO slot_pool (pool, slots, include_deferred) VALUES (?, ?, ?)", row)
+        self.note(f"{slots} slots")
 
     def clear(self) -> None:
         self.cluster.clear(self.dag_id, self.run_id, TASKS)
@@ -111,9 +121,8 @@ class Scene:
 
     def lose_trigger_class(self) -> None:
         """Make the triggers ones that the triggerer cannot load, as after its roll-back to an older release."""
-        records = self.cluster.records
         mine = (self.dag_id, self.run_id)
-        with closing(sqlite3.connect(records.database, timeout=30)) as connection, connection:
+        with self._database() as connection:
             # A triggerer remembers the id of a trigger that it could not load, and SQLite gives ids out again.
             connection.execute(
                 'UPDATE "trigger" SET id = -id, classpath = ? WHERE id IN'
@@ -246,6 +255,11 @@ class Scene:
             self.cluster.records.task_log(self.dag_id, self.run_id, task_id, index) for task_id, index in self.keys()
         )
         return "\n\n".join(logs)
+
+    @contextmanager
+    def _database(self) -> Iterator[sqlite3.Connection]:
+        with closing(sqlite3.connect(self.cluster.records.database, timeout=30)) as connection, connection:
+            yield connection
 
     @cached_property
     def _workflow_id(self) -> str:

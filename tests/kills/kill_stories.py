@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from airflow_versions import AirflowRefusedError
-from kill_scene import Scene
+from kill_scene import INSTANCES, Scene
 from task_processes import supervisor_of
 
 Wish = tuple[str, Callable[[], bool]]
@@ -105,7 +105,13 @@ def marked_failed(scene: Scene) -> Story:
 
 def cleared(scene: Scene) -> Story:
     yield from begin(scene)
+    if scene.mode == "deferred":
+        # A next try that waits before the triggerer has noticed anything takes the job over.
+        scene.set_slots(0)
     yield from ask("clear the tasks", scene, scene.clear)
+    if scene.mode == "deferred":
+        yield "the jobs to be cancelled", lambda: scene.all_jobs("CANCELLED")
+        scene.set_slots(INSTANCES)
     yield from replaced(scene)
 
 

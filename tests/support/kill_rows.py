@@ -24,6 +24,7 @@ class Row:
     :ivar retries: of the task.
     :ivar execution_timeout: of the task, in seconds.
     :ivar dagrun_timeout: of the DAG, in seconds.
+    :ivar has_pool: whether the tasks have a pool of their own, of the name of the DAG.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Row:
     retries: int = 3
     execution_timeout: int | None = None
     dagrun_timeout: int | None = None
+    has_pool: bool = False
 
 
 # A retry is left unless the name says otherwise: what is cancelled then is not cancelled for want of one.
@@ -42,7 +44,7 @@ ROWS = (
     Row("execution_timeout", execution_timeout=_TIMEOUT),
     Row("dagrun_timeout", dagrun_timeout=_TIMEOUT),
     Row("marked_failed"),
-    Row("cleared"),
+    Row("cleared", has_pool=True),
     Row("worker_drained", modes=("worker",)),
     Row("worker_drained_last_try", modes=("worker",), retries=0),
     Row("worker_lost", modes=("worker",)),

@@ -30,6 +30,7 @@ for row in ROWS:
             "retries": row.retries,
             "retry_delay": timedelta(seconds=2),
             "execution_timeout": seconds(row.execution_timeout),
+            "pool": dag_id(row.name, mode) if row.has_pool else "default_pool",
         }
         batch = {**common, "run_settings": RUN_SETTINGS}
         with DAG(
