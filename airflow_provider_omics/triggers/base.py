@@ -159,10 +159,14 @@ class OmicsJobTrigger(OmicsWaitTrigger[V]):
     async def stop(self, watcher: StatusWatcher) -> bool:
         """Ask for it to be cancelled; False if it had ended or is gone."""
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
+    def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire the payload of a :class:`~airflow_provider_omics.healthomics.waiting.WaitEnd`."""
+        # There may be very many, so none has a generator that it does not need.
+        return super().run() if TRIGGERS_ARE_TOLD_OF_KILLS else self._run_untold(super().run())
+
+    async def _run_untold(self, events: AsyncIterator[TriggerEvent]) -> AsyncIterator[TriggerEvent]:
         try:
-            async for event in super().run():
+            async for event in events:
                 yield event
         except asyncio.CancelledError:
             if not TRIGGERS_ARE_TOLD_OF_KILLS and self.cancel_on_kill and self.task_instance is not None:

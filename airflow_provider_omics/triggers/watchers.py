@@ -102,6 +102,7 @@ class _Use(AbstractAsyncContextManager[StatusWatcher]):
 
     async def __aenter__(self) -> StatusWatcher:
         self._mine = self._watchers.take(self._connection)
+        del self._connection
         return self._mine.watcher
 
     async def __aexit__(self, *_error: object) -> None:
