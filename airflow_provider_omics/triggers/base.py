@@ -169,7 +169,7 @@ class OmicsJobTrigger(OmicsWaitTrigger[V]):
             async for event in events:
                 yield event
         except asyncio.CancelledError:
-            if not TRIGGERS_ARE_TOLD_OF_KILLS and self.cancel_on_kill and self.task_instance is not None:
+            if self.cancel_on_kill and self.task_instance is not None:
                 try:
                     await self._see_to_it(self._cancel_if_killed())
                 except Exception as error:
