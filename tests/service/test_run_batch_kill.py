@@ -157,10 +157,16 @@ def test_a_task_killed_while_it_starts_its_batch_cancels_it(lab: CohortLab, defe
 
 
 def test_a_task_killed_while_it_gathers_its_results_submits_nothing_again(lab: CohortLab) -> None:
-    slow = FaultRule(kind=FaultKind.SLOW_ANSWER, operation="ListRunsInBatch", seconds=1.0, count=1)
+    reached = threading.Event()
+
+    def reach(_facts: object) -> bool:
+        reached.set()
+        return True
+
+    slow = FaultRule(kind=FaultKind.SLOW_ANSWER, operation="ListRunsInBatch", seconds=3.0, count=1, matches=reach)
     lab.server.faults.add(slow)
     task = operator(lab.workflow_id, [failing("passing", "SERVICE_ERROR")], redrive_attempts=1)
-    killer = kill_once(task, lambda: lab.calls("ListRunsInBatch") >= 1)
+    killer = kill_once(task, reached.is_set)
     with pytest.raises(OmicsWaitError, match="the task was killed"):
         run_task(task, instance())
     killer.join()
