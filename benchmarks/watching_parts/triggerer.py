@@ -30,8 +30,6 @@ _SHORTEST = 420.0
 _ENDS_PER_SECOND = 5.0
 _SLACK = 600.0
 _IDLE = 15.0
-# Airflow takes that long to start 1,000 triggers.
-_STARTING = 60.0
 # As ``dags/watching.py`` has it.
 _TASKS_OF_A_DAG = 20
 _NOT_YET = (None, "deferred")
@@ -76,8 +74,7 @@ class _Watched:
     :ivar imports: what the first deferred task cost, with all that is imported for it.
     :ivar idle: what a triggerer with nothing to do costs a second, in seconds of CPU.
     :ivar told: when each run's task was seen to go on, in seconds since the epoch.
-    :ivar blocked: the longest that Airflow's watchdog was late, in seconds: for the first task, for the others
-        until a minute after all were deferred, and after that.
+    :ivar blocked: the longest that Airflow's watchdog was late, in seconds: for the first task, and after it.
     """
 
     imports: _Costs
@@ -86,7 +83,7 @@ class _Watched:
     seconds: float
     deferred_after: float
     told: dict[str, float]
-    blocked: tuple[float, float, float]
+    blocked: tuple[float, float]
 
 
 def triggerer(tasks: int) -> bool:
@@ -114,8 +111,7 @@ def triggerer(tasks: int) -> bool:
             Bound("CPU of the triggerer (s)", watched.costs.cpu, form=".1f"),
             Bound("of it what an idle triggerer takes (s)", idle, form=".1f"),
             Bound("added memory (MiB)", watched.costs.memory / MIB, form=".1f"),
-            Bound("longest block that Airflow saw, while triggers start (ms)", watched.blocked[1] * 1000),
-            Bound("longest block that Airflow saw, after that (ms)", watched.blocked[2] * 1000),
+            Bound("longest block that Airflow saw (ms)", watched.blocked[1] * 1000),
             Bound("end to resumed task (s)", max(late)),
             Bound("end to resumed task, mean (s)", sum(late) / len(late)),
             Bound("a first task before: CPU (s)", watched.imports.cpu, form=".1f"),
@@ -157,21 +153,20 @@ class _Watching:
         idle = self._new_costs()
         time.sleep(_IDLE)
         idle.look()
-        first, costs, began = len(self._blocks()), self._new_costs(), time.monotonic()
+        blocked_before, costs, began = self._blocks(), self._new_costs(), time.monotonic()
         self.server.do(service.forget_calls)
         dag_ids = [f"watching_{n:03}" for n in range(-(-len(run_ids) // _TASKS_OF_A_DAG))]
         for dag_id in dag_ids:
             self.airflow.trigger(dag_id, "benchmark")
-        deferred_at, started, told = self._wait_for_all(dag_ids, set(run_ids), costs)
-        blocks = self._blocks()
+        deferred_after, told = self._wait_for_all(dag_ids, set(run_ids), costs)
         return _Watched(
             imports=imports,
             idle=idle.cpu / _IDLE,
             costs=costs,
             seconds=time.monotonic() - began,
-            deferred_after=deferred_at - began,
+            deferred_after=deferred_after - began,
             told=told,
-            blocked=(_longest(blocks[:first]), _longest(blocks[first:started]), _longest(blocks[started:])),
+            blocked=(max(blocked_before, default=0.0), max(self._blocks()[len(blocked_before) :], default=0.0)),
         )
 
     def _new_costs(self) -> _Costs:
@@ -179,19 +174,13 @@ class _Watching:
         costs.look()
         return costs
 
-    def _wait_for_all(
-        self, dag_ids: list[str], run_ids: set[str], costs: _Costs
-    ) -> tuple[float, int, dict[str, float]]:
-        """Wait until all tasks were deferred and have gone on.
-
-        :return: when all were deferred, how often Airflow was late until a minute after that, and when each went on.
-        """
+    def _wait_for_all(self, dag_ids: list[str], run_ids: set[str], costs: _Costs) -> tuple[float, dict[str, float]]:
+        """Wait until all tasks were deferred and have gone on; return when that was, of the second for each."""
         told: dict[str, float] = {}
         deferred_at: float | None = None
-        started_with = 0
 
         def all_told() -> float | None:
-            nonlocal deferred_at, started_with
+            nonlocal deferred_at
             costs.look()
             instances = chain.from_iterable(
                 self.airflow.records.task_instances(dag_id, "benchmark") for dag_id in dag_ids
@@ -200,21 +189,14 @@ class _Watching:
             started = {run_id for run_id, state in states.items() if state is not None}
             if deferred_at is None and started == run_ids:
                 deferred_at = time.monotonic()
-            if deferred_at is None or time.monotonic() < deferred_at + _STARTING:
-                started_with = len(self._blocks())
             now = self.server.do(service.now)
             told.update({run_id: now for run_id in started - told.keys() if states[run_id] not in _NOT_YET})
             return deferred_at if told.keys() == run_ids else None
 
         longest = _SHORTEST + len(run_ids) / _ENDS_PER_SECOND + _SLACK
-        at = self.airflow.wait_for(all_told, "all tasks to go on", longest, _BETWEEN_LOOKS)
-        return at, started_with, told
+        return self.airflow.wait_for(all_told, "all tasks to go on", longest, _BETWEEN_LOOKS), told
 
     def _blocks(self) -> list[float]:
         """Return by how much Airflow's watchdog was late, each time that it was, in seconds."""
         found: list[str] = _BLOCKED.findall((self.home / "triggerer.log").read_text(errors="replace"))
         return [float(seconds) - _WATCHDOG_SLEEP for seconds in found]
-
-
-def _longest(blocks: list[float]) -> float:
-    return max(blocks, default=0.0)
