@@ -64,7 +64,7 @@ def test_an_airflow_that_is_not_tested_is_refused(tmp_path: Path, arguments: lis
     answer = run("test", *arguments, cwd=tmp_path)
 
     assert answer.returncode == 2
-    assert "--airflow takes 3.3 or 2.11" in answer.stderr
+    assert "--airflow takes 2.11 or 3.0 to 3.4" in answer.stderr
 
 
 def test_what_pip_is_set_up_for_holds_for_uv_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
