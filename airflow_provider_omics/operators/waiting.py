@@ -82,14 +82,21 @@ class OmicsWaitingOperator(OmicsBaseOperator, Generic[V]):
         """
         if self.deferrable:
             trigger.deadline, timeout = self._limits(context)
+            # Twice: dag.test() loses the kwargs, and a triggerer that has not been upgraded yet sends no state back.
+            trigger.resume_state = state or None
             self.defer(trigger=trigger, method_name="execute_complete", timeout=timeout, kwargs=state or None)
         end = watch(trigger.new_wait(), self._ask, self._killed.wait, self.log)
         return self.finish(context, end, **state)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None, **state: Any) -> Any:
-        """Finish the task after the trigger has fired."""
+        """Finish the task after the trigger has fired.
+
+        :param event: the trigger's payload, which brings back what :meth:`finish` has to know.
+        :param state: the same as Airflow kept it; nothing in ``dag.test()``.
+        """
         with failing_fast(self):
-            return self.finish(context, WaitEnd.from_payload(event, self.waits_for), **state)
+            end: WaitEnd[V] = WaitEnd.from_payload(event, self.waits_for)
+            return self.finish(context, end, **{**((event or {}).get("resume_state") or {}), **state})
 
     @abstractmethod
     def finish(self, context: Context, end: WaitEnd[V], **state: Any) -> Any:

@@ -43,6 +43,8 @@ class OmicsWaitTrigger(BaseTrigger, Generic[V]):
     :param waiter_max_attempts: how many looks there may be; None for no limit. A triggerer that restarts counts
         from the beginning.
     :param deadline: when to stop waiting, in seconds since the epoch; None for never.
+    :param resume_state: what the task has to know to finish, as JSON values; comes back in the event under
+        ``resume_state``. None for nothing, and then the event has no such key.
     """
 
     arguments: ClassVar[tuple[str, ...]] = ()
@@ -53,6 +55,7 @@ class OmicsWaitTrigger(BaseTrigger, Generic[V]):
         waiter_delay: float = 30,
         waiter_max_attempts: int | None = None,
         deadline: float | None = None,
+        resume_state: dict[str, Any] | None = None,
         aws_conn_id: str | None = "aws_default",
         region_name: str | None = None,
         verify: bool | str | None = None,
@@ -62,6 +65,7 @@ class OmicsWaitTrigger(BaseTrigger, Generic[V]):
         self.waiter_delay = waiter_delay
         self.waiter_max_attempts = waiter_max_attempts
         self.deadline = deadline
+        self.resume_state = resume_state
         self.aws_conn_id = aws_conn_id
         self.region_name = region_name
         self.verify = verify
@@ -74,6 +78,7 @@ class OmicsWaitTrigger(BaseTrigger, Generic[V]):
             "waiter_delay": self.waiter_delay,
             "waiter_max_attempts": self.waiter_max_attempts,
             "deadline": self.deadline,
+            "resume_state": self.resume_state,
             **ConnectionParameters.of(self).to_payload(),
         }
 
@@ -98,7 +103,8 @@ class OmicsWaitTrigger(BaseTrigger, Generic[V]):
             end = await watcher.wait(self.new_wait(watcher.timing.clock), self.log)
             if end.why is Stop.DEADLINE:
                 end = await self.at_deadline(watcher, end)
-        yield TriggerEvent(end.to_payload())  # type: ignore[no-untyped-call]
+        resume_state = {} if self.resume_state is None else {"resume_state": self.resume_state}
+        yield TriggerEvent({**end.to_payload(), **resume_state})  # type: ignore[no-untyped-call]
 
     async def at_deadline(self, watcher: StatusWatcher, end: WaitEnd[V]) -> WaitEnd[V]:
         """Do what has to be done when time is up, and return the end to fire."""

@@ -2,8 +2,8 @@
 
 Each file in ``stored`` has what one release stored: for each task that deferred its trigger as it stands in Airflow's
 database, the method and the arguments to go on with, and the event that the trigger fired. Those in
-``stored/asset_watchers`` have the triggers that watch assets. The file of a release is never changed again; a release
-that stores something else adds a file of its own.
+``stored/asset_watchers`` have the triggers that watch assets. The file of a release is never changed again; what the
+next release stores is in ``unreleased.json``, which gets its name then.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from airflow_provider_omics.sensors.batch import OmicsBatchRunSensor, OmicsBatch
 from airflow_provider_omics.sensors.run import OmicsRunSensor
 
 FILES = sorted(Path(__file__).with_name("stored").glob("*.json"))
-LATEST = json.loads(FILES[0].read_text())
+LATEST = json.loads(Path(__file__).with_name("stored").joinpath("unreleased.json").read_text())
 STORED = [
     pytest.param(stored, id=f"{path.stem} {stored['task']}")
     for path in FILES
@@ -107,6 +107,15 @@ def test_a_trigger_that_was_stored_goes_on_and_its_task_is_finished(lab: CohortL
         lab.omics.delete_batch(batchId=BATCH)
     event = fire(load_trigger(stored["classpath"], stored["arguments"]))
     was_done(stored, lab, resume(stored, lab, event.payload))
+
+
+@pytest.mark.parametrize("stored", LATEST, ids=lambda stored: stored["task"])
+def test_the_event_brings_back_all_that_finishing_needs(lab: CohortLab, stored: dict[str, Any]) -> None:
+    fire(load_trigger(LATEST_BATCH["classpath"], LATEST_BATCH["arguments"]))
+    if stored["task"] == "OmicsDeleteBatchOperator":
+        lab.omics.delete_batch(batchId=BATCH)
+    event = fire(load_trigger(stored["classpath"], stored["arguments"]))
+    was_done(stored, lab, resume({**stored, "kwargs": None}, lab, event.payload))
 
 
 @pytest.mark.parametrize("stored", STORED)
