@@ -60,12 +60,23 @@ DEFAULT_RUN_SETTING_FIELDS: tuple[str, ...] = (
     "session_policy",
     "engine_settings",
     "scratch_storage_mode",
+    "requester_pays_enabled",
 )
 """Members of DefaultRunSetting, by the names that users type."""
 
 # None of these says what is computed, so samples stay the same when only these change.
 _NOT_IN_FINGERPRINT = frozenset(
-    {"name", "runTags", "roleArn", "priority", "runGroupId", "logLevel", "retentionMode", "sessionPolicy"}
+    {
+        "name",
+        "runTags",
+        "roleArn",
+        "priority",
+        "runGroupId",
+        "logLevel",
+        "retentionMode",
+        "sessionPolicy",
+        "requesterPaysEnabled",
+    }
 )
 
 # StartRun knows them and a batch does not: what, and what to do instead.
@@ -77,6 +88,7 @@ _NOT_IN_BATCH = {
         "Write it as runTags; tags of the operator are the batch's own",
     ),
     "outputUriPrefixMode": ("cannot be chosen in a batch", "Leave it out, or start single runs"),
+    "parametersUri": ("cannot be used in a batch", "Give parameters, or start single runs with parameters_uri"),
 }
 
 

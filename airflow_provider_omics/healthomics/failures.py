@@ -60,6 +60,11 @@ _PERMISSION = (FailureClass.PERMISSION, Owner.ACCOUNT)
 _TRANSIENT = (FailureClass.TRANSIENT, Owner.SERVICE)
 
 _TABLE: dict[str, tuple[tuple[FailureClass, Owner], str]] = {
+    "ALL_PROFILES_INSTANCE_RESERVATION_FAILED": (
+        _TRANSIENT,
+        "No instance was free for any of the resources that the task can fall back to; start the run again later, or "
+        "let it fall back to others.",
+    ),
     "ASSUME_ROLE_FAILED": (
         _PERMISSION,
         "Let omics.amazonaws.com assume the run's role: check the role's trust policy and its name.",
@@ -99,6 +104,11 @@ _TABLE: dict[str, tuple[tuple[FailureClass, Owner], str]] = {
         "No instance was free; start the run again later, or ask for other CPU, memory or GPU sizes.",
     ),
     "INVALID_ECR_IMAGE_URI": (_WORKFLOW, "Correct the container image URI in the workflow."),
+    "INVALID_RUN_PARAMETERS": (
+        _INPUT,
+        "Correct the file that parameters_uri names: a JSON object with the parameters that the workflow takes, which "
+        "the run's role can read; the status message says more.",
+    ),
     "INVALID_TASK_RESOURCE_VALUE": (
         _WORKFLOW,
         "Correct the CPU, memory or GPU that the task asks for; they are outside what HealthOmics offers.",
@@ -129,7 +139,7 @@ _TABLE: dict[str, tuple[tuple[FailureClass, Owner], str]] = {
 }
 
 KNOWN_CODES = frozenset(_TABLE)
-"""The run failure codes of the HealthOmics User Guide, page workflows-run-errors."""
+"""The failure codes of runs and tasks that the HealthOmics User Guide and API reference name."""
 
 
 @lru_cache(maxsize=256)

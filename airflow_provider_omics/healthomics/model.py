@@ -1,6 +1,7 @@
 """What botocore's own model of HealthOmics says about a request: names, bounds, patterns, allowed values.
 
-Reading it, instead of a list of our own, keeps every check in step with the botocore that is installed.
+Reading it, instead of a list of our own, keeps every check in step with the botocore that is installed. Members that
+this one lacks are added, as they are for the clients.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from botocore.model import (
     StructureShape,
 )
 
+from airflow_provider_omics.healthomics.newer_members import add_newer_members
+
 
 @dataclass(frozen=True)
 class Issue:
@@ -43,8 +46,10 @@ class Issue:
 
 @cache
 def service_model() -> ServiceModel:
-    """Load the ``omics`` service model of the installed botocore (about 0.1 s, once)."""
-    return botocore.session.get_session().get_service_model("omics")
+    """Load the ``omics`` service model of the installed botocore, with newer members (about 0.1 s, once)."""
+    session = botocore.session.get_session()
+    add_newer_members(session)
+    return session.get_service_model("omics")
 
 
 def operation_model(operation: str) -> OperationModel:

@@ -26,6 +26,8 @@ def restore(shape: Shape | None, value: Any) -> Any:
         return _text(value)
     if shape.type_name in ("integer", "long"):
         return _whole_number(value)
+    if shape.type_name == "boolean":
+        return _truth(value)
     if shape.type_name in ("map", "structure"):
         return _object(shape, value)
     return value
@@ -41,6 +43,12 @@ def _whole_number(value: Any) -> Any:
     if isinstance(value, str):
         with suppress(ValueError):
             return int(value.strip())
+    return value
+
+
+def _truth(value: Any) -> Any:
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.strip().lower(), value)
     return value
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.model import Issue, check_request, operation_model, snake_case
 from airflow_provider_omics.healthomics.rendering import restore
+from airflow_provider_omics.healthomics.s3_uris import object_uri_issues
 
 if TYPE_CHECKING:
     from botocore.model import Shape
@@ -118,7 +119,10 @@ def _start_run_issues(request: Mapping[str, Any], reserved_tags: int) -> Iterato
     yield from check_request("StartRun", {"requestId": "-", **request})
     yield from _source_issues(request)
     yield from output_issues(request)
-    yield from parameter_issues(request.get("parameters"))
+    yield from parameter_issues(
+        request.get("parameters"), "Put them into a JSON file in S3 and give parameters_uri instead"
+    )
+    yield from _parameters_uri_issues(request)
     yield from document_issues("engineSettings", request.get("engineSettings"))
     yield from tag_issues("tags", request.get("tags"), reserved_tags)
     yield from storage_issues(request)
@@ -150,8 +154,13 @@ def output_issues(request: Mapping[str, Any]) -> Iterator[Issue]:
         yield Issue("outputUri", f"{uri!r} is not an S3 URI", "Give a place such as s3://my-bucket/results")
 
 
-def parameter_issues(parameters: Any) -> Iterator[Issue]:
-    """Yield what is wrong with a run's parameters: their form and their size."""
+def parameter_issues(
+    parameters: Any, fix: str = "Put long lists into a file in S3 and pass its URI"
+) -> Iterator[Issue]:
+    """Yield what is wrong with a run's parameters: their form and their size.
+
+    :param fix: what to do about too large ones.
+    """
     issues = list(document_issues("parameters", parameters))
     yield from issues
     if parameters is None or issues:
@@ -161,8 +170,23 @@ def parameter_issues(parameters: Any) -> Iterator[Issue]:
         yield Issue(
             "parameters",
             f"take {size:,} bytes as JSON, more than {MAX_PARAMETERS_BYTES:,}",
-            "Put long lists into a file in S3 and pass its URI",
+            fix,
         )
+
+
+def _parameters_uri_issues(request: Mapping[str, Any]) -> Iterator[Issue]:
+    uri = request.get("parametersUri")
+    if uri is None:
+        return
+    if request.get("parameters") is not None:
+        yield Issue(
+            "parametersUri",
+            f"both parameters and parameters_uri {uri} are given",
+            "Give parameters, or put all of them into the file that parameters_uri names",
+        )
+    if any(object_uri_issues("parametersUri", uri)):
+        fix = "Give a JSON file such as s3://my-bucket/run/parameters.json"
+        yield Issue("parametersUri", f"{uri!r} is not the S3 URI of an object", fix)
 
 
 def document_issues(where: str, value: Any) -> Iterator[Issue]:

@@ -2,17 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_omics.healthomics.calls import Call, Steps
 
+Template = Mapping[str, Mapping[str, Any]]
 
-def look_up_parameter_template(setting: Mapping[str, Any]) -> Steps[Mapping[str, Any] | None]:
-    """Return the parameter template of the workflow that a run would use (GetWorkflow or GetWorkflowVersion).
+# Nextflow takes it for granted, whether or not it is defined.
+_ALWAYS_THERE = "standard"
+
+
+@dataclass(frozen=True)
+class WorkflowParameters:
+    """The parameters that a workflow takes, by themselves and with each Nextflow profile.
+
+    :param template: ``parameterTemplate`` of GetWorkflow or GetWorkflowVersion; empty if the workflow has none.
+    :param profile_templates: ``profileParameterTemplates``, by the names of profiles.
+    :param profiles: names of all profiles; empty where they are not known.
+    """
+
+    template: Template = field(default_factory=dict)
+    profile_templates: Mapping[str, Template] = field(default_factory=dict)
+    profiles: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> WorkflowParameters:
+        """Read an answer of GetWorkflow or GetWorkflowVersion."""
+        templates = answer.get("profileParameterTemplates") or {}
+        return cls(answer.get("parameterTemplate") or {}, templates, tuple(answer.get("profiles") or ()))
+
+    def with_profiles(self, names: Iterable[str]) -> Template:
+        """Return the template of a run that chooses profiles.
+
+        A parameter is known if the workflow or one of the profiles takes it. Required are those that the profiles
+        require; whether a run needs what only the workflow itself requires is not documented, so that is left to the
+        service.
+
+        :param names: the profiles; those without a template of their own change nothing.
+        """
+        chosen = [self.profile_templates[name] for name in names if name in self.profile_templates]
+        if not chosen:
+            return self.template
+        merged: dict[str, Mapping[str, Any]] = {name: {"optional": True} for name in self.template}
+        for template in chosen:
+            merged.update({name: about or {} for name, about in template.items()})
+        optional = {name for template in chosen for name, about in template.items() if (about or {}).get("optional")}
+        return {name: {"optional": True} if name in optional else about for name, about in merged.items()}
+
+    def unknown_profiles(self, names: Iterable[str]) -> list[str]:
+        """Return those of the names that are no profile of the workflow."""
+        known = {*self.profiles, *self.profile_templates, _ALWAYS_THERE}
+        return [name for name in names if name not in known] if self.profiles else []
+
+
+def required_parameters(template: Template) -> set[str]:
+    """Return the names of the parameters that a template does not call optional."""
+    return {name for name, about in template.items() if not (about or {}).get("optional")}
+
+
+def chosen_profiles(engine_settings: Any) -> tuple[str, ...]:
+    """Return the Nextflow profiles that ``engineSettings`` chooses, a list with commas there."""
+    chosen = engine_settings.get("profile") if isinstance(engine_settings, Mapping) else None
+    if not isinstance(chosen, str):
+        return ()
+    return tuple(name.strip() for name in chosen.split(",") if name.strip())
+
+
+def look_up_parameters(setting: Mapping[str, Any]) -> Steps[WorkflowParameters]:
+    """Return the parameters that the workflow of a run takes (GetWorkflow or GetWorkflowVersion).
 
     :param setting: members of StartRun or DefaultRunSetting that name the workflow.
-    :return: name of each parameter with its ``description`` and ``optional``; None where the workflow has no template.
     """
     members = {"type": setting.get("workflowType"), "workflowOwnerId": setting.get("workflowOwnerId")}
     given = {name: value for name, value in members.items() if value is not None}
@@ -22,5 +83,4 @@ def look_up_parameter_template(setting: Mapping[str, Any]) -> Steps[Mapping[str,
     else:
         names = {"workflowId": setting["workflowId"], "versionName": version}
         answer = yield Call("GetWorkflowVersion", {**names, **given})
-    template: Mapping[str, Any] | None = answer.get("parameterTemplate")
-    return template
+    return WorkflowParameters.of(answer)

@@ -22,6 +22,7 @@ from airflow_provider_omics.healthomics.batch_views import BatchView
 from airflow_provider_omics.healthomics.console import run_url
 from airflow_provider_omics.healthomics.exceptions import OmicsServiceError
 from airflow_provider_omics.healthomics.identity import GENERATION_TAG, Intent
+from airflow_provider_omics.healthomics.newer_members import add_newer_members
 from airflow_provider_omics.healthomics.outcome import RunFailure, RunView
 from airflow_provider_omics.healthomics.service_errors import Nature, WrongStateError, error_code, explain, nature
 from airflow_provider_omics.healthomics.statuses import Phase
@@ -97,8 +98,12 @@ class OmicsHook(_HookBase):
         return Config(**kwargs)
 
     def get_session(self, region_name: str | None = None, deferrable: bool = False) -> Any:
-        """Return the boto3 session, or the aiobotocore session, that clients are made from."""
+        """Return the boto3 session, or the aiobotocore session, that clients are made from.
+
+        Its clients of HealthOmics know members that the installed botocore does not know yet.
+        """
         session: Any = super().get_session(region_name, deferrable)
+        add_newer_members(session)
         read_timestamps_fast(session)
         if deferrable:
             refresh_in_thread(session)

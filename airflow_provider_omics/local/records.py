@@ -37,6 +37,7 @@ class Run:
     :ivar output_root: what ``runOutputUri`` says.
     :ivar sequence: place in the order of creation; never reused, unlike ``run_id``.
     :ivar request_id: of the StartRun or StartRunBatch call that it comes from.
+    :ivar parameters_link: where the service's copy of the parameters can be fetched, once ``parametersUri`` was read.
     :ivar earlier: statuses that it had and until when, kept only while lists lag behind.
     """
 
@@ -60,6 +61,7 @@ class Run:
     cancel_requested: bool = False
     sequence: int = 0
     request_id: str | None = None
+    parameters_link: str | None = None
     earlier: tuple[tuple[datetime, RunStatus], ...] = ()
 
 
@@ -68,6 +70,7 @@ class Workflow:
     """A workflow, or one version of it (then ``version_name`` is set).
 
     :ivar definition_zip: the zipped definition, for private workflows that carry one.
+    :ivar profile_parameter_templates: parameter templates by Nextflow profile; nothing but a test sets them.
     :ivar readme: text of the README that came with the request or inside the definition.
     """
 
@@ -84,6 +87,7 @@ class Workflow:
     main: str | None = None
     digest: str | None = None
     parameter_template: dict[str, Any] = field(default_factory=dict)
+    profile_parameter_templates: dict[str, dict[str, Any]] = field(default_factory=dict)
     storage_type: str | None = None
     storage_capacity: int | None = None
     status_message: str | None = None

@@ -12,6 +12,7 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlencode
 
+from airflow_provider_omics.healthomics.newer_members import add_newer_members
 from airflow_provider_omics.local.assumptions import Assumptions
 from airflow_provider_omics.local.aws import Aws
 from airflow_provider_omics.local.batches.machine import attach_batches
@@ -166,7 +167,7 @@ class LocalOmics:
         return f"aws://{ACCESS_KEY}:{ACCESS_KEY}@/?{extra}"
 
     def client(self, service: str, region: str = DEFAULT_REGION, **kwargs: Any) -> Any:
-        """Return a boto3 client of the server.
+        """Return a boto3 client of the server; one of HealthOmics knows the newest members of the API.
 
         :param service: such as ``omics`` or ``s3``.
         :param kwargs: passed on to boto3; a ``config`` is merged over the one that is needed.
@@ -179,6 +180,7 @@ class LocalOmics:
             config = config.merge(kwargs.pop("config"))
         # A session of its own: boto3's default one is not safe to make from two threads at once.
         session: Any = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=region)
+        add_newer_members(session)
         return session.client(service, endpoint_url=self.endpoint_url, config=config, **kwargs)
 
     def prepare(self, region: str = DEFAULT_REGION) -> None:

@@ -33,7 +33,7 @@ from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, Sheet
 from airflow_provider_omics.healthomics.run_settings.template import template_issues
 from airflow_provider_omics.healthomics.statuses import BatchStatus
 from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
-from airflow_provider_omics.healthomics.workflows import look_up_parameter_template
+from airflow_provider_omics.healthomics.workflows import look_up_parameters
 from airflow_provider_omics.hooks.parameters import TEMPLATED, ConnectionParameters
 from airflow_provider_omics.links.omics import BATCH_LINKS, store_batch_links
 from airflow_provider_omics.operators.batch_end import (
@@ -114,6 +114,8 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
     :param name: name of every run that has none of its own, up to 128 characters.
     :param parameters: inputs of every run, merged by name with the sample's own, which win; at most 256,000 bytes as
         JSON together.
+    :param requester_pays_enabled: whether the runs may read inputs from buckets that use Requester Pays, at the cost of
+        this account; the service's default is False.
     :param run_tags: tags of every run, merged by key with the sample's own; at most 50 together.
     :param run_group_id: run group to start the runs in.
     :param priority: priority in the run group, 0 to 100,000.
@@ -137,7 +139,8 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
     :param request_id: idempotency token, up to 128 characters. The default is made from the task instance and the
         samples, so that a task that is tried again finds its batch; with one of your own that is up to you.
     :param validate_parameters: whether every sample's parameter names are compared with the workflow's parameter
-        template first, which needs ``omics:GetWorkflow`` (``omics:GetWorkflowVersion`` for a version).
+        template first, and with those of the Nextflow profiles that its engine settings choose, which needs
+        ``omics:GetWorkflow`` (``omics:GetWorkflowVersion`` for a version).
     :param settings_uri: folder in S3 for the checked samples; the default is below ``output_uri``. Objects there are
         named by their content and never written again. With more than 100 samples the service role must read it.
     :param results_uri: where the results table goes: an ``s3://`` URI that ends in ``.csv``, or a folder. The default
@@ -189,6 +192,7 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
         workflow_owner_id: str | None = None,
         name: str | None = None,
         parameters: dict[str, Any] | str | None = None,
+        requester_pays_enabled: bool | str | None = None,
         run_tags: dict[str, str] | str | None = None,
         run_group_id: str | None = None,
         priority: int | str | None = None,
@@ -232,6 +236,7 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
         self.workflow_owner_id = workflow_owner_id
         self.name = name
         self.parameters = parameters
+        self.requester_pays_enabled = requester_pays_enabled
         self.run_tags = run_tags
         self.run_group_id = run_group_id
         self.priority = priority
@@ -331,12 +336,12 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
 
     def _compare_parameters(self, cohort: Cohort, defaults: Mapping[str, Any]) -> None:
         try:
-            steps = look_up_parameter_template(defaults)
-            template = self.hook.perform(steps, f"workflow {defaults['workflowId']}")
+            steps = look_up_parameters(defaults)
+            workflow = self.hook.perform(steps, f"workflow {defaults['workflowId']}")
         except OmicsServiceError as error:
             remedy = f"{error.explanation.remedy}; or set validate_parameters=False to do without"
             raise OmicsServiceError(replace(error.explanation, remedy=remedy)) from error.__cause__
-        issues = template_issues(cohort, template)
+        issues = template_issues(cohort, workflow, defaults.get("engineSettings"))
         if issues:
             raise OmicsRequestInvalidError("StartRunBatch", issues)
 

@@ -35,8 +35,11 @@ START_RUN_FIELDS = (
     "run_id",
     "role_arn",
     "output_uri",
+    "output_uri_prefix_mode",
     "name",
     "parameters",
+    "parameters_uri",
+    "requester_pays_enabled",
     "tags",
     "run_group_id",
     "priority",
@@ -74,6 +77,9 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
 
     :param role_arn: ARN of the service role that the run acts with, up to 128 characters.
     :param output_uri: where outputs go, as ``s3://bucket/prefix``, in the workflow's Region; up to 750 characters.
+    :param output_uri_prefix_mode: ``SERVICE_DEFINED`` (the service's default: outputs go below a prefix of the run's
+        own, see ``run_output_uri``) or ``NONE_WITH_OVERWRITE`` (outputs go to ``output_uri`` itself, over what an
+        earlier run or try left there; runs side by side then need an ``output_uri`` each).
     :param workflow_id: id of the workflow; give this or ``run_id``.
     :param workflow_type: ``PRIVATE`` (the service's default) or ``READY2RUN``.
     :param workflow_owner_id: account id (12 digits) of the owner of a workflow shared with this account.
@@ -81,6 +87,11 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
     :param run_id: id of an earlier run to run again; what is not given is taken from that run.
     :param name: name of the run, up to 128 characters; the default names the DAG and the task.
     :param parameters: the workflow's inputs, as an object of at most 256,000 bytes as JSON.
+    :param parameters_uri: S3 URI of a JSON file with the workflow's inputs, up to 1,093 characters, in place of
+        ``parameters``. The service reads it when the run has started; one that is not valid fails the run with
+        ``INVALID_RUN_PARAMETERS``.
+    :param requester_pays_enabled: whether the run may read inputs from buckets that use Requester Pays, at the cost of
+        this account; the service's default is False.
     :param tags: tags of the run, at most 50; the provider adds six (see ``identity_tags``).
     :param run_group_id: run group to start the run in.
     :param priority: priority in the run group, 0 to 100,000.
@@ -115,6 +126,7 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
         *,
         role_arn: str | None = None,
         output_uri: str | None = None,
+        output_uri_prefix_mode: str | None = None,
         workflow_id: str | None = None,
         workflow_type: str | None = None,
         workflow_owner_id: str | None = None,
@@ -122,6 +134,8 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
         run_id: str | None = None,
         name: str | None = None,
         parameters: dict[str, Any] | str | None = None,
+        parameters_uri: str | None = None,
+        requester_pays_enabled: bool | str | None = None,
         tags: dict[str, str] | str | None = None,
         run_group_id: str | None = None,
         priority: int | str | None = None,
@@ -143,6 +157,7 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
         super().__init__(**kwargs)
         self.role_arn = role_arn
         self.output_uri = output_uri
+        self.output_uri_prefix_mode = output_uri_prefix_mode
         self.workflow_id = workflow_id
         self.workflow_type = workflow_type
         self.workflow_owner_id = workflow_owner_id
@@ -150,6 +165,8 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
         self.run_id = run_id
         self.name = name
         self.parameters = parameters
+        self.parameters_uri = parameters_uri
+        self.requester_pays_enabled = requester_pays_enabled
         self.tags = tags
         self.run_group_id = run_group_id
         self.priority = priority

@@ -14,8 +14,9 @@ from airflow_provider_omics.healthomics.failures import (
     advise_submission,
 )
 
-# https://docs.aws.amazon.com/omics/latest/dev/workflows-run-errors.html
+# https://docs.aws.amazon.com/omics/latest/dev/workflows-run-errors.html and the API reference
 DOCUMENTED = [
+    "ALL_PROFILES_INSTANCE_RESERVATION_FAILED",
     "ASSUME_ROLE_FAILED",
     "CANNOT_START_CONTAINER_ERROR",
     "CANNOT_START_CONTAINER_SIZE_ERROR",
@@ -28,6 +29,7 @@ DOCUMENTED = [
     "INPUT_URI_NOT_FOUND",
     "INSTANCE_RESERVATION_FAILED",
     "INVALID_ECR_IMAGE_URI",
+    "INVALID_RUN_PARAMETERS",
     "INVALID_TASK_RESOURCE_VALUE",
     "INVALID_URI_INPUT",
     "MODIFIED_INPUT_RESOURCE",
@@ -44,7 +46,7 @@ DOCUMENTED = [
 
 
 def test_all_documented_codes_are_known() -> None:
-    assert len(DOCUMENTED) == 24
+    assert len(DOCUMENTED) == 26
     assert set(DOCUMENTED) == KNOWN_CODES
 
 
@@ -58,7 +60,12 @@ def test_a_documented_code_is_classified_and_comes_with_advice(code: str) -> Non
 
 def test_exactly_the_codes_that_aws_calls_transient_are_retried() -> None:
     retried = {code for code in DOCUMENTED if advise(code).failure_class.retry_may_help}
-    assert retried == {"SERVICE_ERROR", "INSTANCE_RESERVATION_FAILED", "MODIFIED_INPUT_RESOURCE"}
+    assert retried == {
+        "SERVICE_ERROR",
+        "INSTANCE_RESERVATION_FAILED",
+        "ALL_PROFILES_INSTANCE_RESERVATION_FAILED",
+        "MODIFIED_INPUT_RESOURCE",
+    }
 
 
 @pytest.mark.parametrize("code", ["SOMETHING_NEW", "", None])

@@ -63,7 +63,7 @@ BAD: list[tuple[dict[str, Any], str, str, str]] = [
     ({"engineSettings": {"x": object()}}, "engine_settings", "cannot be written as JSON", "text, numbers"),
     ({"priority": "--5"}, "priority", "'--5'", "whole number"),
     ({"tags": ["t"]}, "tags", "list ['t']", "object"),
-    ({"parameters": {"x": "y" * 256_000}}, "parameters", "256,009 bytes", "file in S3"),
+    ({"parameters": {"x": "y" * 256_000}}, "parameters", "256,009 bytes", "give parameters_uri instead"),
     ({"parameters": "not json"}, "parameters", "is str", "JSON object"),
     ({"parameters": ["a"]}, "parameters", "is list", "JSON object"),
     ({"parameters": {"x": object()}}, "parameters", "cannot be written as JSON", "text, numbers"),

@@ -141,6 +141,7 @@ def test_the_fingerprint_follows_what_is_computed() -> None:
     defaults = {**GOOD, "parameters": {"a": 1, "b": 2}, "name": "n", "runTags": {"t": "1"}}
     same = defaults_fingerprint(defaults)
     assert defaults_fingerprint({"parameters": {"b": 2, "a": 1}, **GOOD}) == same
+    assert defaults_fingerprint({**defaults, "requesterPaysEnabled": True}) == same
     assert defaults_fingerprint({**defaults, "workflowVersionName": "v2"}) != same
     assert defaults_fingerprint({**defaults, "parameters": {"a": 1}}) != same
     assert len(same) == 64

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort
+from airflow_provider_omics.healthomics.workflows import (
+    Template,
+    WorkflowParameters,
+    chosen_profiles,
+    required_parameters,
+)
 
 _SHOWN = 5
 _SHOWN_NAMES = 20
@@ -41,43 +47,90 @@ class _Tally:
             offenders.first.append(index)
 
 
-def template_issues(cohort: Cohort, template: Mapping[str, Any] | None) -> list[Issue]:
-    """Compare the names of all parameters with those that a workflow takes.
+class _Comparison:
+    """The run settings that choose the same profiles, and how they differ from what the workflow takes then."""
+
+    def __init__(self, template: Template, defaults: frozenset[str]) -> None:
+        self.template = template
+        self.required = required_parameters(template) - defaults
+        self.missing, self.unknown = _Tally(), _Tally()
+        self.wrong_defaults = sorted(defaults - template.keys()) if template else []
+
+    def note(self, own: Set[str], index: int) -> None:
+        if not self.template:
+            return
+        for name in self.required - own:
+            self.missing.note(name, index)
+        for name in own - self.template.keys():
+            self.unknown.note(name, index)
+
+
+def template_issues(cohort: Cohort, workflow: WorkflowParameters, engine_settings: Any = None) -> list[Issue]:
+    """Compare the names of all parameters with those that a workflow takes, with the Nextflow profiles that are chosen.
 
     :param cohort: the run settings; its file is read once.
-    :param template: ``parameterTemplate`` of GetWorkflow or GetWorkflowVersion; none checks nothing.
-    :return: every required parameter that is missing and every unknown one, with the run settings concerned.
+    :param workflow: what the workflow takes; without any template nothing is checked.
+    :param engine_settings: ``engineSettings`` of the runs that have none of their own.
+    :return: every required parameter that is missing, every unknown one, and every unknown profile, with the run
+        settings concerned.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_WorkflowParameter.html
     """
-    if not template:
+    if not (workflow.template or workflow.profile_templates or workflow.profiles):
         return []
-    required = {name for name, about in template.items() if not (about or {}).get("optional")}
-    required -= cohort.default_parameters
-    missing, unknown = _Tally(), _Tally()
+    comparisons: dict[tuple[str, ...], _Comparison] = {}
+    strangers = _Tally()
     for index, setting in enumerate(cohort.settings()):
-        own = (setting.get("parameters") or {}).keys()
-        for name in required - own:
-            missing.note(name, index)
-        for name in own - template.keys():
-            unknown.note(name, index)
+        profiles = chosen_profiles(setting.get("engineSettings", engine_settings))
+        for name in workflow.unknown_profiles(profiles):
+            strangers.note(name, index)
+        key = tuple(name for name in profiles if name in workflow.profile_templates)
+        if key not in comparisons:
+            comparisons[key] = _Comparison(workflow.with_profiles(key), cohort.default_parameters)
+        comparisons[key].note((setting.get("parameters") or {}).keys(), index)
+    issues = _profile_issues(cohort, workflow, strangers)
+    for profiles, comparison in comparisons.items():
+        issues += _issues(cohort, comparison, f" with profile {','.join(profiles)}" if profiles else "")
+    return issues
+
+
+def _profile_issues(cohort: Cohort, workflow: WorkflowParameters, strangers: _Tally) -> list[Issue]:
     issues = [
-        Issue(f"parameters.{name}", f"is required by the workflow and missing in {_of(cohort, offenders)}", _ADD)
-        for name, offenders in sorted(missing.names.items())
+        Issue(
+            "engineSettings.profile",
+            f"{name!r} is not a profile of the workflow, and is chosen in {_of(cohort, offenders)}",
+            _fix(name, workflow.profiles, "has"),
+        )
+        for name, offenders in sorted(strangers.names.items())
+    ]
+    return issues + _others(strangers, "are no profiles", "engineSettings.profile")
+
+
+def _issues(cohort: Cohort, comparison: _Comparison, profile: str) -> list[Issue]:
+    template = comparison.template
+    issues = [
+        Issue(
+            f"parameters.{name}", f"is required by the workflow{profile} and missing in {_of(cohort, offenders)}", _ADD
+        )
+        for name, offenders in sorted(comparison.missing.names.items())
     ]
     issues.extend(
-        Issue(f"parameters.{name}", "is given for all runs, and the workflow does not take it", _fix(name, template))
-        for name in sorted(cohort.default_parameters - template.keys())
+        Issue(
+            f"parameters.{name}",
+            f"is given for all runs, and the workflow does not take it{profile}",
+            _fix(name, template),
+        )
+        for name in comparison.wrong_defaults
     )
     issues.extend(
         Issue(
             f"parameters.{name}",
-            f"is not a parameter of the workflow, and is given in {_of(cohort, offenders)}",
+            f"is not a parameter of the workflow{profile}, and is given in {_of(cohort, offenders)}",
             _fix(name, template),
         )
-        for name, offenders in sorted(unknown.names.items())
+        for name, offenders in sorted(comparison.unknown.names.items())
     )
-    return issues + _others(missing, "are missing") + _others(unknown, "are unknown")
+    return issues + _others(comparison.missing, "are missing") + _others(comparison.unknown, "are unknown")
 
 
 _ADD = "Give it there, or in parameters for all runs"
@@ -92,16 +145,16 @@ def _of(cohort: Cohort, offenders: _Offenders) -> str:
     return f"{offenders.count:,} of {cohort.count:,} run settings: {places}{rest}"
 
 
-def _fix(name: str, template: Mapping[str, Any]) -> str:
-    likely = get_close_matches(name, template, n=1)
+def _fix(name: str, known: Iterable[str], verb: str = "takes") -> str:
+    likely = get_close_matches(name, known, n=1)
     if likely:
         return f"Write it as {likely[0]}, or leave it out"
-    names = sorted(template)
+    names = sorted(known)
     rest = ", ..." if len(names) > _SHOWN_NAMES else ""
-    return f"Leave it out; the workflow takes {', '.join(names[:_SHOWN_NAMES])}{rest}"
+    return f"Leave it out; the workflow {verb} {', '.join(names[:_SHOWN_NAMES])}{rest}"
 
 
-def _others(tally: _Tally, what: str) -> list[Issue]:
+def _others(tally: _Tally, what: str, where: str = "parameters") -> list[Issue]:
     if not tally.other_names:
         return []
-    return [Issue("parameters", f"{tally.other_names:,} more of other names {what}", "Mend those above, and try again")]
+    return [Issue(where, f"{tally.other_names:,} more of other names {what}", "Mend those above, and try again")]

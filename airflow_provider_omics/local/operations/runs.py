@@ -31,7 +31,6 @@ _AS_REQUESTED = (
     "name",
     "runGroupId",
     "priority",
-    "parameters",
     "storageCapacity",
     "outputUri",
     "logLevel",
@@ -43,6 +42,7 @@ _AS_REQUESTED = (
     "engineSettings",
     "sessionPolicy",
     "outputUriPrefixMode",
+    "requesterPaysEnabled",
 )
 
 
@@ -70,6 +70,7 @@ def get_run(world: World, request: dict[str, Any]) -> Answer:
         raise _not_found(run.run_id)
     answer = present(
         **{name: run.request.get(name) for name in _AS_REQUESTED},
+        **_parameters(run),
         arn=run.arn,
         id=run.run_id,
         uuid=run.uuid,
@@ -182,6 +183,12 @@ def _list_item(run: Run, seen_at: datetime) -> Answer:
         "workflowVersionName": run.version_name,
         "workflowName": run.workflow.name,
     }
+
+
+def _parameters(run: Run) -> Answer:
+    if "parametersUri" in run.request:
+        return {"parametersUri": run.parameters_link or run.request["parametersUri"]}
+    return {"parameters": run.request["parameters"]}
 
 
 def _configuration(world: World, run: Run) -> Answer | None:

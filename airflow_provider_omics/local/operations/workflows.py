@@ -90,6 +90,8 @@ def describe(workflow: Workflow) -> Answer:
         main=workflow.main,
         digest=workflow.digest,
         parameterTemplate=workflow.parameter_template or None,
+        profiles=list(workflow.profile_parameter_templates) or None,
+        profileParameterTemplates=workflow.profile_parameter_templates or None,
         storageType=workflow.storage_type,
         storageCapacity=workflow.storage_capacity,
         creationTime=workflow.creation_time,

@@ -9,8 +9,9 @@ from airflow_provider_omics.healthomics.statuses import RunStatus, TaskStatus
 from airflow_provider_omics.local.assumptions import RunOutputUri
 from airflow_provider_omics.local.errors import ServiceQuotaExceededException, error_of_code
 from airflow_provider_omics.local.records import Run
+from airflow_provider_omics.local.runs.parameters import INVALID, InvalidParameters, read_parameters
 from airflow_provider_omics.local.runs.report import Report
-from airflow_provider_omics.local.runs.request import plan_run
+from airflow_provider_omics.local.runs.request import SERVICE_DEFINED, plan_run
 from airflow_provider_omics.local.runs.status import announce, set_status, stop_tasks
 
 if TYPE_CHECKING:
@@ -118,8 +119,15 @@ def _launch(world: World, run: Run) -> None:
     if run.status is not RunStatus.STARTING or run.cancel_requested:
         return
     if FAILS_STARTING_TAG in run.tags:
-        _fail_starting(world, run, run.tags[FAILS_STARTING_TAG])
+        reason = run.tags[FAILS_STARTING_TAG]
+        _fail_starting(world, run, reason, f"The run failed before it was RUNNING: {reason}")
         return
+    if "parametersUri" in run.request:
+        try:
+            read_parameters(world, run)
+        except InvalidParameters as error:
+            _fail_starting(world, run, INVALID, str(error))
+            return
     run.start_time = world.now()
     set_status(world, run, RunStatus.RUNNING)
     report = Report(world, run, partial(_stop, world, run))
@@ -127,8 +135,7 @@ def _launch(world: World, run: Run) -> None:
     world.executor.launch(run, run.workflow, report)
 
 
-def _fail_starting(world: World, run: Run, reason: str) -> None:
-    message = f"The run failed before it was RUNNING: {reason}"
+def _fail_starting(world: World, run: Run, reason: str, message: str) -> None:
     if world.assumptions.failure_before_running_passes_stopping:
         _stop(world, run, RunStatus.FAILED, reason, message)
     else:
@@ -171,7 +178,9 @@ def _make_room(world: World) -> None:
 
 
 def _output_root(world: World, request: dict[str, Any], run_id: str, uuid: str) -> str:
-    base = request["outputUri"].rstrip("/")
+    base: str = request["outputUri"].rstrip("/")
+    if request["outputUriPrefixMode"] != SERVICE_DEFINED:
+        return base
     if world.assumptions.run_output_uri is RunOutputUri.RUN_ID_AND_UUID:
         return f"{base}/{run_id}/{uuid}"
     return f"{base}/{run_id}"

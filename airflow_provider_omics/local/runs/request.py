@@ -14,6 +14,7 @@ from airflow_provider_omics.local.errors import (
     ValidationException,
     error_of_code,
 )
+from airflow_provider_omics.local.runs.parameters import check_parameters
 from airflow_provider_omics.local.tagging import checked_tags
 from airflow_provider_omics.local.workflows.catalogue import PRIVATE, READY2RUN, find_workflow
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_omics.local.records import Run, Workflow
     from airflow_provider_omics.local.world import World
 
+SERVICE_DEFINED = "SERVICE_DEFINED"
 _STATIC_GIB = 1200
 _S3_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?", re.DOTALL)
 _NEVER_COPIED = frozenset({"requestId", "runId", "name", "roleArn", "outputUri"})
@@ -47,7 +49,7 @@ def plan_run(world: World, request: dict[str, Any]) -> RunPlan:
     merged = _with_copied_values(world, request)
     workflow = active_workflow(world, merged)
     check_common_fields(world, merged)
-    _check_parameters(world, workflow, merged)
+    check_parameters(world, workflow, merged)
     _check_output(merged)
     tags = checked_tags(merged.pop("tags", None), world.quotas.tags)
     _set_defaults(world, workflow, merged)
@@ -100,7 +102,7 @@ def _with_copied_values(world: World, request: dict[str, Any]) -> dict[str, Any]
     if earlier is None:
         raise ResourceNotFoundException(f"Run {given['runId']} not found")
     _check_rerun(world, earlier)
-    return {**_copied(world, earlier), **given}
+    return {**_copied(world, earlier, given), **given}
 
 
 def _check_rerun(world: World, earlier: Run) -> None:
@@ -111,8 +113,13 @@ def _check_rerun(world: World, earlier: Run) -> None:
         raise ValidationException(f"Run {earlier.run_id} used a READY2RUN workflow and cannot be run again")
 
 
-def _copied(world: World, earlier: Run) -> dict[str, Any]:
+def _copied(world: World, earlier: Run, given: dict[str, Any]) -> dict[str, Any]:
     left_out = set(_NEVER_COPIED)
+    if "parametersUri" in earlier.request:
+        # What was read out of the file is the earlier run's own.
+        left_out.add("parameters")
+    if given.keys() & {"parameters", "parametersUri"}:
+        left_out.update(("parameters", "parametersUri"))
     if not world.assumptions.rerun_copies_cache:
         left_out.update(("cacheId", "cacheBehavior"))
     if not world.assumptions.rerun_copies_retention:
@@ -121,28 +128,6 @@ def _copied(world: World, earlier: Run) -> dict[str, Any]:
     if world.assumptions.rerun_copies_tags:
         copied["tags"] = earlier.tags
     return copied
-
-
-def _check_parameters(world: World, workflow: Workflow, request: dict[str, Any]) -> None:
-    parameters = request.get("parameters")
-    if parameters is None:
-        parameters = {}
-    if not isinstance(parameters, dict):
-        raise ValidationException(f"parameters must be a JSON object, not {type(parameters).__name__}")
-    size = len(json.dumps(parameters, separators=(",", ":"), ensure_ascii=False).encode())
-    if size > world.quotas.parameter_bytes:
-        raise ValidationException(f"parameters have {size} bytes, more than {world.quotas.parameter_bytes}")
-    template = workflow.parameter_template
-    if not template:
-        return
-    missing = [
-        name for name, entry in template.items() if name not in parameters and not (entry or {}).get("optional", False)
-    ]
-    if missing:
-        raise ValidationException(f"Missing required parameters: {', '.join(sorted(missing))}")
-    unknown = sorted(name for name in parameters if name not in template)
-    if unknown:
-        raise ValidationException(f"Parameters not in the parameter template: {', '.join(unknown)}")
 
 
 def _check_output(request: dict[str, Any]) -> None:
@@ -194,10 +179,13 @@ def _check_session_policy(request: dict[str, Any]) -> None:
 
 
 def _set_defaults(world: World, workflow: Workflow, request: dict[str, Any]) -> None:
-    request["parameters"] = request.get("parameters") or {}
+    if "parametersUri" not in request:
+        request["parameters"] = request.get("parameters") or {}
     request.setdefault("workflowType", PRIVATE)
     request.setdefault("retentionMode", "RETAIN")
     request.setdefault("logLevel", "ALL")
+    request.setdefault("outputUriPrefixMode", SERVICE_DEFINED)
+    request.setdefault("requesterPaysEnabled", False)
     if request.get("cacheId"):
         settings = world.run_caches[request["cacheId"]].settings
         request.setdefault("cacheBehavior", settings.get("cacheBehavior", "CACHE_ON_FAILURE"))
