@@ -1,38 +1,44 @@
-"""Real Airflow processes on SQLite, for the demo and for the tests that need them."""
+"""Real Airflow processes on PostgreSQL, for the demo and for the tests that need them."""
 
 from __future__ import annotations
 
 import base64
 import os
 import secrets
-import shutil
-import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
+from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from airflow_records import AirflowRecords
+from airflow_api import AirflowRefusedError, AirflowUnavailableError
+from airflow_database import airflow_database
+from airflow_records import AirflowRecords, TaskInstance
 from airflow_versions import Site, airflow_version
 from child_processes import (
     POLL_INTERVAL,
     ChildProcess,
     ProcessError,
+    check_all,
     ended_by_signals,
     free_ports,
     isolated_environment,
     stop_all,
     wait_for,
 )
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 Answer = TypeVar("Answer")
-START_TIMEOUT = 180.0
+#: Seconds, for a machine that does other work too.
+START_TIMEOUT = 600.0
+API_PATIENCE = 300.0
 FORKING = [["scheduler"], ["dag-processor"]]
-JOB_TYPES = {"scheduler": "SchedulerJob", "triggerer": "TriggererJob", "dag-processor": "DagProcessorJob"}
+ABOUT_TO_RUN = (None, "restarting", "up_for_retry", "scheduled", "queued")
 
 
 class DagImportError(Exception):
@@ -49,10 +55,14 @@ class AirflowCluster:
     :param dags_folder: the DAG files.
     :param environment: environment variables beside Airflow's own, such as ``AIRFLOW_CONN_AWS_DEFAULT``.
     :param web: whether to bring up the web page on Airflow 2.11; Airflow 3 always has it.
-    :param tasks_apart: whether Airflow 3 gets an API server that only tasks use. If they share one, a user's request
-            that waits for SQLite's lock keeps the request that holds it from ending, until the lock's timeout.
     :param preload: modules that scheduler and DAG processor load when they start, so that those who are forked from
         them, such as Airflow 3's tasks, start sooner.
+    :param own_server: address of a database on the user's own PostgreSQL server, on which a database is made for the
+        time being; None to start a server.
+    :ivar components: what the processes are, by name; may be changed before the start.
+    :ivar processes: the processes, by name, once they are started.
+    :ivar records: what Airflow keeps, once it is started.
+    :ivar database: the database, once it is there.
     """
 
     def __init__(
@@ -62,10 +72,10 @@ class AirflowCluster:
         environment: Mapping[str, str] | None = None,
         *,
         web: bool = False,
-        tasks_apart: bool = False,
         preload: Sequence[str] = (),
+        own_server: str | None = None,
     ) -> None:
-        web_port, tasks_port, *log_ports = free_ports(4)
+        (web_port,) = free_ports(1)
         self._site = Site(
             home=home,
             programs=Path(sys.executable).parent,
@@ -73,26 +83,28 @@ class AirflowCluster:
             web=web,
             password=secrets.token_urlsafe(9),
             secret=secrets.token_urlsafe(48),
-            tasks_port=tasks_port if tasks_apart else None,
         )
         self._version = airflow_version(version("apache-airflow"))
+        self.components = self._version.components(self._site)
         self._environment = {
             **isolated_environment(self._site.programs),
-            **_settings(home, dags_folder, log_ports),
+            **_settings(home, dags_folder),
             **self._version.settings(self._site),
             **(environment or {}),
         }
-        self.processes = {
-            name: ChildProcess(name, [self._site.airflow, *arguments], self._environment, home / f"{name}.log")
-            for name, arguments in self._version.components(self._site).items()
-        }
-        self.records = AirflowRecords(home)
+        self.processes: dict[str, ChildProcess] = {}
         self._preload = preload
+        self._own_server = own_server
         self._exit = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             stack.enter_context(ended_by_signals())
+            log = self._site.home / "postgresql.log"
+            self.database = stack.enter_context(airflow_database(self._own_server, log, self._migrate))
+            self._environment = self._connected(self.database.url)
+            self.records = AirflowRecords(self._site.home, self.database.url, self.check)
+            stack.callback(self.records.close)
             stack.callback(lambda: stop_all(self.processes.values()))
             self._start()
             self._exit = stack.pop_all()
@@ -121,11 +133,15 @@ class AirflowCluster:
 
         :param name: ``scheduler``, ``triggerer``, or in Airflow 3 ``dag-processor``.
         """
-        job_type = JOB_TYPES[name]
-        before = self.records.latest_jobs().get(job_type, 0)
+        job_type = self.components[name].job_type
+        if job_type is None:
+            raise ValueError(f"{name} has no heartbeat to wait for")
+        before = max(self.records.running_jobs()[job_type], default=0)
         self.processes[name].start()
         self.wait_for(
-            lambda: self.records.latest_jobs().get(job_type, 0) > before, f"the {name} to start", START_TIMEOUT
+            lambda: max(self.records.running_jobs()[job_type], default=0) > before,
+            f"the {name} to start",
+            START_TIMEOUT,
         )
 
     def trigger(self, dag_id: str, run_id: str, conf: Mapping[str, Any] | None = None) -> None:
@@ -134,7 +150,10 @@ class AirflowCluster:
         :raises DagImportError: a DAG file cannot be imported.
         """
         self.wait_for(lambda: self._knows(dag_id), f"Airflow to read the DAG {dag_id}", START_TIMEOUT)
-        self._version.trigger(self._site, self._environment, dag_id, run_id, conf or {})
+        self._ask_once(
+            lambda: self._version.trigger(self._site, self._environment, dag_id, run_id, conf or {}),
+            lambda: self.records.dag_run_state(dag_id, run_id) is not None,
+        )
 
     def wait_for_dag_run(self, dag_id: str, run_id: str, timeout: float) -> str:
         """Wait until a DAG run has ended.
@@ -152,15 +171,33 @@ class AirflowCluster:
 
     def extra_links(self, dag_id: str, run_id: str, task_id: str) -> dict[str, str]:
         """Return the links that the web page shows on a task instance that is not mapped, by their names."""
-        return self._version.extra_links(self._site, self._environment, dag_id, run_id, task_id)
+        return self._ask(lambda: self._version.extra_links(self._site, self._environment, dag_id, run_id, task_id))
 
     def mark_failed(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> None:
         """Mark a task instance as failed, as a user does on the web page."""
-        self._version.mark_failed(self._site, dag_id, run_id, task_id, map_index)
+        self._ask_once(
+            lambda: self._version.mark_failed(self._site, dag_id, run_id, task_id, map_index),
+            lambda: self.records.task_state(dag_id, run_id, task_id, map_index) == "failed",
+        )
 
     def clear(self, dag_id: str, run_id: str, task_ids: Sequence[str]) -> None:
         """Clear tasks of a DAG run, as a user does on the web page; of mapped tasks all instances."""
-        self._version.clear(self._site, self._environment, dag_id, run_id, task_ids)
+
+        def instances() -> list[TaskInstance]:
+            return [one for one in self.records.task_instances(dag_id, run_id) if one.task_id in task_ids]
+
+        before = instances()
+        self._ask_once(
+            lambda: self._version.clear(self._site, self._environment, dag_id, run_id, task_ids),
+            lambda: any(
+                now != then and (now.state in ABOUT_TO_RUN or now.try_number != then.try_number)
+                for now, then in zip(instances(), before, strict=False)
+            ),
+        )
+
+    def check(self) -> None:
+        """Raise ProcessError, with the end of its log, if a process has ended by itself."""
+        check_all([*self.database.processes, *self.processes.values()])
 
     def wait_for(
         self,
@@ -170,51 +207,90 @@ class AirflowCluster:
         interval: float = POLL_INTERVAL,
     ) -> Answer:
         """Wait for something while all processes that were started run; see :func:`child_processes.wait_for`."""
-        return wait_for(condition, what, timeout, self.processes.values(), interval)
+        alive = [*self.database.processes, *self.processes.values()]
+        return wait_for(condition, what, timeout, alive, interval)
+
+    def _ask(self, question: Callable[[], Answer]) -> Answer:
+        """Ask Airflow for something, again while it does not answer, unless one of its processes has ended."""
+        retrying = Retrying(
+            retry=retry_if_exception_type(AirflowUnavailableError),
+            stop=stop_after_delay(API_PATIENCE),
+            wait=wait_random_exponential(multiplier=0.2, max=5),
+            before_sleep=lambda _: self.check(),
+            reraise=True,
+        )
+        return retrying(question)
+
+    def _ask_once(self, request: Callable[[], None], is_done: Callable[[], bool]) -> None:
+        """Have Airflow do something, and not again if it did so and its answer was lost.
+
+        :param is_done: looks whether it was done.
+        """
+        asked = 0
+
+        def ask() -> None:
+            nonlocal asked
+            asked += 1
+            if asked > 1 and is_done():
+                return
+            try:
+                request()
+            except AirflowRefusedError as error:
+                # What was asked for before took effect after all.
+                if asked == 1 or error.status != HTTPStatus.CONFLICT:
+                    raise
+
+        self._ask(ask)
 
     def _start(self) -> None:
-        self._make_database()
         self._write_preloader()
         self._version.prepare(self._site, self._environment)
+        self._make_processes()
         for process in self.processes.values():
             process.start()
         self.wait_for(self._is_up, "Airflow to come up", START_TIMEOUT)
 
-    def _make_database(self) -> None:
-        """Copy the database that an earlier call made with the same installation, or make it and keep a copy."""
-        database = self.records.database
-        template = Path(sys.prefix) / "empty-airflow.db"
-        if template.exists():
-            shutil.copyfile(template, database)
-            return
+    def _make_processes(self) -> None:
+        """Make the processes; those that show logs do so on ports of their own."""
+        ports = free_ports(len(self.components))
+        own = {
+            name: {component.log_port: str(port)} if component.log_port else {}
+            for (name, component), port in zip(self.components.items(), ports, strict=True)
+        }
+        # Whoever reads logs asks at the port of the first of a kind.
+        known = {setting: port for setting_of in reversed(own.values()) for setting, port in setting_of.items()}
+        for name, component in self.components.items():
+            environment = {**self._environment, **known, **own[name], **component.environment}
+            command = [self._site.airflow, *component.arguments]
+            self.processes[name] = ChildProcess(name, command, environment, self._site.home / f"{name}.log")
+
+    def _connected(self, database: str) -> dict[str, str]:
+        return {**self._environment, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database}
+
+    def _migrate(self, database: str) -> None:
+        """Make Airflow's tables."""
         answer = subprocess.run(
             [self._site.airflow, "db", "migrate"],
-            env=self._environment,
+            env=self._connected(database),
             capture_output=True,
             text=True,
             check=False,
         )
         if answer.returncode:
             raise ProcessError(f"airflow db migrate failed:\n{answer.stderr or answer.stdout}")
-        with closing(sqlite3.connect(database)) as connection:
-            # Several processes share the file; in SQLite's default mode a writer and the readers block each other.
-            connection.execute("PRAGMA journal_mode=WAL")
-            # One file, so that it can be copied.
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        unfinished = template.with_name(f"{template.name}.{os.getpid()}")
-        shutil.copyfile(database, unfinished)
-        unfinished.replace(template)
 
     def _write_preloader(self) -> None:
         """Write a plugin that does nothing but import: Airflow loads plugins before it forks."""
         if self._preload:
-            plugins = self.records.database.with_name("plugins")
+            plugins = self._site.home / "plugins"
             plugins.mkdir()
             imports = f"import {', '.join(self._preload)}"
             (plugins / "preload.py").write_text(f"import sys\n\nif sys.argv[1:2] in {FORKING}:\n    {imports}\n")
 
     def _is_up(self) -> bool:
-        started = self.records.latest_jobs().keys() >= set(self._version.job_types)
+        wanted = Counter(component.job_type for component in self.components.values() if component.job_type)
+        jobs = self.records.running_jobs()
+        started = all(len(jobs[job_type]) >= count for job_type, count in wanted.items())
         return started and self._version.web_is_up(self._site)
 
     def _knows(self, dag_id: str) -> bool:
@@ -223,8 +299,8 @@ class AirflowCluster:
         return self.records.knows_dag(dag_id)
 
 
-def _settings(home: Path, dags_folder: Path, log_ports: list[int]) -> dict[str, str]:
-    """Return what every Airflow gets: quiet, quick, and with no port or secret shared with another one."""
+def _settings(home: Path, dags_folder: Path) -> dict[str, str]:
+    """Return what every Airflow gets: quiet, quick, and with no secret shared with another one."""
     return {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dags_folder),
@@ -232,9 +308,6 @@ def _settings(home: Path, dags_folder: Path, log_ports: list[int]) -> dict[str, 
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__FERNET_KEY": base64.urlsafe_b64encode(os.urandom(32)).decode(),
         "AIRFLOW__CORE__PARALLELISM": "4",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
-        "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(log_ports[0]),
-        "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(log_ports[1]),
         "AIRFLOW__SCHEDULER__JOB_HEARTBEAT_SEC": "1",
         "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",

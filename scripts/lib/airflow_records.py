@@ -1,16 +1,24 @@
-"""What Airflow wrote down: its tables, read straight from SQLite, and its task logs."""
+"""What Airflow wrote down: its tables, read straight from PostgreSQL, and its task logs."""
 
 from __future__ import annotations
 
 import json
-import sqlite3
-from contextlib import closing
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-LOCK_TIMEOUT = 30.0
+from sqlalchemy import create_engine, text
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import InterfaceError, OperationalError
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+#: Seconds that a server has to come up again.
+PATIENCE = 120.0
+_OF_RUN = "WHERE dag_id = :dag_id AND run_id = :run_id"
 
 
 @dataclass(frozen=True)
@@ -28,19 +36,29 @@ class TaskInstance:
 
 
 class AirflowRecords:
-    """Reads what Airflow keeps in its home.
+    """Reads what Airflow keeps in its database and its home; a restart of the server is waited for.
 
-    :param home: ``AIRFLOW_HOME``, with the database in it.
+    :param home: ``AIRFLOW_HOME``.
+    :param database: its address.
+    :param check: called while the server does not answer; raises if there is no use in waiting.
     """
 
-    def __init__(self, home: Path) -> None:
-        self.database = home / "airflow.db"
+    def __init__(self, home: Path, database: str, check: Callable[[], None] = lambda: None) -> None:
         self.logs = home / "logs"
+        self._check = check
+        self._engine = create_engine(database, pool_pre_ping=True, future=True)
+        self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
-    def latest_jobs(self) -> dict[str, int]:
-        """Return the newest running job of each type, such as ``TriggererJob``."""
-        rows = self._query("SELECT job_type, MAX(id) AS id FROM job WHERE state = 'running' GROUP BY job_type")
-        return {row["job_type"]: row["id"] for row in rows}
+    def close(self) -> None:
+        """Close the connections."""
+        self._engine.dispose()
+
+    def running_jobs(self) -> dict[str, list[int]]:
+        """Return the running jobs of each type, such as ``TriggererJob``; one that was killed counts for a while."""
+        jobs: dict[str, list[int]] = defaultdict(list)
+        for row in self._query("SELECT job_type, id FROM job WHERE state = 'running' ORDER BY id"):
+            jobs[row["job_type"]].append(row["id"])
+        return jobs
 
     def import_errors(self) -> list[str]:
         """Return file and traceback of each DAG file that cannot be imported."""
@@ -49,28 +67,28 @@ class AirflowRecords:
 
     def knows_dag(self, dag_id: str) -> bool:
         """Say whether a DAG has been read and stored."""
-        return bool(self._query("SELECT 1 FROM serialized_dag WHERE dag_id = ?", dag_id))
+        return bool(self._query("SELECT 1 FROM serialized_dag WHERE dag_id = :dag_id", dag_id=dag_id))
 
     def dag_run_state(self, dag_id: str, run_id: str) -> str | None:
         """Return the state of a DAG run; None if there is no such run."""
-        rows = self._query("SELECT state FROM dag_run WHERE dag_id = ? AND run_id = ?", dag_id, run_id)
+        rows = self._query(f"SELECT state FROM dag_run {_OF_RUN}", dag_id=dag_id, run_id=run_id)
         return rows[0]["state"] if rows else None
 
     def dag_run_ids(self, dag_id: str) -> list[str]:
         """Return the ids of a DAG's runs, oldest first."""
-        return [row["run_id"] for row in self._query("SELECT run_id FROM dag_run WHERE dag_id = ? ORDER BY id", dag_id)]
+        rows = self._query("SELECT run_id FROM dag_run WHERE dag_id = :dag_id ORDER BY id", dag_id=dag_id)
+        return [row["run_id"] for row in rows]
 
     def asset_events(self) -> list[dict[str, Any]]:
         """Return what came with each event of an asset (Airflow 3), oldest first."""
-        return [json.loads(row["extra"]) for row in self._query("SELECT extra FROM asset_event ORDER BY id")]
+        return [_loaded(row["extra"]) for row in self._query("SELECT extra FROM asset_event ORDER BY id")]
 
     def task_instances(self, dag_id: str, run_id: str) -> list[TaskInstance]:
         """Return a DAG run's task instances, those of mapped tasks in the order of their map indexes."""
         rows = self._query(
-            "SELECT task_id, map_index, state, try_number FROM task_instance"
-            " WHERE dag_id = ? AND run_id = ? ORDER BY task_id, map_index",
-            dag_id,
-            run_id,
+            f"SELECT task_id, map_index, state, try_number FROM task_instance {_OF_RUN} ORDER BY task_id, map_index",
+            dag_id=dag_id,
+            run_id=run_id,
         )
         return [TaskInstance(**row) for row in rows]
 
@@ -79,8 +97,8 @@ class AirflowRecords:
 
         In Airflow 3 that is the id of the task instance and its try, in Airflow 2 DAG, task and DAG run.
         """
-        rows = self._query("SELECT * FROM task_instance WHERE dag_id = ? AND run_id = ?", dag_id, run_id)
-        return [str(UUID(row["id"])) if "id" in row else f"{dag_id} {row['task_id']} {run_id}" for row in rows]
+        rows = self._query(f"SELECT * FROM task_instance {_OF_RUN}", dag_id=dag_id, run_id=run_id)
+        return [str(UUID(str(row["id"]))) if "id" in row else f"{dag_id} {row['task_id']} {run_id}" for row in rows]
 
     def task_state(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> str | None:
         """Return the state of one task instance; None if there is none, or none yet."""
@@ -92,22 +110,21 @@ class AirflowRecords:
     def xcoms(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> dict[int, Any]:
         """Return what a task pushed under a key, by map index."""
         rows = self._query(
-            "SELECT map_index, value FROM xcom WHERE dag_id = ? AND run_id = ? AND task_id = ? AND key = ?"
-            " ORDER BY map_index",
-            dag_id,
-            run_id,
-            task_id,
-            key,
+            f"SELECT map_index, value FROM xcom {_OF_RUN} AND task_id = :task_id AND key = :key ORDER BY map_index",
+            dag_id=dag_id,
+            run_id=run_id,
+            task_id=task_id,
+            key=key,
         )
-        return {row["map_index"]: json.loads(row["value"]) for row in rows}
+        return {row["map_index"]: _loaded(row["value"]) for row in rows}
 
     def xcom_keys(self, dag_id: str, run_id: str, task_id: str) -> set[str]:
         """Return the keys under which a task, or any instance of it, pushed something."""
         rows = self._query(
-            "SELECT DISTINCT key FROM xcom WHERE dag_id = ? AND run_id = ? AND task_id = ?",
-            dag_id,
-            run_id,
-            task_id,
+            f"SELECT DISTINCT key FROM xcom {_OF_RUN} AND task_id = :task_id",
+            dag_id=dag_id,
+            run_id=run_id,
+            task_id=task_id,
         )
         return {row["key"] for row in rows}
 
@@ -123,7 +140,28 @@ class AirflowRecords:
         files = self.task_log_files(dag_id, run_id, task_id, map_index)
         return "\n".join(path.read_text(errors="replace") for path in files)
 
-    def _query(self, statement: str, *arguments: object) -> list[dict[str, Any]]:
-        with closing(sqlite3.connect(self.database, timeout=LOCK_TIMEOUT)) as connection:
-            connection.row_factory = sqlite3.Row
-            return [dict(row) for row in connection.execute(statement, arguments)]
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Change what Airflow keeps, all at once."""
+        with self._engine.begin() as connection:
+            yield connection
+
+    def _query(self, statement: str, **values: object) -> list[dict[str, Any]]:
+        retrying = Retrying(
+            retry=retry_if_exception_type((OperationalError, InterfaceError)),
+            stop=stop_after_delay(PATIENCE),
+            wait=wait_fixed(0.2),
+            before_sleep=lambda _: self._check(),
+            reraise=True,
+        )
+        rows: list[dict[str, Any]] = retrying(self._query_once, statement, values)
+        return rows
+
+    def _query_once(self, statement: str, values: dict[str, object]) -> list[dict[str, Any]]:
+        with self._reader.connect() as connection:
+            return [dict(row) for row in connection.execute(text(statement), values).mappings()]
+
+
+def _loaded(value: Any) -> Any:
+    """Return what a column holds as JSON, which is bytes in Airflow 2.11 and comes parsed in Airflow 3."""
+    return json.loads(bytes(value)) if isinstance(value, (bytes, memoryview)) else value

@@ -5,17 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-import urllib.error
-import urllib.request
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-# The processes are on this machine, whatever proxy is set.
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+from airflow_api import AirflowRefusedError, answers, ask
 
 LINKS_PROGRAM = """
 import json, sys
@@ -31,8 +28,28 @@ with create_session() as session:
 """What the web page of Airflow 2.11 does to show the links of a task instance."""
 
 
-class AirflowRefusedError(Exception):
-    """Airflow refused what was asked of it."""
+@dataclass(frozen=True)
+class Component:
+    """One of Airflow's processes.
+
+    :ivar arguments: of the program ``airflow``.
+    :ivar job_type: how ``job.job_type`` names it once it is up; None if it has no row there.
+    :ivar log_port: the setting with the port on which it shows its logs; None if it shows none.
+    :ivar environment: variables of its own.
+    """
+
+    arguments: Sequence[str]
+    job_type: str | None = None
+    log_port: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+WORKER_LOG_PORT = "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT"
+TRIGGER_LOG_PORT = "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT"
+# With LocalExecutor, the scheduler is the worker too.
+SCHEDULER = Component(["scheduler"], "SchedulerJob", WORKER_LOG_PORT)
+TRIGGERER = Component(["triggerer"], "TriggererJob", TRIGGER_LOG_PORT)
+DAG_PROCESSOR = Component(["dag-processor"], "DagProcessorJob")
 
 
 @dataclass(frozen=True)
@@ -42,7 +59,6 @@ class Site:
     :ivar home: ``AIRFLOW_HOME``.
     :ivar programs: the folder with the ``airflow`` program.
     :ivar web_port: of the web page, and in Airflow 3 of the API server.
-    :ivar tasks_port: of an API server that only tasks use, in Airflow 3; None if they use that of the web page.
     :ivar web: whether a web page is wanted; Airflow 3 has it in any case.
     :ivar password: of the user ``admin``.
     :ivar secret: signs tokens and sessions.
@@ -54,15 +70,10 @@ class Site:
     web: bool
     password: str
     secret: str
-    tasks_port: int | None = None
 
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.web_port}"
-
-    @property
-    def tasks_address(self) -> str:
-        return f"http://127.0.0.1:{self.tasks_port or self.web_port}"
 
     @property
     def airflow(self) -> str:
@@ -72,8 +83,6 @@ class Site:
 class AirflowVersion(ABC):
     """One major version of Airflow."""
 
-    #: Values of ``job.job_type`` whose heartbeats say that the processes are up.
-    job_types: tuple[str, ...]
     #: What has to be said for the state of a task instance to be set, and not only tried.
     in_earnest: Mapping[str, Any] = MappingProxyType({})
 
@@ -82,8 +91,8 @@ class AirflowVersion(ABC):
         """Return the environment variables that only this version needs."""
 
     @abstractmethod
-    def components(self, site: Site) -> dict[str, list[str]]:
-        """Return the arguments of ``airflow`` for each process, by its name."""
+    def components(self, site: Site) -> dict[str, Component]:
+        """Return the processes by their names."""
 
     @abstractmethod
     def prepare(self, site: Site, environment: Mapping[str, str]) -> None:
@@ -139,12 +148,10 @@ class AirflowVersion(ABC):
 class Airflow3(AirflowVersion):
     """Airflow 3: tasks talk to the API server, DAG files are read by a process of their own."""
 
-    job_types = ("SchedulerJob", "TriggererJob", "DagProcessorJob")
-
     def settings(self, site: Site) -> dict[str, str]:
         return {
             "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{site.tasks_address}/execution/",
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{site.address}/execution/",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin",
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self._passwords(site)),
             "AIRFLOW__API__BASE_URL": site.address,
@@ -157,24 +164,20 @@ class Airflow3(AirflowVersion):
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
         }
 
-    def components(self, site: Site) -> dict[str, list[str]]:
-        server = ["api-server", "--workers", "1", "--host", "127.0.0.1"]
-        page, tasks = [*server, "--port", str(site.web_port)], [*server, "--port", str(site.tasks_port)]
-        servers = {"api-server": page}
-        if site.tasks_port is not None:
-            servers = {"api-server": [*page, "--apps", "core"], "tasks' API server": [*tasks, "--apps", "execution"]}
+    def components(self, site: Site) -> dict[str, Component]:
+        server = Component(["api-server", "--workers", "1", "--host", "127.0.0.1", "--port", str(site.web_port)])
         return {
-            **servers,
-            "scheduler": ["scheduler"],
-            "dag-processor": ["dag-processor"],
-            "triggerer": ["triggerer"],
+            "api-server": server,
+            "scheduler": SCHEDULER,
+            "dag-processor": DAG_PROCESSOR,
+            "triggerer": TRIGGERER,
         }
 
     def prepare(self, site: Site, environment: Mapping[str, str]) -> None:
         self._passwords(site).write_text(json.dumps({"admin": site.password}))
 
     def web_is_up(self, site: Site) -> bool:
-        return _answers(f"{site.address}/api/v2/version")
+        return answers(f"{site.address}/api/v2/version")
 
     def trigger(
         self, site: Site, environment: Mapping[str, str], dag_id: str, run_id: str, conf: Mapping[str, Any]
@@ -192,22 +195,21 @@ class Airflow3(AirflowVersion):
         self, site: Site, path: str, body: Mapping[str, Any] | None = None, method: str | None = None
     ) -> dict[str, Any]:
         login = {"username": "admin", "password": site.password}
-        token = _ask(f"{site.address}/auth/token", None, login)["access_token"]
-        return _ask(f"{site.address}/api/v2/{path}", f"Bearer {token}", body, method)
+        token = ask(f"{site.address}/auth/token", None, login)["access_token"]
+        return ask(f"{site.address}/api/v2/{path}", f"Bearer {token}", body, method)
 
     def _passwords(self, site: Site) -> Path:
         return site.home / "passwords.json"
 
 
 class Airflow2(AirflowVersion):
-    """Airflow 2.11: tasks and DAG files are the scheduler's, and SQLite allows one task at a time."""
+    """Airflow 2.11: tasks and DAG files are the scheduler's."""
 
-    job_types = ("SchedulerJob", "TriggererJob")
     in_earnest = MappingProxyType({"dry_run": False})
 
     def settings(self, site: Site) -> dict[str, str]:
         return {
-            "AIRFLOW__CORE__EXECUTOR": "SequentialExecutor",
+            "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
             "AIRFLOW__API__AUTH_BACKENDS": "airflow.providers.fab.auth_manager.api.auth.backend.basic_auth",
             "AIRFLOW__WEBSERVER__BASE_URL": site.address,
             "AIRFLOW__WEBSERVER__SECRET_KEY": site.secret,
@@ -215,10 +217,10 @@ class Airflow2(AirflowVersion):
             "AIRFLOW__SCHEDULER__DAG_DIR_LIST_INTERVAL": "5",
         }
 
-    def components(self, site: Site) -> dict[str, list[str]]:
+    def components(self, site: Site) -> dict[str, Component]:
         address = ["--hostname", "127.0.0.1", "--port", str(site.web_port)]
-        webserver = {"webserver": ["webserver", "--workers", "1", *address]} if site.web else {}
-        return {**webserver, "scheduler": ["scheduler"], "triggerer": ["triggerer"]}
+        webserver = {"webserver": Component(["webserver", "--workers", "1", *address])} if site.web else {}
+        return {**webserver, "scheduler": SCHEDULER, "triggerer": TRIGGERER}
 
     def prepare(self, site: Site, environment: Mapping[str, str]) -> None:
         if site.web:
@@ -227,7 +229,7 @@ class Airflow2(AirflowVersion):
             _run([site.airflow, "users", "create", *user, *person], environment)
 
     def web_is_up(self, site: Site) -> bool:
-        return not site.web or _answers(f"{site.address}/health")
+        return not site.web or answers(f"{site.address}/health")
 
     def trigger(
         self, site: Site, environment: Mapping[str, str], dag_id: str, run_id: str, conf: Mapping[str, Any]
@@ -258,7 +260,7 @@ class Airflow2(AirflowVersion):
         self, site: Site, path: str, body: Mapping[str, Any] | None = None, method: str | None = None
     ) -> dict[str, Any]:
         login = base64.b64encode(f"admin:{site.password}".encode()).decode()
-        return _ask(f"{site.address}/api/v1/{path}", f"Basic {login}", body, method)
+        return ask(f"{site.address}/api/v1/{path}", f"Basic {login}", body, method)
 
 
 def airflow_version(release: str) -> AirflowVersion:
@@ -272,26 +274,3 @@ def _run(command: list[str], environment: Mapping[str, str]) -> str:
         said = answer.stderr.strip() or answer.stdout.strip()
         raise AirflowRefusedError(f"{' '.join(command[1:3])} failed: {said}")
     return answer.stdout
-
-
-def _answers(url: str) -> bool:
-    try:
-        with _OPENER.open(url, timeout=5) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
-def _ask(
-    url: str, authorization: str | None, body: Mapping[str, Any] | None = None, method: str | None = None
-) -> dict[str, Any]:
-    """Post a body, or get without one, unless another method is given, and return the answer."""
-    headers = {"Content-Type": "application/json", **({"Authorization": authorization} if authorization else {})}
-    data = None if body is None else json.dumps(body).encode()
-    try:
-        with _OPENER.open(urllib.request.Request(url, data, headers, method=method), timeout=60) as answer:
-            parsed: dict[str, Any] = json.load(answer)
-            return parsed
-    except urllib.error.HTTPError as error:
-        said = error.read().decode(errors="replace")
-        raise AirflowRefusedError(f"{url} answered {error.code}: {said}") from error

@@ -4,41 +4,82 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psutil
+from leftovers import LEFTOVERS, sessions_of
 
 Answer = TypeVar("Answer")
 POLL_INTERVAL = 0.1
+#: Below those that Linux (32768) and macOS (49152) give to clients.
+PORTS = (20_000, 32_000)
 
 
 class ProcessError(Exception):
     """A process ended that should run, or something did not come about in time."""
 
 
+@dataclass(frozen=True)
+class ProgramUser:
+    """Whose a program is.
+
+    :ivar user_id: of the user; ours if it is None.
+    :ivar group_id: of the group, the only one.
+    :ivar folder: where the program runs.
+    """
+
+    user_id: int | None
+    group_id: int | None
+    folder: Path
+
+    def arguments(self) -> dict[str, Any]:
+        """Return what :class:`subprocess.Popen` has to be told."""
+        if self.user_id is None:
+            return {"cwd": self.folder}
+        return {"cwd": self.folder, "user": self.user_id, "group": self.group_id, "extra_groups": []}
+
+
 class ChildProcess:
     """One program that runs beside us, with its output in a file.
+
+    It ends with us, also if we are killed.
 
     :param name: what messages call it.
     :param command: program and arguments.
     :param environment: all of its environment variables.
     :param log_file: where its output goes; appended to when it is started again.
+    :param stop_signal: asks it to end.
+    :param user: whose it is, in the folder that is its own; ours if not given.
     """
 
-    def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], log_file: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        log_file: Path,
+        *,
+        stop_signal: signal.Signals = signal.SIGTERM,
+        user: ProgramUser | None = None,
+    ) -> None:
         self.name = name
         self.log_file = log_file
         self._command = list(command)
         self._environment = dict(environment)
+        self._stop_signal = stop_signal
+        self._user = user
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_to_end = False
 
     @property
     def pid(self) -> int:
@@ -51,6 +92,7 @@ class ChildProcess:
         """Start the program in a session of its own."""
         if self._process is not None and self._process.poll() is None:
             raise ProcessError(f"{self.name} is running already")
+        self._is_to_end = False
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
@@ -59,11 +101,15 @@ class ChildProcess:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                **(self._user.arguments() if self._user else {}),
             )
+        LEFTOVERS.add_session(self._process.pid)
 
     def check(self) -> None:
-        """Raise ProcessError, with the end of the log, if the program has ended."""
-        if self._process is not None and (code := self._process.poll()) is not None:
+        """Raise ProcessError, with the end of the log, if the program has ended by itself."""
+        if self._process is None or self._is_to_end:
+            return
+        if (code := self._process.poll()) is not None:
             raise ProcessError(f"{self.name} ended with {code}; {self.log_file} ends:\n{self.log_tail()}")
 
     def log_tail(self, lines: int = 20) -> str:
@@ -80,11 +126,13 @@ class ChildProcess:
                 process.kill()
         if program is not None:
             program.wait()
+            LEFTOVERS.drop_session(program.pid)
 
     def request_stop(self) -> None:
-        """Ask the program to end (SIGTERM); what it started is its own affair until :meth:`stop`."""
+        """Ask the program to end; what it started is its own affair until :meth:`stop`."""
         if self._process is not None:
-            self._process.send_signal(signal.SIGTERM)
+            self._is_to_end = True
+            self._process.send_signal(self._stop_signal)
 
     def stop(self, grace: float = 5) -> None:
         """End the program and its descendants.
@@ -100,14 +148,7 @@ class ChildProcess:
 
     def _session(self) -> list[psutil.Process]:
         """Return every process of the session: process groups change below us, the session does not."""
-        if self._process is None:
-            return []
-        members = []
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error, ProcessLookupError, PermissionError):
-                if os.getsid(process.pid) == self._process.pid:
-                    members.append(process)
-        return members
+        return sessions_of([self._process.pid]) if self._process is not None else []
 
 
 def stop_all(processes: Iterable[ChildProcess], grace: float = 5) -> None:
@@ -126,6 +167,12 @@ def stop_all(processes: Iterable[ChildProcess], grace: float = 5) -> None:
         for process in remaining:
             process.kill()
         raise
+
+
+def check_all(processes: Iterable[ChildProcess]) -> None:
+    """Raise ProcessError, with the end of its log, if one of the programs has ended by itself."""
+    for process in processes:
+        process.check()
 
 
 def wait_for(
@@ -148,10 +195,15 @@ def wait_for(
     watched = list(alive)
     deadline = time.monotonic() + timeout
     while True:
-        if answer := condition():
+        try:
+            answer = condition()
+        except Exception:
+            # That a program has died says more than what it makes fail.
+            check_all(watched)
+            raise
+        if answer:
             return answer
-        for process in watched:
-            process.check()
+        check_all(watched)
         if time.monotonic() > deadline:
             tails = "\n".join(f"{process.log_file} ends:\n{process.log_tail(5)}" for process in watched)
             raise ProcessError(f"waited {timeout:.0f} s for {what}\n{tails}")
@@ -159,19 +211,22 @@ def wait_for(
 
 
 def free_ports(count: int) -> list[int]:
-    """Return ports on the loopback address that nobody listens on."""
+    """Return ports on the loopback address that nobody listens on, nor is given by the system to clients."""
+    found: list[int] = []
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+        while len(found) < count:
+            one = stack.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                one.bind(("127.0.0.1", random.randrange(*PORTS)))
+                found.append(one.getsockname()[1])
+    return found
 
 
 @contextlib.contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """Make SIGTERM and SIGINT unwind the program, so that what it started is stopped.
+    """Make SIGTERM, SIGHUP and SIGINT unwind the program, so that what it started is stopped.
 
-    SIGINT is set too since a shell starts its background jobs with it ignored.
+    SIGINT is set too since a shell starts its background jobs with it ignored; SIGHUP stays ignored if it is.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -184,6 +239,8 @@ def ended_by_signals() -> Iterator[None]:
         signal.SIGTERM: signal.signal(signal.SIGTERM, unwind),
         signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
     }
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        before[signal.SIGHUP] = signal.signal(signal.SIGHUP, unwind)
     try:
         yield
     finally:

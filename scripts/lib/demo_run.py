@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from airflow_api import AirflowRefusedError
 from airflow_cluster import AirflowCluster, DagImportError
-from airflow_versions import AirflowRefusedError
 from child_processes import ProcessError, ended_by_signals
 from demo import Options, parse
 from demo_cohort import Cohort

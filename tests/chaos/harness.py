@@ -6,13 +6,12 @@ import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from airflow_cluster import JOB_TYPES, AirflowCluster
-from airflow_versions import AirflowRefusedError
+from airflow_cluster import AirflowCluster
 from child_processes import ProcessError
 from killing import Gate, Killer, Watch
 from omics_service import wdl_zip
@@ -104,10 +103,8 @@ class Harness:
             any_server.client("s3").create_bucket(Bucket="chaos-results")
             dags = self._home / "dags"
             shutil.copytree(HERE / "dags", dags, ignore=shutil.ignore_patterns("__pycache__"))
-            # So many processes write to the file that its lock takes longer than SQLite's 5 s at times.
-            database = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self._home}/airflow.db?timeout=30"}
-            settings = {**SETTINGS, **database, **self._connections()}
-            self.cluster = AirflowCluster(self._home, dags, settings, tasks_apart=True, preload=PRELOAD)
+            settings = {**SETTINGS, **self._connections()}
+            self.cluster = AirflowCluster(self._home, dags, settings, preload=PRELOAD)
             stack.enter_context(self.cluster)
             stack.callback(self._join_restarts)
             self._killers = {
@@ -175,7 +172,7 @@ class Harness:
             try:
                 process.check()
             except ProcessError as error:
-                if name not in JOB_TYPES:
+                if self.cluster.components[name].job_type is None:
                     raise
                 self.revived.append(str(error))
                 process.kill()
@@ -189,20 +186,8 @@ class Harness:
             "workflow_id": self._workflows[trial.reading],
             "seconds": str(trial.seconds),
         }
-        self._trigger(trial, conf)
+        self.cluster.trigger(trial.dag_id, trial.name, conf)
         return watch
-
-    def _trigger(self, trial: Trial, conf: Mapping[str, str]) -> None:
-        # SQLite makes the API server wait, and now and then refuse, when many processes write at once.
-        deadline = time.monotonic() + TRIAL_TIMEOUT
-        while True:
-            try:
-                return self.cluster.trigger(trial.dag_id, trial.name, conf)
-            except (AirflowRefusedError, OSError):
-                if self.cluster.records.dag_run_state(trial.dag_id, trial.name) is not None:
-                    return None
-                if time.monotonic() > deadline:
-                    raise
 
     def _restart_later(self, name: str) -> None:
         thread = threading.Thread(target=self.cluster.restart, args=(name,))

@@ -33,13 +33,11 @@ SETTINGS = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
-    # Airflow 2.11 has other names for the same, and takes SQLite for what it is not if it is not told otherwise.
+    # Airflow 2.11 has other names for the same.
     "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": "40",
     # What is found twice before it was dealt with ends the next try too.
     "AIRFLOW__SCHEDULER__ZOMBIE_DETECTION_INTERVAL": "15",
     "AIRFLOW__SCHEDULER__LOCAL_TASK_JOB_HEARTBEAT_SEC": "20",
-    "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
-    "_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK": "1",
 }
 _END: Wish = ("the end", lambda: True)
 PRELOAD = (
@@ -181,8 +179,6 @@ def kill_lab(home: Path, rows: Collection[str]) -> Iterator[KillLab]:
             f"AIRFLOW_CONN_{connection(*key).upper()}": server.airflow_connection_uri()
             for key, server in servers.items()
         }
-        # So many processes write to the file that its lock takes longer than SQLite's 5 s at times.
-        database = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db?timeout=15"}
-        settings = {**SETTINGS, **database, **connections}
-        cluster = stack.enter_context(AirflowCluster(home, dags, settings, web=True, tasks_apart=True, preload=PRELOAD))
+        cluster = AirflowCluster(home, dags, {**SETTINGS, **connections}, web=True, preload=PRELOAD)
+        stack.enter_context(cluster)
         yield KillLab(cluster, rows, servers)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -15,6 +13,7 @@ from airflow_cluster import AirflowCluster
 from airflow_records import TaskInstance
 from kill_rows import SAMPLES, Row, dag_id
 from omics_service import wdl_zip
+from sqlalchemy import text
 from task_processes import task_processes
 
 from airflow_provider_omics.local import FaultKind, FaultRule, LocalOmics, ManualClock, Quotas, Timings
@@ -106,10 +105,11 @@ class Scene:
 
     def set_slots(self, slots: int) -> None:
         """Say how many of the tasks may run at the same time, in a pool of their own."""
-        with self._database() as database:
-            database.execute("DELETE FROM slot_pool WHERE pool = ?", (self.dag_id,))
-            row = (self.dag_id, slots, False)
-            database.execute("INSERT INTO slot_pool (pool, slots, include_deferred) VALUES (?, ?, ?)", row)
+        row = {"pool": self.dag_id, "slots": slots}
+        with self.cluster.records.transaction() as database:
+            database.execute(text("DELETE FROM slot_pool WHERE pool = :pool"), row)
+            insert = "INSERT INTO slot_pool (pool, slots, include_deferred) VALUES (:pool, :slots, false)"
+            database.execute(text(insert), row)
         self.note(f"{slots} slots")
 
     def clear(self) -> None:
@@ -121,18 +121,11 @@ class Scene:
 
     def lose_trigger_class(self) -> None:
         """Make the triggers ones that the triggerer cannot load, as after its roll-back to an older release."""
-        mine = (self.dag_id, self.run_id)
-        with self._database() as connection:
-            # A triggerer remembers the id of a trigger that it could not load, and SQLite gives ids out again.
-            connection.execute(
-                'UPDATE "trigger" SET id = -id, classpath = ? WHERE id IN'
-                " (SELECT trigger_id FROM task_instance WHERE dag_id = ? AND run_id = ?)",
-                ("airflow_provider_omics.triggers.of_a_newer_release.OmicsTrigger", *mine),
-            )
-            connection.execute(
-                "UPDATE task_instance SET trigger_id = -trigger_id WHERE dag_id = ? AND run_id = ?",
-                mine,
-            )
+        row = {"dag": self.dag_id, "run": self.run_id, "path": "airflow_provider_omics.triggers.of_a_newer_release.Run"}
+        update = "UPDATE trigger SET classpath = :path WHERE id IN"
+        mine = "SELECT trigger_id FROM task_instance WHERE dag_id = :dag AND run_id = :run"
+        with self.cluster.records.transaction() as database:
+            database.execute(text(f"{update} ({mine})"), row)
         self.note("triggers lost their class")
 
     def refuse_looks(self) -> None:
@@ -255,11 +248,6 @@ class Scene:
             self.cluster.records.task_log(self.dag_id, self.run_id, task_id, index) for task_id, index in self.keys()
         )
         return "\n\n".join(logs)
-
-    @contextmanager
-    def _database(self) -> Iterator[sqlite3.Connection]:
-        with closing(sqlite3.connect(self.cluster.records.database, timeout=30)) as connection, connection:
-            yield connection
 
     @cached_property
     def _workflow_id(self) -> str:

@@ -8,14 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from airflow_versions import AirflowRefusedError
 from kill_scene import INSTANCES, Scene
 from task_processes import supervisor_of
 
 Wish = tuple[str, Callable[[], bool]]
 """What to wait for: its name, and whether it is there."""
 Story = Iterator[Wish]
-_ATTEMPTS = 5
 
 CLEARS_ARE_TOLD = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3)
 """Whether the provider can tell that a task that had succeeded was cleared."""
@@ -57,16 +55,8 @@ def tell(scene: Scene, gate: Gate) -> Story:
 
 
 def ask(what: str, scene: Scene, action: Callable[[], None]) -> Story:
-    """Ask Airflow's API for something, again if SQLite makes it refuse since too many write at once."""
-    for _ in range(_ATTEMPTS - 1):
-        try:
-            yield from asked(f"Airflow to {what}", action)
-        except (AirflowRefusedError, OSError) as error:
-            scene.story.append(f"could not {what}: {error}")
-        else:
-            break
-    else:
-        yield from asked(f"Airflow to {what}", action)
+    """Ask Airflow's API for something."""
+    yield from asked(f"Airflow to {what}", action)
     scene.note(f"asked Airflow to {what}")
 
 
