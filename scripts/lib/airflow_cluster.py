@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from airflow_api import AirflowRefusedError, AirflowUnavailableError
-from airflow_database import airflow_database
+from airflow_database import AirflowDatabase, airflow_database
 from airflow_records import AirflowRecords, TaskInstance
 from airflow_versions import Site, airflow_version
 from child_processes import (
@@ -102,7 +102,7 @@ class AirflowCluster:
             stack.enter_context(ended_by_signals())
             log = self._site.home / "postgresql.log"
             self.database = stack.enter_context(airflow_database(self._own_server, log, self._migrate))
-            self._environment = self._connected(self.database.url)
+            self._environment |= self.database.settings
             self.records = AirflowRecords(self._site.home, self.database.url, self.check)
             stack.callback(self.records.close)
             stack.callback(lambda: stop_all(self.processes.values()))
@@ -264,14 +264,11 @@ class AirflowCluster:
             command = [self._site.airflow, *component.arguments]
             self.processes[name] = ChildProcess(name, command, environment, self._site.home / f"{name}.log")
 
-    def _connected(self, database: str) -> dict[str, str]:
-        return {**self._environment, "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": database}
-
-    def _migrate(self, database: str) -> None:
+    def _migrate(self, database: AirflowDatabase) -> None:
         """Make Airflow's tables."""
         answer = subprocess.run(
             [self._site.airflow, "db", "migrate"],
-            env=self._connected(database),
+            env={**self._environment, **database.settings},
             capture_output=True,
             text=True,
             check=False,

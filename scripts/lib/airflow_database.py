@@ -8,20 +8,24 @@ import secrets
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
 
 import psycopg2
-from child_processes import ChildProcess, ProcessError
-from postgres import PostgresServer, execute, postgres_version
+from child_processes import ChildProcess
+from postgres import PostgresServer, connect, execute, postgres_version
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 TEMPLATE, DATABASE = "airflow_template", "airflow"
-Migrate = Callable[[str], None]
-"""Makes Airflow's tables in the database of an address."""
+_SETTING = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
+_DRIVER = "psycopg2"
+
+
+class OwnServerError(Exception):
+    """The user's PostgreSQL server cannot be used; the text says why, without the password."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,22 @@ class AirflowDatabase:
     server: PostgresServer | None = None
 
     @property
+    def settings(self) -> dict[str, str]:
+        """What Airflow has to be told."""
+        settings = {_SETTING: self.url}
+        if self.server is None:
+            # asyncpg, which Airflow takes otherwise, does not know all that libpq does, such as sslmode.
+            settings[f"{_SETTING}_ASYNC"] = _with_driver(self.url, "psycopg")
+        return settings
+
+    @property
     def processes(self) -> list[ChildProcess]:
         """The server's process, if it is ours."""
         return [self.server.process] if self.server else []
+
+
+Migrate = Callable[[AirflowDatabase], None]
+"""Makes Airflow's tables."""
 
 
 def airflow_database(
@@ -56,35 +73,62 @@ def airflow_database(
 def _on_new_server(log_file: Path, migrate: Migrate) -> Iterator[AirflowDatabase]:
     with PostgresServer(log_file, _kept_data(log_file, migrate)) as server:
         server.execute(f"CREATE DATABASE {DATABASE} TEMPLATE {TEMPLATE}")
-        yield AirflowDatabase(_for_sqlalchemy(server.url(DATABASE)), server)
+        yield AirflowDatabase(_with_driver(server.url(DATABASE), _DRIVER), server)
+
+
+def check_own_server(address: str) -> None:
+    """Look whether a database can be made on the user's server.
+
+    :raises OwnServerError: it cannot.
+    """
+    with _on_behalf(address) as server, closing(connect(server)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user")
+        if cursor.fetchone() != (True,):
+            raise OwnServerError(f"the role of {_shown(server)} may not make databases: ALTER ROLE ... CREATEDB")
 
 
 @contextmanager
 def _on_own_server(address: str, migrate: Migrate) -> Iterator[AirflowDatabase]:
     name = f"airflow_omics_{secrets.token_hex(4)}"
-    try:
-        parsed = make_url(address).set(drivername="postgresql")
-    except (ArgumentError, ValueError):
-        raise ProcessError("the address of the database cannot be read; write special characters as %XX") from None
-    server = parsed.render_as_string(hide_password=False)
-    try:
+    with _on_behalf(address) as server:
         execute(server, f"CREATE DATABASE {name}")
-    except psycopg2.Error as error:
-        # Of the address, this has host, port and user.
-        raise ProcessError(f"no database could be made at {parsed!r}: {str(error).strip()}") from None
     try:
-        database = _for_sqlalchemy(parsed.set(database=name).render_as_string(hide_password=False))
-        migrate(database)
-        yield AirflowDatabase(database)
+        database = make_url(_with_driver(address, _DRIVER)).set(database=name).render_as_string(hide_password=False)
+        own = AirflowDatabase(database)
+        migrate(own)
+        yield own
     finally:
-        try:
+        with _on_behalf(address) as server:
             execute(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        except psycopg2.Error as error:
-            raise ProcessError(f"the database {name} could not be dropped: {str(error).strip()}") from None
 
 
-def _for_sqlalchemy(address: str) -> str:
-    return make_url(address).set(drivername="postgresql+psycopg2").render_as_string(hide_password=False)
+@contextmanager
+def _on_behalf(address: str) -> Iterator[str]:
+    """Yield the address for libpq, and say what is wrong without the password."""
+    try:
+        server = _with_driver(address, "")
+    except (ArgumentError, ValueError):
+        raise OwnServerError("its address cannot be read; special characters are written as %XX") from None
+    try:
+        yield server
+    except psycopg2.Error as error:
+        raise OwnServerError(f"{_shown(server)}: {_without_passwords(str(error).strip(), server)}") from None
+
+
+def _shown(address: str) -> str:
+    return make_url(address).set(query={}).render_as_string()
+
+
+def _without_passwords(text: str, address: str) -> str:
+    parsed = make_url(address)
+    for password in filter(None, (parsed.password, parsed.query.get("password"))):
+        text = text.replace(str(password), "***")
+    return text
+
+
+def _with_driver(address: str, driver: str) -> str:
+    name = f"postgresql+{driver}" if driver else "postgresql"
+    return make_url(address).set(drivername=name).render_as_string(hide_password=False)
 
 
 def _kept_data(log_file: Path, migrate: Migrate) -> Path:
@@ -102,7 +146,7 @@ def _kept_data(log_file: Path, migrate: Migrate) -> Path:
             shutil.rmtree(unfinished, ignore_errors=True)
             with PostgresServer(log_file) as server:
                 server.execute(f"CREATE DATABASE {TEMPLATE}")
-                migrate(_for_sqlalchemy(server.url(TEMPLATE)))
+                migrate(AirflowDatabase(_with_driver(server.url(TEMPLATE), _DRIVER), server))
                 server.keep_data(unfinished)
             unfinished.replace(data)
     return data

@@ -23,7 +23,8 @@ sheet, a script makes 12 samples, one of them damaged, and example_dags/example_
 that one runs again once its file is mended. Needs no AWS account. Everything that is started is stopped at the end."""
 EPILOG = """\
 The exit code is 0 only if the runs of all samples in the sheet completed, or without one if all went as described;
-1 if not, 2 if the sample sheet cannot be used."""
+1 if not, 2 if the sample sheet or the database server cannot be used."""
+SCHEMES = ("postgresql", "postgres")
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,12 @@ class Options:
 
     :ivar samplesheet: the user's reads; None for reads that a script makes.
     :ivar ui: whether to leave Airflow and the server running at the end.
+    :ivar database: address of the user's PostgreSQL server; None to start one.
     """
 
     samplesheet: Path | None
     ui: bool
+    database: str | None
 
     def samples(self) -> list[Sample] | None:
         """Read the sample sheet, if there is one.
@@ -63,8 +66,27 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument(
         "--ui", action="store_true", help="leave Airflow's web page and the server running until Ctrl-C"
     )
+    parser.add_argument(
+        "--database",
+        type=_address,
+        metavar="URL",
+        help="a PostgreSQL server of your own, postgresql://user:password@host:5432/database, in place of one that is"
+        " started here; Airflow's tables go into a database airflow_omics_... that is made there and dropped at the"
+        " end, so that the role needs CREATEDB, and the one that you name is not touched. Special characters in the"
+        " password are written as %%XX; without a password in it, PGPASSWORD and ~/.pgpass are used",
+    )
     options = parser.parse_args(arguments)
-    return Options(options.samplesheet, options.ui)
+    return Options(options.samplesheet, options.ui, options.database)
+
+
+def _address(text: str) -> str:
+    """Check the beginning of an address; the rest is told to nobody, since it may hold a password."""
+    scheme, separator, _ = text.partition("://")
+    if not separator:
+        raise argparse.ArgumentTypeError("takes an address such as postgresql://user:password@host:5432/database")
+    if scheme.partition("+")[0] not in SCHEMES:
+        raise argparse.ArgumentTypeError(f"takes a PostgreSQL server, postgresql://..., not {scheme}://...")
+    return text
 
 
 def prepare(arguments: Sequence[str]) -> Path:

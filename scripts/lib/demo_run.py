@@ -14,6 +14,7 @@ from pathlib import Path
 
 from airflow_api import AirflowRefusedError
 from airflow_cluster import AirflowCluster, DagImportError
+from airflow_database import OwnServerError, check_own_server
 from child_processes import ProcessError, ended_by_signals
 from demo import Options, parse
 from demo_cohort import Cohort
@@ -52,6 +53,9 @@ def run_demo(options: Options) -> int:
         code = _run(options, home)
         failed = code != 0
         return code
+    except OwnServerError as error:
+        say(f"error: the PostgreSQL server of --database cannot be used. {error}")
+        return 2
     except (ProcessError, DagImportError, AirflowRefusedError) as error:
         failed = True
         say(f"error: {error}")
@@ -65,6 +69,8 @@ def run_demo(options: Options) -> int:
 
 def _run(options: Options, home: Path) -> int:
     own = options.samples()
+    if options.database:
+        check_own_server(options.database)
     acts = _made(home / "reads") if own is None else _given(own)
     with ExitStack() as stack:
         server = stack.enter_context(LocalOmics(executor="auto", timings=TIMINGS))
@@ -76,7 +82,9 @@ def _run(options: Options, home: Path) -> int:
         workflow_id = create_workflow(server.client("omics"), EXAMPLES / "workflows" / "read-qc")
         say("Airflow is starting (scheduler, triggerer, and what they need) ...")
         settings = {"AIRFLOW_CONN_AWS_DEFAULT": server.airflow_connection_uri(), "OMICS_EVENTS_QUEUE": events}
-        airflow = AirflowCluster(home, EXAMPLES, settings, web=options.ui, preload=PRELOADED)
+        airflow = AirflowCluster(
+            home, EXAMPLES, settings, web=options.ui, preload=PRELOADED, own_server=options.database
+        )
         cluster = stack.enter_context(airflow)
         if options.ui:
             _tell_address(cluster)

@@ -18,10 +18,12 @@ from typing import Any, Self
 import psycopg2
 from child_processes import ChildProcess, ProcessError, ProgramUser, wait_for
 from leftovers import LEFTOVERS
+from psycopg2.extensions import connection as Connection
 
 ROLE = "airflow"
 PORT = 5432
 START_TIMEOUT = 300.0
+CONNECT_TIMEOUT = 30
 # The address of a Unix socket has 107 characters at most; this leaves enough for the folder and the socket in it.
 LONGEST_FOLDER = 70
 SETTINGS = {
@@ -160,10 +162,15 @@ def execute(url: str, statement: str) -> None:
 
     :param url: a database.
     """
-    with closing(psycopg2.connect(url)) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
+    with closing(connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def connect(url: str) -> Connection:
+    """Return a connection that commits each statement."""
+    connection = psycopg2.connect(url, connect_timeout=CONNECT_TIMEOUT)
+    connection.autocommit = True
+    return connection
 
 
 def _environment() -> dict[str, str]:
