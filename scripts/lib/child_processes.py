@@ -75,7 +75,7 @@ class ChildProcess:
         self.name = name
         self.log_file = log_file
         self._command = list(command)
-        self._environment = dict(environment)
+        self.environment = dict(environment)
         self._stop_signal = stop_signal
         self._user = user
         self._process: subprocess.Popen[bytes] | None = None
@@ -96,7 +96,7 @@ class ChildProcess:
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
-                env=self._environment,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
