@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow import __version__ as _airflow_version
 from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException
+
+from airflow_provider_omics.healthomics.identity import DagRunLife
 
 _AIRFLOW = tuple(int(part) for part in _airflow_version.split(".")[:2])
 
@@ -45,16 +47,22 @@ else:
 
 
 __all__ = [
+    "BASE_URL_SECTION",
     "TRIGGERS_ARE_TOLD_OF_KILLS",
     "StateStore",
     "TaskDeferralError",
+    "dag_run_life",
     "is_deferral_timeout",
+    "is_just_cleared",
     "retry_is_left",
     "state_store",
     "task_state",
     "tries_before_clear",
     "triggerer_can_render",
 ]
+
+BASE_URL_SECTION = "api" if _AIRFLOW >= (3,) else "webserver"
+"""The section of Airflow's configuration that has the address under which users reach it."""
 
 TRIGGERS_ARE_TOLD_OF_KILLS = _AIRFLOW >= (3, 3)
 """Whether Airflow calls a trigger's ``on_kill``; before, a trigger that is cancelled has to find out why."""
@@ -91,6 +99,32 @@ def tries_before_clear(ti: Any) -> int:
     tries, retries = getattr(ti, "max_tries", None), getattr(getattr(ti, "task", None), "retries", None)
     # At a clear Airflow allows as many further tries as the task has retries.
     return max(0, tries - retries) if isinstance(tries, int) and isinstance(retries, int) else 0
+
+
+def dag_run_life(context: Mapping[str, Any]) -> DagRunLife:
+    """Return which life of the DAG run a task belongs to, as far as Airflow tells what differs between two of them."""
+    dag_run = context.get("dag_run")
+    if dag_run is None:
+        return DagRunLife()
+    # The first is Airflow 2's, the second Airflow 3's; both outlast a clear. The third gets a new value where a DAG
+    # run that had ended is cleared, and only that one differs where the scheduler has created a DAG run again.
+    facts = [getattr(dag_run, name, None) for name in ("id", "run_after", "start_date")]
+    is_certain = not getattr(dag_run, "clear_number", None)
+    began = facts[2] if is_certain else facts[1] or getattr(dag_run, "logical_date", None)
+    since = began.timestamp() if isinstance(began, datetime) else None
+    if all(fact is None for fact in facts):
+        return DagRunLife(since=since)
+    return DagRunLife.of([_in_utc(fact) for fact in facts], is_certain=is_certain, since=since)
+
+
+def _in_utc(fact: object) -> object:
+    return fact.astimezone(UTC).isoformat() if isinstance(fact, datetime) else fact
+
+
+def is_just_cleared(ti: Any) -> bool:
+    """Whether a user cleared the task right before this try; what waited for its job may still be stopping it."""
+    cleared = tries_before_clear(ti)
+    return cleared > 0 and ti.try_number == cleared + 1
 
 
 class StateStore(Protocol):

@@ -8,6 +8,14 @@ from airflow_provider_omics import __version__
 
 _INTEGRATION = "AWS HealthOmics"
 
+_NAMESPACE = """\
+Tells the runs and batches of this Airflow deployment from those that other deployments start in the
+same AWS account for DAGs, DAG runs and tasks of the same names: a task takes over or cancels only jobs
+of its own namespace. 1 to 64 characters, the same for every component of the deployment. Without it, a
+digest of the deployment's base_url or, where that is of one machine only, of its Fernet key.
+"namespace" under "omics" in the service_config of a connection wins.
+"""
+
 
 def get_provider_info() -> dict[str, Any]:
     """Return the provider's description, by the provider info schema of Airflow."""
@@ -31,6 +39,20 @@ def get_provider_info() -> dict[str, Any]:
             f"airflow_provider_omics.links.omics.{link}"
             for link in ("OmicsRunLink", "OmicsRunLogLink", "OmicsEngineLogLink", "OmicsRunListLink")
         ],
+        "config": {
+            "omics": {
+                "description": "Options of airflow-provider-omics.",
+                "options": {
+                    "namespace": {
+                        "description": _NAMESPACE,
+                        "version_added": "0.2.0",
+                        "type": "string",
+                        "example": "prod",
+                        "default": "",
+                    },
+                },
+            },
+        },
     }
 
 

@@ -19,6 +19,7 @@ from airflow_provider_omics.healthomics.model import (
 )
 from airflow_provider_omics.healthomics.rendering import restore
 from airflow_provider_omics.healthomics.requests import (
+    NOT_COMPUTED,
     as_typed,
     check_id,
     combination_issues,
@@ -63,21 +64,6 @@ DEFAULT_RUN_SETTING_FIELDS: tuple[str, ...] = (
     "requester_pays_enabled",
 )
 """Members of DefaultRunSetting, by the names that users type."""
-
-# None of these says what is computed, so samples stay the same when only these change.
-_NOT_IN_FINGERPRINT = frozenset(
-    {
-        "name",
-        "runTags",
-        "roleArn",
-        "priority",
-        "runGroupId",
-        "logLevel",
-        "retentionMode",
-        "sessionPolicy",
-        "requesterPaysEnabled",
-    }
-)
 
 # StartRun knows them and a batch does not: what, and what to do instead.
 _NOT_IN_BATCH = {
@@ -138,7 +124,7 @@ def build_start_run_batch(
 
 def defaults_fingerprint(default_run_setting: Mapping[str, Any]) -> str:
     """Return a digest of what the defaults ask to be computed; by whom, when and under what name is left out."""
-    return digest_without(_NOT_IN_FINGERPRINT, default_run_setting)
+    return digest_without(NOT_COMPUTED, default_run_setting)
 
 
 def check_batch_id(operation: str, batch_id: Any) -> str:

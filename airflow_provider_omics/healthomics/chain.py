@@ -7,24 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from airflow_provider_omics.healthomics.calls import PAGE_SIZE, Call, Steps, list_pages
-from airflow_provider_omics.healthomics.identity import GENERATION_TAG, TAG_COUNT, Intent
-from airflow_provider_omics.healthomics.service_errors import Nature, nature
+from airflow_provider_omics.healthomics.calls import Steps
+from airflow_provider_omics.healthomics.discovery import BATCH, Discovery, find_jobs
+from airflow_provider_omics.healthomics.identity import TAG_COUNT, Intent
 
 COHORT_TAG = "airflow-cohort"
 """Tag of a batch that names the cohort that its task had read; see :attr:`ChainedBatch.cohort`."""
 
 BATCH_TAG_COUNT = TAG_COUNT + 1
 """How many tags the provider gives a batch."""
-
-# More batches of one name than a task can have tries, fewer than make a try expensive.
-_MOST_EARLIER_BATCHES = 100
-_LONG_AGO = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True)
@@ -54,7 +47,7 @@ class Progress:
     :param given_up: how many samples the last batch left out, since submitting them again would not help.
     :param retry_all: whether samples that failed for any reason are to be submitted again, since an earlier try of
         the task has told of their failure.
-    :param adopted: whether the last batch was started by an earlier try.
+    :param adopted: whether the last batch was started by an earlier try, and may be being stopped as that was.
     """
 
     cohort: str
@@ -96,28 +89,10 @@ def find_batches(intent: Intent, name: str) -> Steps[list[ChainedBatch]]:
 
     :param name: name that they were given.
     """
-    listed: list[Mapping[str, Any]] = []
-
-    def take(page: Mapping[str, Any]) -> None:
-        listed.extend(item for item in page.get("items", []) if item.get("name") == name)
-
-    yield from list_pages("ListBatch", take, name=name, maxItems=PAGE_SIZE)
-    listed.sort(key=lambda item: item.get("createdAt") or _LONG_AGO)
-    found: list[ChainedBatch] = []
-    for item in listed[-_MOST_EARLIER_BATCHES:]:
-        answer = yield from _show(item["id"])
-        tags = answer.get("tags") or {}
-        if answer and intent.owns(tags, answer.get("name")):
-            generation = int(tags.get(GENERATION_TAG, len(found)))
-            found.append(ChainedBatch(item["id"], generation, tags.get(COHORT_TAG)))
-    return sorted(found, key=lambda batch: batch.generation)
+    found = yield from find_jobs(BATCH, intent, (name,))
+    return chained(found)
 
 
-def _show(batch_id: str) -> Steps[Mapping[str, Any]]:
-    try:
-        answer: Mapping[str, Any] = yield Call("GetBatch", {"batchId": batch_id})
-    except ClientError as error:
-        if nature(error) is Nature.MISSING:
-            return {}
-        raise
-    return answer
+def chained(found: Discovery) -> list[ChainedBatch]:
+    """Return the batches among what was found, oldest first."""
+    return [ChainedBatch(job.job_id, job.generation, job.tags.get(COHORT_TAG)) for job in found.jobs]

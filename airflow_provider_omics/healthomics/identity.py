@@ -1,12 +1,17 @@
-"""Who asks for a job: the same intent always asks with the same id, and is found by name and tags."""
+"""Who asks for a job: the same intent always asks with the same id, and is found by name and tags.
+
+0.1.0 knew neither the namespace of a deployment nor that a DAG run can be created again, and counted more members of a
+request as what is computed. Its jobs are known by the key that an intent had then.
+"""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 # Never change it: runs that are under way were started with ids made from it.
@@ -14,9 +19,14 @@ _NAMESPACE = uuid.UUID("6a8f0f1e-52a5-5d0e-9a3c-3d7b9f1c7a10")
 
 INTENT_TAG = "airflow-intent"
 GENERATION_TAG = "airflow-generation"
+NAMESPACE_TAG = "airflow-namespace"
+TASK_TAG = "airflow-task-instance"
+"""Tag with the keys of task instance and DAG run, by which jobs of the task are found whatever they compute."""
 MAX_RUN_NAME = 128
 MAX_BATCH_NAME = 64
 _MAX_TAG_VALUE = 256
+# By how much the clocks of Airflow and of the service may differ.
+_MOST_SKEW = 900.0
 
 
 @dataclass(frozen=True)
@@ -39,22 +49,87 @@ class TaskIdentity:
 
 
 @dataclass(frozen=True)
+class DagRunLife:
+    """One life of a DAG run: one that is deleted and created again with the same id begins another.
+
+    :param key: differs between two lives; empty where Airflow tells nothing.
+    :param is_certain: whether the key has been the same all the time; clearing may give a DAG run another.
+    :param since: when it began at the earliest, in seconds since the epoch by Airflow's clock; None if not known.
+    """
+
+    key: str = ""
+    is_certain: bool = False
+    since: float | None = None
+
+    @classmethod
+    def of(cls, facts: Sequence[object], *, is_certain: bool, since: float | None) -> DagRunLife:
+        """Make the key of facts that two lives do not share."""
+        key = uuid.uuid5(_NAMESPACE, "\x1f".join(map(str, facts))).hex[:12]
+        return cls(key, is_certain, since)
+
+    def may_have(self, created_at: float | None) -> bool:
+        """Whether a job is young enough, in seconds since the epoch by the service's clock."""
+        return created_at is None or self.since is None or created_at >= self.since - _MOST_SKEW
+
+    def is_life(self, key: str, created_at: float | None) -> bool:
+        """Whether a job with the key of a life, which may be empty, belongs to this one."""
+        if key and self.key and (key == self.key or self.is_certain):
+            return key == self.key
+        return self.may_have(created_at)
+
+
+class Owner(StrEnum):
+    """For whom a job was started: the intent, the same before namespaces, or the task when it asked for another."""
+
+    INTENT = "intent"
+    INTENT_OF_0_1_0 = "intent of 0.1.0"
+    OTHER_REQUEST = "other request"
+
+
+@dataclass(frozen=True)
 class Intent:
     """One job that a task instance wants: the task instance and what it asks to be computed.
 
     :param fingerprint: digest of the request; a map index can come back as another sample. A cohort leaves it open,
         since each of its samples is told apart by its own settings.
+    :param namespace: the Airflow deployment; empty for what 0.1.0 did.
+    :param dag_run: the life of the DAG run.
+    :param old_fingerprint: the digest that 0.1.0 made of the request; None if it is the same.
     """
 
     task: TaskIdentity
     fingerprint: str
+    namespace: str = ""
+    dag_run: DagRunLife = field(default_factory=DagRunLife)
+    old_fingerprint: str | None = None
 
     @property
     def key(self) -> str:
         """The intent as a UUID, equal for every try of the task."""
+        return self._uuid(*self._task_parts, self.fingerprint)
+
+    @property
+    def task_key(self) -> str:
+        """The task instance as a UUID, whatever it asks to be computed."""
+        return self._uuid(*self._task_parts)
+
+    @property
+    def key_of_0_1_0(self) -> str:
+        """The key that 0.1.0 gave the intent."""
+        return self._of_0_1_0.key
+
+    @property
+    def _of_0_1_0(self) -> Intent:
+        return Intent(self.task, self.old_fingerprint or self.fingerprint)
+
+    @property
+    def _task_parts(self) -> tuple[str, str, str, str]:
         task = self.task
-        parts = (task.dag_id, task.run_id, task.task_id, str(task.map_index), self.fingerprint)
-        return str(uuid.uuid5(_NAMESPACE, "\x1f".join(parts)))
+        return task.dag_id, task.run_id, task.task_id, str(task.map_index)
+
+    def _uuid(self, *parts: str) -> str:
+        base = uuid.uuid5(_NAMESPACE, self.namespace) if self.namespace else _NAMESPACE
+        return str(uuid.uuid5(base, "\x1f".join(parts)))
 
     def request_id(self, generation: int, asked: str = "") -> str:
         """Return the id to ask with.
@@ -63,23 +138,56 @@ class Intent:
         :param asked: digest of what this one job computes, where the intent leaves that open.
         """
         parts = (self.key, str(generation), asked) if asked else (self.key, str(generation))
-        return str(uuid.uuid5(_NAMESPACE, "\x1f".join(parts)))
+        base = uuid.uuid5(_NAMESPACE, self.dag_run.key) if self.dag_run.key else _NAMESPACE
+        return str(uuid.uuid5(base, "\x1f".join(parts)))
 
     def default_name(self, longest: int = MAX_RUN_NAME) -> str:
-        """Return the name of jobs that were not given one: readable, and unique to this intent.
+        """Return the name of jobs that were not given one and have no tags: readable, and unique to this intent.
 
         :param longest: most characters.
         """
-        suffix = f"-{self.key.partition('-')[0]}"
+        return self._name(self.key, longest)
+
+    def task_name(self, longest: int = MAX_RUN_NAME) -> str:
+        """Return the name of jobs that were not given one and have tags: readable, and unique to the task instance.
+
+        :param longest: most characters.
+        """
+        return self._name(self.task_key, longest)
+
+    def name_of_0_1_0(self, longest: int = MAX_RUN_NAME) -> str:
+        """Return the name that 0.1.0 gave jobs that were not given one.
+
+        :param longest: most characters.
+        """
+        return self._of_0_1_0.default_name(longest)
+
+    def _name(self, key: str, longest: int) -> str:
+        suffix = f"-{key.partition('-')[0]}"
         mapped = f"[{self.task.map_index}]" if self.task.map_index >= 0 else ""
         readable = _printable(f"{self.task.dag_id}.{self.task.task_id}{mapped}")
         return readable[: longest - len(suffix)] + suffix
 
-    def owns(self, tags: Mapping[str, str], name: str | None) -> bool:
-        """Whether a run or a batch was started for this intent, by its tags or else by its default name."""
+    def owner(self, tags: Mapping[str, str], name: str | None, created_at: float | None = None) -> Owner | None:
+        """Return for whom a run or a batch was started, by its tags or else by its default name; None for strangers.
+
+        :param created_at: when it was created, in seconds since the epoch by the service's clock.
+        """
         tagged = tags.get(INTENT_TAG)
+        if tagged is None:
+            return self._owner_of_name(name) if self.dag_run.may_have(created_at) else None
+        task, _, life = tags.get(TASK_TAG, "").partition(".")
+        if not task and tagged == self.key_of_0_1_0:
+            return Owner.INTENT_OF_0_1_0 if self.dag_run.may_have(created_at) else None
+        if task != self.task_key or not self.dag_run.is_life(life, created_at):
+            return None
+        return Owner.INTENT if tagged == self.key else Owner.OTHER_REQUEST
+
+    def _owner_of_name(self, name: str | None) -> Owner | None:
         # Without tags only the default name can tell, since it carries the intent.
-        return tagged == self.key if tagged else name in (self.default_name(), self.default_name(MAX_BATCH_NAME))
+        if name in (self.default_name(), self.default_name(MAX_BATCH_NAME)):
+            return Owner.INTENT
+        return Owner.INTENT_OF_0_1_0 if name in (self.name_of_0_1_0(), self.name_of_0_1_0(MAX_BATCH_NAME)) else None
 
     def tags(self, generation: int) -> dict[str, str]:
         """Return the tags by which a later try, or a person, finds the job."""
@@ -89,15 +197,17 @@ class Intent:
             "airflow-run-id": task.run_id,
             "airflow-task-id": task.task_id,
             "airflow-map-index": str(task.map_index),
+            NAMESPACE_TAG: self.namespace,
         }
         return {
             **{key: _tag_value(value) for key, value in tags.items()},
+            TASK_TAG: f"{self.task_key}.{self.dag_run.key}",
             INTENT_TAG: self.key,
             GENERATION_TAG: str(generation),
         }
 
 
-TAG_COUNT = 6
+TAG_COUNT = 8
 """How many tags :meth:`Intent.tags` gives."""
 
 

@@ -22,8 +22,23 @@ MAX_PARAMETERS_BYTES = 256_000
 MAX_TAGS = 50
 
 _S3_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
-# Neither says what is computed, so a job keeps its identity when only these change.
-_NOT_IN_FINGERPRINT = frozenset({"requestId", "name", "tags"})
+NOT_COMPUTED = frozenset(
+    {
+        "requestId",
+        "name",
+        "tags",
+        "runTags",
+        "roleArn",
+        "priority",
+        "runGroupId",
+        "logLevel",
+        "retentionMode",
+        "sessionPolicy",
+        "requesterPaysEnabled",
+    }
+)
+"""Members that do not say what is computed, so that a run or a sample stays the same when only these change."""
+_NOT_COMPUTED_IN_0_1_0 = frozenset({"requestId", "name", "tags"})
 
 
 def build_start_run(fields: Mapping[str, Any], extra: Any, *, reserved_tags: int = 0) -> dict[str, Any]:
@@ -103,8 +118,13 @@ def number_issues(where: str, value: Any, lowest: float) -> Iterator[Issue]:
 
 
 def fingerprint(request: Mapping[str, Any]) -> str:
-    """Return a digest of what a request asks to be computed; name, tags and request id are left out."""
-    return digest_without(_NOT_IN_FINGERPRINT, request)
+    """Return a digest of what a request asks to be computed; by whom, when and under what name is left out."""
+    return digest_without(NOT_COMPUTED, request)
+
+
+def fingerprint_of_0_1_0(request: Mapping[str, Any]) -> str:
+    """Return the digest that 0.1.0 made of a StartRun request, which is part of the keys of its runs."""
+    return digest_without(_NOT_COMPUTED_IN_0_1_0, request)
 
 
 def digest_without(names: Container[str], members: Mapping[str, Any]) -> str:

@@ -7,8 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,7 +20,6 @@ from airflow_provider_omics.healthomics.asking import ask_for_job
 from airflow_provider_omics.healthomics.batch_views import BatchView
 from airflow_provider_omics.healthomics.console import run_url
 from airflow_provider_omics.healthomics.exceptions import OmicsServiceError
-from airflow_provider_omics.healthomics.identity import GENERATION_TAG, Intent
 from airflow_provider_omics.healthomics.newer_members import add_newer_members
 from airflow_provider_omics.healthomics.outcome import RunFailure, RunView
 from airflow_provider_omics.healthomics.service_errors import Nature, WrongStateError, error_code, explain, nature
@@ -29,6 +27,7 @@ from airflow_provider_omics.healthomics.statuses import Phase
 from airflow_provider_omics.healthomics.watching.line import Opened
 from airflow_provider_omics.healthomics.watching.pace import rates_of
 from airflow_provider_omics.hooks.async_credentials import refresh_in_thread
+from airflow_provider_omics.hooks.namespace import deployment_namespace
 from airflow_provider_omics.hooks.storage import ObjectStorage
 from airflow_provider_omics.hooks.task_logs import failed_tasks
 from airflow_provider_omics.hooks.timestamps import read_timestamps_fast
@@ -48,20 +47,6 @@ T = TypeVar("T")
 # "standard" also retries RequestTimeoutException (408), which botocore's default mode does not.
 _RETRY_MODE, _ATTEMPTS = "standard", 6
 _NO_RETRIES: Any = {"mode": _RETRY_MODE, "total_max_attempts": 1}
-# Of one name: more runs than a task can have tries, fewer than make a try expensive.
-_MOST_EARLIER_RUNS = 100
-_LONG_AGO = datetime.fromtimestamp(0, UTC)
-
-
-@dataclass(frozen=True)
-class EarlierRun:
-    """A run that an earlier try of a task started.
-
-    :param generation: which job of the intent it was, 0 for the first.
-    """
-
-    generation: int
-    run: RunView
 
 
 class OmicsHook(_HookBase):
@@ -113,6 +98,14 @@ class OmicsHook(_HookBase):
     def storage(self) -> ObjectStorage:
         """Objects in S3, through the same connection."""
         return ObjectStorage(lambda: self._client_of("s3"), self._told)
+
+    @cached_property
+    def namespace(self) -> str:
+        """What tells the jobs of this deployment from others'; see :mod:`airflow_provider_omics.hooks.namespace`.
+
+        :raises OmicsRequestInvalidError: the one that is set cannot be one.
+        """
+        return deployment_namespace(self.conn_config.get_service_config("omics").get("namespace"))
 
     async def make_async_client(self) -> AbstractAsyncContextManager[AsyncOmicsClient]:
         """Return an aiobotocore client to enter."""
@@ -202,25 +195,6 @@ class OmicsHook(_HookBase):
         """Look at a run (GetRun); errors are botocore's, for a waiter to judge."""
         return RunView.of(self.conn.get_run(id=run_id))
 
-    def find_earlier_runs(self, intent: Intent, name: str) -> list[EarlierRun]:
-        """Find the runs that earlier tries started for an intent, oldest first (ListRuns, GetRun).
-
-        :param name: name that the runs were given.
-        :raises OmicsServiceError: the service refused to list or show runs.
-        """
-        with self._explained("ListRuns", f"name {name!r}"):
-            pages = self.conn.get_paginator("list_runs").paginate(name=name, PaginationConfig={"PageSize": 100})
-            listed = [item for page in pages for item in page.get("items", []) if item.get("name") == name]
-        listed.sort(key=lambda item: item.get("creationTime", _LONG_AGO))
-        found: list[EarlierRun] = []
-        for item in listed[-_MOST_EARLIER_RUNS:]:
-            answer = self._show(item["id"])
-            tags = answer.get("tags", {}) if answer else {}
-            if answer is not None and intent.owns(tags, answer.get("name")):
-                generation = int(tags.get(GENERATION_TAG, len(found)))
-                found.append(EarlierRun(generation, RunView.of(answer)))
-        return sorted(found, key=lambda earlier: earlier.generation)
-
     def look_up(self, run_id: str) -> RunView | None:
         """Look at a run that may be gone (GetRun).
 
@@ -229,6 +203,15 @@ class OmicsHook(_HookBase):
         """
         answer = self._show(run_id)
         return None if answer is None else RunView.of(answer)
+
+    def _show(self, run_id: str) -> GetRunResponseTypeDef | None:
+        with self._explained("GetRun", f"run {run_id}"):
+            try:
+                return self.conn.get_run(id=run_id)
+            except ClientError as error:
+                if nature(error) is Nature.MISSING:
+                    return None
+                raise
 
     def cancel_run(self, run_id: str) -> bool:
         """Ask for a run to be cancelled (CancelRun).
@@ -284,15 +267,6 @@ class OmicsHook(_HookBase):
 
     def _client_of(self, service: str) -> Any:
         return self.hook_of(service).conn
-
-    def _show(self, run_id: str) -> GetRunResponseTypeDef | None:
-        with self._explained("GetRun", f"run {run_id}"):
-            try:
-                return self.conn.get_run(id=run_id)
-            except ClientError as error:
-                if nature(error) is Nature.MISSING:
-                    return None
-                raise
 
     @contextmanager
     def _explained(self, operation: str, subject: str) -> Iterator[None]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_omics.compat import tries_before_clear
+from airflow_provider_omics.compat import dag_run_life, is_just_cleared, tries_before_clear
 from airflow_provider_omics.exceptions import failing_fast
 from airflow_provider_omics.healthomics.batch_looks import request_cancel
 from airflow_provider_omics.healthomics.batch_outcome import BatchOutcome, Tolerance, tolerance_issues
@@ -134,7 +134,7 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
     :param engine_settings: settings of the Nextflow engine.
     :param default_run_setting: members of DefaultRunSetting that this release does not name, by their API names.
     :param batch_name: name of the batch, up to 64 characters; the default names the DAG and the task.
-    :param tags: tags of the batch, not of its runs; at most 50, of which the provider adds seven (see
+    :param tags: tags of the batch, not of its runs; at most 50, of which the provider adds nine (see
         ``identity_tags``).
     :param request_id: idempotency token, up to 128 characters. The default is made from the task instance and the
         samples, so that a task that is tried again finds its batch; with one of your own that is up to you.
@@ -316,8 +316,9 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
             request_id=self.request_id,
             reserved_tags=BATCH_TAG_COUNT if self.identity_tags else 0,
         )
-        intent = Intent(TaskIdentity.of(context["ti"]), "StartRunBatch")
-        memory = self.remember(context, intent.key)
+        task = TaskIdentity.of(context["ti"])
+        intent = Intent(task, "StartRunBatch", self.hook.namespace, dag_run_life(context))
+        memory = self.remember(context, intent)
         return CohortJob(self.hook, intent, request, self.identity_tags, self.log, memory, self._killed.wait)
 
     def _read(self, job: CohortJob) -> Cohort:
@@ -362,7 +363,8 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
             if progress.batches:
                 return replace(progress, retry_all=True, adopted=True)
             return self._submitted(context, *job.start_again(progress, cohort, earlier_tries))
-        return self._submitted(context, *job.start(progress, cohort))
+        is_first = self.request_id is None and not earlier_tries
+        return self._submitted(context, *job.start(progress, cohort, is_first=is_first))
 
     def _submitted(self, context: Context, progress: Progress, batch: BatchView) -> Progress:
         self._follow(context, batch)
@@ -389,7 +391,7 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
         if active is not None:
             return self._wait_for(context, progress, active)
         if progress.adopted and views[-1].status == BatchStatus.CANCELLED and not views[-1].cancel_requested:
-            # It was being stopped, as its task was when this try found it.
+            # Not a person has cancelled it, but whatever ended the try before.
             progress = replace(progress, retry_all=True)
         table = job.gather(progress, views, self.failure_lookup_limit)
         again = self._to_redrive(progress, table, views[-1])
@@ -412,7 +414,8 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
         # A batch that an earlier try left on its way is waited for as that try would have done; one that was being
         # stopped has failed already.
         stopping = batch.status == BatchStatus.STOPPING or batch.active_run_id is not None
-        progress = replace(progress, retry_all=progress.retry_all and stopping)
+        adopted = progress.adopted and (stopping or is_just_cleared(context["ti"]))
+        progress = replace(progress, retry_all=progress.retry_all and stopping, adopted=adopted)
         allowed = self._tolerance.allowed(progress.samples) - progress.given_up
         trigger = OmicsBatchTrigger(
             batch_id=batch.batch_id,

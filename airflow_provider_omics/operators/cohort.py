@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import uuid
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.healthomics.batch_looks import BatchLook, request_cancel
 from airflow_provider_omics.healthomics.batch_requests import defaults_fingerprint
 from airflow_provider_omics.healthomics.batch_views import DELETED, BatchView
-from airflow_provider_omics.healthomics.chain import COHORT_TAG, ChainedBatch, Progress, find_batches
+from airflow_provider_omics.healthomics.chain import COHORT_TAG, ChainedBatch, Progress, chained
 from airflow_provider_omics.healthomics.collecting import collect_batch, confirm_unsettled, look_up_failures
+from airflow_provider_omics.healthomics.discovery import (
+    BATCH,
+    Discovery,
+    find_jobs,
+    names_of,
+    show,
+    tell_unread,
+    unanswered,
+    was_created_since,
+)
 from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsRequestInvalidError, OmicsServiceError
 from airflow_provider_omics.healthomics.failures import FailureClass
-from airflow_provider_omics.healthomics.identity import MAX_BATCH_NAME, Intent
+from airflow_provider_omics.healthomics.identity import Intent
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.results import NOT_SUBMITTED, ResultsTable, SampleEnd
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, entries, select, setting_digest
@@ -100,8 +112,11 @@ class CohortJob:
     @property
     def name(self) -> str:
         """Name of every batch of the task."""
-        name: str = self.request.get("batchName") or self.intent.default_name(MAX_BATCH_NAME)
-        return name
+        return self._names[0]
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return names_of(BATCH, self.intent, self.request.get("batchName"), tagged=self.tagged)
 
     @property
     def _defaults(self) -> Mapping[str, Any]:
@@ -145,8 +160,7 @@ class CohortJob:
 
     def _found(self) -> list[ChainedBatch]:
         job = self.memory.job
-        found = self.hook.perform(find_batches(self.intent, self.name), f"batches named {self.name!r}")
-        found = [batch for batch in found if batch.generation >= job.from_generation]
+        found = [batch for batch in chained(self._discover()) if batch.generation >= job.from_generation]
         if job.job_id is None or any(batch.batch_id == job.job_id for batch in found):
             return found
         seen = self._look(job.job_id)
@@ -154,13 +168,26 @@ class CohortJob:
             return found
         return [*found, ChainedBatch(job.job_id, job.generation, job.cohort)]
 
-    def start(self, progress: Progress, cohort: Cohort) -> tuple[Progress, BatchView]:
-        """Submit the whole cohort as one batch (StartRunBatch)."""
+    def _discover(self) -> Discovery:
+        found = self.hook.perform(find_jobs(BATCH, self.intent, self._names), f"batches named {self.name!r}")
+        tell_unread(BATCH, self._names, found, self.log)
+        return found
+
+    def start(self, progress: Progress, cohort: Cohort, *, is_first: bool = False) -> tuple[Progress, BatchView]:
+        """Submit the whole cohort as one batch (StartRunBatch).
+
+        :param is_first: whether no earlier try can have submitted it.
+        """
+        started, batch = self._start(progress, cohort, since=time.time() if is_first else None)
+        self._tell_started(batch, cohort)
+        return started, batch
+
+    def _start(self, progress: Progress, cohort: Cohort, since: float | None) -> tuple[Progress, BatchView]:
         if cohort.count <= _MOST_INLINE:
             settings: dict[str, Any] = {"inlineSettings": list(cohort.settings())}
         else:
             settings = {"s3UriSettings": _cohort_uri(progress, progress.cohort)}
-        return self._submit(progress, settings, cohort)
+        return self._submit(progress, settings, cohort, since)
 
     def start_again(self, progress: Progress, cohort: Cohort, earlier_tries: int) -> tuple[Progress, BatchView]:
         """Submit the whole cohort as one batch, in a later try that found no batch of an earlier one.
@@ -168,28 +195,46 @@ class CohortJob:
         Its request id may still stand for a batch that could not be found by name and tags: that is taken over, or
         replaced if it is gone.
         """
-        while True:
-            started, batch = self.start(progress, cohort)
-            # A batch of this generation can only be this try's own.
-            if progress.next_generation - self.memory.job.from_generation >= earlier_tries:
+        # A batch of a higher generation can only be this try's own.
+        while progress.next_generation - self.memory.job.from_generation < earlier_tries:
+            asked_at = time.time()
+            started, batch = self._start(progress, cohort, since=None)
+            answer = self._seen(batch)
+            if answer is None:
                 return started, batch
-            seen = self._seen(batch)
-            if seen is None:
-                return started, batch
-            if seen.status != DELETED:
-                return replace(started, retry_all=seen.phase.is_final), seen
+            if answer:
+                return self._started_or_found(started, cohort, answer, asked_at)
             self.log.info("HealthOmics batch %s of an earlier try is gone; replacing it", batch.batch_id)
             progress = replace(progress, next_generation=started.next_generation)
+        return self.start(progress, cohort)
+
+    def _started_or_found(
+        self, progress: Progress, cohort: Cohort, answer: Mapping[str, Any], asked_at: float
+    ) -> tuple[Progress, BatchView]:
+        shown: Any = answer
+        batch = BatchView.of(shown)
+        if was_created_since(answer, asked_at, leeway=0.0):
+            self._tell_started(batch, cohort)
+        else:
+            self.log.info("HealthOmics %s was started for this task before and is %s", batch.label, batch.status)
+        return replace(progress, retry_all=batch.phase.is_final), batch
+
+    def _tell_started(self, batch: BatchView, part: Cohort) -> None:
+        self.log.info("Started HealthOmics batch %s (%s) with %s samples", batch.batch_id, self.name, f"{part.count:,}")
 
     def redrive(self, progress: Progress, wanted: Container[str]) -> tuple[Progress, BatchView]:
         """Submit some samples of the cohort again, in a batch of their own (StartRunBatch)."""
         uri = _cohort_uri(progress, progress.cohort)
         with self.hook.storage.open(uri) as stream, select(stream, wanted) as chosen:
             if chosen.count <= _MOST_INLINE:
-                return self._submit(progress, {"inlineSettings": list(chosen.settings())}, chosen)
-            chosen_uri = f"{progress.settings_place}/redrive-{chosen.digest[:40]}.json"
-            self.hook.storage.put_once(chosen_uri, chosen.path)
-            return self._submit(progress, {"s3UriSettings": chosen_uri}, chosen)
+                settings: dict[str, Any] = {"inlineSettings": list(chosen.settings())}
+            else:
+                chosen_uri = f"{progress.settings_place}/redrive-{chosen.digest[:40]}.json"
+                self.hook.storage.put_once(chosen_uri, chosen.path)
+                settings = {"s3UriSettings": chosen_uri}
+            started, batch = self._submit(progress, settings, chosen, None)
+            self._tell_started(batch, chosen)
+            return started, batch
 
     def look(self, progress: Progress, known: BatchView | None) -> list[BatchView]:
         """Look at every batch of the cohort, oldest first.
@@ -212,15 +257,15 @@ class CohortJob:
                 raise
             return BatchView(batch_id).gone()
 
-    def _seen(self, batch: BatchView) -> BatchView | None:
-        """Look at a batch that may not be shown yet; None if the task was killed meanwhile."""
-        for seconds in _APPEARING_PAUSES:
-            seen = self._look(batch.batch_id)
-            if seen.status != DELETED:
-                return seen
+    def _seen(self, batch: BatchView) -> Mapping[str, Any] | None:
+        """Look at a batch that may not be shown yet; empty if it is gone, None if the task was killed meanwhile."""
+        for seconds in (*_APPEARING_PAUSES, None):
+            answer = self.hook.perform(show(BATCH, batch.batch_id), batch.label)
+            if answer or seconds is None:
+                return answer
             if self.pause(seconds):
                 return None
-        return self._look(batch.batch_id)
+        return {}
 
     def gather(self, progress: Progress, views: Sequence[BatchView], lookups: int) -> ResultsTable:
         """Read what became of every sample, over all batches of the cohort, oldest first.
@@ -280,7 +325,9 @@ class CohortJob:
         self.log.info("The results of %s samples are in %s and %s", f"{len(table):,}", csv_uri, jsonl_uri)
         return csv_uri, jsonl_uri
 
-    def _submit(self, progress: Progress, settings: Mapping[str, Any], part: Cohort) -> tuple[Progress, BatchView]:
+    def _submit(
+        self, progress: Progress, settings: Mapping[str, Any], part: Cohort, since: float | None
+    ) -> tuple[Progress, BatchView]:
         generation = progress.next_generation
         request = {
             **self.request,
@@ -292,17 +339,15 @@ class CohortJob:
         if not request["tags"]:
             del request["tags"]
         self.memory.intend(generation)
-        batch = self.hook.start_run_batch(request, find=lambda: self._unanswered(generation), pause=self.pause)
+        find = partial(self._unanswered, generation, since)
+        batch = self.hook.start_run_batch(request, find=find, pause=self.pause)
         self.memory.started(generation, batch.batch_id, batch.uuid, progress.cohort)
-        self.log.info("Started HealthOmics batch %s (%s) with %s samples", batch.batch_id, self.name, f"{part.count:,}")
         return progress.followed_by(batch.batch_id), batch
 
-    def _unanswered(self, generation: int) -> BatchView | None:
+    def _unanswered(self, generation: int, since: float | None) -> BatchView | None:
         """Return the batch that a call made whose answer was lost on its way; None if there is none."""
-        for found in self.hook.perform(find_batches(self.intent, self.name), f"batches named {self.name!r}"):
-            if found.generation == generation:
-                return self._look(found.batch_id)
-        return None
+        job = unanswered(self._discover(), generation, since)
+        return None if job is None else self._look(job.job_id)
 
     def _request_id(self, generation: int, asked: str) -> str:
         own = self.request.get("requestId")

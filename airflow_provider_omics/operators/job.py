@@ -14,7 +14,7 @@ from airflow_provider_omics.compat import TaskDeferralError, is_deferral_timeout
 from airflow_provider_omics.exceptions import failing_fast
 from airflow_provider_omics.healthomics.calls import Steps
 from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsWaitError
-from airflow_provider_omics.healthomics.identity import TaskIdentity
+from airflow_provider_omics.healthomics.identity import Intent, TaskIdentity
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.waiting import Log, Stop, V, WaitEnd
 from airflow_provider_omics.operators.memory import Memory
@@ -131,14 +131,19 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
                 self._stop_unknown(context)
             raise
 
-    def remember(self, context: Context, intent: str) -> Memory:
-        """Return what earlier tries left to know of the job of an intent.
-
-        :param intent: key of the intent.
-        """
-        if self._memory is None or self._memory.job.intent != intent:
-            self._memory = Memory(context, intent, self.log, is_on=self.durable and self.request_id is None)
+    def remember(self, context: Context, intent: Intent) -> Memory:
+        """Return what earlier tries left to know of the job of an intent."""
+        if self._memory is None or self._memory.job.intent != intent.key:
+            self._memory = Memory(context, intent.key, self.log, is_on=self._keeps, former=intent.key_of_0_1_0)
         return self._memory
+
+    def recall(self, context: Context) -> Memory:
+        """Return what is known of the last job, whatever it was to compute."""
+        return self._memory or Memory(context, None, self.log, is_on=self._keeps)
+
+    @property
+    def _keeps(self) -> bool:
+        return self.durable and self.request_id is None
 
     def _may_have_job(self, context: Context) -> bool:
         asked = self._memory is not None and self._memory.job.asked

@@ -49,19 +49,29 @@ class Memory:
     Best effort: without it jobs are found by name and tags, so an error here never fails a task.
 
     :param context: the task's context.
-    :param intent: key of the intent; what is remembered of another one is not told.
+    :param intent: key of the intent; what is remembered of another one is not told. None for the last, whatever it is.
     :param is_on: whether anything is to be remembered.
+    :param former: the key that the intent had in 0.1.0; None if it has always been the same.
     :ivar job: the last job of the intent.
     :ivar left: the job of another intent, which an earlier try had before the task asked for something else.
     """
 
-    def __init__(self, context: Mapping[str, Any], intent: str, log: Log, *, is_on: bool = True) -> None:
+    def __init__(
+        self,
+        context: Mapping[str, Any],
+        intent: str | None,
+        log: Log,
+        *,
+        is_on: bool = True,
+        former: str | None = None,
+    ) -> None:
         self._store = state_store(context) if is_on else None
         self._log = log
         self._ti = context["ti"]
         kept = self._read()
-        is_same = kept is not None and kept.intent == intent
-        self.job = kept if kept is not None and is_same else Remembered(intent)
+        intent = intent or (kept.intent if kept is not None else "")
+        is_same = kept is not None and kept.intent in (intent, former)
+        self.job = replace(kept, intent=intent) if kept is not None and is_same else Remembered(intent)
         self.left = None if is_same else kept
 
     def forget_finished(self, tries_before_clear: int) -> None:
@@ -86,7 +96,8 @@ class Memory:
 
     def finished(self) -> None:
         """Note that the task ends well with this try."""
-        self._keep(replace(self.job, finished_try=self._ti.try_number))
+        if self.job.intent:
+            self._keep(replace(self.job, finished_try=self._ti.try_number))
 
     def _read(self) -> Remembered | None:
         if self._store is None:

@@ -5,17 +5,46 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from airflow_provider_omics.healthomics.discovery import (
+    RUN,
+    Discovery,
+    EarlierJob,
+    find_jobs,
+    names_of,
+    show,
+    tell_unread,
+    unanswered,
+    was_created_since,
+)
 from airflow_provider_omics.healthomics.identity import Intent
 from airflow_provider_omics.healthomics.outcome import RunView
-from airflow_provider_omics.healthomics.statuses import Phase
+from airflow_provider_omics.healthomics.statuses import Phase, RunStatus
 from airflow_provider_omics.healthomics.waiting import Log
-from airflow_provider_omics.hooks.omics import EarlierRun, OmicsHook
+from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.operators.memory import Memory
 
 # How long a run that StartRun has just named may be not found before it counts as deleted.
 _PAUSES = (1.0, 2.0, 4.0)
+
+
+@dataclass(frozen=True)
+class EarlierRun:
+    """A run that an earlier try of a task started.
+
+    :param generation: which job of the intent it was, 0 for the first.
+    """
+
+    generation: int
+    run: RunView
+
+    @classmethod
+    def of(cls, job: EarlierJob) -> EarlierRun:
+        """Read what GetRun has shown."""
+        answer: Any = job.answer
+        return cls(job.generation, RunView.of(answer))
 
 
 @dataclass(frozen=True)
@@ -43,95 +72,157 @@ class OnceStarter:
         :param request: the StartRun request; its ``requestId``, if it has one, is kept.
         :raises OmicsServiceError: the service refused it.
         """
-        tags = {**(request.get("tags") or {}), **(self.intent.tags(generation) if self.tagged else {})}
-        asked = {"requestId": self.intent.request_id(generation), **request, "name": self._name(request)}
-        self.memory.intend(generation)
-        run = self.hook.start_run(
-            {**asked, "tags": tags} if tags else asked,
-            find=lambda: self._unanswered(request, generation),
-            pause=self.pause,
-        )
-        self.memory.started(generation, run.run_id, run.uuid)
-        self.log.info(
-            "Started HealthOmics run %s (%s); its outputs go to %s", run.run_id, asked["name"], run.output_uri
-        )
+        run = self._ask(request, generation, is_first=False)
+        self._tell_started(run, request)
         return run
 
     def start_once(
-        self, request: Mapping[str, Any], *, try_number: int, tries_before_clear: int = 0
+        self,
+        request: Mapping[str, Any],
+        *,
+        try_number: int,
+        tries_before_clear: int = 0,
+        drop_others: bool = False,
     ) -> tuple[RunView, bool]:
         """Start the run, or return the one that there is.
 
         :param request: the StartRun request without ``requestId``.
         :param try_number: which try of the task this is, 1 for the first.
         :param tries_before_clear: how many tries were over when the task was last cleared.
+        :param drop_others: whether runs that the task started when it asked for something else are cancelled.
         :return: the run, and whether it was found and not started now.
         :raises OmicsServiceError: the service refused it.
         """
-        earlier = self.find_earlier(request) if try_number > 1 or self.memory.job.asked else []
+        is_first = try_number == 1 and not self.memory.job.asked
+        earlier = [] if is_first else self._find(request, drop_others=drop_others)
         if earlier and not _ended_badly(earlier[-1].run):
-            return self._adopt(earlier[-1]), True
+            return self._adopt(earlier[-1])
         lowest = self.memory.job.from_generation
         generation = earlier[-1].generation + 1 if earlier else lowest
-        run = self.start(request, generation)
         # Its request id may still stand for a run of an earlier try that could not be found by name and tags. No try
         # started more than one, so the generation stays below the number of this one: a run started now is kept.
-        tries = try_number - 1 - (tries_before_clear if lowest else 0)
-        while generation < lowest + tries and not self._is_usable(run):
+        highest = lowest + try_number - 1 - (tries_before_clear if lowest else 0)
+        while generation < highest:
+            asked_at = time.time()
+            run = self._ask(request, generation, is_first=False)
+            usable = self._look_behind(run, generation, request, asked_at)
+            if usable is not None:
+                return usable
             generation += 1
-            run = self.start(request, generation)
+        run = self._ask(request, generation, is_first=is_first)
+        self._tell_started(run, request)
         return run, False
 
     def find_earlier(self, request: Mapping[str, Any]) -> list[EarlierRun]:
         """Find the runs of earlier tries, oldest first: the one remembered, or those of this name and these tags."""
-        job = self.memory.job
-        if job.job_id is not None:
-            run = self.hook.look_up(job.job_id)
-            if run is not None and job.is_job(run.uuid):
-                self._tell_if_over(run)
-                return [EarlierRun(job.generation, run)]
-        found = self.hook.find_earlier_runs(self.intent, self._name(request))
-        found = [earlier for earlier in found if earlier.generation >= job.from_generation]
-        if found:
-            self._tell_if_over(found[-1].run)
-        return found
+        return self._find(request, drop_others=False)
+
+    def find_active(self, request: Mapping[str, Any]) -> RunView | None:
+        """Find a run of the task that goes on, whatever it computes; None if none does."""
+        if (remembered := self._remembered()) is not None:
+            return None if remembered.run.phase.is_final else remembered.run
+        found = self._discover(request)
+        runs = [EarlierRun.of(job).run for job in (*reversed(found.jobs), *found.others)]
+        return next((run for run in runs if not run.phase.is_final), None)
 
     def drop_left(self) -> None:
         """Cancel the run of an earlier try that asked for something else: nobody wants it any more."""
         left = self.memory.left
         run = self.hook.look_up(left.job_id) if left is not None and left.job_id is not None else None
-        if left is None or run is None or run.phase.is_final or not left.is_job(run.uuid):
+        if left is not None and run is not None and left.is_job(run.uuid):
+            self._drop(run)
+
+    def _find(self, request: Mapping[str, Any], *, drop_others: bool) -> list[EarlierRun]:
+        if (remembered := self._remembered()) is not None:
+            return [remembered]
+        found = self._discover(request)
+        if drop_others:
+            for job in found.others:
+                self._drop(EarlierRun.of(job).run)
+        runs = [EarlierRun.of(job) for job in found.jobs if job.generation >= self.memory.job.from_generation]
+        if runs:
+            self._tell_if_over(runs[-1].run)
+        return runs
+
+    def _remembered(self) -> EarlierRun | None:
+        job = self.memory.job
+        run = self.hook.look_up(job.job_id) if job.job_id is not None else None
+        if run is None or not job.is_job(run.uuid):
+            return None
+        self._tell_if_over(run)
+        return EarlierRun(job.generation, run)
+
+    def _discover(self, request: Mapping[str, Any]) -> Discovery:
+        names = names_of(RUN, self.intent, request.get("name"), tagged=self.tagged)
+        steps = find_jobs(RUN, self.intent, names, newest_is_enough=True)
+        found = self.hook.perform(steps, f"runs named {names[0]!r}")
+        tell_unread(RUN, names, found, self.log)
+        return found
+
+    def _drop(self, run: RunView) -> None:
+        if run.phase.is_final or run.status == RunStatus.STOPPING:
             return
         self.hook.cancel_run(run.run_id)
         self.log.info(
             "Asked HealthOmics to cancel run %s of an earlier try: the task asks for something else now", run.run_id
         )
 
-    def _unanswered(self, request: Mapping[str, Any], generation: int) -> RunView | None:
-        """Return the run that a call made whose answer was lost on its way; None if there is none."""
-        found = self.hook.find_earlier_runs(self.intent, self._name(request))
-        return next((earlier.run for earlier in found if earlier.generation == generation), None)
+    def _ask(self, request: Mapping[str, Any], generation: int, *, is_first: bool) -> RunView:
+        tags = {**(request.get("tags") or {}), **(self.intent.tags(generation) if self.tagged else {})}
+        asked = {"requestId": self.intent.request_id(generation), **request, "name": self._name(request)}
+        since = time.time() if is_first else None
+        self.memory.intend(generation)
+        run = self.hook.start_run(
+            {**asked, "tags": tags} if tags else asked,
+            find=partial(self._unanswered, request, generation, since),
+            pause=self.pause,
+        )
+        self.memory.started(generation, run.run_id, run.uuid)
+        return run
 
-    def _is_usable(self, run: RunView) -> bool:
+    def _unanswered(self, request: Mapping[str, Any], generation: int, since: float | None) -> RunView | None:
+        """Return the run that a call made whose answer was lost on its way; None if there is none."""
+        job = unanswered(self._discover(request), generation, since)
+        return None if job is None else EarlierRun.of(job).run
+
+    def _look_behind(
+        self, run: RunView, generation: int, request: Mapping[str, Any], asked_at: float
+    ) -> tuple[RunView, bool] | None:
+        """Look at the run that a request id stands for; None if it is gone, or has ended badly.
+
+        :param asked_at: when it was asked for, in seconds since the epoch.
+        """
         for seconds in (0.0, *_PAUSES):
             if self.pause(seconds):
                 # The task was killed, and whoever settles that needs to know of the run.
-                return True
-            seen = self.hook.look_up(run.run_id)
-            if seen is not None:
-                self._tell_if_over(seen)
-                return not _ended_badly(seen)
+                return run, False
+            answer = self.hook.perform(show(RUN, run.run_id), f"run {run.run_id}")
+            if not answer:
+                continue
+            shown: Any = answer
+            seen = RunView.of(shown)
+            self._tell_if_over(seen)
+            if _ended_badly(seen):
+                return None
+            if was_created_since(answer, asked_at, leeway=0.0):
+                self._tell_started(run, request)
+                return run, False
+            return self._adopt(EarlierRun(generation, seen))
         self.log.info("HealthOmics run %s of an earlier try is gone; replacing it", run.run_id)
-        return False
+        return None
 
     def _name(self, request: Mapping[str, Any]) -> str:
-        return request.get("name") or self.intent.default_name()
+        return names_of(RUN, self.intent, request.get("name"), tagged=self.tagged)[0]
 
-    def _adopt(self, earlier: EarlierRun) -> RunView:
+    def _adopt(self, earlier: EarlierRun) -> tuple[RunView, bool]:
         run = earlier.run
         self.log.info("HealthOmics run %s was started for this task before and is %s", run.run_id, run.status)
         self.memory.started(earlier.generation, run.run_id, run.uuid)
-        return run
+        return run, True
+
+    def _tell_started(self, run: RunView, request: Mapping[str, Any]) -> None:
+        told = (run.run_id, self._name(request), run.output_uri)
+        self.log.info("Started HealthOmics run %s (%s); its outputs go to %s", *told)
 
     def _tell_if_over(self, run: RunView) -> None:
         if _ended_badly(run):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_omics.compat import tries_before_clear
+from airflow_provider_omics.compat import dag_run_life, is_just_cleared, tries_before_clear
 from airflow_provider_omics.exceptions import failing_fast
 from airflow_provider_omics.healthomics.calls import Steps
 from airflow_provider_omics.healthomics.exceptions import OmicsRunFailedError, OmicsWaitError
@@ -13,8 +13,8 @@ from airflow_provider_omics.healthomics.identity import TAG_COUNT, Intent, TaskI
 from airflow_provider_omics.healthomics.looks import cancel_run
 from airflow_provider_omics.healthomics.model import api_name
 from airflow_provider_omics.healthomics.outcome import RunView
-from airflow_provider_omics.healthomics.requests import build_start_run, check_run_id, fingerprint
-from airflow_provider_omics.healthomics.statuses import Phase
+from airflow_provider_omics.healthomics.requests import build_start_run, check_run_id, fingerprint, fingerprint_of_0_1_0
+from airflow_provider_omics.healthomics.statuses import Phase, RunStatus
 from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
 from airflow_provider_omics.hooks.parameters import TEMPLATED, ConnectionParameters
 from airflow_provider_omics.links.omics import RUN_LINKS, store_run_links
@@ -92,7 +92,7 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
         ``INVALID_RUN_PARAMETERS``.
     :param requester_pays_enabled: whether the run may read inputs from buckets that use Requester Pays, at the cost of
         this account; the service's default is False.
-    :param tags: tags of the run, at most 50; the provider adds six (see ``identity_tags``).
+    :param tags: tags of the run, at most 50; the provider adds eight (see ``identity_tags``).
     :param run_group_id: run group to start the run in.
     :param priority: priority in the run group, 0 to 100,000.
     :param cache_id: run cache to use.
@@ -194,7 +194,7 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
     def finish(self, context: Context, end: WaitEnd[RunView], *, found: bool = False, **_state: Any) -> str:
         """Return the run's id, or raise what explains why it did not complete.
 
-        :param found: whether the run is an earlier try's.
+        :param found: whether the run is an earlier try's, and was being stopped when this one found it.
         """
         run = end.view
         self._job_id = run.run_id
@@ -202,12 +202,12 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
             self.give_up(end)
             raise OmicsWaitError(end)
         if run.phase is Phase.CANCELLED and found:
-            # The try before was being stopped when this one found its run.
+            # Not a person has cancelled it, but whatever ended the try before.
             return self._start_and_wait(context)
         if run.phase is not Phase.SUCCEEDED:
             raise OmicsRunFailedError(self.hook.explain_failure(run))
         self.log.info("HealthOmics run %s COMPLETED; its outputs are in %s", run.run_id, run.output_uri)
-        self._starter(context)[0].memory.finished()
+        self.recall(context).finished()
         return run.run_id
 
     def cancel_job(self, job_id: str) -> None:
@@ -221,8 +221,8 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
     def find_active_job(self, context: Context) -> str | None:
         """Return the run of this task that goes on, found by name and tags; None if there is none."""
         starter, request = self._starter(context)
-        active = [earlier.run for earlier in starter.find_earlier(request) if not earlier.run.phase.is_final]
-        return active[-1].run_id if active else None
+        active = starter.find_active(request)
+        return None if active is None else active.run_id
 
     def _start_and_wait(self, context: Context) -> str:
         with self.starting(context):
@@ -231,7 +231,7 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
         store_run_links(context, self, self.hook, run.run_id)
         self._push(context, run)
         if not self.wait_for_completion:
-            self._starter(context)[0].memory.finished()
+            self.recall(context).finished()
             return run.run_id
         trigger = OmicsRunTrigger(
             run_id=run.run_id,
@@ -245,7 +245,7 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
         return str(self.wait(context, trigger, found=found))
 
     def _start(self, context: Context) -> tuple[RunView, bool]:
-        """Return the run, and whether an earlier try had started it."""
+        """Return the run, and whether an earlier try had started it and it may be being stopped."""
         starter, request = self._starter(context)
         try_number = context["ti"].try_number
         if "requestId" in request:
@@ -256,14 +256,23 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
             starter.drop_left()
         cleared = tries_before_clear(context["ti"])
         starter.memory.forget_finished(cleared)
-        return starter.start_once(request, try_number=try_number, tries_before_clear=cleared)
+        run, is_found = starter.start_once(
+            request, try_number=try_number, tries_before_clear=cleared, drop_others=self.cancel_on_kill
+        )
+        return run, is_found and (run.status == RunStatus.STOPPING or is_just_cleared(context["ti"]))
 
     def _starter(self, context: Context) -> tuple[OnceStarter, dict[str, Any]]:
         ours = TAG_COUNT if self.identity_tags else 0
         fields = {api_name(name): getattr(self, name) for name in START_RUN_FIELDS}
         request = build_start_run(fields, self.start_run_kwargs, reserved_tags=ours)
-        intent = Intent(TaskIdentity.of(context["ti"]), fingerprint(request))
-        memory = self.remember(context, intent.key)
+        intent = Intent(
+            TaskIdentity.of(context["ti"]),
+            fingerprint(request),
+            self.hook.namespace,
+            dag_run_life(context),
+            fingerprint_of_0_1_0(request),
+        )
+        memory = self.remember(context, intent)
         return OnceStarter(self.hook, intent, self.identity_tags, self.log, memory, self._killed.wait), request
 
     def _push(self, context: Context, run: RunView) -> None:

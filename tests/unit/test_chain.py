@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,8 @@ from botocore.exceptions import ClientError
 
 from airflow_provider_omics.healthomics.calls import perform
 from airflow_provider_omics.healthomics.chain import BATCH_TAG_COUNT, COHORT_TAG, ChainedBatch, Progress, find_batches
-from airflow_provider_omics.healthomics.identity import MAX_BATCH_NAME, Intent, TaskIdentity
+from airflow_provider_omics.healthomics.discovery import BATCH, MOST_LOOKED_AT, find_jobs
+from airflow_provider_omics.healthomics.identity import MAX_BATCH_NAME, DagRunLife, Intent, TaskIdentity
 
 MINE = Intent(TaskIdentity("dag", "monday", "cohort"), "StartRunBatch")
 OTHER = Intent(TaskIdentity("dag", "tuesday", "cohort"), "StartRunBatch")
@@ -105,10 +107,25 @@ def test_a_batch_that_may_not_be_seen_is_an_error() -> None:
         found(Service(batch(1, gone=True), error="AccessDeniedException"))
 
 
-def test_no_more_than_the_100_newest_are_looked_at() -> None:
+def test_so_many_of_one_name_are_looked_at_the_newest_first() -> None:
     service = Service(*(batch(number, 0, OTHER) for number in range(150)), batch(150))
     assert found(service) == [ChainedBatch("150", 0, "defaults-0")]
-    assert sorted(map(int, service.looked_at)) == list(range(51, 151))
+    assert list(map(int, service.looked_at)) == list(range(150, -1, -1))
+
+
+def test_where_there_are_too_many_of_one_name_it_is_known_how_many_were_not_looked_at() -> None:
+    service = Service(batch(0), *(batch(number, 0, OTHER) for number in range(1, MOST_LOOKED_AT + 4)))
+    discovery = perform(service, find_jobs(BATCH, MINE, [NAME]))
+    assert (discovery.jobs, discovery.unread) == ((), 4)
+    assert len(service.looked_at) == MOST_LOOKED_AT
+
+
+def test_batches_that_are_older_than_the_dag_run_are_not_looked_at() -> None:
+    began = NOON + timedelta(hours=10)
+    intent = replace(MINE, dag_run=DagRunLife(since=began.timestamp()))
+    service = Service(*(batch(60 * hour, 0, OTHER) for hour in range(9)), batch(600, 3, intent))
+    assert [job.generation for job in perform(service, find_jobs(BATCH, intent, [NAME])).jobs] == [3]
+    assert service.looked_at == ["600"]
 
 
 def test_the_provider_adds_as_many_tags_as_it_reserves() -> None:

@@ -7,9 +7,11 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_omics.healthomics.identity import TAG_COUNT, Intent, TaskIdentity
+from airflow_provider_omics.healthomics.batch_requests import defaults_fingerprint
+from airflow_provider_omics.healthomics.identity import TAG_COUNT, DagRunLife, Intent, Owner, TaskIdentity
 from airflow_provider_omics.healthomics.model import check_request
 from airflow_provider_omics.healthomics.requests import fingerprint
+from airflow_provider_omics.healthomics.run_settings.cohort import setting_digest
 
 TASK = TaskIdentity("cohort", "manual__2026-01-01T00:00:00+00:00", "call_variants", 3)
 INTENT = Intent(TASK, "0" * 64)
@@ -69,3 +71,36 @@ def test_whatever_the_task_is_called_the_service_takes_name_tags_and_id(task: Ta
 def test_the_default_name_is_readable_and_unique_to_the_intent() -> None:
     assert INTENT.default_name() == f"cohort.call_variants[3]-{INTENT.key[:8]}"
     assert len(Intent(replace(TASK, task_id="x" * 300), "f").default_name()) == 128
+
+
+def test_every_deployment_asks_with_ids_and_names_of_its_own() -> None:
+    intents = [replace(INTENT, namespace=namespace) for namespace in ("", "prod", "test")]
+    assert len({intent.key for intent in intents}) == 3
+    assert len({intent.task_key for intent in intents}) == 3
+    assert len({intent.request_id(0) for intent in intents}) == 3
+    assert len({intent.default_name() for intent in intents} | {intent.task_name() for intent in intents}) == 6
+    assert [intent.key_of_0_1_0 for intent in intents] == [INTENT.key] * 3
+
+
+def test_every_life_of_a_dag_run_asks_with_ids_of_its_own_under_one_name() -> None:
+    lives = [DagRunLife.of(facts, is_certain=True, since=0.0) for facts in (["a"], ["b"], ["a", "b"])]
+    intents = [INTENT, *(replace(INTENT, dag_run=life) for life in lives)]
+    assert len({intent.request_id(0) for intent in intents}) == 4
+    assert len({intent.task_name() for intent in intents}) == 1
+
+
+def test_the_name_of_a_run_with_tags_stays_whatever_it_computes() -> None:
+    other = replace(INTENT, fingerprint="1" * 64)
+    assert other.task_name() == INTENT.task_name() != INTENT.default_name()
+    assert other.owner(INTENT.tags(0), "any") is Owner.OTHER_REQUEST
+    assert INTENT.owner(INTENT.tags(0), "any") is Owner.INTENT
+
+
+def test_members_that_do_not_say_what_is_computed_are_the_same_for_runs_and_batches() -> None:
+    request = {"workflowId": "1", "parameters": {"a": 1}}
+    for name in ("roleArn", "priority", "runGroupId", "logLevel", "retentionMode", "sessionPolicy", "name"):
+        dressed = {**request, name: "x"}
+        assert fingerprint(dressed) == fingerprint(request) == defaults_fingerprint(dressed)
+        assert setting_digest(dressed) == setting_digest(request)
+    for name in ("workflowVersionName", "outputUri", "storageType", "cacheId"):
+        assert fingerprint({**request, name: "x"}) != fingerprint(request)

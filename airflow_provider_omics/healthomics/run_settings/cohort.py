@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from airflow_provider_omics.healthomics.batch_requests import START_RUN_BATCH
 from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.model import Issue
-from airflow_provider_omics.healthomics.requests import digest_without
+from airflow_provider_omics.healthomics.requests import NOT_COMPUTED, digest_without
 from airflow_provider_omics.healthomics.run_settings.checks import ID, Checks, normal_form
 from airflow_provider_omics.healthomics.run_settings.json_array import array_entries
 from airflow_provider_omics.healthomics.run_settings.places import Origin, Unit
@@ -29,7 +29,7 @@ MAX_RUNS = 100_000
 
 _COHORT_FILE = "cohort file"
 # None of these says what is computed.
-_NOT_IN_DIGEST = frozenset({ID, "name", "runTags"})
+_NOT_IN_DIGEST = NOT_COMPUTED | {ID}
 _DIGEST_LENGTH = 16
 
 
@@ -185,5 +185,5 @@ def select(stream: Readable, wanted: Container[str]) -> Cohort:
 
 
 def setting_digest(setting: Mapping[str, Any]) -> str:
-    """Return a short digest of what a run setting asks to be computed; id, name and tags of the run are left out."""
+    """Return a short digest of what a run setting asks to be computed; its id, name, tags and priority are left out."""
     return digest_without(_NOT_IN_DIGEST, setting)[:_DIGEST_LENGTH]
