@@ -13,7 +13,7 @@ from airflow_provider_omics.local import LocalOmics
 pytestmark = pytest.mark.e2e
 
 DAG_ID, TASK_ID = "e2e_start_run", "run"
-TIMEOUT = 120
+TIMEOUT = 600
 LONGER_THAN_ANY_RUN = 3600
 
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.e2e
 
 REPOSITORY = Path(__file__).parents[2]
 DEMO = [sys.executable, str(REPOSITORY / "scripts" / "lib" / "demo_run.py")]
-TIMEOUT = 600
+TIMEOUT = 1200
 
 
 @pytest.fixture(autouse=True)
@@ -129,7 +129,7 @@ def test_figures_of_a_good_sheet_are_those_of_the_files_and_the_page_stays(data:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(address.group(1)) as page:
             assert b"Airflow" in page.read()
         demo.send_signal(signal.SIGINT)
-        code = demo.wait(timeout=60)
+        code = demo.wait(timeout=TIMEOUT)
 
     assert code == 0, output.read_text()
     assert "the reads of 2 lanes are joined" in printed
@@ -170,7 +170,7 @@ def test_an_interrupted_demo_leaves_nothing_running(data: Path) -> None:
         wait_for(lambda: "task cohort: deferred" in output.read_text() or demo.poll(), "the batch", TIMEOUT)
         family = psutil.Process(demo.pid).children(recursive=True)
         demo.send_signal(signal.SIGINT)
-        code = demo.wait(timeout=60)
+        code = demo.wait(timeout=TIMEOUT)
 
     assert code == 128 + signal.SIGINT, output.read_text()
     assert len(family) >= 3
@@ -195,4 +195,4 @@ def started_demo(output: Path, *arguments: str) -> Iterator[subprocess.Popen[byt
     finally:
         if demo.poll() is None:
             os.kill(demo.pid, signal.SIGTERM)
-            demo.wait(timeout=60)
+            demo.wait(timeout=TIMEOUT)

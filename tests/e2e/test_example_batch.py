@@ -24,7 +24,7 @@ pytestmark = pytest.mark.e2e
 
 COHORT, REDRIVE = "example_omics_batch", "example_omics_batch_redrive"
 READ_QC = Path(__file__).parents[2] / "example_dags" / "workflows" / "read-qc"
-TIMEOUT = 300
+TIMEOUT = 900
 # Neither the order of the alphabet nor that of the sizes.
 NAMES = ("control", "s08", "s01", "s11", "s04", "s02", "s10", "s07", "s03", "s09", "s06", "s05")
 

@@ -21,7 +21,7 @@ pytestmark = [
 ]
 
 DAG_ID = "example_omics_events"
-TIMEOUT = 120
+TIMEOUT = 600
 LONGER_THAN_ANY_RUN = 3600
 
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.e2e
 
 DAG_ID = "example_omics_run_sensor"
 READ_QC = Path(__file__).parents[2] / "example_dags" / "workflows" / "read-qc"
-TIMEOUT = 180
+TIMEOUT = 600
 
 
 def run_example(cluster: AirflowCluster, server: LocalOmics, fastq: bytes) -> tuple[str, str]:

@@ -228,7 +228,7 @@ def test_a_host_that_ends_without_stopping_the_server_ends_at_once(
     host: Callable[[str], Any], scratch: Path, mark: str
 ) -> None:
     process = host("")
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=300) == 0
     await_that(lambda: not _marked(mark), "the end of the tool")
     await_that(lambda: not list(scratch.glob("airflow-omics-local-*")), "the end of the files")
 

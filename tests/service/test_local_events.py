@@ -31,7 +31,7 @@ class Queue:
 
     def until(self, is_last: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
         """Receive events until one is the last, and return them all in the order of their arrival."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 300
         while not any(is_last(event) for event in self.events):
             assert time.monotonic() < deadline, f"only got {self.statuses()}"
             answer = self._sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10, WaitTimeSeconds=1)

@@ -233,7 +233,7 @@ class TestHttp:
     def test_an_expected_continue_is_sent_before_the_body(self, server: LocalOmics) -> None:
         server.client("s3").create_bucket(Bucket="reads")
         parts = urlsplit(server.endpoint_url)
-        with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
+        with socket.create_connection((parts.hostname, parts.port), timeout=300) as connection:
             connection.sendall(
                 b"PUT /reads/key HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
             )
@@ -397,7 +397,7 @@ class TestCommand:
         command = self.command("--port", "0", "--executor", "simulated", "--fast", "--ready-file", str(ready))
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 600
             while not ready.exists():
                 assert process.poll() is None
                 assert time.monotonic() < deadline
@@ -406,7 +406,7 @@ class TestCommand:
             with urllib.request.urlopen(f"{endpoint}/_local/health") as response:
                 assert response.status == 200
             process.send_signal(number)
-            out, err = process.communicate(timeout=60)
+            out, err = process.communicate(timeout=600)
         finally:
             process.kill()
         assert process.returncode == 0

@@ -85,7 +85,7 @@ def test_settings_from_python_are_checked_alike() -> None:
 
 def test_more_room_in_a_run_group_starts_waiting_runs(omics: Any, start_run: Start) -> None:
     group = omics.create_run_group(maxRuns=1)["id"]
-    first, second = (start_run(runGroupId=group, tags={"omics-local:seconds": "60"})["id"] for _ in range(2))
+    first, second = (start_run(runGroupId=group, tags={"omics-local:seconds": "3600"})["id"] for _ in range(2))
     await_status(lambda: omics.get_run(id=first), "RUNNING")
     assert omics.get_run(id=second)["status"] == "PENDING"
     omics.update_run_group(id=group, maxRuns=2)

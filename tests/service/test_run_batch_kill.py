@@ -61,7 +61,7 @@ def airflow_says(mocker: MockerFixture) -> Callable[[str | None], None]:
     return says
 
 
-SLOW = [lasting("slow-0", 60), lasting("slow-1", 60)]
+SLOW = [lasting("slow-0", 3600), lasting("slow-1", 3600)]
 
 
 def kill_once(task: OmicsStartRunBatchOperator, reached: Callable[[], bool]) -> threading.Thread:
@@ -69,7 +69,7 @@ def kill_once(task: OmicsStartRunBatchOperator, reached: Callable[[], bool]) -> 
     signal.signal(signal.SIGUSR1, lambda *_: task.on_kill())
 
     def kill() -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 300
         while not reached() and time.monotonic() < deadline:
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGUSR1)

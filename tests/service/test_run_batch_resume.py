@@ -67,7 +67,7 @@ def test_a_crash_while_the_redrive_goes_on_starts_nothing_more(lab: CohortLab) -
 @MODES
 def test_a_batch_that_is_being_stopped_is_waited_for_and_then_finished(lab: CohortLab, deferrable: bool) -> None:
     lab.server.change(timings={"batch_stopping": 0.5})
-    died = lab.crash([lasting("slow", 60), *cohort(1)])
+    died = lab.crash([lasting("slow", 3600), *cohort(1)])
     batch_id = died.xcoms["batch_id"]
     await_status(lambda: lab.omics.get_batch(batchId=batch_id), "INPROGRESS")
     lab.omics.cancel_run_batch(batchId=batch_id)

@@ -35,7 +35,7 @@ SHARES = pytest.mark.skipif(
     Version(airflow.__version__) < Version("3.3"), reason="Airflow 3.3 is the first that shares"
 )
 ONE_TRY = {"retries": {"total_max_attempts": 1}}
-DEADLINE = 60
+DEADLINE = 600
 Start = Callable[..., dict[str, Any]]
 
 

@@ -48,7 +48,7 @@ def server(omics_local: LocalOmics) -> LocalOmics:
 @pytest.fixture
 def long_run(start_run: Callable[..., dict[str, Any]]) -> str:
     """A run that would take a minute."""
-    return str(start_run(tags={"omics-local:seconds": "60"})["id"])
+    return str(start_run(tags={"omics-local:seconds": "3600"})["id"])
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def start_long(workflow_id: str, **kwargs: Any) -> OmicsStartRunOperator:
         workflow_id=workflow_id,
         role_arn="arn:aws:iam::123456789012:role/omics",
         output_uri="s3://results/out",
-        tags={"omics-local:seconds": "60"},
+        tags={"omics-local:seconds": "3600"},
         waiter_delay=0.02,
         **kwargs,
     )

@@ -116,7 +116,7 @@ def test_passing_errors_are_waited_out(
 
 
 def test_the_timeout_holds_while_poking(start_run: Callable[..., dict[str, Any]]) -> None:
-    run = start_run(tags={"omics-local:seconds": "60"})
+    run = start_run(tags={"omics-local:seconds": "3600"})
     with pytest.raises(AirflowException, match="timed out"):
         run_task(sensor(run["id"], timeout=0.1))
     with pytest.raises(AirflowSkipException):
@@ -139,7 +139,7 @@ def test_its_timeouts_hold_while_deferred(
 def test_a_timeout_while_deferred_says_which_run_and_what_it_is_doing(
     start_run: Callable[..., dict[str, Any]],
 ) -> None:
-    run = start_run(tags={"omics-local:seconds": "60"})
+    run = start_run(tags={"omics-local:seconds": "3600"})
     with pytest.raises(OmicsWaitError, match=f"{run['id']}: time is up and the run is") as caught:
         run_task(sensor(run["id"], deferrable=True, timeout=0.3))
     assert isinstance(caught.value, AirflowSensorTimeout)

@@ -66,7 +66,7 @@ def run_trigger(run_id: str, **kwargs: Any) -> OmicsRunTrigger:
 
 
 async def until(reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(600):
         while not reached():
             await asyncio.sleep(0.01)
 

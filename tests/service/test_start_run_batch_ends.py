@@ -10,7 +10,7 @@ from cohorts import MODES, OUT, CohortLab, cohort, failing, lasting
 
 from airflow_provider_omics.exceptions import OmicsError
 from airflow_provider_omics.healthomics.statuses import BatchStatus, RunStatus
-from airflow_provider_omics.local import LocalOmics
+from airflow_provider_omics.local import FaultKind, LocalOmics
 from airflow_provider_omics.local.batches.machine import cancel_batch, delete_batch, delete_runs
 from airflow_provider_omics.local.records import Batch, Run
 from airflow_provider_omics.local.runs.machine import cancel_run, delete_run
@@ -165,7 +165,7 @@ def test_a_batch_that_somebody_cancels(
         cancel_batch(world, world.batches[run.batch_id])
 
     lab.on_run("sample-1", RunStatus.RUNNING, cancel)
-    task = lab.fail([lasting("sample-0", 0), lasting("sample-1", 60), *cohort(9)[2:]], deferrable=deferrable)
+    task = lab.fail([lasting("sample-0", 0), lasting("sample-1", 3600), *cohort(9)[2:]], deferrable=deferrable)
     assert task.error.status == "CANCELLED"
     status, count = unsubmitted
     summary = task.ti.xcoms["batch_summary"]
@@ -204,11 +204,12 @@ def test_a_cancellation_that_partly_fails_leaves_a_run_that_is_waited_for(
 def test_runs_that_somebody_deletes_with_the_batch_prove_nothing(
     lab: CohortLab, deferrable: bool, ends_deleted: bool
 ) -> None:
-    lab.server.change(timings={"submissions_per_second": 50.0})
     lab.on_batch(BatchStatus.PROCESSED, delete_runs)
     if not ends_deleted:
         lab.fault("RunBatch.delete", skip=1)
-    task = lab.fail(cohort(3), deferrable=deferrable, waiter_delay=0.5)
+    # However long the deletion takes, nobody looks before it is over.
+    lab.fault("*", FaultKind.THROTTLE, count=None, matches=lambda _: lab.is_any(BatchStatus.RUNS_DELETING))
+    task = lab.fail(cohort(3), deferrable=deferrable)
     assert task.error.status == ("RUNS_DELETED" if ends_deleted else "RUNS_DELETE_FAILED")
     kept = "DELETED" if ends_deleted else "COMPLETED"
     assert lab.column(task.ti, "run_status") == ["DELETED", kept, "DELETED"]

@@ -104,12 +104,12 @@ def test_every_field_reaches_the_service(lab: CohortLab) -> None:
 
 @MODES
 def test_without_waiting_the_id_comes_back_at_once(lab: CohortLab, deferrable: bool) -> None:
-    task = lab.run([lasting("slow", 60)], wait_for_completion=False, deferrable=deferrable)
+    task = lab.run([lasting("slow", 3600)], wait_for_completion=False, deferrable=deferrable)
     assert lab.omics.get_batch(batchId=task.result)["status"] != "PROCESSED"
     assert task.triggers == []
     assert sorted(task.ti.xcoms) == ["_link_OmicsRunListLink", "batch_arn", "batch_id"]
     # A later try finds the same batch, and does not wait either.
-    assert lab.run([lasting("slow", 60)], instance(2), wait_for_completion=False).result == task.result
+    assert lab.run([lasting("slow", 3600)], instance(2), wait_for_completion=False).result == task.result
     assert lab.calls("StartRunBatch") == 1
 
 
@@ -164,7 +164,7 @@ def test_a_batch_that_is_not_processed_is_no_success_whatever_is_tolerated(lab: 
 
 @MODES
 def test_fail_fast_cancels_the_rest_once_too_many_have_failed(lab: CohortLab, deferrable: bool) -> None:
-    samples = [failing("bad-0"), failing("bad-1"), lasting("slow-0", 60), lasting("slow-1", 60)]
+    samples = [failing("bad-0"), failing("bad-1"), lasting("slow-0", 3600), lasting("slow-1", 3600)]
     task = lab.fail(samples, tolerated_failure_count=1, fail_fast=True, deferrable=deferrable, redrive_attempts=1)
     assert lab.calls("CancelRunBatch") == 1
     assert task.error.status == "CANCELLED"
@@ -184,7 +184,7 @@ def test_fail_fast_leaves_a_batch_alone_whose_failures_are_tolerated(lab: Cohort
 
 def test_fail_fast_waits_for_a_batch_to_leave_creating(lab: CohortLab) -> None:
     lab.server.change(timings={"batch_creating": 0.5})
-    lab.fail([failing("bad"), lasting("slow", 60)], fail_fast=True)
+    lab.fail([failing("bad"), lasting("slow", 3600)], fail_fast=True)
     assert (lab.calls("CancelRunBatch"), lab.effects("CancelRunBatch")) == (1, 1)
 
 

@@ -345,7 +345,7 @@ def test_an_answer_that_gets_lost_does_not_start_a_second_run(
 
 @MODES
 def test_the_number_of_looks_can_be_limited(server: LocalOmics, workflow_id: str, deferrable: bool) -> None:
-    long = {"waiter_max_attempts": 2, "tags": {"omics-local:seconds": "60"}}
+    long = {"waiter_max_attempts": 2, "tags": {"omics-local:seconds": "3600"}}
     with pytest.raises(OmicsWaitError, match="looked 2 times") as caught:
         start(workflow_id, TaskInstance(max_tries=1), deferrable=deferrable, **long)
     assert not isinstance(caught.value, AirflowFailException)
@@ -354,7 +354,7 @@ def test_the_number_of_looks_can_be_limited(server: LocalOmics, workflow_id: str
 
 @MODES
 def test_a_run_that_no_retry_will_want_is_cancelled(server: LocalOmics, workflow_id: str, deferrable: bool) -> None:
-    long = {"waiter_max_attempts": 2, "tags": {"omics-local:seconds": "60"}}
+    long = {"waiter_max_attempts": 2, "tags": {"omics-local:seconds": "3600"}}
     with pytest.raises(OmicsWaitError) as caught:
         start(workflow_id, TaskInstance(max_tries=0), deferrable=deferrable, **long)
     assert [call.resource_id for call in server.journal.calls("CancelRun")] == [caught.value.run_id]
@@ -499,7 +499,7 @@ def test_the_log_of_a_failed_task_is_found_also_by_its_arn(workflow_id: str) -> 
 
 
 def test_many_failed_tasks_are_cut_and_long_lines_too(server: LocalOmics, workflow_id: str) -> None:
-    failed = start(workflow_id, wait_for_completion=False, tags={"omics-local:seconds": "60"}).result
+    failed = start(workflow_id, wait_for_completion=False, tags={"omics-local:seconds": "3600"}).result
     world = server.world("us-east-1")
     with world.lock:
         run = world.runs[failed]

@@ -145,7 +145,7 @@ def time_out_once() -> Iterator[Callable[[Callable[[], object]], None]]:
         raise AirflowTaskTimeout("Timeout")
 
     def interrupt(has_come: Callable[[], object]) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 300
         while not has_come() and time.monotonic() < deadline:
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGUSR1)

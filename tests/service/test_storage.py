@@ -153,7 +153,7 @@ def test_of_two_writers_at_once_one_wins(omics_local: LocalOmics, s3: Any, uploa
 
     def make_client() -> Any:
         client = omics_local.client("s3")
-        client.meta.events.register("after-call.s3.HeadObject", lambda **_: both_looked.wait(timeout=30))
+        client.meta.events.register("after-call.s3.HeadObject", lambda **_: both_looked.wait(timeout=300))
         return client
 
     def tell(error: Exception, operation: str, uri: str) -> OmicsServiceError:

@@ -16,7 +16,7 @@ from airflow_provider_omics.local import LocalOmics
 ROLE = "arn:aws:iam::123456789012:role/omics"
 LOG_GROUP = "/aws/omics/WorkflowLog"
 READ_QC = Path(__file__).parents[2] / "example_dags" / "workflows" / "read-qc"
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 600
 
 
 def await_that(condition: Callable[[], Any], what: str) -> Any:

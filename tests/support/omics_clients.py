@@ -139,7 +139,7 @@ class CommandLine:
             file.write_bytes(members.pop(name))
             command += [f"--{xform_name(name, '-')}", f"fileb://{file}"]
         command += ["--cli-input-json", json.dumps(members)]
-        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == 0, f"aws omics {operation} {members}: {done.stderr}"
         return dict(json.loads(done.stdout)) if done.stdout.strip() else {}
 

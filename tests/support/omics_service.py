@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 ROLE = "arn:aws:iam::123456789012:role/omics"
-DEADLINE_SECONDS = 30
+DEADLINE_SECONDS = 300
 
 
 def wdl_zip() -> bytes:

@@ -22,7 +22,7 @@ child = subprocess.Popen(
 print(child.pid, flush=True)
 {PATIENT}
 """
-TIMEOUT = 30
+TIMEOUT = 300
 
 
 @pytest.fixture

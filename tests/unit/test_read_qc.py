@@ -38,7 +38,7 @@ def measure(tmp_path: Path):
 
 def _run(script: str, directory: Path, *arguments: str) -> Ended:
     done = subprocess.run(
-        [sys.executable, WORKFLOW / script, *arguments], cwd=directory, capture_output=True, text=True, timeout=60
+        [sys.executable, WORKFLOW / script, *arguments], cwd=directory, capture_output=True, text=True, timeout=600
     )
     return Ended(done.returncode, done.stdout, done.stderr)
 
