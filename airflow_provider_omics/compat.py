@@ -58,6 +58,7 @@ __all__ = [
     "state_store",
     "task_state",
     "tries_before_clear",
+    "trigger_failure",
     "triggerer_can_render",
 ]
 
@@ -80,6 +81,14 @@ def triggerer_can_render(template: object, *, own_macros: bool = False) -> bool:
     if "{{" not in text and "{%" not in text:
         return True
     return _AIRFLOW >= (3, 3) and not own_macros and "xcom" not in text.lower()
+
+
+def trigger_failure(next_method: str, next_kwargs: Mapping[str, Any] | None) -> str | None:
+    """Return why the trigger of a task that is resumed has failed; None if it fired, or its time was up."""
+    if next_method != "__fail__":
+        return None
+    error = str((next_kwargs or {}).get("error", "Unknown"))
+    return None if "timeout" in error.lower() else error
 
 
 def is_deferral_timeout(error: TaskDeferralError) -> bool:

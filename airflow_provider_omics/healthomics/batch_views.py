@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
@@ -107,6 +108,11 @@ class BatchView:
         return f"batch {self.batch_id}"
 
     @property
+    def command(self) -> str:
+        """Command of the AWS CLI that shows it."""
+        return f"aws omics get-batch --batch-id {self.batch_id}"
+
+    @property
     def not_completed(self) -> int:
         """How many samples are known to have come to something else than COMPLETED."""
         return self.failed_submissions + self.failed + self.cancelled + self.deleted
@@ -185,6 +191,12 @@ class SampleView:
     def label(self) -> str:
         """What to call it in a message."""
         return f"sample {self.run_setting_id!r} of batch {self.batch_id}"
+
+    @property
+    def command(self) -> str:
+        """Command of the AWS CLI that shows it."""
+        sample = shlex.quote(self.run_setting_id)
+        return f"aws omics list-runs-in-batch --batch-id {self.batch_id} --run-setting-id {sample}"
 
     @property
     def status(self) -> str | None:

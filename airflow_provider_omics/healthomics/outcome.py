@@ -61,6 +61,11 @@ class RunView:
         """What to call it in a message."""
         return f"run {self.run_id}"
 
+    @property
+    def command(self) -> str:
+        """Command of the AWS CLI that shows it."""
+        return f"aws omics get-run --id {self.run_id}"
+
     def describe(self) -> str:
         """Tell the run's state, for the log."""
         status = repr(self.status) if self.phase is Phase.UNKNOWN else self.status

@@ -113,7 +113,7 @@ def number_issues(where: str, value: Any, lowest: float) -> Iterator[Issue]:
     """Yield what is wrong with a number that only this provider reads."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         yield Issue(where, f"is {type(value).__name__} {value!r}", "Give a number")
-    elif value < lowest:
+    elif not value >= lowest:
         yield Issue(where, f"{value} is too small", f"Give at least {lowest}")
 
 

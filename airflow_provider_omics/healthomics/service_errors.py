@@ -82,6 +82,12 @@ CREDENTIALS_REFUSED = frozenset(
         "InvalidClientTokenId",
         "UnrecognizedClientException",
         "InvalidSecurity",
+        "InvalidSignatureException",
+        "IncompleteSignature",
+        "MissingAuthenticationToken",
+        # A client that was made while there were no credentials never finds any.
+        "NoCredentialsError",
+        "PartialCredentialsError",
     }
 )
 """Codes after which a client that is made anew, with the connection as it is then, may do better."""
@@ -152,6 +158,7 @@ _REMEDIES: dict[str, tuple[FailureClass, str]] = {
         FailureClass.TRANSIENT,
         "The credentials have expired; check how long the connection's session lasts and what renews it",
     ),
+    "AirflowNotFoundException": (FailureClass.INPUT, "Make the connection, or correct aws_conn_id"),
     "ParamValidationError": (FailureClass.INPUT, "Correct the value that the message names"),
     "ServiceQuotaExceededException": (
         FailureClass.QUOTA,
@@ -164,7 +171,7 @@ _REMEDIES: dict[str, tuple[FailureClass, str]] = {
     ),
     "ThrottlingException": (
         FailureClass.TRANSIENT,
-        "Start fewer at once, or raise the retries in the connection's config_kwargs",
+        "Start fewer at once, as with an Airflow pool, or ask for a higher quota",
     ),
     "RequestTimeoutException": (FailureClass.TRANSIENT, "Try again"),
     "InternalServerException": (
@@ -234,6 +241,11 @@ def nature(error: BaseException) -> Nature:
         passing = code in _PASSING_CODES or (_http_status(error) or 0) >= 500
         return Nature.PASSING if passing else Nature.LASTING
     return Nature.PASSING if isinstance(error, _PASSING_ERRORS) else Nature.LASTING
+
+
+def concerns_all_calls(error: BaseException) -> bool:
+    """Whether other calls through the same client would fail too: the service, the way to it, or the credentials."""
+    return nature(error) is Nature.PASSING or error_code(error) in CREDENTIALS_REFUSED
 
 
 def may_have_had_its_effect(error: BaseException) -> bool:

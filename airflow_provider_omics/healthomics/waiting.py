@@ -14,13 +14,21 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 
+from airflow_provider_omics.healthomics.backoff import Backoff, Errors, look_again
 from airflow_provider_omics.healthomics.calls import Steps, failed_operation
 from airflow_provider_omics.healthomics.exceptions import OmicsError
-from airflow_provider_omics.healthomics.service_errors import Nature, explain, is_from_aws, nature
+from airflow_provider_omics.healthomics.service_errors import (
+    WRONG_STATE_CODES,
+    Explanation,
+    Nature,
+    explain,
+    is_from_aws,
+    nature,
+)
 from airflow_provider_omics.healthomics.statuses import Phase
 
-_LONGEST_BACKOFF = 300.0
-_JITTER = 0.1
+ERROR_BUDGET = 3600.0
+"""Seconds for which errors are put up with, unless a user says otherwise."""
 
 
 class Log(Protocol):
@@ -58,6 +66,10 @@ class View(Protocol):
     @property
     def phase(self) -> Phase:
         """What the state means to a waiter."""
+
+    @property
+    def command(self) -> str:
+        """Command of the AWS CLI that shows it."""
 
     def describe(self) -> str:
         """Tell its state, for the log."""
@@ -110,9 +122,11 @@ class WaitPolicy:
     """How to wait.
 
     :param delay: seconds between two looks.
-    :param max_attempts: how many looks there may be; None for no limit.
+    :param max_attempts: how many looks may be answered; None for no limit.
     :param deadline: when to stop waiting, in seconds since the epoch; None for never.
-    :param error_budget: seconds of nothing but passing errors (throttling, 5xx, network) to put up with.
+    :param error_budget: seconds of nothing but errors to put up with: of any kind after the first answer, before it of
+        those that pass by themselves (throttling, 5xx, network).
+    :param is_known: whether the service has answered about it before, to another process.
     :param missing_budget: seconds for which it may be not found yet, since it was only just started.
     :param gone_is_end: whether what is not found has ended, for those who want it gone.
     """
@@ -120,7 +134,8 @@ class WaitPolicy:
     delay: float = 30.0
     max_attempts: int | None = None
     deadline: float | None = None
-    error_budget: float = 900.0
+    error_budget: float = ERROR_BUDGET
+    is_known: bool = False
     missing_budget: float = 0.0
     gone_is_end: bool = False
 
@@ -128,7 +143,8 @@ class WaitPolicy:
 class Stop(StrEnum):
     """Why waiting ended.
 
-    ``ERROR`` is an error that lasts, ``UNREACHABLE`` one that might have passed but did not within the budget.
+    ``ERROR`` is an error before the first answer that will not pass, ``UNREACHABLE`` one that might have passed but did
+    not within the error budget.
     """
 
     ENDED = "ended"
@@ -209,68 +225,97 @@ class Wait(Generic[V]):
     spread: Callable[[], float] = random.random
     _last: V | None = field(default=None, init=False)
     _looks: int = field(default=0, init=False)
-    _errors: int = field(default=0, init=False)
-    _failing_since: float | None = field(default=None, init=False)
+    _errors: Errors | None = field(default=None, init=False)
+    _missing_since: float | None = field(default=None, init=False)
 
     @property
     def last(self) -> V:
         """The last look, or what is known before the first."""
         return self.look.unseen if self._last is None else self._last
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the look before was an error."""
+        return self._errors is not None
+
     def saw(self, view: V) -> KeepWaiting | WaitEnd[V]:
         """Decide after an answer."""
         before, self._last = self._last, view
-        self._errors, self._failing_since = 0, None
+        self._errors = self._missing_since = None
+        self._looks += 1
         if self.look.is_over(view):
             return WaitEnd(Stop.ENDED, view)
+        limit = self.policy.max_attempts
+        if limit is not None and self._looks >= limit:
+            return WaitEnd(Stop.ATTEMPTS, view, f"looked {self._looks} times (waiter_max_attempts), and {self._state}")
         told = self.look.tell(before, view)
         if view.phase is Phase.UNKNOWN and told:
             told = f"{told}, a status that this release does not know; waiting on. Update the provider"
-        return self._again(self.policy.delay, told, view.phase is Phase.UNKNOWN)
+        usual = Backoff(self.policy.delay, self.policy.delay)
+        return self._again(usual.seconds(1, self.spread), told, view.phase is Phase.UNKNOWN)
 
     def failed(self, error: Exception) -> KeepWaiting | WaitEnd[V]:
         """Decide after an error."""
         now = self.clock()
-        self._errors += 1
-        self._failing_since = now if self._failing_since is None else self._failing_since
-        kind, failing_for = nature(error), now - self._failing_since
-        budget = self._budget(kind)
-        # The service has named it, so what it does not know any more, or not even after a while, was deleted.
-        is_known = self._last is not None or (budget > 0 and failing_for > budget)
-        if kind is Nature.MISSING and (is_known or self.policy.gone_is_end):
-            return WaitEnd(Stop.ENDED, self.last.gone())
-        operation = failed_operation(error) or self.look.operation
-        explanation = explain(error, operation, self.last.label)
+        self._errors = errors = self._errors or Errors(now)
+        errors.count += 1
+        kind = nature(error)
+        seconds = look_again(self.policy.delay, self.policy.error_budget).seconds(errors.count, self.spread)
+        explanation = explain(error, failed_operation(error) or self.look.operation, self.last.label)
         told = explanation.describe()
-        if failing_for > budget or budget == 0:
-            why = Stop.UNREACHABLE if kind is Nature.PASSING else Stop.ERROR
-            lasted = f" (for {failing_for:.0f} s)" if budget else ""
-            return WaitEnd(why, self.last, f"{told}{lasted}", explanation.code)
-        delay = min(self.policy.delay * 2 ** min(self._errors - 1, 10), _LONGEST_BACKOFF)
-        return self._again(max(delay, self.policy.delay), f"Still waiting: {told}", True)
+        if kind is Nature.MISSING:
+            if self._is_gone(now):
+                return WaitEnd(Stop.ENDED, self.last.gone())
+            if self.policy.missing_budget:
+                return self._again(seconds, f"Still waiting: {told}", True)
+        budget = 0.0 if _is_refused_for_state(explanation) else self._budget(kind)
+        if errors.are_too_many(now, budget):
+            why = Stop.ERROR if budget <= 0 and kind is not Nature.PASSING else Stop.UNREACHABLE
+            return WaitEnd(why, self.last, self._give_up(told, errors, now, budget), explanation.code)
+        lasted = errors.lasted(now, budget)
+        return self._again(seconds, f"Still waiting: {told} Errors: {lasted}; looking again in {seconds:.0f} s", True)
 
     def interrupted(self) -> WaitEnd[V]:
         """Return the end for a task that was killed while it waited."""
         return WaitEnd(Stop.INTERRUPTED, self.last, "the task was killed")
 
-    def _budget(self, kind: Nature) -> float:
-        budgets = {Nature.PASSING: self.policy.error_budget, Nature.MISSING: self.policy.missing_budget}
-        return budgets.get(kind, 0.0)
+    def _is_gone(self, now: float) -> bool:
+        """Whether what is not found was deleted, and is not just too new to be shown, or a wrong id."""
+        if self._missing_since is None:
+            self._missing_since = now
+        grace = self.policy.missing_budget
+        is_known = self._last is not None or (self.policy.is_known and not grace)
+        # The service has named it, so what it does not know even after a while was deleted.
+        return is_known or self.policy.gone_is_end or 0 < grace < now - self._missing_since
 
-    def _again(self, delay: float, note: str | None, alarming: bool) -> KeepWaiting | WaitEnd[V]:
-        self._looks += 1
-        limit, deadline = self.policy.max_attempts, self.policy.deadline
-        last = self.last
-        state = f"the {last.KIND} is {last.status or 'not seen yet'}"
-        if limit is not None and self._looks >= limit:
-            return WaitEnd(Stop.ATTEMPTS, last, f"looked {self._looks} times (waiter_max_attempts), and {state}")
-        seconds = delay * (1 + _JITTER * (2 * self.spread() - 1))
+    def _budget(self, kind: Nature) -> float:
+        is_put_up_with = kind is Nature.PASSING or self._last is not None or self.policy.is_known
+        return self.policy.error_budget if is_put_up_with else 0.0
+
+    def _give_up(self, told: str, errors: Errors, now: float, budget: float) -> str:
+        if budget <= 0:
+            return told
+        lasted, last = errors.lasted(now, budget), self.last
+        fate = f"The {last.KIND} was not cancelled, and may go on; look at it with: {last.command}"
+        return f"{told} There were nothing but errors, {lasted}. {fate}"
+
+    @property
+    def _state(self) -> str:
+        return f"the {self.last.KIND} is {self.last.status or 'not seen yet'}"
+
+    def _again(self, seconds: float, note: str | None, alarming: bool) -> KeepWaiting | WaitEnd[V]:
+        deadline = self.policy.deadline
         if deadline is not None:
             left = deadline - self.clock()
             if left <= 0:
-                return WaitEnd(Stop.DEADLINE, last, f"time is up and {state}")
+                return WaitEnd(Stop.DEADLINE, self.last, f"time is up and {self._state}")
             seconds = min(seconds, left)
         return KeepWaiting(seconds, note, alarming)
+
+
+def _is_refused_for_state(explanation: Explanation) -> bool:
+    # Not a failed look: what was looked at does not let itself be cancelled.
+    return explanation.operation.startswith("Cancel") and explanation.code in WRONG_STATE_CODES
 
 
 def look_once(wait: Wait[V], ask: Callable[[Steps[V]], V], log: Log) -> WaitEnd[V] | None:
@@ -337,7 +382,7 @@ def _decide(wait: Wait[V], ask: Callable[[Steps[V]], V], log: Log) -> KeepWaitin
 
 def _judge(wait: Wait[V], error: Exception, log: Log) -> KeepWaiting | WaitEnd[V]:
     # A trigger that raises tells its task nothing, so even a mistake in the code becomes an end with its cause.
-    if not is_from_aws(error):
+    if not is_from_aws(error) and not wait.is_failing:
         log.exception("Looking at HealthOmics %s failed", wait.last.label)
     return wait.failed(error)
 

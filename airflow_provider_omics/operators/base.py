@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
+from airflow_provider_omics.healthomics.calls import Steps, T, perform
+from airflow_provider_omics.healthomics.service_errors import CREDENTIALS_REFUSED, Nature, error_code, nature
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 
 if TYPE_CHECKING:
@@ -40,3 +42,16 @@ class OmicsBaseOperator(BaseOperator):
     def hook(self) -> OmicsHook:
         """The hook, made when it is first needed."""
         return ConnectionParameters.of(self).hook()
+
+    def ask(self, steps: Steps[T]) -> T:
+        """Hold a conversation with the API; errors are botocore's.
+
+        After an error that another client may not have, such as refused credentials, the next call gets a new one,
+        made with the connection as it is then.
+        """
+        try:
+            return perform(self.hook.conn, steps)
+        except Exception as error:
+            if nature(error) is Nature.LASTING or error_code(error) in CREDENTIALS_REFUSED:
+                self.__dict__.pop("hook", None)
+            raise

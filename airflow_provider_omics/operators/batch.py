@@ -34,7 +34,7 @@ from airflow_provider_omics.healthomics.run_settings.template import template_is
 from airflow_provider_omics.healthomics.statuses import BatchStatus
 from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
 from airflow_provider_omics.healthomics.workflows import look_up_parameters
-from airflow_provider_omics.hooks.parameters import TEMPLATED, ConnectionParameters
+from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.links.omics import BATCH_LINKS, store_batch_links
 from airflow_provider_omics.operators.batch_end import (
     OmicsCancelRunBatchOperator,
@@ -281,8 +281,7 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
         """Return the batch's id, submit again what may be, or raise what explains why the cohort failed."""
         self._job_id = end.view.batch_id
         if end.why is not Stop.ENDED:
-            self.give_up(end)
-            raise OmicsWaitError(end)
+            raise OmicsWaitError(self.give_up(end))
         progress = Progress.from_payload(state["progress"])
         return str(self._go_on(context, self._job(context), progress, end.view))
 
@@ -298,6 +297,20 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
     def find_active_job(self, context: Context) -> str | None:
         """Return the batch of this task that goes on, found by name and tags; None if there is none."""
         return self._job(context).find_active()
+
+    def find_last_job(self, context: Context) -> BatchView | None:
+        """Return this task's last batch as it is now, found by name and tags; None if there is none."""
+        return self._job(context).find_last()
+
+    def wait_on(self, context: Context, job: BatchView) -> str:
+        """Wait in the worker for a batch whose trigger failed, unless it has ended, and finish as the trigger would."""
+        self._job_id = job.batch_id
+        cohort_job = self._job(context)
+        progress = cohort_job.recall(self._places(cohort_job), self.redrive_attempts)
+        if progress is None:
+            with self._read(cohort_job) as cohort:
+                progress = cohort_job.adopt(cohort_job.store(cohort, self._places(cohort_job), self.redrive_attempts))
+        return str(self._go_on(context, cohort_job, progress, job))
 
     def _check(self) -> None:
         self.check_waiting("StartRunBatch")
@@ -347,9 +360,7 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
             raise OmicsRequestInvalidError("StartRunBatch", issues)
 
     def _begin(self, context: Context, job: CohortJob, cohort: Cohort) -> Progress:
-        default = job.request["defaultRunSetting"].get("outputUri")
-        places = Places.of(job.intent, default, self.settings_uri, self.results_uri)
-        progress = job.store(cohort, places, self.redrive_attempts)
+        progress = job.store(cohort, self._places(job), self.redrive_attempts)
         earlier_tries = context["ti"].try_number - 1
         if not self.durable:
             # So many batches can each of them have started.
@@ -365,6 +376,10 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
             return self._submitted(context, *job.start_again(progress, cohort, earlier_tries))
         is_first = self.request_id is None and not earlier_tries
         return self._submitted(context, *job.start(progress, cohort, is_first=is_first))
+
+    def _places(self, job: CohortJob) -> Places:
+        default = job.request["defaultRunSetting"].get("outputUri")
+        return Places.of(job.intent, default, self.settings_uri, self.results_uri)
 
     def _submitted(self, context: Context, progress: Progress, batch: BatchView) -> Progress:
         self._follow(context, batch)
@@ -420,12 +435,10 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
         trigger = OmicsBatchTrigger(
             batch_id=batch.batch_id,
             fail_above=max(allowed, 0) if self.fail_fast else None,
-            waiter_delay=self.waiter_delay,
-            waiter_max_attempts=self.waiter_max_attempts,
             just_started=True,
             cancel_on_kill=self.cancel_on_kill,
             cancel_on_timeout=self.cancels_at_timeout,
-            **ConnectionParameters.of(self).to_payload(),
+            **self.waiting_arguments(),
         )
         return str(self.wait(context, trigger, progress=progress.to_payload()))
 

@@ -24,7 +24,7 @@ from airflow_provider_omics.healthomics.exceptions import (
 )
 from airflow_provider_omics.healthomics.statuses import BatchStatus
 from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
-from airflow_provider_omics.hooks.parameters import TEMPLATED, ConnectionParameters
+from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.links.omics import BATCH_LINKS, store_batch_links
 from airflow_provider_omics.operators.waiting import OmicsWaitingOperator
 from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
@@ -69,10 +69,8 @@ class _BatchOperator(OmicsWaitingOperator[BatchView]):
             batch_id=batch_id,
             goal=goal.value,
             gone_is_end=True,
-            waiter_delay=self.waiter_delay,
-            waiter_max_attempts=self.waiter_max_attempts,
             **arguments,
-            **ConnectionParameters.of(self).to_payload(),
+            **self.waiting_arguments(),
         )
         return str(self.wait(context, trigger))
 

@@ -158,6 +158,27 @@ class CohortJob:
         views = (self._look(batch.batch_id) for batch in reversed(self._found()))
         return next((view.batch_id for view in views if not view.phase.is_final), None)
 
+    def find_last(self) -> BatchView | None:
+        """Return the task's last batch; None if there is none."""
+        found = self._found()
+        return self._look(found[-1].batch_id) if found else None
+
+    def recall(self, places: Places, redrives: int) -> Progress | None:
+        """Return the progress of a try that lost it, by what its batches and the stored cohort tell.
+
+        :param redrives: how many batches could follow within the try.
+        :return: None where they do not tell the cohort, as without tags.
+        """
+        found = self._found()
+        key = found[-1].cohort if found else None
+        if key is None:
+            return None
+        progress = Progress(key, places.settings, places.results, samples=0)
+        with self.hook.storage.open(_cohort_uri(progress, key)) as stream:
+            progress = replace(progress, samples=sum(1 for _ in entries(stream)))
+        progress = self.adopt(progress)
+        return replace(progress, redrives_left=max(0, redrives + 1 - len(progress.batches)))
+
     def _found(self) -> list[ChainedBatch]:
         job = self.memory.job
         found = [batch for batch in chained(self._discover()) if batch.generation >= job.from_generation]

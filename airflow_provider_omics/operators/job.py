@@ -6,6 +6,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
@@ -13,6 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 from airflow_provider_omics.compat import TaskDeferralError, is_deferral_timeout, retry_is_left, task_state
 from airflow_provider_omics.exceptions import failing_fast
 from airflow_provider_omics.healthomics.calls import Steps
+from airflow_provider_omics.healthomics.console import run_list_url
 from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsWaitError
 from airflow_provider_omics.healthomics.identity import Intent, TaskIdentity
 from airflow_provider_omics.healthomics.model import Issue
@@ -34,9 +36,9 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
     """Base of the operators that start a run or a batch.
 
     A job is cancelled when nobody wants its result any more, and only then: when a user marks the task or clears it,
-    when its DAG run times out, at the task's ``execution_timeout``, and when the task fails with no retry left while
-    the job goes on. It is left running for the next try when a worker is lost or drained, when a triggerer is
-    restarted, and when the task fails with a retry left.
+    when its DAG run times out, at the task's ``execution_timeout``, when the worker of the last try is asked to end,
+    and after ``waiter_max_attempts`` with no retry left. Whatever else makes the task fail, errors of looking above
+    all, the job goes on; it is left for the next try, or for the next clear of the task.
 
     :param wait_for_completion: whether to wait for the end.
     :param cancel_on_kill: whether the job is cancelled in these cases; if not, it never is. A worker that gets SIGTERM
@@ -74,6 +76,7 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         self._retry_is_left: bool | None = None
         self._is_cancelled = False
         self._untold: str | None = None
+        self._waits_on = False
 
     @abstractmethod
     def cancel_job(self, job_id: str) -> None:
@@ -89,6 +92,14 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
     @abstractmethod
     def find_active_job(self, context: Context) -> str | None:
         """Return the job of this task that goes on, found by name and tags; None if there is none."""
+
+    @abstractmethod
+    def find_last_job(self, context: Context) -> V | None:
+        """Return this task's last job as it is now, found by name and tags; None if there is none."""
+
+    @abstractmethod
+    def wait_on(self, context: Context, job: V) -> Any:
+        """Wait in the worker for a job whose trigger failed, unless it has ended, and finish as the trigger would."""
 
     def begin(self, context: Context) -> None:
         """Note what a kill has to know, since a signal handler can ask for nothing."""
@@ -122,7 +133,7 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
 
     @contextmanager
     def starting(self, context: Context) -> Iterator[None]:
-        """Look for the job, or start it; if that fails before the job is known, leave none that nobody wants."""
+        """Look for the job, or start it; if the task is killed before the job is known, leave none behind."""
         try:
             yield
         except BaseException as error:
@@ -150,10 +161,9 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         return asked or (self.durable and context["ti"].try_number > 1)
 
     def _stop_unknown(self, context: Context) -> None:
-        if self._timed_out():
-            if self.on_timeout == "detach":
-                return
-        elif self._retry_is_left is not False and not self._killed.is_set():
+        if not self._killed.is_set() and not self._timed_out():
+            return
+        if self._timed_out() and self.on_timeout == "detach":
             return
         try:
             job_id = self.find_active_job(context)
@@ -164,8 +174,6 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
             self._job_id = job_id
             self._is_cancelled = False
             self.settle_kill(context)
-            if not self._timed_out() and not self._killed.is_set():
-                self._cancel_if_unwanted(job_id, "its task has failed with no retry left")
 
     def _stop_if_killed(self, context: Context, view: V) -> None:
         if self._killed.is_set():
@@ -190,6 +198,9 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
 
     def wait(self, context: Context, trigger: OmicsWaitTrigger[V], **state: Any) -> Any:
         """Wait as the trigger would, here or in the triggerer, and finish the task."""
+        if self._waits_on:
+            # Airflow gives a task that is resumed all of its execution_timeout once more.
+            trigger.deadline, _ = self._limits(context)
         if self.deferrable:
             self._stop_if_killed(context, trigger.new_look().unseen)
             return super().wait(context, trigger, **state)
@@ -227,15 +238,39 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         else:
             self._cancel(job_id, f"its task was killed and is {state or 'cleared'} now")
 
-    def give_up(self, end: WaitEnd[V]) -> None:
-        """Cancel the job that goes on although its task fails, if no retry will want it."""
+    def give_up(self, end: WaitEnd[V]) -> WaitEnd[V]:
+        """See to the job that goes on although its task fails, and return the end with what becomes of the job.
+
+        Only a limit that the user has set cancels it: an error of looking is no end of wanting.
+        """
         if self._job_id is None:
-            return
-        if end.why in (Stop.ATTEMPTS, Stop.ERROR, Stop.UNREACHABLE):
-            self._cancel_if_unwanted(self._job_id, "its task has failed with no retry left")
-        elif end.why is Stop.DEADLINE and end.error_code is not None and self.cancels_at_timeout:
-            # The trigger has tried, and could not.
+            return end
+        if end.why is Stop.ATTEMPTS:
+            self._cancel_if_unwanted(self._job_id, "its task has used up waiter_max_attempts with no retry left")
+        elif end.why is Stop.DEADLINE and self.cancels_at_timeout and (end.error_code is not None or self._waits_on):
+            # The trigger has tried, and could not; or there is none.
             self._cancel(self._job_id, "its task has reached its execution_timeout")
+        elif end.why in (Stop.ERROR, Stop.UNREACHABLE):
+            return replace(end, reason=f"{end.reason}{self._where(end.view)}. {self._next_step}")
+        return end
+
+    def _where(self, job: V) -> str:
+        """Tell where the console shows the job, if the connection still tells its Region."""
+        try:
+            return f" or {self.page_of(job)}"
+        except Exception:
+            return ""
+
+    def page_of(self, job: V) -> str:
+        """Return the job's page in the console."""
+        return run_list_url(self.hook.conn_region_name, self.hook.conn_partition)
+
+    @property
+    def _next_step(self) -> str:
+        if not self.durable:
+            return "No try takes it over (durable=False): cancel it, or wait for it with a sensor"
+        retry = "The next try takes it over" if self._retry_is_left else "Clear the task, and it takes the job over"
+        return f"{retry}, once the cause is mended"
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after the trigger has fired; where it failed or was late, do not lose the job."""
@@ -244,20 +279,26 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
             return super().resume_execution(next_method, next_kwargs, context)
         except TaskDeferralError as error:
             with failing_fast(self):
-                self._without_trigger(context, error)
-            raise
+                return self._without_trigger(context, error)
 
-    def _without_trigger(self, context: Context, error: TaskDeferralError) -> None:
-        job_id = self.find_active_job(context)
-        if job_id is None:
-            raise OmicsError(f"The trigger failed ({error}), and no job of this task goes on") from error
+    def _without_trigger(self, context: Context, error: TaskDeferralError) -> Any:
+        job = self.find_last_job(context)
+        if job is None:
+            raise OmicsError(f"The trigger failed ({error}), and no job of this task was found") from error
+        if job.phase.is_final:
+            self.log.info("The trigger failed (%s), but HealthOmics %s has ended; finishing the task", error, job.label)
+            return self.wait_on(context, job)
         if is_deferral_timeout(error):
             if self.cancels_at_timeout:
-                self._cancel(job_id, "its task has reached its execution_timeout")
-            return
-        self._cancel_if_unwanted(job_id, "its trigger failed with no retry left")
-        waited = f"The trigger that waited for HealthOmics {self._label(job_id)} failed: {error}"
-        raise OmicsError(f"{waited}; see the triggerer's log") from error
+                self._cancel(str(getattr(job, f"{job.KIND}_id")), "its task has reached its execution_timeout")
+            raise error
+        waited = f"The trigger that waited for HealthOmics {job.label} failed: {error}; see the triggerer's log"
+        if self._retry_is_left:
+            raise OmicsError(f"{waited}. The {job.KIND} goes on. {self._next_step}") from error
+        # Not deferred once more: what made the trigger fail may make each trigger fail.
+        self.log.warning("%s. No retry is left, so this worker waits on", waited)
+        self._waits_on, self.deferrable = True, False
+        return self.wait_on(context, job)
 
     def _notice_timeout(self, error: BaseException) -> None:
         # Airflow's clock started before this operator's, so it may be ahead.

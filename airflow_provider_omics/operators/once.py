@@ -95,8 +95,10 @@ class OnceStarter:
         """
         is_first = try_number == 1 and not self.memory.job.asked
         earlier = [] if is_first else self._find(request, drop_others=drop_others)
-        if earlier and not _ended_badly(earlier[-1].run):
-            return self._adopt(earlier[-1])
+        if earlier:
+            if not _ended_badly(earlier[-1].run):
+                return self._adopt(earlier[-1])
+            self._tell_if_over(earlier[-1].run)
         lowest = self.memory.job.from_generation
         generation = earlier[-1].generation + 1 if earlier else lowest
         # Its request id may still stand for a run of an earlier try that could not be found by name and tags. No try
@@ -139,17 +141,13 @@ class OnceStarter:
         if drop_others:
             for job in found.others:
                 self._drop(EarlierRun.of(job).run)
-        runs = [EarlierRun.of(job) for job in found.jobs if job.generation >= self.memory.job.from_generation]
-        if runs:
-            self._tell_if_over(runs[-1].run)
-        return runs
+        return [EarlierRun.of(job) for job in found.jobs if job.generation >= self.memory.job.from_generation]
 
     def _remembered(self) -> EarlierRun | None:
         job = self.memory.job
         run = self.hook.look_up(job.job_id) if job.job_id is not None else None
         if run is None or not job.is_job(run.uuid):
             return None
-        self._tell_if_over(run)
         return EarlierRun(job.generation, run)
 
     def _discover(self, request: Mapping[str, Any]) -> Discovery:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_omics.compat import dag_run_life, is_just_cleared, tries_before_clear
 from airflow_provider_omics.exceptions import failing_fast
 from airflow_provider_omics.healthomics.calls import Steps
+from airflow_provider_omics.healthomics.console import run_url
 from airflow_provider_omics.healthomics.exceptions import OmicsRunFailedError, OmicsWaitError
 from airflow_provider_omics.healthomics.identity import TAG_COUNT, Intent, TaskIdentity
 from airflow_provider_omics.healthomics.looks import cancel_run
@@ -16,7 +17,7 @@ from airflow_provider_omics.healthomics.outcome import RunView
 from airflow_provider_omics.healthomics.requests import build_start_run, check_run_id, fingerprint, fingerprint_of_0_1_0
 from airflow_provider_omics.healthomics.statuses import Phase, RunStatus
 from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
-from airflow_provider_omics.hooks.parameters import TEMPLATED, ConnectionParameters
+from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.links.omics import RUN_LINKS, store_run_links
 from airflow_provider_omics.operators.base import OmicsBaseOperator
 from airflow_provider_omics.operators.job import OmicsJobOperator, push
@@ -199,8 +200,7 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
         run = end.view
         self._job_id = run.run_id
         if end.why is not Stop.ENDED:
-            self.give_up(end)
-            raise OmicsWaitError(end)
+            raise OmicsWaitError(self.give_up(end))
         if run.phase is Phase.CANCELLED and found:
             # Not a person has cancelled it, but whatever ended the try before.
             return self._start_and_wait(context)
@@ -224,6 +224,23 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
         active = starter.find_active(request)
         return None if active is None else active.run_id
 
+    def find_last_job(self, context: Context) -> RunView | None:
+        """Return this task's last run as it is now, found by name and tags; None if there is none."""
+        starter, request = self._starter(context)
+        earlier = starter.find_earlier(request)
+        return earlier[-1].run if earlier else starter.find_active(request)
+
+    def wait_on(self, context: Context, job: RunView) -> str:
+        """Wait in the worker for a run whose trigger failed, unless it has ended, and finish as the trigger would."""
+        self._job_id = job.run_id
+        if job.phase.is_final:
+            return self.finish(context, WaitEnd(Stop.ENDED, job))
+        return str(self.wait(context, self._trigger(job)))
+
+    def page_of(self, job: RunView) -> str:
+        """Return the run's page in the console."""
+        return run_url(self.hook.conn_region_name, self.hook.conn_partition, job.run_id)
+
     def _start_and_wait(self, context: Context) -> str:
         with self.starting(context):
             run, found = self._start(context)
@@ -233,16 +250,16 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
         if not self.wait_for_completion:
             self.recall(context).finished()
             return run.run_id
-        trigger = OmicsRunTrigger(
+        return str(self.wait(context, self._trigger(run), found=found))
+
+    def _trigger(self, run: RunView) -> OmicsRunTrigger:
+        return OmicsRunTrigger(
             run_id=run.run_id,
-            waiter_delay=self.waiter_delay,
-            waiter_max_attempts=self.waiter_max_attempts,
             just_started=True,
             cancel_on_kill=self.cancel_on_kill,
             cancel_on_timeout=self.cancels_at_timeout,
-            **ConnectionParameters.of(self).to_payload(),
+            **self.waiting_arguments(),
         )
-        return str(self.wait(context, trigger, found=found))
 
     def _start(self, context: Context) -> tuple[RunView, bool]:
         """Return the run, and whether an earlier try had started it and it may be being stopped."""
@@ -315,10 +332,8 @@ class OmicsCancelRunOperator(OmicsWaitingOperator[RunView]):
                 return run_id
             trigger = OmicsRunTrigger(
                 run_id=run_id,
-                waiter_delay=self.waiter_delay,
-                waiter_max_attempts=self.waiter_max_attempts,
                 gone_is_end=True,
-                **ConnectionParameters.of(self).to_payload(),
+                **self.waiting_arguments(),
             )
             return str(self.wait(context, trigger))
 

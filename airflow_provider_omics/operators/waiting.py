@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_omics.exceptions import failing_fast
-from airflow_provider_omics.healthomics.calls import Steps, T, perform
 from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.requests import number_issues
-from airflow_provider_omics.healthomics.waiting import V, WaitEnd, watch
+from airflow_provider_omics.healthomics.waiting import ERROR_BUDGET, V, WaitEnd, watch
+from airflow_provider_omics.hooks.parameters import ConnectionParameters
 from airflow_provider_omics.operators.base import OmicsBaseOperator
 from airflow_provider_omics.triggers.base import BACKSTOP, OmicsWaitTrigger
 
@@ -33,8 +33,11 @@ class OmicsWaitingOperator(OmicsBaseOperator, Generic[V]):
     :param deferrable: whether to wait in the triggerer, without a worker; the default is Airflow's
         ``[operators] default_deferrable``.
     :param waiter_delay: seconds between two looks at it; more than 0.
-    :param waiter_max_attempts: how many looks there may be before the task fails; None for no limit, since
+    :param waiter_max_attempts: how many looks may be answered before the task fails; None for no limit, since
         ``execution_timeout`` is the limit.
+    :param error_budget: seconds for which errors of looking are put up with before the task fails, 0 or more: errors
+        of any kind once the service has answered, before that only those that pass by themselves (throttling, 5xx,
+        network). A look that fails is had again after at most 5 minutes, and after a twelfth of the budget.
     """
 
     waits_for: ClassVar[type[Any]]
@@ -45,12 +48,14 @@ class OmicsWaitingOperator(OmicsBaseOperator, Generic[V]):
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         waiter_delay: float = 30,
         waiter_max_attempts: int | None = None,
+        error_budget: float = ERROR_BUDGET,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.deferrable = deferrable
         self.waiter_delay = waiter_delay
         self.waiter_max_attempts = waiter_max_attempts
+        self.error_budget = error_budget
 
     @cached_property
     def _killed(self) -> threading.Event:
@@ -69,7 +74,10 @@ class OmicsWaitingOperator(OmicsBaseOperator, Generic[V]):
 
     def waiting_issues(self) -> list[Issue]:
         """Return what is wrong with how to wait."""
-        issues = [*number_issues("waiter_delay", self.waiter_delay, 0.01)]
+        issues = [
+            *number_issues("waiter_delay", self.waiter_delay, 0.01),
+            *number_issues("error_budget", self.error_budget, 0),
+        ]
         if self.waiter_max_attempts is not None:
             issues += number_issues("waiter_max_attempts", self.waiter_max_attempts, 1)
         return issues
@@ -85,7 +93,7 @@ class OmicsWaitingOperator(OmicsBaseOperator, Generic[V]):
             # Twice: dag.test() loses the kwargs, and a triggerer that has not been upgraded yet sends no state back.
             trigger.resume_state = state or None
             self.defer(trigger=trigger, method_name="execute_complete", timeout=timeout, kwargs=state or None)
-        end = watch(trigger.new_wait(), self._ask, self._killed.wait, self.log)
+        end = watch(trigger.new_wait(), self.ask, self._killed.wait, self.log)
         return self.finish(context, end, **state)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None, **state: Any) -> Any:
@@ -102,8 +110,14 @@ class OmicsWaitingOperator(OmicsBaseOperator, Generic[V]):
     def finish(self, context: Context, end: WaitEnd[V], **state: Any) -> Any:
         """Turn the end of waiting into the task's result or its failure."""
 
-    def _ask(self, steps: Steps[T]) -> T:
-        return perform(self.hook.conn, steps)
+    def waiting_arguments(self) -> dict[str, Any]:
+        """Return the arguments of a trigger that say how to wait, and through which connection."""
+        return {
+            "waiter_delay": self.waiter_delay,
+            "waiter_max_attempts": self.waiter_max_attempts,
+            "error_budget": self.error_budget,
+            **ConnectionParameters.of(self).to_payload(),
+        }
 
     def _limits(self, context: Context) -> tuple[float | None, timedelta | None]:
         limit, started = self.execution_timeout, context["ti"].start_date

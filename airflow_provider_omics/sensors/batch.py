@@ -76,7 +76,8 @@ class OmicsBatchSensor(OmicsWaitingSensor[BatchView]):
 
     def own_issues(self) -> Iterator[Issue]:
         """Yield what is wrong with the tolerance."""
-        return tolerance_issues(self.tolerated_failure_count, self.tolerated_failure_percentage)
+        yield from super().own_issues()
+        yield from tolerance_issues(self.tolerated_failure_count, self.tolerated_failure_percentage)
 
     def trigger_arguments(self) -> dict[str, Any]:
         """Return which batch the trigger waits for."""
@@ -151,6 +152,7 @@ class OmicsBatchRunSensor(OmicsWaitingSensor[SampleView]):
 
     def own_issues(self) -> Iterator[Issue]:
         """Yield what is wrong with the target."""
+        yield from super().own_issues()
         if self.target not in _TARGETS:
             yield Issue("target", f"is {self.target!r}", f"Use one of {', '.join(_TARGETS)}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_omics.healthomics.exceptions import OmicsRunFailedError
+from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError, OmicsRunFailedError
 from airflow_provider_omics.healthomics.outcome import RunView
 from airflow_provider_omics.healthomics.requests import check_run_id
 from airflow_provider_omics.healthomics.statuses import Phase
@@ -46,6 +46,9 @@ class OmicsRunSensor(OmicsWaitingSensor[RunView]):
 
     def checked_arguments(self) -> dict[str, Any]:
         """Return which run the trigger waits for, checked."""
+        issues = list(self.own_issues())
+        if issues:
+            raise OmicsRequestInvalidError("GetRun", issues)
         return {"run_id": check_run_id("GetRun", self.run_id)}
 
     def store_links(self, context: Context, arguments: dict[str, Any]) -> None:

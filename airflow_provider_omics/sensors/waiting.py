@@ -5,19 +5,19 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from airflow.providers.common.compat.sdk import PokeReturnValue, conf
 from airflow.triggers.base import StartTriggerArgs
 
-from airflow_provider_omics.compat import triggerer_can_render
+from airflow_provider_omics.compat import trigger_failure, triggerer_can_render
 from airflow_provider_omics.exceptions import failing_at_once
-from airflow_provider_omics.healthomics.calls import Steps, T, perform
 from airflow_provider_omics.healthomics.exceptions import OmicsWaitError
 from airflow_provider_omics.healthomics.model import Issue
-from airflow_provider_omics.healthomics.waiting import Stop, V, Wait, WaitEnd, look_once
+from airflow_provider_omics.healthomics.requests import number_issues
+from airflow_provider_omics.healthomics.waiting import ERROR_BUDGET, Stop, V, Wait, WaitEnd, look_once, watch
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 from airflow_provider_omics.sensors.base import OmicsBaseSensor
 from airflow_provider_omics.triggers.base import BACKSTOP, OmicsWaitTrigger
@@ -36,6 +36,9 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
     :cvar trigger_class: the trigger that it defers to.
     :param deferrable: whether to wait in the triggerer, without a worker; the default is Airflow's
         ``[operators] default_deferrable``.
+    :param error_budget: seconds for which errors of looking are put up with before the sensor fails, 0 or more: errors
+        of any kind once the service has answered, before that only those that pass by themselves (throttling, 5xx,
+        network). A deferred sensor looks again after at most 5 minutes, and after a twelfth of the budget.
     :param start_from_trigger: whether to go to the triggerer straight from the scheduler, without a worker first.
         The sensor defers from a worker all the same where the triggerer could not know its arguments: when it is
         mapped, when a template pulls an XCom, and before Airflow 3.3 with any template.
@@ -49,11 +52,13 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
         *,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         start_from_trigger: bool = False,
+        error_budget: float = ERROR_BUDGET,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.deferrable = deferrable or start_from_trigger
         self.start_from_trigger = start_from_trigger
+        self.error_budget = error_budget
         self._wait: Wait[V] | None = None
 
     def start_in_triggerer(self) -> None:
@@ -85,7 +90,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
 
     def own_issues(self) -> Iterable[Issue]:
         """Yield what is wrong with the parameters that are no templates, and so can be checked at any time."""
-        return ()
+        return number_issues("error_budget", self.error_budget, 0)
 
     @abstractmethod
     def result(self, view: V) -> dict[str, Any]:
@@ -96,15 +101,30 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
         if not self.deferrable:
             return super().execute(context)
         with failing_at_once(self):
-            arguments = self.checked_arguments()
-            self.store_links(context, arguments)
-            trigger = self.trigger_class(**arguments, **self._trigger_kwargs(), deadline=time.time() + self._limit())
+            trigger = self._trigger(context, time.time())
+            # What can never work is told from here; and whatever the triggerer meets with later, this was an answer.
+            wait = trigger.new_wait()
+            end = look_once(wait, self.ask, self.log)
+            if end is not None:
+                return self._finish(context, end)
+            trigger.is_known = not wait.is_failing
         self.defer(
             trigger=trigger,
             method_name="execute_complete",
             timeout=timedelta(seconds=self._limit()) + BACKSTOP,
         )
         return None
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after the trigger has fired; where it failed, wait on in the worker."""
+        failure = trigger_failure(next_method, next_kwargs)
+        if failure is None:
+            return super().resume_execution(next_method, next_kwargs, context)
+        self.log.warning("The trigger failed (%s); waiting on in this worker. See the triggerer's log", failure)
+        with failing_at_once(self):
+            trigger = self._trigger(context, (context["ti"].start_date or datetime.now(UTC)).timestamp())
+            trigger.is_known = not self.start_from_trigger
+            return self._finish(context, watch(trigger.new_wait(), self.ask, _pause, self.log))
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once."""
@@ -113,7 +133,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
                 arguments = self.checked_arguments()
                 self.store_links(context, arguments)
                 self._wait = self.trigger_class(**arguments, **self._trigger_kwargs()).new_wait()
-            end = look_once(self._wait, self._ask, self.log)
+            end = look_once(self._wait, self.ask, self.log)
             if end is None:
                 return PokeReturnValue(is_done=False)
             return PokeReturnValue(is_done=True, xcom_value=self._finish(context, end))
@@ -126,17 +146,23 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
                 self.store_links(context, self.checked_arguments())
             return self._finish(context, end)
 
+    def _trigger(self, context: Context, started_at: float) -> OmicsWaitTrigger[V]:
+        arguments = self.checked_arguments()
+        self.store_links(context, arguments)
+        return self.trigger_class(**arguments, **self._trigger_kwargs(), deadline=started_at + self._limit())
+
     def _finish(self, context: Context, end: WaitEnd[V]) -> dict[str, Any]:
         self.store_links_of(context, end.view)
         if end.why is not Stop.ENDED:
             raise OmicsWaitError(end)
         return self.result(end.view)
 
-    def _ask(self, steps: Steps[T]) -> T:
-        return perform(self.hook.conn, steps)
-
     def _trigger_kwargs(self) -> dict[str, Any]:
-        return {"waiter_delay": self.poke_interval, **ConnectionParameters.of(self).to_payload()}
+        return {
+            "waiter_delay": self.poke_interval,
+            "error_budget": self.error_budget,
+            **ConnectionParameters.of(self).to_payload(),
+        }
 
     def _start_trigger_args(self) -> StartTriggerArgs:
         return StartTriggerArgs(
@@ -159,3 +185,8 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
         if self.execution_timeout is None:
             return self.timeout
         return min(self.timeout, self.execution_timeout.total_seconds())
+
+
+def _pause(seconds: float) -> bool:
+    time.sleep(seconds)
+    return False

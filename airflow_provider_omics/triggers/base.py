@@ -17,7 +17,7 @@ from asgiref.sync import sync_to_async
 from airflow_provider_omics.compat import TRIGGERS_ARE_TOLD_OF_KILLS, task_state
 from airflow_provider_omics.healthomics.identity import TaskIdentity
 from airflow_provider_omics.healthomics.service_errors import Nature, error_code, nature
-from airflow_provider_omics.healthomics.waiting import Look, Stop, V, Wait, WaitEnd, WaitPolicy
+from airflow_provider_omics.healthomics.waiting import ERROR_BUDGET, Look, Stop, V, Wait, WaitEnd, WaitPolicy
 from airflow_provider_omics.healthomics.watch import StatusWatcher
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 from airflow_provider_omics.triggers.watchers import watchers
@@ -40,8 +40,11 @@ class OmicsWaitTrigger(BaseTrigger, Generic[V]):
     :cvar arguments: names of the arguments that a subclass adds; it keeps each under its name.
     :param waiter_delay: seconds between two looks; more than 0. Triggers of one connection are looked at together, so
         it says how old what they know may be, as far as the budget of calls allows.
-    :param waiter_max_attempts: how many looks there may be; None for no limit. A triggerer that restarts counts
+    :param waiter_max_attempts: how many looks may be answered; None for no limit. A triggerer that restarts counts
         from the beginning.
+    :param error_budget: seconds for which errors are put up with before the wait ends, 0 or more; of any kind once the
+        service has answered, before that only of those that pass by themselves.
+    :param is_known: whether the service has answered about it before, to the task.
     :param deadline: when to stop waiting, in seconds since the epoch; None for never.
     :param resume_state: what the task has to know to finish, as JSON values; comes back in the event under
         ``resume_state``. None for nothing, and then the event has no such key.
@@ -54,6 +57,8 @@ class OmicsWaitTrigger(BaseTrigger, Generic[V]):
         *,
         waiter_delay: float = 30,
         waiter_max_attempts: int | None = None,
+        error_budget: float = ERROR_BUDGET,
+        is_known: bool = False,
         deadline: float | None = None,
         resume_state: dict[str, Any] | None = None,
         aws_conn_id: str | None = "aws_default",
@@ -64,6 +69,8 @@ class OmicsWaitTrigger(BaseTrigger, Generic[V]):
         super().__init__()  # type: ignore[no-untyped-call]
         self.waiter_delay = waiter_delay
         self.waiter_max_attempts = waiter_max_attempts
+        self.error_budget = error_budget
+        self.is_known = is_known
         self.deadline = deadline
         self.resume_state = resume_state
         self.aws_conn_id = aws_conn_id
@@ -77,6 +84,8 @@ class OmicsWaitTrigger(BaseTrigger, Generic[V]):
             **{name: getattr(self, name) for name in self.arguments},
             "waiter_delay": self.waiter_delay,
             "waiter_max_attempts": self.waiter_max_attempts,
+            "error_budget": self.error_budget,
+            "is_known": self.is_known,
             "deadline": self.deadline,
             "resume_state": self.resume_state,
             **ConnectionParameters.of(self).to_payload(),
@@ -88,7 +97,13 @@ class OmicsWaitTrigger(BaseTrigger, Generic[V]):
 
     def policy(self) -> WaitPolicy:
         """Return how to wait."""
-        return WaitPolicy(delay=self.waiter_delay, max_attempts=self.waiter_max_attempts, deadline=self.deadline)
+        return WaitPolicy(
+            delay=self.waiter_delay,
+            max_attempts=self.waiter_max_attempts,
+            deadline=self.deadline,
+            error_budget=self.error_budget,
+            is_known=self.is_known,
+        )
 
     def new_wait(self, clock: Callable[[], float] = time.time) -> Wait[V]:
         """Return the wait that the arguments ask for, for a triggerer or a worker to drive.
@@ -118,8 +133,9 @@ class OmicsWaitTrigger(BaseTrigger, Generic[V]):
 class OmicsJobTrigger(OmicsWaitTrigger[V]):
     """Base of the triggers that wait for something that a task started, and may have to stop it.
 
-    :param just_started: whether the service may not know it yet; then it may be not found for a minute.
-    :param gone_is_end: whether one that is not found counts as ended.
+    :param just_started: whether the service has named it just now and may not show it yet; then it may be not found
+        for a minute, and counts as known otherwise.
+    :param gone_is_end: whether one that is not found counts as ended; it was changed by the task, so it is known.
     :param cancel_on_kill: whether it is cancelled when a user kills, clears or marks the deferred task; never when the
         triggerer restarts or hands the trigger on.
     :param cancel_on_timeout: whether it is cancelled at the deadline; None for the same as ``cancel_on_kill``.
@@ -154,7 +170,9 @@ class OmicsJobTrigger(OmicsWaitTrigger[V]):
     def policy(self) -> WaitPolicy:
         """Return how to wait."""
         grace = _JUST_STARTED_GRACE if self.just_started else 0.0
-        return replace(super().policy(), missing_budget=grace, gone_is_end=self.gone_is_end)
+        # What a task has started, adopted, cancelled or deleted, the service has answered about.
+        is_known = self.is_known or self.just_started or self.gone_is_end
+        return replace(super().policy(), missing_budget=grace, gone_is_end=self.gone_is_end, is_known=is_known)
 
     @property
     @abstractmethod

@@ -129,7 +129,8 @@ def test_its_timeouts_hold_while_deferred(
 ) -> None:
     limit = 1234 if execution_timeout is None else 1000
     before = time.time()
-    task = run_task(sensor(start_run()["id"], deferrable=True, timeout=1234, execution_timeout=execution_timeout))
+    run = start_run(tags={"omics-local:seconds": "2"})
+    task = run_task(sensor(run["id"], deferrable=True, timeout=1234, execution_timeout=execution_timeout))
     [(_, arguments)] = task.triggers
     assert before + limit <= arguments["deadline"] <= time.time() + limit
     # Airflow's own timeout only steps in where the trigger did not.

@@ -214,7 +214,7 @@ def test_one_waiters_error_is_its_own(
     server.faults.add(rule)
 
     async def work() -> None:
-        events = await asyncio.gather(*(event_of(run_trigger(run_id)) for run_id in [*ids, "9999999"]))
+        events = await asyncio.gather(*(event_of(run_trigger(run_id, error_budget=0)) for run_id in [*ids, "9999999"]))
         by_id = {event["run"]["run_id"]: event for event in events}
         assert (by_id["9999999"]["why"], by_id["9999999"]["error_code"]) == ("error", "ResourceNotFoundException")
         assert (by_id[denied]["why"], by_id[denied]["error_code"]) == ("error", "AccessDeniedException")

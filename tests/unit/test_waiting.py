@@ -118,6 +118,7 @@ policies = st.builds(
     max_attempts=st.integers(1, 20),
     deadline=st.none() | st.sampled_from([999_999.0, 1_000_010.0, 1_000_200.0]),
     error_budget=st.sampled_from([0.0, 60.0, 900.0]),
+    is_known=st.booleans(),
     missing_budget=st.sampled_from([0.0, 60.0]),
     gone_is_end=st.booleans(),
 )
@@ -136,6 +137,7 @@ def test_a_sensor_that_looks_once_at_a_time_comes_to_the_same_end(
 ) -> None:
     # Without budgets in time, since Airflow and not the wait decides when a sensor looks again.
     policy = WaitPolicy(max_attempts=attempts, error_budget=10**9, gone_is_end=gone_is_end)
+    steps = [*steps, run("COMPLETED")]
     service, wait = Service(steps), new_wait(policy, Clock())
     end = None
     while end is None:

@@ -114,10 +114,10 @@ def test_lists_are_read_when_they_cost_less_than_the_looks() -> None:
     assert [cost.is_worth_it(looks, 7200) for looks in (100, 101)] == [False, True]
 
 
-def test_lists_that_are_refused_are_left_alone_for_an_hour() -> None:
+def test_lists_that_are_refused_are_left_alone_for_ten_minutes() -> None:
     cost = ListCost(4)
     cost.refused(now=0)
-    assert [cost.is_worth_it(1000, now) for now in (0, 3599, 3601)] == [False, False, True]
+    assert [cost.is_worth_it(1000, now) for now in (0, 599, 601)] == [False, False, True]
 
 
 def test_a_list_of_a_batch_is_read_when_its_counts_have_changed() -> None:

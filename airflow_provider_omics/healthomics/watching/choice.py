@@ -8,8 +8,9 @@ from airflow_provider_omics.healthomics.calls import PAGE_SIZE
 
 # A list that was long is tried again after so many seconds, for it may have become short.
 _ESTIMATE_HOLDS = 1800.0
-# A list that is refused may be allowed one day.
-_REFUSAL_HOLDS = 3600.0
+REFUSAL_HOLDS = 600.0
+"""For how many seconds a list that was refused is not asked for: it may have been by mistake, and be allowed soon."""
+
 # A list that lags behind the counts is read again, but not for ever: a count may never come true.
 _MOST_REPEATS = 3
 _BLIND_PERIODS = 4
@@ -29,7 +30,7 @@ class ListCost:
 
     def is_worth_it(self, looks: int, now: float) -> bool:
         """Whether the lists cost fewer calls than so many looks at single runs."""
-        if now - self._refused_at < _REFUSAL_HOLDS:
+        if now - self._refused_at < REFUSAL_HOLDS:
             return False
         return looks > self.pages(now)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from botocore import xform_name
 
+from airflow_provider_omics.healthomics.backoff import Backoff
 from airflow_provider_omics.healthomics.calls import Call
 from airflow_provider_omics.healthomics.service_errors import CREDENTIALS_REFUSED, Nature, error_code, nature
 from airflow_provider_omics.healthomics.watching.meter import Meter, NoMeter
@@ -18,7 +19,9 @@ from airflow_provider_omics.healthomics.watching.timing import Timing
 
 _THROTTLED = ("Throttl", "TooManyRequests", "RequestLimitExceeded")
 _ATTEMPTS_TO_OPEN = 3
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 20.0
+_BACKOFF = Backoff(0.4, 15.0, jitter=1 / 3)
+# A client that could not be made is not tried again for each of those who wait, who may be thousands.
+_BETWEEN_CLIENTS = 10.0
 # Keys that are wrong for good are not tried with a new client at each call.
 _BETWEEN_REFUSALS = 60.0
 
@@ -66,6 +69,8 @@ class Line:
         self._retired: set[_Held] = set()
         self._building: asyncio.Task[_Held] | None = None
         self._refused_at = float("-inf")
+        self._unbuilt: Exception | None = None
+        self._unbuilt_at = float("-inf")
 
     async def call(self, call: Call) -> Any:
         """Make one call; raise its error once it lasts, or after as many attempts as the connection allows."""
@@ -100,6 +105,8 @@ class Line:
 
     async def _hold(self) -> _Held:
         while self._held is None:
+            if self._unbuilt is not None and abs(self._timing.clock() - self._unbuilt_at) < _BETWEEN_CLIENTS:
+                raise self._unbuilt.with_traceback(None)
             if self._building is None:
                 self._building = self._tasks.start(self._build())
             await asyncio.shield(self._building)
@@ -119,8 +126,11 @@ class Line:
         try:
             opened = await self._open()
             self.pace.rates = opened.rates
-            self._held = _Held(opened)
+            self._held, self._unbuilt = _Held(opened), None
             return self._held
+        except Exception as error:
+            self._unbuilt, self._unbuilt_at = error, self._timing.clock()
+            raise
         finally:
             self._building = None
 
@@ -140,7 +150,9 @@ class Line:
         if code.startswith(_THROTTLED):
             self._meter.count("throttles", call.operation)
             self.pace.throttled(called_at)
-        may_do_better = code in CREDENTIALS_REFUSED and self._renew(held)
+        # Where access is denied, the connection may be another by the time of the next call; this one is not repeated.
+        is_renewed = (code in CREDENTIALS_REFUSED or code.startswith("AccessDenied")) and self._renew(held)
+        may_do_better = is_renewed and code in CREDENTIALS_REFUSED
         return attempt < held.opened.attempts and (may_do_better or nature(error) is Nature.PASSING)
 
     def _renew(self, held: _Held) -> bool:
@@ -169,5 +181,4 @@ class Line:
         self._retired.discard(held)
 
     def _pause(self, attempt: int) -> float:
-        longest: float = min(_FIRST_PAUSE * 2 ** (attempt - 1), _LONGEST_PAUSE)
-        return longest * (0.5 + 0.5 * self._timing.spread())
+        return _BACKOFF.seconds(attempt, self._timing.spread)

@@ -11,7 +11,7 @@ from typing import Any
 from airflow_provider_omics.healthomics.calls import PAGE_SIZE, Call, aconverse
 from airflow_provider_omics.healthomics.looks import RunLook
 from airflow_provider_omics.healthomics.outcome import RunView
-from airflow_provider_omics.healthomics.service_errors import Nature, nature
+from airflow_provider_omics.healthomics.service_errors import concerns_all_calls
 from airflow_provider_omics.healthomics.statuses import RunStatus
 from airflow_provider_omics.healthomics.watching.choice import ListCost
 from airflow_provider_omics.healthomics.watching.desk import MOST_DIRECT_LOOKS, Desk
@@ -141,7 +141,7 @@ class RunsDesk(Desk[RunView]):
                     if token is None:
                         break
         except Exception as error:
-            if nature(error) is Nature.PASSING:
+            if concerns_all_calls(error):
                 raise
             log.warning("HealthOmics runs are looked at one by one, since they cannot be listed: %s", error)
             self._cost.refused(self.timing.clock())

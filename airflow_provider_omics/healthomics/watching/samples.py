@@ -11,10 +11,10 @@ from airflow_provider_omics.healthomics.batch_looks import SampleLook
 from airflow_provider_omics.healthomics.batch_views import BatchView, SampleView
 from airflow_provider_omics.healthomics.calls import PAGE_SIZE, Call, aconverse
 from airflow_provider_omics.healthomics.outcome import RunView
-from airflow_provider_omics.healthomics.service_errors import Nature, nature
+from airflow_provider_omics.healthomics.service_errors import concerns_all_calls
 from airflow_provider_omics.healthomics.statuses import Phase, RunStatus, classify
 from airflow_provider_omics.healthomics.watching.batches import BatchAnswers
-from airflow_provider_omics.healthomics.watching.choice import Reading, fits, pages_of
+from airflow_provider_omics.healthomics.watching.choice import REFUSAL_HOLDS, Reading, fits, pages_of
 from airflow_provider_omics.healthomics.watching.desk import Desk
 from airflow_provider_omics.healthomics.watching.line import Line
 from airflow_provider_omics.healthomics.watching.tasks import Tasks
@@ -47,7 +47,7 @@ class SamplesDesk(Desk[SampleView]):
         self._submissions = Reading()
         self._ends = Reading()
         self._period = 0.0
-        self._cannot_list = False
+        self._refused_at = float("-inf")
 
     def enter(self, ticket: Ticket[SampleView]) -> None:
         """Take in one who waits."""
@@ -69,7 +69,7 @@ class SamplesDesk(Desk[SampleView]):
     async def look(self, due: list[str], now: float) -> None:
         """Look at the batch, read what has changed since, and look alone at those that this leaves open."""
         self._period = min(ticket.delay for key in due for ticket in self.tickets.get(key, ()))
-        if len(due) <= _FEW or self._cannot_list:
+        if len(due) <= _FEW or now - self._refused_at < REFUSAL_HOLDS:
             self.look_alone_later(due)
         else:
             await self._look_together(due)
@@ -87,14 +87,14 @@ class SamplesDesk(Desk[SampleView]):
             await self._look_at_submissions(batch, [key for key in keys if self._run_of(key) is None])
             await self._look_at_runs(batch, [key for key in keys if self._run_of(key) is not None])
         except Exception as error:
-            if nature(error) is Nature.PASSING:
+            if concerns_all_calls(error):
                 raise
             log.warning(
                 "The samples of HealthOmics batch %s are looked at one by one, since they cannot be listed: %s",
                 self.batch_id,
                 error,
             )
-            self._cannot_list = True
+            self._refused_at = self.timing.clock()
             self.look_alone_later(keys)
 
     async def _look_at_batch(self, longest: float) -> BatchView | None:
@@ -102,7 +102,7 @@ class SamplesDesk(Desk[SampleView]):
         try:
             return BatchView.of((await self._batches.get(self.batch_id, longest)).members)  # type: ignore[arg-type]
         except Exception as error:
-            if nature(error) is Nature.PASSING:
+            if concerns_all_calls(error):
                 raise
             return None
 

@@ -27,6 +27,7 @@ class Ticket(Generic[V]):
         "_failing",
         "_future",
         "_is_old",
+        "_lead",
         "_log",
         "_news",
         "_timing",
@@ -44,6 +45,7 @@ class Ticket(Generic[V]):
         self.key = key
         self.label = wait.last.label
         self.delay = wait.policy.delay
+        self._lead = _EARLY * self.delay
         self.deadline = wait.policy.deadline
         # Somebody counts the looks.
         self.every_look = wait.policy.max_attempts is not None
@@ -80,10 +82,12 @@ class Ticket(Generic[V]):
         """Note when the next look should be had; the waiting is done by :meth:`ask`."""
         began = self.fresh_at if self.fresh_at is not None and not self._failing else self._timing.clock()
         self.due_at = began + seconds
+        # Who pauses for less than usual after an error is not due with everybody who looks more often.
+        self._lead = _EARLY * min(self.delay, seconds)
 
     def is_due(self, now: float) -> bool:
         """Whether a look should be had now, or so soon that it may be had with others."""
-        return self.due_at - _EARLY * self.delay <= now
+        return self.due_at - self._lead <= now
 
     def offer(self, view: V, asked_at: float) -> None:
         """Give a good answer, which wakes the waiter if it is news.
