@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
+from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -33,6 +34,7 @@ from airflow_provider_omics.hooks.task_logs import failed_tasks
 from airflow_provider_omics.hooks.timestamps import read_timestamps_fast
 
 if TYPE_CHECKING:
+    from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
     from mypy_boto3_logs.client import CloudWatchLogsClient
     from mypy_boto3_omics.client import OmicsClient
     from mypy_boto3_omics.type_defs import GetRunResponseTypeDef
@@ -81,6 +83,19 @@ class OmicsHook(_HookBase):
         if kwargs.get("signature_version") == "unsigned":
             del kwargs["signature_version"]
         return Config(**kwargs)
+
+    @cached_property
+    def conn_config(self) -> AwsConnectionWrapper:
+        """The Airflow connection.
+
+        :raises AirflowNotFoundException: it is missing, and is not the default one, in whose place boto3's own
+            credential chain is used.
+        """
+        config: AwsConnectionWrapper = super().conn_config
+        # Other credentials may lead to another account, in which a run that goes on does not exist.
+        if self.aws_conn_id not in (None, "", self.default_conn_name) and not config:
+            raise AirflowNotFoundException(f"The connection {self.aws_conn_id!r} isn't defined")
+        return config
 
     def get_session(self, region_name: str | None = None, deferrable: bool = False) -> Any:
         """Return the boto3 session, or the aiobotocore session, that clients are made from.

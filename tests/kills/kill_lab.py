@@ -151,6 +151,8 @@ class KillLab:
         for scene in deferred:
             if scene.row.name.startswith("trigger_failed"):
                 scene.lose_trigger_class()
+            if scene.row.name == "trigger_failed_after_end":
+                scene.end_jobs()
         yield from asked("the triggerer to start", partial(self.cluster.restart, "triggerer"))
         self._restarted.open()
 

@@ -168,13 +168,14 @@ class Scene:
     def instances(self) -> Sequence[TaskInstance]:
         return self.cluster.records.task_instances(self.dag_id, self.run_id)
 
-    def waits(self, *, retried: bool = False) -> bool:
+    def waits(self, *, retried: bool = False, state: str | None = None) -> bool:
         """Whether every task instance waits for a job that goes on, and has looked at it for a while since the mark.
 
         :param retried: whether in its first try or in a later one.
+        :param state: of a task that waits; None for that of the mode.
         """
-        instances = self.instances
-        at_it = [one for one in instances if one.state == WAITING[self.mode] and (one.try_number > 1) is retried]
+        instances, waiting = self.instances, state or WAITING[self.mode]
+        at_it = [one for one in instances if one.state == waiting and (one.try_number > 1) is retried]
         looks = Counter(
             call.resource_id for call in self.server.journal.calls()[self._mark :] if call.operation in LOOKS
         )
@@ -187,6 +188,11 @@ class Scene:
         """Whether every task instance is in one of these states."""
         instances = self.instances
         return len(instances) == INSTANCES and all(one.state in states for one in instances)
+
+    def in_try(self, number: int) -> bool:
+        """Whether every task instance is in this try or a later one."""
+        instances = self.instances
+        return len(instances) == INSTANCES and all(one.try_number >= number for one in instances)
 
     def all_jobs(self, *statuses: str) -> bool:
         """Whether every task instance has exactly the jobs of these statuses."""

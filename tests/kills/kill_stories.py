@@ -155,7 +155,14 @@ def trigger_failed(scene: Scene, gate: Gate) -> Story:
 def trigger_failed_last_try(scene: Scene, gate: Gate) -> Story:
     yield from begin(scene)
     yield "the triggerer to come back without the trigger's class", gate
-    yield "the jobs to be cancelled", lambda: scene.all_jobs("CANCELLED")
+    scene.mark()
+    yield "workers to wait for the same jobs", lambda: scene.waits(state="running")
+    scene.end_jobs()
+
+
+def trigger_failed_after_end(scene: Scene, gate: Gate) -> Story:
+    yield from begin(scene)
+    yield "the triggerer to come back without the trigger's class, and after the jobs' end", gate
 
 
 def task_failed(scene: Scene) -> Story:
@@ -168,6 +175,16 @@ def task_failed(scene: Scene) -> Story:
 def task_failed_last_try(scene: Scene) -> Story:
     yield from begin(scene)
     scene.refuse_looks()
+
+
+def looks_used_up(scene: Scene) -> Story:
+    scene.has_begun = True
+    yield "all tasks to fail once", lambda: scene.in_try(2)
+    scene.end_jobs()
+
+
+def looks_used_up_last_try(scene: Scene) -> Story:
+    scene.has_begun = True
     yield "the jobs to be cancelled", lambda: scene.all_jobs("CANCELLED")
 
 
@@ -201,7 +218,7 @@ def lose(scene: Scene) -> None:
     scene.note("workers killed")
 
 
-_SHARED = (triggerer, trigger_failed, trigger_failed_last_try)
+_SHARED = (triggerer, trigger_failed, trigger_failed_last_try, trigger_failed_after_end)
 _STORIES: dict[str, Callable[..., Story]] = {
     "triggerer_restarted": triggerer,
     "triggerer_killed": triggerer,
@@ -210,6 +227,7 @@ _STORIES: dict[str, Callable[..., Story]] = {
         for told in (
             trigger_failed,
             trigger_failed_last_try,
+            trigger_failed_after_end,
             dagrun_timeout,
             execution_timeout,
             marked_failed,
@@ -220,6 +238,8 @@ _STORIES: dict[str, Callable[..., Story]] = {
             worker_lost_last_try,
             task_failed,
             task_failed_last_try,
+            looks_used_up,
+            looks_used_up_last_try,
             succeeded_and_cleared,
         )
     },

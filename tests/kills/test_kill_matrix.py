@@ -56,7 +56,8 @@ EXPECTED = {
     "triggerer_restarted": WAITED_FOR.of("success"),
     "triggerer_killed": WAITED_FOR.of("success"),
     "trigger_failed": TAKEN_OVER.of("success"),
-    "trigger_failed_last_try": CANCELLED.of("failed"),
+    "trigger_failed_last_try": WAITED_FOR.of("success"),
+    "trigger_failed_after_end": WAITED_FOR.of("success"),
     "dagrun_timeout": CANCELLED.of("skipped"),
     "execution_timeout": REPLACED.of("success"),
     "marked_failed": CANCELLED.of("failed"),
@@ -66,7 +67,9 @@ EXPECTED = {
     "worker_lost": TAKEN_OVER.of("success"),
     "worker_lost_last_try": GOES_ON.of("failed"),
     "task_failed": TAKEN_OVER.of("success"),
-    "task_failed_last_try": CANCELLED.of("failed"),
+    "task_failed_last_try": GOES_ON.of("failed"),
+    "looks_used_up": TAKEN_OVER.of("success"),
+    "looks_used_up_last_try": CANCELLED.of("failed"),
     "succeeded_and_cleared": (RUN_ANEW if CLEARS_ARE_TOLD else TAKEN_OVER).of("success"),
 }
 

@@ -24,6 +24,8 @@ class Row:
     :ivar retries: of the task.
     :ivar execution_timeout: of the task, in seconds.
     :ivar dagrun_timeout: of the DAG, in seconds.
+    :ivar error_budget: of the task, in seconds.
+    :ivar max_looks: ``waiter_max_attempts`` of the task.
     :ivar has_pool: whether the tasks have a pool of their own, of the name of the DAG.
     """
 
@@ -32,6 +34,8 @@ class Row:
     retries: int = 3
     execution_timeout: int | None = None
     dagrun_timeout: int | None = None
+    error_budget: int = 3600
+    max_looks: int | None = None
     has_pool: bool = False
 
 
@@ -41,6 +45,7 @@ ROWS = (
     Row("triggerer_killed", modes=("deferred",)),
     Row("trigger_failed", modes=("deferred",)),
     Row("trigger_failed_last_try", modes=("deferred",), retries=0),
+    Row("trigger_failed_after_end", modes=("deferred",), retries=0),
     Row("execution_timeout", execution_timeout=_TIMEOUT),
     Row("dagrun_timeout", dagrun_timeout=_TIMEOUT),
     Row("marked_failed"),
@@ -49,8 +54,11 @@ ROWS = (
     Row("worker_drained_last_try", modes=("worker",), retries=0),
     Row("worker_lost", modes=("worker",)),
     Row("worker_lost_last_try", modes=("worker",), retries=0),
-    Row("task_failed"),
-    Row("task_failed_last_try", retries=0),
+    Row("task_failed", error_budget=2),
+    Row("task_failed_last_try", retries=0, error_budget=2),
+    # Enough tries for those that start first not to run out of them before the last has started.
+    Row("looks_used_up", retries=50, max_looks=5),
+    Row("looks_used_up_last_try", retries=0, max_looks=5),
     Row("succeeded_and_cleared"),
 )
 

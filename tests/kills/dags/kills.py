@@ -27,6 +27,8 @@ for row in ROWS:
             "output_uri": "s3://kills/{{ run_id }}/{{ ti.task_id }}-{{ ti.map_index }}",
             "deferrable": mode == "deferred",
             "waiter_delay": 1,
+            "waiter_max_attempts": row.max_looks,
+            "error_budget": row.error_budget,
             "retries": row.retries,
             "retry_delay": timedelta(seconds=2),
             "execution_timeout": seconds(row.execution_timeout),
