@@ -11,7 +11,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import psutil
 import pytest
 from child_processes import wait_for
 from made_samples import make_samples
+from postgres import PostgresServer, connect, execute
 from reads import damaged, make_reads
 
 pytestmark = pytest.mark.e2e
@@ -142,14 +143,21 @@ def test_figures_of_a_good_sheet_are_those_of_the_files_and_the_page_stays(data:
     assert all(re.fullmatch(r"s3://\S+", cells[7]) for cells in rows.values())
 
 
-def test_a_truncated_sample_fails_alone_and_has_a_log_to_look_at(data: Path) -> None:
+def test_a_truncated_sample_fails_alone_and_has_a_log_to_look_at_on_a_server_of_ones_own(data: Path) -> None:
     whole = (data / "kidney.fastq.gz").read_bytes()
     (data / "broken.fastq.gz").write_bytes(damaged(whole))
     path = sheet(data, "broken,broken.fastq.gz,,", "kidney,kidney.fastq.gz,,")
 
-    code, printed = run_demo(data / "output.txt", "--samplesheet", str(path))
+    with PostgresServer(data / "postgresql.log") as server:
+        execute(server.url(), "CREATE ROLE omics LOGIN CREATEDB PASSWORD 'not to be told'")
+        address = server.url().replace("airflow@", "omics:not%20to%20be%20told@")
+        code, printed = run_demo(data / "output.txt", "--samplesheet", str(path), "--database", address)
+        with closing(connect(server.url())) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT datname FROM pg_database WHERE NOT datistemplate")
+            assert cursor.fetchall() == [("postgres",)]
 
     assert code == 1, printed
+    assert "not to be told" not in printed.replace("%20", " ")
     rows = rows_of(printed)
     assert rows["broken"][1:7] == ["FAILED", "-", "-", "-", "-", "-"]
     assert rows["kidney"][1:7] == ["COMPLETED", *counted(data / "kidney.fastq.gz")]

@@ -24,19 +24,19 @@ HERE = Path(__file__).parent
 #: How many rows are under way at the same time, beside those that wait for the triggerer's end, and how many of all
 #: have tasks that do not wait for their jobs yet: it is starting that costs.
 AT_ONCE, BEGINNING = ({"worker": 3, "deferred": 4}, 2) if STARTS_SLOWLY else ({"worker": 5, "deferred": 8}, 4)
-PATIENCE = 240.0
+PATIENCE = 900.0
 INTERVAL = 0.2
 SETTINGS = {
     "AIRFLOW__CORE__PARALLELISM": "20",
     "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "64",
     # Quick to notice that a worker is lost, and slow enough that a busy machine does not look like it.
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "20",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "40",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
     # Airflow 2.11 has other names for the same.
     "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": "40",
     # What is found twice before it was dealt with ends the next try too.
-    "AIRFLOW__SCHEDULER__ZOMBIE_DETECTION_INTERVAL": "15",
+    "AIRFLOW__SCHEDULER__ZOMBIE_DETECTION_INTERVAL": "60",
     "AIRFLOW__SCHEDULER__LOCAL_TASK_JOB_HEARTBEAT_SEC": "20",
 }
 _END: Wish = ("the end", lambda: True)

@@ -112,6 +112,14 @@ class Scene:
             database.execute(text(insert), row)
         self.note(f"{slots} slots")
 
+    def grow_older(self, seconds: int) -> None:
+        """Make the DAG run one that began so many seconds earlier."""
+        row = {"dag": self.dag_id, "run": self.run_id, "seconds": seconds}
+        update = "UPDATE dag_run SET start_date = start_date - make_interval(secs => :seconds)"
+        with self.cluster.records.transaction() as database:
+            database.execute(text(f"{update} WHERE dag_id = :dag AND run_id = :run"), row)
+        self.note(f"grew {seconds} s older")
+
     def clear(self) -> None:
         self.cluster.clear(self.dag_id, self.run_id, TASKS)
 
@@ -198,6 +206,17 @@ class Scene:
         """Whether every task instance has exactly the jobs of these statuses."""
         jobs = self.jobs()
         return all([job.status for job in jobs.get(key, ())] == list(statuses) for key in self.keys())
+
+    def first_jobs_are_cancelled(self) -> bool:
+        """Whether the first job of every task instance is cancelled, whatever came after it."""
+        jobs = self.jobs()
+        return all(jobs.get(key) and jobs[key][0].status == "CANCELLED" for key in self.keys())
+
+    def end_jobs_until_all_is_over(self) -> bool:
+        """Let the jobs that there are end; whether the DAG run has ended."""
+        if any(job.status == "RUNNING" for jobs in self.jobs().values() for job in jobs):
+            self.end_jobs()
+        return self.ended()
 
     def ended(self) -> bool:
         return self.cluster.records.dag_run_state(self.dag_id, self.run_id) in ("success", "failed")

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 
+from kill_rows import DAGRUN_TIMEOUT
 from kill_scene import INSTANCES, Scene
 from task_processes import supervisor_of
 
@@ -107,11 +108,14 @@ def cleared(scene: Scene) -> Story:
 
 def execution_timeout(scene: Scene) -> Story:
     yield from begin(scene)
-    yield from replaced(scene)
+    yield "the jobs to be cancelled", scene.first_jobs_are_cancelled
+    # Each as soon as it is there: while it waits for the others, its own time runs out again.
+    yield "the next try's jobs to end", scene.end_jobs_until_all_is_over
 
 
 def dagrun_timeout(scene: Scene) -> Story:
     yield from begin(scene)
+    scene.grow_older(DAGRUN_TIMEOUT)
     yield "the jobs to be cancelled", lambda: scene.all_jobs("CANCELLED")
 
 

@@ -34,6 +34,7 @@ def test_the_demo_explains_itself(tmp_path: Path) -> None:
     assert answer.returncode == 0
     assert "--samplesheet CSV" in answer.stdout
     assert "--ui" in answer.stdout
+    assert "--database URL" in answer.stdout
 
 
 def test_the_demo_refuses_a_bad_sheet_before_it_installs_anything(tmp_path: Path) -> None:
@@ -48,6 +49,37 @@ def test_the_demo_refuses_a_bad_sheet_before_it_installs_anything(tmp_path: Path
         "sheet.csv: row 2, column fastq_1: there is no file none.fq beside the sheet or in the current directory."
         " Correct the path.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("mysql://me:s3cret@127.0.0.1/airflow", "takes a PostgreSQL server, postgresql://..., not mysql://..."),
+        ("me:s3cret@127.0.0.1", "takes an address such as postgresql://user:password@host:5432/database"),
+        ("", "takes an address such as postgresql://user:password@host:5432/database"),
+    ],
+)
+def test_the_demo_refuses_what_is_no_postgresql_before_it_installs_anything(
+    tmp_path: Path, address: str, said: str
+) -> None:
+    answer = run("demo", "--database", address, cwd=tmp_path)
+
+    assert answer.returncode == 2
+    assert answer.stderr.splitlines()[-1] == f"scripts/demo: error: argument --database: {said}"
+    assert "s3cret" not in answer.stdout + answer.stderr
+
+
+def test_the_demo_says_at_once_that_the_server_of_ones_own_cannot_be_reached() -> None:
+    command = [sys.executable, str(SCRIPTS / "lib" / "demo_run.py")]
+    address = "postgresql://me:s3cret@127.0.0.1:1/postgres"
+    answer = subprocess.run([*command, "--database", address], capture_output=True, text=True, check=False)
+
+    assert answer.returncode == 2
+    beginning = "error: the PostgreSQL server of --database cannot be used. postgresql://me:***@127.0.0.1:1/postgres: "
+    (line,) = [line for line in answer.stdout.splitlines() if line.startswith("error: ")]
+    assert line.startswith(beginning)
+    assert "Connection refused" in line
+    assert "s3cret" not in answer.stdout + answer.stderr
 
 
 @pytest.mark.parametrize("script", ["demo", "test", "chaos"])
