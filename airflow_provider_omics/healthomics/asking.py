@@ -7,22 +7,60 @@ documented. So the calls that start something are not repeated by botocore: whoe
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
+from airflow_provider_omics.healthomics.backoff import Backoff
 from airflow_provider_omics.healthomics.calls import Call
-from airflow_provider_omics.healthomics.service_errors import Nature, error_code, may_have_had_its_effect, nature
+from airflow_provider_omics.healthomics.service_errors import (
+    Nature,
+    error_code,
+    is_throttled,
+    may_have_had_its_effect,
+    nature,
+)
 from airflow_provider_omics.healthomics.waiting import Log
 
 T = TypeVar("T")
 
 _FEWEST_ATTEMPTS = 1
-_LONGEST_BACKOFF = 20.0
+_AFTER_ERROR = Backoff(0.5, 10.0, jitter=1.0)
+# Of many who ask at the same time, at one call a second, each gets its turn.
+_AFTER_THROTTLING = Backoff(1.0, 30.0, jitter=0.5)
+_LONGEST_THROTTLING, _BETWEEN_NOTES = 900.0, 60.0
+
+
+@dataclass
+class _Throttling:
+    """How long a call has been throttled: it cost nothing, so it is asked again for long.
+
+    :param pause: sleeps so many seconds, and may return True to say that the task was killed meanwhile.
+    """
+
+    operation: str
+    pause: Callable[[float], object]
+    log: Log
+    _times: int = 0
+    _paused: float = 0.0
+    _told_at: float = -_BETWEEN_NOTES
+
+    def is_waited_out(self) -> bool:
+        """Pause after another throttled call; False if it is not to be asked again."""
+        if self._paused >= _LONGEST_THROTTLING:
+            return False
+        self._times += 1
+        if self._paused - self._told_at >= _BETWEEN_NOTES:
+            self._told_at = self._paused
+            told = (self.operation, f"{_LONGEST_THROTTLING:.0f}", self._times, f"{self._paused:.0f}")
+            self.log.info("%s is throttled; asking again for up to %s s (times: %s, for %s s so far)", *told)
+        seconds = _AFTER_THROTTLING.seconds(self._times)
+        self._paused += seconds
+        return self.pause(seconds) is not True
 
 
 def ask_for_job(
@@ -36,8 +74,9 @@ def ask_for_job(
 ) -> T:
     """Make the call that starts a job, again and again while that may help, and return the job.
 
-    There are as many attempts as the client's configuration allows (``total_max_attempts``), with pauses that grow up
-    to 20 seconds.
+    A throttled call has had no effect, and is made again for 15 minutes, with pauses that grow up to 30 seconds, give
+    or take half of them. After other errors that may pass there are as many attempts as the client's configuration
+    allows (``total_max_attempts``), with pauses that grow up to 20 seconds.
 
     :param client: boto3 client of HealthOmics.
     :param read: makes the job of the call's answer.
@@ -47,26 +86,35 @@ def ask_for_job(
     :raises ClientError: the service refused it.
     :raises BotoCoreError: the service was not reached.
     """
-    attempts = _attempts(client)
-    attempt = 0
+    attempts, throttling = _attempts(client), _Throttling(call.operation, pause, log)
+    attempt = 1
     while True:
-        attempt += 1
         try:
             with _asking_once(client, call.operation):
                 return read(getattr(client, xform_name(call.operation))(**call.members))
         except (ClientError, BotoCoreError) as error:
-            is_conflict = error_code(error) == "ConflictException"
-            if nature(error) is not Nature.PASSING and not (is_conflict and find):
+            if is_throttled(error):
+                if not throttling.is_waited_out():
+                    raise
+                continue
+            if nature(error) is not Nature.PASSING and not (error_code(error) == "ConflictException" and find):
                 raise
             is_last = attempt >= attempts
-            is_killed = not is_last and pause(_backoff(attempt)) is True
-            if find is not None and may_have_had_its_effect(error):
-                log.info("%s brought no answer (%s); looking whether it had its effect", call.operation, error)
-                found = find()
-                if found is not None:
-                    return found
+            is_killed = not is_last and pause(_AFTER_ERROR.seconds(attempt)) is True
+            found = _look_behind(error, call, find, log)
+            if found is not None:
+                return found
             if is_last or is_killed:
                 raise
+            attempt += 1
+
+
+def _look_behind(error: Exception, call: Call, find: Callable[[], T | None] | None, log: Log) -> T | None:
+    """Look for the job that a call may have made although it brought no answer."""
+    if find is None or not may_have_had_its_effect(error):
+        return None
+    log.info("%s brought no answer (%s); looking whether it had its effect", call.operation, error)
+    return find()
 
 
 @contextmanager
@@ -92,7 +140,3 @@ def _raise_at_once(
 def _attempts(client: Any) -> int:
     retries = client.meta.config.retries or {}
     return max(int(retries.get("total_max_attempts", _FEWEST_ATTEMPTS)), _FEWEST_ATTEMPTS)
-
-
-def _backoff(attempt: int) -> float:
-    return random.random() * min(2.0 ** (attempt - 1), _LONGEST_BACKOFF)

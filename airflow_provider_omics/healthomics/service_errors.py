@@ -50,12 +50,20 @@ _UNSENT_ERRORS = (
 )
 # Refusals after which the effect may be there all the same: of an earlier call, or of this one.
 _UNSURE_CODES = frozenset({"ConflictException", "RequestTimeoutException", "RequestTimeout"})
-_PASSING_CODES = frozenset(
+_THROTTLED_CODES = frozenset(
     {
         "ThrottlingException",
         "Throttling",
+        "ThrottledException",
         "TooManyRequestsException",
         "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+    }
+)
+_PASSING_CODES = _THROTTLED_CODES | frozenset(
+    {
         "RequestTimeoutException",
         "RequestTimeout",
         "InternalServerException",
@@ -66,9 +74,7 @@ _PASSING_CODES = frozenset(
         "ExpiredTokenException",
         "ExpiredToken",
         "RequestExpired",
-        "SlowDown",
         "OverLimit",
-        "RequestThrottled",
         "KmsThrottled",
         "KMS.ThrottlingException",
     }
@@ -246,6 +252,11 @@ def nature(error: BaseException) -> Nature:
 def concerns_all_calls(error: BaseException) -> bool:
     """Whether other calls through the same client would fail too: the service, the way to it, or the credentials."""
     return nature(error) is Nature.PASSING or error_code(error) in CREDENTIALS_REFUSED
+
+
+def is_throttled(error: BaseException) -> bool:
+    """Whether a call was refused since there were too many, before it had any effect."""
+    return isinstance(error, ClientError) and (error_code(error) in _THROTTLED_CODES or _http_status(error) == 429)
 
 
 def may_have_had_its_effect(error: BaseException) -> bool:

@@ -230,7 +230,6 @@ REFUSALS = [
     ("AccessDeniedException", 403, False, "omics:StartRun"),
     ("ResourceNotFoundException", 404, False, "account and Region"),
     ("ConflictException", 409, True, "look at it first"),
-    ("ThrottlingException", 429, True, "Start fewer at once"),
     ("InternalServerException", 500, True, "Try again"),
 ]
 
