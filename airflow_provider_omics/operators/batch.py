@@ -21,7 +21,6 @@ from airflow_provider_omics.healthomics.chain import BATCH_TAG_COUNT, Progress
 from airflow_provider_omics.healthomics.exceptions import (
     OmicsBatchFailedError,
     OmicsRequestInvalidError,
-    OmicsServiceError,
     OmicsWaitError,
 )
 from airflow_provider_omics.healthomics.identity import Intent, TaskIdentity
@@ -29,11 +28,9 @@ from airflow_provider_omics.healthomics.model import api_name
 from airflow_provider_omics.healthomics.outcome import RunFailure
 from airflow_provider_omics.healthomics.requests import number_issues
 from airflow_provider_omics.healthomics.results import ResultsTable, SampleEnd, SampleResult
-from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, SheetOptions, read_cohort
-from airflow_provider_omics.healthomics.run_settings.template import template_issues
+from airflow_provider_omics.healthomics.run_settings.cohort import Cohort
 from airflow_provider_omics.healthomics.statuses import BatchStatus
 from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
-from airflow_provider_omics.healthomics.workflows import look_up_parameters
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.links.omics import BATCH_LINKS, store_batch_links
 from airflow_provider_omics.operators.batch_end import (
@@ -42,12 +39,11 @@ from airflow_provider_omics.operators.batch_end import (
     OmicsDeleteRunBatchOperator,
 )
 from airflow_provider_omics.operators.cohort import CohortJob, Places, samples_to_redrive
-from airflow_provider_omics.operators.job import OmicsJobOperator, push
+from airflow_provider_omics.operators.cohort_input import OmicsCohortInputOperator
+from airflow_provider_omics.operators.job import push
 from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from airflow.providers.common.compat.sdk import Context
 
 # Where a user looks for them.
@@ -72,7 +68,7 @@ _FAILURE_COLUMNS = (
 )
 
 
-class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
+class OmicsStartRunBatchOperator(OmicsCohortInputOperator):
     """Run a workflow on every sample of a cohort as one HealthOmics batch, and wait until all have ended.
 
     Each sample is run once, however often the task is tried: a later try finds the batch of an earlier one, and
@@ -91,20 +87,15 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
     ``on_timeout``, ``durable`` and ``identity_tags`` are described in
     :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`, ``deferrable``, ``waiter_delay`` and
     ``waiter_max_attempts`` in :class:`~airflow_provider_omics.operators.waiting.OmicsWaitingOperator`, the connection
-    parameters in :mod:`airflow_provider_omics.hooks.parameters`. Without ``identity_tags`` a sample whose settings were
+    parameters in :mod:`airflow_provider_omics.hooks.parameters`, and what the samples are read from (``run_settings``,
+    ``run_setting_id_column`` and all others about sheets) in
+    :class:`~airflow_provider_omics.operators.cohort_input.OmicsCohortInputOperator`.
+
+    Without ``identity_tags`` a sample whose settings were
     changed between two tries counts as the same.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_StartRunBatch.html
 
-    :param run_settings: the samples, 1 to 100,000: a list of InlineSetting objects by the API's names
-        (``runSettingId``, ``parameters``, ``name``, ``outputUri``, ``priority``, ``runTags``, ...), or a path or
-        ``s3://`` URI of them as JSON or JSONL, or of a sheet as CSV or TSV; plain or gzipped.
-    :param run_setting_id_column: column of a sheet that names the sample; all other columns become parameters of the
-        same name, and empty cells are not sent. Objects of a list, JSON or JSONL are then rows of a sheet too.
-    :param group_rows: whether rows of the same id are one sample, whose other columns become lists in row order; if
-        not, they are an error.
-    :param build_run_setting: makes a sample's run setting out of its rows, for any other shape: takes a list of dicts
-        by column, returns an InlineSetting object.
     :param workflow_id: id of the workflow; private or shared, not Ready2Run.
     :param role_arn: ARN of the service role that the runs act with, up to 128 characters.
     :param output_uri: where outputs go, as ``s3://bucket/prefix``, in the workflow's Region; up to 750 characters.
@@ -138,9 +129,6 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
         ``identity_tags``).
     :param request_id: idempotency token, up to 128 characters. The default is made from the task instance and the
         samples, so that a task that is tried again finds its batch; with one of your own that is up to you.
-    :param validate_parameters: whether every sample's parameter names are compared with the workflow's parameter
-        template first, and with those of the Nextflow profiles that its engine settings choose, which needs
-        ``omics:GetWorkflow`` (``omics:GetWorkflowVersion`` for a version).
     :param settings_uri: folder in S3 for the checked samples; the default is below ``output_uri``. Objects there are
         named by their content and never written again. With more than 100 samples the service role must read it.
     :param results_uri: where the results table goes: an ``s3://`` URI that ends in ``.csv``, or a folder. The default
@@ -159,6 +147,7 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
         "default_run_setting",
         "run_settings",
         "run_setting_id_column",
+        "sheet_section",
         "batch_name",
         "tags",
         "request_id",
@@ -180,10 +169,6 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
     def __init__(
         self,
         *,
-        run_settings: Any,
-        run_setting_id_column: str | None = None,
-        group_rows: bool = False,
-        build_run_setting: Callable[[list[dict[str, str]]], Mapping[str, Any]] | None = None,
         workflow_id: str | None = None,
         role_arn: str | None = None,
         output_uri: str | None = None,
@@ -212,7 +197,6 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
         batch_name: str | None = None,
         tags: dict[str, str] | str | None = None,
         request_id: str | None = None,
-        validate_parameters: bool = True,
         settings_uri: str | None = None,
         results_uri: str | None = None,
         tolerated_failure_count: int = 0,
@@ -224,10 +208,6 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.run_settings = run_settings
-        self.run_setting_id_column = run_setting_id_column
-        self.group_rows = group_rows
-        self.build_run_setting = build_run_setting
         self.workflow_id = workflow_id
         self.role_arn = role_arn
         self.output_uri = output_uri
@@ -256,7 +236,6 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
         self.batch_name = batch_name
         self.tags = tags
         self.request_id = request_id
-        self.validate_parameters = validate_parameters
         self.settings_uri = settings_uri
         self.results_uri = results_uri
         self.tolerated_failure_count = tolerated_failure_count
@@ -273,7 +252,7 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
             self._check()
             self.begin(context)
             job = self._job(context)
-            with self.starting(context), self._read(job) as cohort:
+            with self.starting(context), self.read_cohort(job.request["defaultRunSetting"]) as cohort:
                 progress = self._begin(context, job, cohort)
             return str(self._go_on(context, job, progress, self._started))
 
@@ -308,7 +287,7 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
         cohort_job = self._job(context)
         progress = cohort_job.recall(self._places(cohort_job), self.redrive_attempts)
         if progress is None:
-            with self._read(cohort_job) as cohort:
+            with self.read_cohort(cohort_job.request["defaultRunSetting"]) as cohort:
                 progress = cohort_job.adopt(cohort_job.store(cohort, self._places(cohort_job), self.redrive_attempts))
         return str(self._go_on(context, cohort_job, progress, job))
 
@@ -333,31 +312,6 @@ class OmicsStartRunBatchOperator(OmicsJobOperator[BatchView]):
         intent = Intent(task, "StartRunBatch", self.hook.namespace, dag_run_life(context))
         memory = self.remember(context, intent)
         return CohortJob(self.hook, intent, request, self.identity_tags, self.log, memory, self._killed.wait)
-
-    def _read(self, job: CohortJob) -> Cohort:
-        defaults = job.request["defaultRunSetting"]
-        options = SheetOptions(self.run_setting_id_column, self.group_rows, self.build_run_setting)
-        cohort = read_cohort(self.run_settings, options, defaults, self.hook.storage.open)
-        if cohort.stripped_ids:
-            self.log.info("Removed spaces around %s ids of samples", f"{cohort.stripped_ids:,}")
-        if self.validate_parameters:
-            try:
-                self._compare_parameters(cohort, defaults)
-            except BaseException:
-                cohort.close()
-                raise
-        return cohort
-
-    def _compare_parameters(self, cohort: Cohort, defaults: Mapping[str, Any]) -> None:
-        try:
-            steps = look_up_parameters(defaults)
-            workflow = self.hook.perform(steps, f"workflow {defaults['workflowId']}")
-        except OmicsServiceError as error:
-            remedy = f"{error.explanation.remedy}; or set validate_parameters=False to do without"
-            raise OmicsServiceError(replace(error.explanation, remedy=remedy)) from error.__cause__
-        issues = template_issues(cohort, workflow, defaults.get("engineSettings"))
-        if issues:
-            raise OmicsRequestInvalidError("StartRunBatch", issues)
 
     def _begin(self, context: Context, job: CohortJob, cohort: Cohort) -> Progress:
         progress = job.store(cohort, self._places(job), self.redrive_attempts)

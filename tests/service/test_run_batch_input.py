@@ -206,7 +206,7 @@ def test_parameters_are_compared_with_the_workflow_for_all_samples_by_one_call(l
         lab.run(samples, workflow_id=checked)
     assert "parameters.bam: is required by the workflow and missing in 1 of 3" in str(caught.value)
     assert "parameters.refrence: is not a parameter of the workflow" in str(caught.value)
-    assert "Write it as reference" in str(caught.value)
+    assert "Did you mean 'reference'?" in str(caught.value)
     assert "run_settings[1]" in str(caught.value)
     assert isinstance(caught.value, AirflowFailException)
     assert [call.operation for call in lab.server.journal.calls()] == ["GetWorkflow"]

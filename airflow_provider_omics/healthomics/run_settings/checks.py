@@ -20,6 +20,7 @@ from airflow_provider_omics.healthomics.requests import (
 from airflow_provider_omics.healthomics.run_settings.places import Origin
 from airflow_provider_omics.healthomics.run_settings.samples import Sample
 from airflow_provider_omics.healthomics.run_settings.spool import compact
+from airflow_provider_omics.healthomics.run_settings.text import hidden, trimmed
 
 ID = "runSettingId"
 _DOCUMENTS = ("parameters", "engineSettings")
@@ -91,8 +92,11 @@ class Checks:
             yield Issue(ID, "is missing", "Give one, or name in run_setting_id_column where it stands in a flat row")
         elif run_setting_id == "":
             yield Issue(ID, "is empty", "Give every run setting an id of its own")
-        elif isinstance(run_setting_id, str) and run_setting_id != run_setting_id.strip():
+        elif isinstance(run_setting_id, str) and run_setting_id != trimmed(run_setting_id):
             yield Issue(ID, f"{run_setting_id!r} has spaces around it", "Remove the spaces")
+        elif isinstance(run_setting_id, str) and hidden(run_setting_id):
+            what = f"{run_setting_id!r} has a character that is not seen, {hidden(run_setting_id)}"
+            yield Issue(ID, what, "Write the id anew")
         else:
             yield from check_shape(self._shape.members[ID], run_setting_id, ID)
 

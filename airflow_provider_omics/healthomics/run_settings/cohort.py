@@ -15,9 +15,10 @@ from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.requests import NOT_COMPUTED, digest_without
 from airflow_provider_omics.healthomics.run_settings.checks import ID, Checks, normal_form
 from airflow_provider_omics.healthomics.run_settings.json_array import array_entries
+from airflow_provider_omics.healthomics.run_settings.notes import LeftOut, Note, Notes
 from airflow_provider_omics.healthomics.run_settings.places import Origin, Unit
 from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
-from airflow_provider_omics.healthomics.run_settings.samples import SampleMaker, SheetOptions
+from airflow_provider_omics.healthomics.run_settings.samples import SampleMaker, SheetOptions, option_issues
 from airflow_provider_omics.healthomics.run_settings.sources import Source, find_source
 from airflow_provider_omics.healthomics.run_settings.spool import Spool, compact
 from airflow_provider_omics.healthomics.run_settings.text import Readable, open_text
@@ -41,7 +42,8 @@ class Cohort:
     :ivar count: how many entries it has.
     :ivar size: its size in bytes.
     :ivar digest: SHA-256 of its content, in hexadecimal.
-    :ivar stripped_ids: ids of a sheet that had spaces around them.
+    :ivar notes: what the log should tell of how the input was read.
+    :ivar left_out: how many rows of a sheet were left out, by reason.
     :ivar default_parameters: names of the parameters that all entries are given by the defaults.
     """
 
@@ -49,7 +51,8 @@ class Cohort:
     count: int
     size: int
     digest: str
-    stripped_ids: int = 0
+    notes: tuple[Note, ...] = ()
+    left_out: Mapping[LeftOut, int] = field(default_factory=dict)
     default_parameters: frozenset[str] = frozenset()
     origin: Origin = field(default=Origin(_COHORT_FILE, Unit.ENTRY), repr=False)
     numbers: array[int] = field(default_factory=lambda: array("Q"), repr=False)
@@ -115,14 +118,19 @@ def _read(
     problems: Problems,
     spool: Spool,
 ) -> Cohort:
+    wrong = list(option_issues(options))
+    if wrong:
+        problems.extend(wrong)
+        raise problems.error()
     source = find_source(given, open_uri)
+    notes = Notes(source.origin)
     maker = SampleMaker(source.origin, options, problems)
     built = options.build_run_setting is not None
     by_column = bool(options.run_setting_id_column) and not built
     origin = replace(source.origin, id_column=options.run_setting_id_column if by_column else None)
     checks = Checks(origin, defaults, each_row=by_column and not options.group_rows)
     numbers = array("Q")
-    for sample in maker.samples(source.read(problems)):
+    for sample in maker.samples(source.read(options.layout, notes, problems)):
         if len(numbers) == MAX_RUNS:
             what = f"has more than {MAX_RUNS:,} run settings"
             raise UnreadableError(origin.name, what, f"Split the cohort into batches of at most {MAX_RUNS:,}")
@@ -140,7 +148,8 @@ def _read(
         raise problems.error()
     digest = spool.finish()
     names = frozenset(defaults.get("parameters") or ())
-    return Cohort(spool.path, spool.count, spool.size, digest, maker.stripped_ids, names, origin, numbers)
+    told, left_out = tuple(notes.lines()), notes.rows_left_out
+    return Cohort(spool.path, spool.count, spool.size, digest, told, left_out, names, origin, numbers)
 
 
 def _nothing(source: Source) -> Issue:

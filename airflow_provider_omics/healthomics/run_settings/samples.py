@@ -10,8 +10,12 @@ from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.run_settings.places import Origin, Unit
 from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
 from airflow_provider_omics.healthomics.run_settings.sources import Record, is_object
+from airflow_provider_omics.healthomics.run_settings.tables import SKIP_REMEDY, Layout
 
 Row = Mapping[str, Any]
+
+SKIP = "skip"
+NON_SAMPLE_ROWS = ("fail", SKIP)
 
 
 @dataclass(frozen=True)
@@ -21,11 +25,27 @@ class SheetOptions:
     :param run_setting_id_column: column with the run setting ids; sheets need it.
     :param group_rows: make one run setting of all rows with the same id; the other columns become lists in row order.
     :param build_run_setting: makes a run setting, by the API's names, of the rows of one sample.
+    :param non_sample_rows: what becomes of rows of a sheet that are no samples: ``fail`` or ``skip``.
+    :param sheet_section: the section of a sheet that holds the samples.
     """
 
     run_setting_id_column: str | None = None
     group_rows: bool = False
     build_run_setting: Callable[[list[dict[str, Any]]], Mapping[str, Any]] | None = None
+    non_sample_rows: str = "fail"
+    sheet_section: str | None = None
+
+    @property
+    def layout(self) -> Layout:
+        """Where a sheet has its table, and what becomes of rows that are no samples."""
+        return Layout(self.run_setting_id_column or "", self.non_sample_rows == SKIP, self.sheet_section)
+
+
+def option_issues(options: SheetOptions) -> Iterator[Issue]:
+    """Yield what is wrong with the options themselves."""
+    if options.non_sample_rows not in NON_SAMPLE_ROWS:
+        fix = f"Use one of {', '.join(NON_SAMPLE_ROWS)}"
+        yield Issue("non_sample_rows", f"{options.non_sample_rows!r} is unknown", fix)
 
 
 class Sample(NamedTuple):
@@ -39,23 +59,16 @@ class Sample(NamedTuple):
 
 
 class SampleMaker:
-    """Makes samples of the records of one input.
-
-    :ivar stripped_ids: ids of a sheet that had spaces around them.
-    """
+    """Makes samples of the records of one input."""
 
     def __init__(self, origin: Origin, options: SheetOptions, problems: Problems) -> None:
         self._origin = origin
         self._options = options
         self._problems = problems
         self._id_column = _checked_id_column(origin, options)
-        self.stripped_ids = 0
 
     def samples(self, records: Iterator[Record]) -> Iterator[Sample]:
-        """Yield the samples in the order of their first record.
-
-        :raises UnreadableError: the rows have no column with ids.
-        """
+        """Yield the samples in the order of their first record."""
         if self._id_column is None:
             yield from self._as_they_are(records)
             return
@@ -80,10 +93,7 @@ class SampleMaker:
                 continue
             row = record.value
             if self._origin.unit is Unit.ROW:
-                if id_column not in row:
-                    raise _no_id_column(self._origin, id_column, row)
-                run_setting_id = row[id_column].strip()
-                self.stripped_ids += len(run_setting_id) < len(row[id_column])
+                run_setting_id = row[id_column]
             elif self._is_flat(record):
                 run_setting_id = _as_text(row.get(id_column))
             else:
@@ -96,9 +106,13 @@ class SampleMaker:
     def _no_id(self, record: Record, id_column: str) -> Issue:
         where = f"{self._origin.place([record.number])}, column {id_column!r}"
         if id_column in record.value:
-            return Issue(where, "has no run setting id", "Give every row the id of its sample")
+            return Issue(where, "has no run setting id", f"Give every row the id of its sample{self._or_skip}")
         columns = ", ".join(map(str, record.value))
         return Issue(where, "is missing", f"Add it, or name another column in run_setting_id_column: {columns}")
+
+    @property
+    def _or_skip(self) -> str:
+        return f", {SKIP_REMEDY}" if self._origin.unit is Unit.ROW and not self._options.layout.skip else ""
 
     def _is_flat(self, record: Record) -> bool:
         nested = [name for name, value in record.value.items() if isinstance(value, (Mapping, list, tuple))]
@@ -161,11 +175,6 @@ def _checked_id_column(origin: Origin, options: SheetOptions) -> str | None:
             fix = f"Give run_setting_id_column, or leave {name} out if these are run settings already"
             raise UnreadableError("run_setting_id_column", f"is missing, and {name} needs it", fix)
     return None
-
-
-def _no_id_column(origin: Origin, id_column: str, row: Row) -> UnreadableError:
-    what = f"{id_column!r} is not a column of {origin.name}" if id_column else f"is missing, and {origin.name} needs it"
-    return UnreadableError("run_setting_id_column", what, f"Name one of its columns: {', '.join(row)}")
 
 
 def _setting(run_setting_id: str, parameters: Mapping[str, Any]) -> dict[str, Any]:

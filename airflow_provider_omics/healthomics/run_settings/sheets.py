@@ -3,54 +3,124 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from typing import TextIO
 
 from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.run_settings.non_samples import RowJudge, spreadsheet_error
+from airflow_provider_omics.healthomics.run_settings.notes import LeftOut, Notes
 from airflow_provider_omics.healthomics.run_settings.places import Origin
 from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
-from airflow_provider_omics.healthomics.run_settings.text import flaw, lines
+from airflow_provider_omics.healthomics.run_settings.tables import SKIP_REMEDY, Layout, Line, Table, find_table
+from airflow_provider_omics.healthomics.run_settings.text import SPACES, flaw, hidden, lines, trimmed
+from airflow_provider_omics.healthomics.spelling import advice
 
 _OTHER_DELIMITERS = {",": ";\t|", "\t": ",;|"}
 _DELIMITER_NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
+_MAY_BE_INPUT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[/.~]?/|[A-Za-z]:\\\\").match
 _UNCLOSED = "Close the quote, or double a quote that is part of the value"
 
 
 def sheet_rows(
-    text: TextIO, origin: Origin, delimiter: str, problems: Problems
+    text: TextIO, origin: Origin, delimiter: str, layout: Layout, notes: Notes, problems: Problems
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the rows below the header with their numbers, as a spreadsheet shows them: the header is row 1.
+    """Yield the rows of samples with their numbers, as a spreadsheet shows them.
 
-    Empty rows, and rows whose cells are all empty, are passed over.
+    Ids, values and column names lose the spaces around them. Empty rows are passed over, and counted.
 
+    :param layout: where the table is, and whether rows that are no samples are left out.
+    :param notes: takes what was done without asking.
     :param problems: takes what is wrong with single rows.
     :raises UnreadableError: the rest of the sheet cannot be read.
     """
-    records = _records(text, origin, delimiter)
-    number, header = next(records, (0, []))
-    if not header:
-        raise UnreadableError(origin.name, "is empty", "Give a header, and below it one row per sample")
-    issues = list(_header_issues(header, origin, number, delimiter))
+    table = find_table(_lines(text, origin, delimiter, notes), layout, origin, notes, problems)
+    header = [trimmed(name) for name in table.header.cells]
+    issues = list(_header_issues(header, origin, table.header.number, delimiter))
     if issues:
         problems.extend(issues)
         return
-    for number, cells in records:
-        wrong = list(_row_issues(cells, header, origin, number))
-        if wrong:
-            problems.extend(wrong)
-        else:
+    for name, given in zip(header, table.header.cells, strict=True):
+        if name != given:
+            notes.removed_spaces("column name", table.header.number)
+    if layout.id_column not in header:
+        raise _no_id_column(layout.id_column, header, origin)
+    yield from _Rows(header, origin, layout, notes, problems).samples(table)
+
+
+class _Rows:
+    """The rows below one header."""
+
+    def __init__(self, header: list[str], origin: Origin, layout: Layout, notes: Notes, problems: Problems) -> None:
+        self._header = header
+        self._origin = origin
+        self._layout = layout
+        self._notes = notes
+        self._problems = problems
+        self._id_at = header.index(layout.id_column)
+        self._judge = RowJudge(header, self._id_at)
+
+    def samples(self, table: Table) -> Iterator[tuple[int, dict[str, str]]]:
+        header, width = self._header, len(self._header)
+        for number, given in table.rows:
+            cells = [cell.strip(SPACES) for cell in given]
+            if table.padded and len(cells) != width:
+                cells = _fitted(cells, width)
+            if self._is_no_sample(number, cells):
+                continue
+            wrong = list(_row_issues(cells, header, self._origin, number))
+            if wrong:
+                self._problems.extend(wrong)
+                continue
+            if cells != given:
+                self._note_spaces(number, cells, given)
             yield number, dict(zip(header, cells, strict=True))
 
+    def _is_no_sample(self, number: int, cells: list[str]) -> bool:
+        found = self._judge.judge(cells)
+        if found is None:
+            id_cell = cells[self._id_at] if self._id_at < len(cells) else ""
+            if not self._layout.skip or id_cell or any(map(_MAY_BE_INPUT, cells)):
+                return False
+            self._notes.left_out(LeftOut.WITHOUT_ID, number)
+        elif self._layout.skip:
+            self._notes.left_out(found.kind, number)
+        else:
+            # A row can be longer than the header.
+            column = repr(self._header[found.at]) if found.at < len(self._header) else str(found.at + 1)
+            where = f"{self._origin.place([number])}, column {column}"
+            self._problems.add(Issue(where, found.what, f"Remove the row, {SKIP_REMEDY}"))
+        return True
 
-def _records(text: TextIO, origin: Origin, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    def _note_spaces(self, number: int, cells: list[str], given: list[str]) -> None:
+        for at, (cell, before) in enumerate(zip(cells, given, strict=False)):
+            if cell != before:
+                self._notes.removed_spaces("id" if at == self._id_at else "value", number)
+
+
+def _fitted(cells: list[str], width: int) -> list[str]:
+    if len(cells) > width and not any(cells[width:]):
+        return cells[:width]
+    return cells + [""] * (width - len(cells))
+
+
+def _lines(text: TextIO, origin: Origin, delimiter: str, notes: Notes) -> Iterator[Line]:
     number = 0
     try:
         for cells in csv.reader(lines(text, origin.name), delimiter=delimiter, strict=True):
             number += 1
-            if any(cell and not cell.isspace() for cell in cells):
-                yield number, cells
+            if any(map(str.strip, cells)) and any(map(trimmed, cells)):
+                yield Line(number, cells)
+            else:
+                notes.left_out(LeftOut.EMPTY, number)
     except csv.Error as error:
         raise _unreadable(error, origin.place([number + 1])) from error
+
+
+def _no_id_column(id_column: str, header: list[str], origin: Origin) -> UnreadableError:
+    what = f"{id_column!r} is not a column of {origin.name}" if id_column else f"is missing, and {origin.name} needs it"
+    fix = f"{advice(id_column, header)}Name one of its columns: {', '.join(header)}"
+    return UnreadableError("run_setting_id_column", what, fix)
 
 
 def _unreadable(error: csv.Error, place: str) -> UnreadableError:
@@ -77,10 +147,10 @@ def _header_issues(header: list[str], origin: Origin, number: int, delimiter: st
         found = flaw(name)
         if found is not None:
             yield Issue(where, *found[1:])
-        elif not name.strip():
+        elif not name:
             yield Issue(where, "has no name", "Name the column, or remove it")
-        elif name != name.strip():
-            yield Issue(where, f"{name!r} has spaces around it", "Remove the spaces from the column's name")
+        elif hidden(name):
+            yield Issue(where, f"{name!r} has a character that is not seen, {hidden(name)}", "Write the name anew")
         elif name in seen:
             yield Issue(where, f"{name!r} is the name of column {seen[name]} too", "Give every column its own name")
         seen.setdefault(name, position)
@@ -96,9 +166,13 @@ def _row_issues(cells: list[str], header: list[str], origin: Origin, number: int
             fix if surplus else "Give every row a cell for each column, an empty one where there is no value",
         )
         return
-    if flaw("".join(cells)) is None:
+    joined = "".join(cells)
+    if "#" not in joined and flaw(joined) is None:
         return
     for name, cell in zip(header, cells, strict=True):
+        where = f"{origin.place([number])}, column {name!r}"
         found = flaw(cell)
         if found is not None:
-            yield Issue(f"{origin.place([number])}, column {name!r}", *found[1:])
+            yield Issue(where, *found[1:])
+        elif spreadsheet_error(cell):
+            yield Issue(where, f"{cell!r} is an error of the spreadsheet", "Correct the formula, or empty the cell")

@@ -14,9 +14,11 @@ from typing import Any, BinaryIO, NamedTuple, TextIO
 from airflow_provider_omics.healthomics.batch_requests import inline_setting_shape
 from airflow_provider_omics.healthomics.model import Issue, check_shape
 from airflow_provider_omics.healthomics.run_settings.json_array import Entry, StrictDecoder, array_entries, said
+from airflow_provider_omics.healthomics.run_settings.notes import Notes
 from airflow_provider_omics.healthomics.run_settings.places import Origin, Unit
 from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
 from airflow_provider_omics.healthomics.run_settings.sheets import sheet_rows
+from airflow_provider_omics.healthomics.run_settings.tables import Layout
 from airflow_provider_omics.healthomics.run_settings.text import flaw, lines, open_text
 
 PARAMETER = "run_settings"
@@ -50,12 +52,13 @@ class Source:
 
     :param origin: how messages name it.
     :param rendered: whether templates may have changed the types of its values.
-    :param read: yields its records; what is wrong with single ones goes to the problems.
+    :param read: yields its records; what was done to it goes to the notes, what is wrong with single records to the
+        problems.
     """
 
     origin: Origin
     rendered: bool
-    read: Callable[[Problems], Iterator[Record]]
+    read: Callable[[Layout, Notes, Problems], Iterator[Record]]
 
 
 def find_source(given: Any, open_uri: Callable[[str], BinaryIO]) -> Source:
@@ -72,7 +75,7 @@ def find_source(given: Any, open_uri: Callable[[str], BinaryIO]) -> Source:
         return _text_source(given.strip(), open_uri)
     if isinstance(given, Sequence) and not isinstance(given, (bytes, bytearray)):
         origin = Origin(PARAMETER, Unit.ITEM)
-        return Source(origin, True, lambda _: (Record(number, value) for number, value in enumerate(given)))
+        return Source(origin, True, lambda *_: (Record(number, value) for number, value in enumerate(given)))
     what = "is missing" if given is None else f"is {type(given).__name__}"
     raise UnreadableError(PARAMETER, what, _KINDS)
 
@@ -106,7 +109,7 @@ def _exists(path: Path) -> bool:
 
 
 def _inline_source(given: str) -> Source:
-    def read(problems: Problems) -> Iterator[Record]:
+    def read(_layout: Layout, _notes: Notes, problems: Problems) -> Iterator[Record]:
         try:
             for number, entry in enumerate(array_entries(io.StringIO(given), PARAMETER)):
                 yield from _sound(Record(number, entry), origin, problems)
@@ -127,7 +130,7 @@ def _file_source(name: str, open_binary: Callable[[], BinaryIO]) -> Source:
     origin = Origin(name, _SUFFIXES[suffix])
     gzipped = name.lower().endswith(".gz")
 
-    def read(problems: Problems) -> Iterator[Record]:
+    def read(layout: Layout, notes: Notes, problems: Problems) -> Iterator[Record]:
         with _opened(name, open_binary) as stream:
             text = open_text(stream, name, gzipped=gzipped)
             if suffix == ".json":
@@ -135,7 +138,8 @@ def _file_source(name: str, open_binary: Callable[[], BinaryIO]) -> Source:
             elif origin.unit is Unit.LINE:
                 yield from _line_records(text, origin, problems)
             else:
-                for number, row in sheet_rows(text, origin, "\t" if suffix == ".tsv" else ",", problems):
+                delimiter = "\t" if suffix == ".tsv" else ","
+                for number, row in sheet_rows(text, origin, delimiter, layout, notes, problems):
                     yield Record(number, row)
 
     return Source(origin, False, read)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Set
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort
+from airflow_provider_omics.healthomics.spelling import advice
 from airflow_provider_omics.healthomics.workflows import (
     Template,
     WorkflowParameters,
@@ -146,12 +146,9 @@ def _of(cohort: Cohort, offenders: _Offenders) -> str:
 
 
 def _fix(name: str, known: Iterable[str], verb: str = "takes") -> str:
-    likely = get_close_matches(name, known, n=1)
-    if likely:
-        return f"Write it as {likely[0]}, or leave it out"
     names = sorted(known)
     rest = ", ..." if len(names) > _SHOWN_NAMES else ""
-    return f"Leave it out; the workflow {verb} {', '.join(names[:_SHOWN_NAMES])}{rest}"
+    return f"{advice(name, names)}Leave it out; the workflow {verb} {', '.join(names[:_SHOWN_NAMES])}{rest}"
 
 
 def _others(tally: _Tally, what: str, where: str = "parameters") -> list[Issue]:

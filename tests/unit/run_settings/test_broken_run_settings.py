@@ -43,7 +43,10 @@ SHEETS: list[tuple[str, str | bytes, str, str, str]] = [
     ("a.csv", "id,x,x\nS,1,2\n", "{} row 1, column 3", "'x' is the name of column 2 too", "its own name"),
     ("a.csv", "id,,x\nS,1,2\n", "{} row 1, column 2", "has no name", "Name the column, or remove it"),
     ("a.csv", "id,x,\nS,1,\n", "{} row 1, column 3", "has no name", "Name the column, or remove it"),
-    ("a.csv", "id, x\nS,1\n", "{} row 1, column 2", "' x' has spaces around it", "Remove the spaces"),
+    ("a.csv", "id,x\u200by\nS,1\n", "{} row 1, column 2", "not seen, U+200B (zero width space)", "name anew"),
+    ("a.csv", "id,x\nS\u00a01,1\n", "{} row 2, column 'id'", "not seen, U+00A0 (no-break space)", "id anew"),
+    ("a.csv", "id,x\nS,1\nT,#REF!\n", "{} row 3, column 'x'", "'#REF!' is an error of the spreadsheet", "formula"),
+    ("a.csv", "id,x\nS,1\n#N/A,2\n", "{} row 3, column 'id'", "'#N/A' is an error of the spreadsheet", "formula"),
     ("a.csv", b"id,\xe9\nS,1\n", "{} row 1, column 2", "has byte 0xE9, which is not UTF-8", "as CSV UTF-8"),
     ("a.csv", "id,x\nS,1\nT,1,2\n", "{} row 3, column 3", "has 3 cells, and the header has 2", "quotes around values"),
     ("a.csv", "id,x,y\nS,1,2\nT,1\n", "{} row 3, column 3", "has 2 cells, and the header has 3", "a cell for each"),
@@ -301,7 +304,7 @@ def test_every_problem_of_a_sheet_is_said_at_once(write: Write, read: Read) -> N
 
 
 def test_every_problem_of_a_header_is_said_at_once(write: Write, read: Read) -> None:
-    path = write("a.csv", "id,,x,x, y\nA,1,2,3,4\n")
+    path = write("a.csv", "id,,x,x,\u200c x\nA,1,2,3,4\n")
     error = refused(read, path, "id")
     assert [issue.where.removeprefix(path) for issue in error.issues] == [
         " row 1, column 2",

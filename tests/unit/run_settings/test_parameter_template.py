@@ -53,7 +53,7 @@ def test_all_offenders_are_said_at_once_with_their_rows(write: Write, read: Read
         (
             "parameters.raeds",
             f"is not a parameter of the workflow, and is given in 1 of 3 run settings: {path} row 5",
-            "Write it as reads, or leave it out",
+            "Did you mean 'reads'? If not: Leave it out; the workflow takes mate, reads, reference",
         ),
     ]
 
@@ -77,7 +77,7 @@ def test_what_the_defaults_give_wrongly_is_said_once(read: Read) -> None:
     )
     assert second.where == "parameters.refrence"
     assert second.what == "is given for all runs, and the workflow does not take it"
-    assert second.fix == "Write it as reference, or leave it out"
+    assert second.fix == "Did you mean 'reference'? If not: Leave it out; the workflow takes mate, reads, reference"
 
 
 def test_many_offenders_are_named_by_the_first_and_counted(read: Read) -> None:

@@ -24,11 +24,13 @@ from airflow_provider_omics.healthomics.run_settings.cohort import (
 )
 from airflow_provider_omics.healthomics.run_settings.json_array import array_entries
 from airflow_provider_omics.healthomics.run_settings.problems import UnreadableError
+from airflow_provider_omics.healthomics.run_settings.text import SPACES, trimmed
 
 DEFAULTS = {"outputUri": "s3://bucket/results"}
 BUCKET = "s3://bucket/cohort"
 
-printable = st.characters(exclude_categories=("C",), exclude_characters="\u2028\u2029")
+unseen = "".join(sorted({mark for mark in SPACES if mark != " "}))
+printable = st.characters(exclude_categories=("C",), exclude_characters=unseen)
 names = st.text(printable, min_size=1, max_size=20)
 ids = st.text(printable, min_size=1, max_size=128).filter(lambda text: text == text.strip())
 json_values = st.recursive(
@@ -96,12 +98,14 @@ def test_json_lines(written: list[dict[str, Any]], end: str, ascii_only: bool, p
     assert read_back(f"{BUCKET}.jsonl{'.gz' if packed else ''}", content=content) == written
 
 
-cells = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=30)
+cells = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=30).filter(
+    lambda cell: not trimmed(cell).startswith("#")
+)
 
 
 @given(
-    st.lists(names.filter(lambda name: name == name.strip() and name != "id"), min_size=1, max_size=5, unique=True),
-    st.lists(ids, min_size=1, max_size=12, unique=True),
+    st.lists(names.filter(lambda name: trimmed(name) == name and name != "id"), min_size=1, max_size=5, unique=True),
+    st.lists(ids.map(lambda text: f"S{text}"), min_size=1, max_size=12, unique=True),
     st.sampled_from([("csv", ","), ("tsv", "\t")]),
     st.sampled_from(["\n", "\r\n"]),
     st.booleans(),
@@ -112,7 +116,11 @@ def test_sheets(
 ) -> None:
     suffix, delimiter = form
     rows = [
-        {"id": sample, **data.draw(st.fixed_dictionaries({}, optional=dict.fromkeys(columns, cells)))}
+        {
+            "id": sample,
+            **data.draw(st.fixed_dictionaries({}, optional=dict.fromkeys(columns, cells))),
+            columns[0]: "of every sample",
+        }
         for sample in samples
     ]
     buffer = io.StringIO()
@@ -130,7 +138,7 @@ def test_sheets(
     writer.writerows(rows)
     text = buffer.getvalue().encode()
     found = read_back(f"{BUCKET}.{suffix}", content=gzip.compress(text) if packed else text, run_setting_id_column="id")
-    written = [{name: value for name, value in row.items() if name != "id"} for row in rows]
+    written = [{name: trimmed(value) for name, value in row.items() if name != "id" and trimmed(value)} for row in rows]
     assert [setting["runSettingId"] for setting in found] == samples
     assert [setting.get("parameters", {}) for setting in found] == written
 

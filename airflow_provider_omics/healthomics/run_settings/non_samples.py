@@ -1,0 +1,126 @@
+"""Telling the rows of samples from what people write around them, or have put a mark in front of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from airflow_provider_omics.healthomics.run_settings.notes import LeftOut
+
+SECTION = re.compile(r"\[[^\[\]]+\]")
+"""A header of a section, such as ``[Data]``."""
+
+# In front of a cell that is no id: none of these begins a value.
+_MARK = re.compile(r"#|//|;|--|%|!|\*\*|/\*|<!--")
+_SPREADSHEET_ERROR = re.compile(r"#(?:n/a|ref!|value!|name\?|div/0!|null!|num!|spill!|calc!)", re.IGNORECASE)
+_SUMMARY = re.compile(
+    r"(?:(?:grand|sub|over)[\s_-]*)?totals?(?:$|\s*[:=]|[\s_]+(?:\d|samples?\b|rows?\b|of\b|number\b|count\b|reads?\b))"
+    r"|(?:sum|count|average|mean|median|total\s+\w+|number of \w+|n)\s*[:=]"
+    r"|(?:sum|summe|gesamt|anzahl|somme|suma|totale|insgesamt|average|subtotal|grand total|number of \w+)$",
+    re.IGNORECASE,
+)
+_NOTE = re.compile(
+    r"(?:note|notes|nb|n\.b\.|remark|remarks|comment|comments|legend|todo|bemerkung)\s*[:.-]", re.IGNORECASE
+)
+_WORDS_OF_A_NOTE = 3
+# With one column beside the id, an empty one may be the one optional input of a sample.
+_COLUMNS_OF_A_SHEET = 3
+
+
+class NonSample(NamedTuple):
+    """Why a row is no sample.
+
+    :param at: position of the cell that tells.
+    :param what: the reason in words, with what was found.
+    """
+
+    kind: LeftOut
+    at: int
+    what: str
+
+
+def spreadsheet_error(cell: str) -> bool:
+    """Whether a cell holds what a spreadsheet shows where a formula has failed, such as ``#REF!``."""
+    return _SPREADSHEET_ERROR.fullmatch(cell) is not None
+
+
+class RowJudge:
+    """Decides whether rows below a header are samples.
+
+    :param header: names of the columns.
+    :param id_at: position of the column with the ids.
+    """
+
+    def __init__(self, header: Sequence[str], id_at: int) -> None:
+        self._width = len(header)
+        self._id_at = id_at
+        self._id_name = _plain(header[id_at])
+        self._names = frozenset(map(_plain, header))
+
+    def judge(self, cells: Sequence[str]) -> NonSample | None:
+        """Return why a row is no sample; None if it may be one.
+
+        :param cells: its cells, without spaces around them, of which at least one is not empty.
+        """
+        id_cell = cells[self._id_at] if self._id_at < len(cells) else ""
+        filled = len(cells) - cells.count("")
+        if filled > 1 and self._is_ordinary(id_cell) and (not self._id_at or not _MARK.match(cells[0])):
+            return None
+        at = next(position for position, cell in enumerate(cells) if cell)
+        if filled == 1:
+            return self._lonely(at, cells)
+        return self._marked(at, cells[at]) or self._unlike_an_id(id_cell) or self._repeated(cells)
+
+    def _is_ordinary(self, id_cell: str) -> bool:
+        first = id_cell[:1]
+        return (first.isalnum() or first == "_") and not (
+            _SUMMARY.match(id_cell) or _NOTE.match(id_cell) or _plain(id_cell) in self._names
+        )
+
+    def _marked(self, at: int, cell: str) -> NonSample | None:
+        if _MARK.match(cell) and not spreadsheet_error(cell):
+            return NonSample(LeftOut.COMMENT, at, f"is commented out: {_shown(cell)}")
+        return None
+
+    def _unlike_an_id(self, cell: str) -> NonSample | None:
+        if not cell:
+            return None
+        if spreadsheet_error(cell):
+            return None
+        if SECTION.fullmatch(cell):
+            return NonSample(LeftOut.SECTION, self._id_at, f"is a section header: {_shown(cell)}")
+        if _SUMMARY.match(cell):
+            return NonSample(LeftOut.SUMMARY, self._id_at, f"is a total or another summary: {_shown(cell)}")
+        if _NOTE.match(cell):
+            return NonSample(LeftOut.NOTE, self._id_at, f"is a note: {_shown(cell)}")
+        if _plain(cell) == self._id_name:
+            return NonSample(LeftOut.HEADER, self._id_at, f"repeats the header: {_shown(cell)}")
+        if not (cell[0].isalnum() or cell[0] == "_"):
+            what = f"begins with {cell[0]!r}, as a row does that was taken out: {_shown(cell)}"
+            return NonSample(LeftOut.COMMENT, self._id_at, what)
+        return None
+
+    def _repeated(self, cells: Sequence[str]) -> NonSample | None:
+        if all(_plain(cell) in self._names for cell in cells if cell):
+            return NonSample(LeftOut.HEADER, 0, f"repeats the header: {_shown(', '.join(cells))}")
+        return None
+
+    def _lonely(self, at: int, cells: Sequence[str]) -> NonSample | None:
+        cell = cells[at]
+        told = self._marked(at, cell) or self._unlike_an_id(cell)
+        if told is not None:
+            return told._replace(at=at)
+        if self._width == 1:
+            return None
+        if len(cell.split()) >= _WORDS_OF_A_NOTE or cell[-1] in ":.!?" or self._width >= _COLUMNS_OF_A_SHEET:
+            return NonSample(LeftOut.NOTE, at, f"has nothing but {_shown(cell)}")
+        return None
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("_", " ").replace("-", " ")
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")

@@ -1,0 +1,100 @@
+"""What the samples of a batch are given as, and how they are checked before anything is submitted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_omics.healthomics.batch_views import BatchView
+from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError, OmicsServiceError
+from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, SheetOptions, read_cohort
+from airflow_provider_omics.healthomics.run_settings.template import template_issues
+from airflow_provider_omics.healthomics.workflows import look_up_parameters
+from airflow_provider_omics.operators.job import OmicsJobOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class OmicsCohortInputOperator(OmicsJobOperator[BatchView]):
+    """Base of the operator that runs a cohort: its samples, read from a list, a file or a sheet.
+
+    :param run_settings: the samples, 1 to 100,000: a list of InlineSetting objects by the API's names
+        (``runSettingId``, ``parameters``, ``name``, ``outputUri``, ``priority``, ``runTags``, ...), or a path or
+        ``s3://`` URI of them as JSON or JSONL, or of a sheet as CSV or TSV; plain or gzipped.
+    :param run_setting_id_column: column of a sheet that names the sample; all other columns become parameters of the
+        same name, and empty cells are not sent. Objects of a list, JSON or JSONL are then rows of a sheet too. Spaces
+        around ids, values and column names of a sheet are removed, and counted in the log.
+    :param group_rows: whether rows of the same id are one sample, whose other columns become lists in row order; if
+        not, they are an error.
+    :param build_run_setting: makes a sample's run setting out of its rows, for any other shape: takes a list of dicts
+        by column, returns an InlineSetting object.
+    :param non_sample_rows: what becomes of rows of a sheet that are no samples (commented out, notes, totals, section
+        headers, a second header, whatever stands above the header): ``fail`` (the default) names each, ``skip`` leaves
+        them out and counts them in the log.
+    :param sheet_section: the section that holds the samples, in a sheet of several tables: ``Data`` of an Illumina
+        sample sheet v1, ``BCLConvert_Data`` of v2, ``libraries`` of a 10x multi configuration.
+    :param validate_parameters: whether every sample's parameter names are compared with the workflow's parameter
+        template first, and with those of the Nextflow profiles that its engine settings choose, which needs
+        ``omics:GetWorkflow`` (``omics:GetWorkflowVersion`` for a version).
+    """
+
+    def __init__(
+        self,
+        *,
+        run_settings: Any,
+        run_setting_id_column: str | None = None,
+        group_rows: bool = False,
+        build_run_setting: Callable[[list[dict[str, str]]], Mapping[str, Any]] | None = None,
+        non_sample_rows: str = "fail",
+        sheet_section: str | None = None,
+        validate_parameters: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.run_settings = run_settings
+        self.run_setting_id_column = run_setting_id_column
+        self.group_rows = group_rows
+        self.build_run_setting = build_run_setting
+        self.non_sample_rows = non_sample_rows
+        self.sheet_section = sheet_section
+        self.validate_parameters = validate_parameters
+
+    def read_cohort(self, defaults: Mapping[str, Any]) -> Cohort:
+        """Read the samples and check them, and tell what was done to them on the way.
+
+        :param defaults: the ``defaultRunSetting`` of the batch.
+        :return: the samples; who gets them closes them.
+        :raises OmicsRequestInvalidError: with everything that is wrong with them.
+        """
+        cohort = read_cohort(self.run_settings, self._sheet_options(), defaults, self.hook.storage.open)
+        for note in cohort.notes:
+            (self.log.warning if note.warning else self.log.info)("%s", note.text)
+        if self.validate_parameters:
+            try:
+                self._compare_parameters(cohort, defaults)
+            except BaseException:
+                cohort.close()
+                raise
+        return cohort
+
+    def _sheet_options(self) -> SheetOptions:
+        return SheetOptions(
+            run_setting_id_column=self.run_setting_id_column,
+            group_rows=self.group_rows,
+            build_run_setting=self.build_run_setting,
+            non_sample_rows=self.non_sample_rows,
+            sheet_section=self.sheet_section,
+        )
+
+    def _compare_parameters(self, cohort: Cohort, defaults: Mapping[str, Any]) -> None:
+        try:
+            steps = look_up_parameters(defaults)
+            workflow = self.hook.perform(steps, f"workflow {defaults['workflowId']}")
+        except OmicsServiceError as error:
+            remedy = f"{error.explanation.remedy}; or set validate_parameters=False to do without"
+            raise OmicsServiceError(replace(error.explanation, remedy=remedy)) from error.__cause__
+        issues = template_issues(cohort, workflow, defaults.get("engineSettings"))
+        if issues:
+            raise OmicsRequestInvalidError("StartRunBatch", issues)
