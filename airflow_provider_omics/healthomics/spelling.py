@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-# In a shorter name, one letter is the difference between two things.
-_SHORTEST = 5
+# In a shorter name, one other letter is the difference between two things.
+_SHORTEST, _SHORTEST_FOR_OTHER_LETTER = 3, 5
 # One letter apart, and not the same thing.
 # fmt: off
 _TERMS = frozenset({
@@ -51,7 +51,7 @@ def _one_error_apart(name: str, other: str) -> bool:
         and _is_term(_words(other) - _words(name))
     ):
         return False
-    return _one_edit(first, second)
+    return _one_edit(first, second, other_letter=min(len(first), len(second)) >= _SHORTEST_FOR_OTHER_LETTER)
 
 
 def _digits(name: str) -> list[str]:
@@ -66,14 +66,14 @@ def _is_term(words: frozenset[str]) -> bool:
     return not words.isdisjoint(_TERMS)
 
 
-def _one_edit(first: str, second: str) -> bool:
+def _one_edit(first: str, second: str, *, other_letter: bool) -> bool:
     """Whether one letter too much, missing, wrong, or two that changed places make the difference."""
     if abs(len(first) - len(second)) > 1 or first == second:
         return False
     at = next((at for at, (one, two) in enumerate(zip(first, second, strict=False)) if one != two), len(second))
     at = min(at, len(first))
     rests = (
-        (first[at + 1 :], second[at + 1 :]),
+        (first[at + 1 :] if other_letter else None, second[at + 1 :]),
         (first[at + 1 :], second[at:]),
         (first[at:], second[at + 1 :]),
         (first[at + 1 : at + 2] + first[at : at + 1] + first[at + 2 :], second[at:]),

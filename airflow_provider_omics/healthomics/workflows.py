@@ -33,6 +33,11 @@ class WorkflowParameters:
         templates = answer.get("profileParameterTemplates") or {}
         return cls(answer.get("parameterTemplate") or {}, templates, tuple(answer.get("profiles") or ()))
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of all parameters that the workflow takes, with whatever profile."""
+        return frozenset(self.template).union(*self.profile_templates.values())
+
     def with_profiles(self, names: Iterable[str]) -> Template:
         """Return the template of a run that chooses profiles.
 

@@ -169,6 +169,7 @@ class OmicsStartRunBatchOperator(OmicsCohortInputOperator):
     def __init__(
         self,
         *,
+        run_settings: Any,
         workflow_id: str | None = None,
         role_arn: str | None = None,
         output_uri: str | None = None,
@@ -207,7 +208,7 @@ class OmicsStartRunBatchOperator(OmicsCohortInputOperator):
         runs_limit: int = 1000,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(run_settings=run_settings, **kwargs)
         self.workflow_id = workflow_id
         self.role_arn = role_arn
         self.output_uri = output_uri

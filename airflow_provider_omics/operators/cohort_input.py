@@ -10,7 +10,7 @@ from airflow_provider_omics.healthomics.batch_views import BatchView
 from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError, OmicsServiceError
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, SheetOptions, read_cohort
 from airflow_provider_omics.healthomics.run_settings.template import template_issues
-from airflow_provider_omics.healthomics.workflows import look_up_parameters
+from airflow_provider_omics.healthomics.workflows import WorkflowParameters, look_up_parameters
 from airflow_provider_omics.operators.job import OmicsJobOperator
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ class OmicsCohortInputOperator(OmicsJobOperator[BatchView]):
         (``runSettingId``, ``parameters``, ``name``, ``outputUri``, ``priority``, ``runTags``, ...), or a path or
         ``s3://`` URI of them as JSON or JSONL, or of a sheet as CSV or TSV; plain or gzipped.
     :param run_setting_id_column: column of a sheet that names the sample; all other columns become parameters of the
-        same name, and empty cells are not sent. Objects of a list, JSON or JSONL are then rows of a sheet too. Spaces
+        same name, and empty cells are not sent. It is a parameter too where the workflow's template has one of its
+        name. Objects of a list, JSON or JSONL are then rows of a sheet too. Spaces
         around ids, values and column names of a sheet are removed, and counted in the log.
     :param group_rows: whether rows of the same id are one sample, whose other columns become lists in row order; if
         not, they are an error.
@@ -35,6 +36,9 @@ class OmicsCohortInputOperator(OmicsJobOperator[BatchView]):
         them out and counts them in the log.
     :param sheet_section: the section that holds the samples, in a sheet of several tables: ``Data`` of an Illumina
         sample sheet v1, ``BCLConvert_Data`` of v2, ``libraries`` of a 10x multi configuration.
+    :param parameter_types: what the cells of a sheet are, by column: ``int``, ``float``, ``boolean``, ``string``,
+        ``json``, or one of them and ``[]`` for a list written as JSON. Without a type a cell is sent as the text that
+        it shows, and a column of numbers, booleans or JSON is told in the log. Cells that do not fit are refused.
     :param validate_parameters: whether every sample's parameter names are compared with the workflow's parameter
         template first, and with those of the Nextflow profiles that its engine settings choose, which needs
         ``omics:GetWorkflow`` (``omics:GetWorkflowVersion`` for a version).
@@ -49,6 +53,7 @@ class OmicsCohortInputOperator(OmicsJobOperator[BatchView]):
         build_run_setting: Callable[[list[dict[str, str]]], Mapping[str, Any]] | None = None,
         non_sample_rows: str = "fail",
         sheet_section: str | None = None,
+        parameter_types: dict[str, str] | None = None,
         validate_parameters: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -59,7 +64,9 @@ class OmicsCohortInputOperator(OmicsJobOperator[BatchView]):
         self.build_run_setting = build_run_setting
         self.non_sample_rows = non_sample_rows
         self.sheet_section = sheet_section
+        self.parameter_types = parameter_types
         self.validate_parameters = validate_parameters
+        self._known_workflow: WorkflowParameters | None = None
 
     def read_cohort(self, defaults: Mapping[str, Any]) -> Cohort:
         """Read the samples and check them, and tell what was done to them on the way.
@@ -68,7 +75,7 @@ class OmicsCohortInputOperator(OmicsJobOperator[BatchView]):
         :return: the samples; who gets them closes them.
         :raises OmicsRequestInvalidError: with everything that is wrong with them.
         """
-        cohort = read_cohort(self.run_settings, self._sheet_options(), defaults, self.hook.storage.open)
+        cohort = read_cohort(self.run_settings, self._sheet_options(defaults), defaults, self.hook.storage.open)
         for note in cohort.notes:
             (self.log.warning if note.warning else self.log.info)("%s", note.text)
         if self.validate_parameters:
@@ -79,22 +86,28 @@ class OmicsCohortInputOperator(OmicsJobOperator[BatchView]):
                 raise
         return cohort
 
-    def _sheet_options(self) -> SheetOptions:
+    def _sheet_options(self, defaults: Mapping[str, Any]) -> SheetOptions:
         return SheetOptions(
             run_setting_id_column=self.run_setting_id_column,
             group_rows=self.group_rows,
             build_run_setting=self.build_run_setting,
             non_sample_rows=self.non_sample_rows,
             sheet_section=self.sheet_section,
+            parameter_types=self.parameter_types,
+            known_parameters=lambda: self._workflow(defaults).names if self.validate_parameters else frozenset(),
         )
 
     def _compare_parameters(self, cohort: Cohort, defaults: Mapping[str, Any]) -> None:
-        try:
-            steps = look_up_parameters(defaults)
-            workflow = self.hook.perform(steps, f"workflow {defaults['workflowId']}")
-        except OmicsServiceError as error:
-            remedy = f"{error.explanation.remedy}; or set validate_parameters=False to do without"
-            raise OmicsServiceError(replace(error.explanation, remedy=remedy)) from error.__cause__
-        issues = template_issues(cohort, workflow, defaults.get("engineSettings"))
+        issues = template_issues(cohort, self._workflow(defaults), defaults.get("engineSettings"))
         if issues:
             raise OmicsRequestInvalidError("StartRunBatch", issues)
+
+    def _workflow(self, defaults: Mapping[str, Any]) -> WorkflowParameters:
+        if self._known_workflow is None:
+            try:
+                steps = look_up_parameters(defaults)
+                self._known_workflow = self.hook.perform(steps, f"workflow {defaults['workflowId']}")
+            except OmicsServiceError as error:
+                remedy = f"{error.explanation.remedy}; or set validate_parameters=False to do without"
+                raise OmicsServiceError(replace(error.explanation, remedy=remedy)) from error.__cause__
+        return self._known_workflow

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
-from cohorts import BUCKET, OUT, ROLE, CohortLab, cohort, instance
+from cohorts import BUCKET, MODES, OUT, ROLE, CohortLab, cohort, instance
 from omics_service import wdl_zip
 from task_runs import run_task
 
@@ -284,3 +285,40 @@ def test_a_refusal_of_the_service_names_cause_and_remedy(lab: CohortLab) -> None
     with pytest.raises(OmicsServiceError, match="ResourceNotFoundException") as caught:
         lab.run(cohort(1), workflow_id="1", validate_parameters=False)
     assert isinstance(caught.value, AirflowFailException)
+
+
+@MODES
+def test_a_sheet_is_submitted_with_its_types_its_id_and_without_what_is_no_sample(
+    lab: CohortLab,
+    make_workflow: Callable[..., str],
+    tmp_path: Path,
+    deferrable: bool,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    template = {"sample_name": {}, "bam": {}, "min_len": {}, "flag": {"optional": True}}
+    workflow_id = make_workflow(parameterTemplate=template)
+    sheet = tmp_path / "x.csv"
+    sheet.write_text("sample_name,bam,min_len,flag\nNA1, s3://in/1,30,yes\n#NA2,s3://in/2,30,no\nNA3,s3://in/3,007,\n")
+    options: dict[str, Any] = {
+        "workflow_id": workflow_id,
+        "run_setting_id_column": "sample_name",
+        "parameter_types": {"min_len": "int", "flag": "boolean"},
+        "deferrable": deferrable,
+    }
+    with pytest.raises(OmicsRequestInvalidError, match=r"row 3, column 'sample_name': is commented out: '#NA2'"):
+        lab.run(str(sheet), **options)
+    assert lab.calls("StartRunBatch") == 0
+    lab.server.journal.clear()
+    with caplog.at_level(logging.INFO):
+        task = lab.run(str(sheet), non_sample_rows="skip", **options)
+    assert lab.calls("GetWorkflow") == 1
+    runs = {run.run_setting_id: run.request["parameters"] for run in lab.world.runs_of_batch(task.result)}
+    assert runs == {
+        "NA1": {"sample_name": "NA1", "bam": "s3://in/1", "min_len": 30, "flag": True},
+        "NA3": {"sample_name": "NA3", "bam": "s3://in/3", "min_len": 7},
+    }
+    # Airflow 3 writes a task's log to the standard output, Airflow 2 through the standard library.
+    told = capsys.readouterr().out or caplog.text
+    assert "Removed spaces around 1 value" in told
+    assert f"Left out 1 row of {sheet}: 1 commented out (row 3)" in told

@@ -124,7 +124,7 @@ def _read(
         raise problems.error()
     source = find_source(given, open_uri)
     notes = Notes(source.origin)
-    maker = SampleMaker(source.origin, options, problems)
+    maker = SampleMaker(source.origin, options, notes, problems)
     built = options.build_run_setting is not None
     by_column = bool(options.run_setting_id_column) and not built
     origin = replace(source.origin, id_column=options.run_setting_id_column if by_column else None)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.run_settings.cells import CellReader
+from airflow_provider_omics.healthomics.run_settings.notes import Notes
 from airflow_provider_omics.healthomics.run_settings.places import Origin, Unit
 from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
 from airflow_provider_omics.healthomics.run_settings.sources import Record, is_object
 from airflow_provider_omics.healthomics.run_settings.tables import SKIP_REMEDY, Layout
+from airflow_provider_omics.healthomics.run_settings.types import CellError, type_issues, typed
 
 Row = Mapping[str, Any]
 
@@ -27,6 +32,8 @@ class SheetOptions:
     :param build_run_setting: makes a run setting, by the API's names, of the rows of one sample.
     :param non_sample_rows: what becomes of rows of a sheet that are no samples: ``fail`` or ``skip``.
     :param sheet_section: the section of a sheet that holds the samples.
+    :param parameter_types: a type for each of some columns of a sheet; the cells of all others stay text.
+    :param known_parameters: returns the names of the parameters that the workflow takes; called once, for rows.
     """
 
     run_setting_id_column: str | None = None
@@ -34,6 +41,8 @@ class SheetOptions:
     build_run_setting: Callable[[list[dict[str, Any]]], Mapping[str, Any]] | None = None
     non_sample_rows: str = "fail"
     sheet_section: str | None = None
+    parameter_types: Mapping[str, str] | None = None
+    known_parameters: Callable[[], Container[str]] = frozenset
 
     @property
     def layout(self) -> Layout:
@@ -46,6 +55,7 @@ def option_issues(options: SheetOptions) -> Iterator[Issue]:
     if options.non_sample_rows not in NON_SAMPLE_ROWS:
         fix = f"Use one of {', '.join(NON_SAMPLE_ROWS)}"
         yield Issue("non_sample_rows", f"{options.non_sample_rows!r} is unknown", fix)
+    yield from type_issues(options.parameter_types)
 
 
 class Sample(NamedTuple):
@@ -61,11 +71,13 @@ class Sample(NamedTuple):
 class SampleMaker:
     """Makes samples of the records of one input."""
 
-    def __init__(self, origin: Origin, options: SheetOptions, problems: Problems) -> None:
+    def __init__(self, origin: Origin, options: SheetOptions, notes: Notes, problems: Problems) -> None:
         self._origin = origin
         self._options = options
+        self._notes = notes
         self._problems = problems
         self._id_column = _checked_id_column(origin, options)
+        self._cells = CellReader(origin, options.parameter_types or {}, self._id_column or "", problems)
 
     def samples(self, records: Iterator[Record]) -> Iterator[Sample]:
         """Yield the samples in the order of their first record."""
@@ -80,7 +92,9 @@ class SampleMaker:
         else:
             for number, run_setting_id, row in rows:
                 given = {name: value for name, value in row.items() if name != self._id_column and not _is_empty(value)}
-                yield Sample((number,), _setting(run_setting_id, given))
+                yield Sample((number,), self._setting(run_setting_id, given))
+        if self._options.build_run_setting is None:
+            self._cells.tell(self._notes)
 
     def _as_they_are(self, records: Iterator[Record]) -> Iterator[Sample]:
         for record in records:
@@ -94,10 +108,9 @@ class SampleMaker:
             row = record.value
             if self._origin.unit is Unit.ROW:
                 run_setting_id = row[id_column]
-            elif self._is_flat(record):
-                run_setting_id = _as_text(row.get(id_column))
+                row = self._cells.read(record.number, row)
             else:
-                continue
+                run_setting_id = _as_text(row.get(id_column))
             if _is_empty(run_setting_id):
                 self._problems.add(self._no_id(record, id_column))
             else:
@@ -114,17 +127,25 @@ class SampleMaker:
     def _or_skip(self) -> str:
         return f", {SKIP_REMEDY}" if self._origin.unit is Unit.ROW and not self._options.layout.skip else ""
 
-    def _is_flat(self, record: Record) -> bool:
-        nested = [name for name, value in record.value.items() if isinstance(value, (Mapping, list, tuple))]
-        for name in nested:
-            self._problems.add(
-                Issue(
-                    f"{self._origin.place([record.number])}, column {name!r}",
-                    f"is {type(record.value[name]).__name__}, and a row is flat",
-                    "Give one value; or leave run_setting_id_column out and give run settings by the API's names",
-                )
-            )
-        return not nested
+    def _setting(self, run_setting_id: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+        parameters = {**self._fed(run_setting_id), **given}
+        return {"runSettingId": run_setting_id, **({"parameters": parameters} if parameters else {})}
+
+    def _fed(self, run_setting_id: Any) -> dict[str, Any]:
+        """Return the parameter that the column with the ids is too, where the workflow takes one of its name."""
+        if not self._id_is_parameter or self._id_column is None:
+            return {}
+        kind = (self._options.parameter_types or {}).get(self._id_column)
+        if kind is None or not isinstance(run_setting_id, str):
+            return {self._id_column: run_setting_id}
+        # What is wrong with it was said when its row was read.
+        with suppress(CellError):
+            return {self._id_column: typed(run_setting_id, kind)}
+        return {}
+
+    @cached_property
+    def _id_is_parameter(self) -> bool:
+        return self._id_column in self._options.known_parameters()
 
     def _groups(self, rows: Iterator[tuple[int, str, Row]]) -> dict[str, list[tuple[int, Row]]]:
         groups: dict[str, list[tuple[int, Row]]] = {}
@@ -137,7 +158,7 @@ class SampleMaker:
             columns = dict.fromkeys(name for _, row in group for name in row if name != self._id_column)
             lists = {name: [None if _is_empty(row.get(name)) else row[name] for _, row in group] for name in columns}
             given = {name: values for name, values in lists.items() if any(value is not None for value in values)}
-            yield Sample(tuple(number for number, _ in group), _setting(run_setting_id, given))
+            yield Sample(tuple(number for number, _ in group), self._setting(run_setting_id, given))
 
     def _built(
         self,
@@ -175,10 +196,6 @@ def _checked_id_column(origin: Origin, options: SheetOptions) -> str | None:
             fix = f"Give run_setting_id_column, or leave {name} out if these are run settings already"
             raise UnreadableError("run_setting_id_column", f"is missing, and {name} needs it", fix)
     return None
-
-
-def _setting(run_setting_id: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    return {"runSettingId": run_setting_id, **({"parameters": parameters} if parameters else {})}
 
 
 def _is_empty(value: Any) -> bool:

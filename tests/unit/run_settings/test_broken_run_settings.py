@@ -82,7 +82,6 @@ SHEETS: list[tuple[str, str | bytes, str, str, str]] = [
         "is missing",
         "name another column in run_setting_id_column: x",
     ),
-    ("a.jsonl", '{"id": "A", "x": [1]}\n', "{} line 1, column 'x'", "is list, and a row is flat", "Give one value"),
     ("a.jsonl", '{"id": true}\n', "{} line 1, column 'id'", "is bool True", "Give text"),
     ("a.jsonl", '{"id": "A "}\n', "{} line 1, column 'id'", "'A ' has spaces around it", "Remove the spaces"),
 ]

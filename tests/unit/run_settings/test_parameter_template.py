@@ -163,7 +163,7 @@ class TestProfiles:
             (
                 "engineSettings.profile 'gpuu' is not a profile of the workflow, and is chosen in 1 of 3 run settings: "
                 "run_settings[0]",
-                "Write it as gpu, or leave it out",
+                "Did you mean 'gpu'? If not: Leave it out; the workflow has gpu, plain, test",
             ),
             (
                 "engineSettings.profile 'none' is not a profile of the workflow, and is chosen in 1 of 3 run settings:"

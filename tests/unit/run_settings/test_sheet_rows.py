@@ -15,7 +15,7 @@ Write = Callable[[str, str | bytes], str]
 Read = Callable[..., Cohort]
 
 HEADER = "id,reads,lane"
-ROWS = "A,s3://bucket/a,1\nB,s3://bucket/b,2\n"
+ROWS = "A,s3://bucket/a,L1\nB,s3://bucket/b,L2\n"
 
 
 def settings(cohort: Cohort) -> list[dict[str, Any]]:

@@ -258,5 +258,5 @@ def test_what_a_sample_asks_for_does_not_change_with_its_name() -> None:
     assert setting_digest({"parameters": {"b": 2, "a": 1}, "runSettingId": "B"}) == digest
     assert setting_digest({**setting, "parameters": {"a": 1, "b": 3}}) != digest
     assert setting_digest({**setting, "outputUri": "s3://other/place"}) != digest
-    assert setting_digest({**setting, "priority": 5}) != digest
+    assert setting_digest({**setting, "priority": 5}) == digest
     assert len(digest) == 16

@@ -1,0 +1,75 @@
+"""Turning the cells of a sheet into the values of parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.run_settings.notes import Notes
+from airflow_provider_omics.healthomics.run_settings.places import Origin
+from airflow_provider_omics.healthomics.run_settings.problems import Problems
+from airflow_provider_omics.healthomics.run_settings.types import CellError, looks_typed, type_issues, typed
+
+_SHOWN = 10
+
+
+class CellReader:
+    """Reads the rows of one sheet under the types that its user states, and notices columns that seem to want one.
+
+    :param types: a type for each of some columns; all other cells stay text.
+    """
+
+    def __init__(self, origin: Origin, types: Mapping[str, str], id_column: str, problems: Problems) -> None:
+        self._origin = origin
+        self._types = types
+        self._id_column = id_column
+        self._problems = problems
+        self._undecided: set[str] | None = None
+        self._filled: set[str] = set()
+
+    def read(self, number: int, row: Mapping[str, str]) -> Mapping[str, Any]:
+        """Return a row with the values of its cells; what is wrong with them goes to the problems."""
+        if self._undecided is None:
+            self._undecided = row.keys() - self._types.keys() - {self._id_column}
+            self._problems.extend(type_issues(self._types, row))
+        if self._undecided:
+            self._look_at(row, self._undecided)
+        if not self._types:
+            return row
+        values: dict[str, Any] = dict(row)
+        for name, kind in self._types.items():
+            if row.get(name):
+                values[name] = self._typed(number, name, row[name], kind)
+        return values
+
+    def tell(self, notes: Notes) -> None:
+        """Tell of the columns whose cells all look like numbers, booleans or JSON, and were sent as text."""
+        columns = sorted((self._undecided or set()) & self._filled)
+        if columns:
+            more = ", ..." if len(columns) > _SHOWN else ""
+            notes.add(
+                f"Sent as text, although every cell looks like a number, a boolean or JSON: the columns "
+                f"{', '.join(map(repr, columns[:_SHOWN]))}{more} of {self._origin.name}. Where the workflow takes "
+                "something else, state it with parameter_types (int, float, boolean, json; string keeps text)",
+                warning=True,
+            )
+
+    def _look_at(self, row: Mapping[str, str], undecided: set[str]) -> None:
+        other = []
+        for name in undecided:
+            cell = row.get(name)
+            if cell:
+                if looks_typed(cell):
+                    self._filled.add(name)
+                else:
+                    other.append(name)
+        undecided.difference_update(other)
+
+    def _typed(self, number: int, name: str, cell: str, kind: str) -> Any:
+        try:
+            return typed(cell, kind)
+        except CellError as error:
+            where = f"{self._origin.place([number])}, column {name!r}"
+            self._problems.add(Issue(where, f"{error.what}, and its type is {kind}", error.fix))
+            return cell
