@@ -36,17 +36,33 @@ Steps = Generator[Call, Any, T]
 Answer = Callable[[Call], Awaitable[Any]]
 
 
+def make(client: Any, call: Call) -> Any:
+    """Make one call with a boto3 client of HealthOmics; an error of the way to the service names its operation."""
+    try:
+        return getattr(client, xform_name(call.operation))(**call.members)
+    except Exception as error:
+        raise _named(error, call)  # noqa: B904 - it is the same error
+
+
 def perform(client: Any, steps: Steps[T]) -> T:
     """Make the calls with a boto3 client of HealthOmics, one after the other, and return what they came to."""
+    return converse(lambda call: make(client, call), steps)
+
+
+def converse(answer: Callable[[Call], Any], steps: Steps[T]) -> T:
+    """Have the calls of a conversation answered, one after the other, and return what they came to.
+
+    :param answer: makes one call; what it raises is thrown into the conversation.
+    """
     try:
         call = next(steps)
         while True:
             try:
-                answer = getattr(client, xform_name(call.operation))(**call.members)
+                answered = answer(call)
             except Exception as error:
-                call = steps.throw(_named(error, call))
+                call = steps.throw(error)
             else:
-                call = steps.send(answer)
+                call = steps.send(answered)
     except StopIteration as end:
         result: T = end.value
         return result

@@ -23,6 +23,7 @@ from airflow_provider_omics.healthomics.console import run_url
 from airflow_provider_omics.healthomics.exceptions import OmicsServiceError
 from airflow_provider_omics.healthomics.newer_members import add_newer_members
 from airflow_provider_omics.healthomics.outcome import RunFailure, RunView
+from airflow_provider_omics.healthomics.retrying import at_once
 from airflow_provider_omics.healthomics.service_errors import Nature, WrongStateError, error_code, explain, nature
 from airflow_provider_omics.healthomics.statuses import Phase
 from airflow_provider_omics.healthomics.watching.line import Opened
@@ -114,6 +115,11 @@ class OmicsHook(_HookBase):
         """Objects in S3, through the same connection."""
         return ObjectStorage(lambda: self._client_of("s3"), self._told)
 
+    def renew(self) -> None:
+        """Have the next call made with a new client, and with the connection as it is then."""
+        for name in ("conn", "_client", "conn_config", "storage"):
+            self.__dict__.pop(name, None)
+
     @cached_property
     def namespace(self) -> str:
         """What tells the jobs of this deployment from others'; see :mod:`airflow_provider_omics.hooks.namespace`.
@@ -149,15 +155,20 @@ class OmicsHook(_HookBase):
             return max(1, int(retries["max_attempts"]) + 1)
         return max(1, int(retries.get("total_max_attempts") or os.environ.get("AWS_MAX_ATTEMPTS") or _ATTEMPTS))
 
-    def perform(self, steps: calls.Steps[T], subject: str) -> T:
+    def perform(
+        self, steps: calls.Steps[T], subject: str, *, retrying: Callable[[Callable[[], Any]], Any] | None = None
+    ) -> T:
         """Hold a conversation with the API, and return what it came to.
 
         :param steps: the calls to make; errors that it does not handle itself end it.
         :param subject: what it is about, such as ``batch 1234567``.
+        :param retrying: makes a call, and makes it again while that may help; None leaves that to the client.
         :raises OmicsServiceError: a call failed.
         """
         try:
-            return calls.perform(self.conn, steps)
+            if retrying is None:
+                return calls.perform(self.conn, steps)
+            return calls.converse(lambda call: retrying(lambda: calls.make(self.conn, call)), steps)
         except WrongStateError as wrong:
             told = self._told(wrong.error, wrong.error.operation_name, subject).explanation
             explained = replace(told, remedy=wrong.remedy, failure_class=wrong.failure_class)
@@ -244,20 +255,28 @@ class OmicsHook(_HookBase):
         """
         return self.perform(looks.delete_run(run_id), f"run {run_id}")
 
-    def explain_failure(self, run: RunView, *, task_limit: int = 5, log_lines: int = 20) -> RunFailure:
+    def explain_failure(
+        self,
+        run: RunView,
+        *,
+        task_limit: int = 5,
+        log_lines: int = 20,
+        retrying: Callable[[Callable[[], Any]], Any] = at_once,
+    ) -> RunFailure:
         """Collect what explains why a run did not complete (ListRunTasks, GetRunTask, GetLogEvents).
 
         Best effort: what cannot be read is said in the result, never raised.
 
         :param task_limit: how many failed tasks to look up, 0 to 100.
         :param log_lines: how many last log lines to fetch per task, 0 to 10,000.
+        :param retrying: makes a call, and makes it again while that may help; the default leaves that to the client.
         """
         if run.phase is Phase.DELETED:
             # Its id may be another run's by now.
             return RunFailure(run)
         url = run_url(self.conn_region_name, self.conn_partition, run.run_id)
         try:
-            tasks, more = failed_tasks(self.conn, self._logs_client, run.run_id, task_limit, log_lines)
+            tasks, more = failed_tasks(self.conn, self._logs_client, run.run_id, task_limit, log_lines, retrying)
         except Exception as error:
             note = f"The failed tasks could not be looked up: {error_code(error)} (ListRunTasks)"
             return RunFailure(run, note=note, console_url=url)

@@ -53,5 +53,5 @@ class OmicsBaseOperator(BaseOperator):
             return perform(self.hook.conn, steps)
         except Exception as error:
             if nature(error) is Nature.LASTING or error_code(error) in CREDENTIALS_REFUSED:
-                self.__dict__.pop("hook", None)
+                self.hook.renew()
             raise

@@ -312,7 +312,9 @@ class OmicsStartRunBatchOperator(OmicsCohortInputOperator):
         task = TaskIdentity.of(context["ti"])
         intent = Intent(task, "StartRunBatch", self.hook.namespace, dag_run_life(context))
         memory = self.remember(context, intent)
-        return CohortJob(self.hook, intent, request, self.identity_tags, self.log, memory, self._killed.wait)
+        return CohortJob(
+            self.hook, intent, request, self.identity_tags, self.log, memory, self._killed.wait, self.retrying
+        )
 
     def _begin(self, context: Context, job: CohortJob, cohort: Cohort) -> Progress:
         progress = job.store(cohort, self._places(job), self.redrive_attempts)
@@ -350,8 +352,9 @@ class OmicsStartRunBatchOperator(OmicsCohortInputOperator):
 
     def _go_on(self, context: Context, job: CohortJob, progress: Progress, known: BatchView | None) -> str:
         """Wait for the batch that goes on; once none does, gather the results and decide."""
-        with self.starting(context):
-            views = job.look(progress, known)
+        gathering, last = job.gathering, known or BatchView(progress.batches[-1].batch_id)
+        with self.starting(context), gathering.explained(last, self.next_step):
+            views = gathering.look(progress, known)
             active = next((view for view in views if not view.phase.is_final), None)
             if self._started is None:
                 self._follow(context, active or views[-1])
@@ -363,7 +366,8 @@ class OmicsStartRunBatchOperator(OmicsCohortInputOperator):
         if progress.adopted and views[-1].status == BatchStatus.CANCELLED and not views[-1].cancel_requested:
             # Not a person has cancelled it, but whatever ended the try before.
             progress = replace(progress, retry_all=True)
-        table = job.gather(progress, views, self.failure_lookup_limit)
+        with gathering.explained(views[-1], self.next_step):
+            table = gathering.gather(progress, views, self.failure_lookup_limit)
         again = self._to_redrive(progress, table, views[-1])
         if again:
             self._stop_if_killed(context, views[-1])
@@ -375,7 +379,7 @@ class OmicsStartRunBatchOperator(OmicsCohortInputOperator):
             )
             # The batch that has ended is not the one to cancel if this goes wrong.
             self._job_id = None
-            with self.starting(context):
+            with self.starting(context), gathering.explained(views[-1], self.next_step):
                 progress = self._submitted(context, *job.redrive(spent, again))
             return self._go_on(context, job, progress, self._started)
         return self._conclude(context, job, progress, table, views[-1])
@@ -409,7 +413,8 @@ class OmicsStartRunBatchOperator(OmicsCohortInputOperator):
     def _conclude(
         self, context: Context, job: CohortJob, progress: Progress, table: ResultsTable, last: BatchView
     ) -> str:
-        csv_uri, jsonl_uri = job.write(table, progress)
+        with job.gathering.explained(last, self.next_step):
+            csv_uri, jsonl_uri = job.gathering.write(table, progress)
         outcome = self._outcome(progress, table, last, results_uri=csv_uri, results_jsonl_uri=jsonl_uri)
         self._push(context, self._results(outcome, table))
         if not outcome.succeeded:
@@ -461,7 +466,7 @@ class OmicsStartRunBatchOperator(OmicsCohortInputOperator):
 
     def _stories(self, outcome: BatchOutcome) -> tuple[RunFailure, ...]:
         failed = [row for row in outcome.failures if row.end is SampleEnd.FAILED][:_TOLD_STORIES]
-        return tuple(self.hook.explain_failure(row.run(), task_limit=1, log_lines=5) for row in failed)
+        return tuple(self.explain(row.run(), task_limit=1, log_lines=5) for row in failed)
 
     def _push(self, context: Context, values: Mapping[str, Any]) -> None:
         if not self.do_xcom_push:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 import uuid
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_omics.healthomics.batch_looks import BatchLook, request_cancel
+from airflow_provider_omics.healthomics.batch_looks import request_cancel
 from airflow_provider_omics.healthomics.batch_requests import defaults_fingerprint
 from airflow_provider_omics.healthomics.batch_views import DELETED, BatchView
 from airflow_provider_omics.healthomics.chain import COHORT_TAG, ChainedBatch, Progress, chained
-from airflow_provider_omics.healthomics.collecting import collect_batch, confirm_unsettled, look_up_failures
 from airflow_provider_omics.healthomics.discovery import (
     BATCH,
     Discovery,
@@ -26,13 +24,15 @@ from airflow_provider_omics.healthomics.discovery import (
     unanswered,
     was_created_since,
 )
-from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsRequestInvalidError, OmicsServiceError
+from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.failures import FailureClass
 from airflow_provider_omics.healthomics.identity import Intent
 from airflow_provider_omics.healthomics.model import Issue
-from airflow_provider_omics.healthomics.results import NOT_SUBMITTED, ResultsTable, SampleEnd
-from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, entries, select, setting_digest
+from airflow_provider_omics.healthomics.results import ResultsTable, SampleEnd
+from airflow_provider_omics.healthomics.retrying import Retrying
+from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, entries, select
 from airflow_provider_omics.healthomics.waiting import Log
+from airflow_provider_omics.operators.gathering import Gathering, cohort_uri, look_at_batch
 from airflow_provider_omics.operators.memory import Memory
 
 if TYPE_CHECKING:
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 _MOST_INLINE = 100
 # How long a batch that StartRunBatch has just named may be not found before it counts as deleted.
 _APPEARING_PAUSES = (1.0, 2.0, 4.0)
-# How long the lists may lag behind after the end of a batch before a run counts as one whose end was not seen.
-_SETTLING_PAUSES = (2.0, 5.0, 15.0, 40.0)
 
 
 @dataclass(frozen=True)
@@ -99,6 +97,7 @@ class CohortJob:
         batch is only found if it has the default name, and its samples count as unchanged.
     :param memory: what earlier tries left to know.
     :param pause: sleeps so many seconds and returns whether the task was killed meanwhile.
+    :param retrying: makes calls again that gather what became of the samples.
     """
 
     hook: OmicsHook
@@ -108,6 +107,12 @@ class CohortJob:
     log: Log
     memory: Memory
     pause: Callable[[float], bool]
+    retrying: Retrying
+
+    @property
+    def gathering(self) -> Gathering:
+        """What reads, and writes down, what became of the samples."""
+        return Gathering(self.hook, self.log, self.retrying, self.pause, self._defaults.get("outputUri"))
 
     @property
     def name(self) -> str:
@@ -130,7 +135,7 @@ class CohortJob:
         """
         key = f"{defaults_fingerprint(self._defaults)[:16]}-{cohort.digest[:40]}"
         progress = Progress(key, places.settings, places.results, cohort.count, redrives_left=redrives)
-        uri = _cohort_uri(progress, key)
+        uri = cohort_uri(progress, key)
         self.hook.storage.put_once(uri, cohort.path)
         self.log.info("The settings of %s samples are in %s", f"{cohort.count:,}", uri)
         return progress
@@ -138,7 +143,7 @@ class CohortJob:
     def adopt(self, progress: Progress) -> Progress:
         """Add the batches that earlier tries of the task started for samples of this cohort."""
         found = self._found()
-        kept = tuple(batch for batch in found if self._same_samples(progress, batch) != set())
+        kept = tuple(batch for batch in found if self.gathering.same_samples(progress, batch) != set())
         for batch in found:
             if batch not in kept:
                 self._drop(batch)
@@ -174,7 +179,7 @@ class CohortJob:
         if key is None:
             return None
         progress = Progress(key, places.settings, places.results, samples=0)
-        with self.hook.storage.open(_cohort_uri(progress, key)) as stream:
+        with self.hook.storage.open(cohort_uri(progress, key)) as stream:
             progress = replace(progress, samples=sum(1 for _ in entries(stream)))
         progress = self.adopt(progress)
         return replace(progress, redrives_left=max(0, redrives + 1 - len(progress.batches)))
@@ -207,7 +212,7 @@ class CohortJob:
         if cohort.count <= _MOST_INLINE:
             settings: dict[str, Any] = {"inlineSettings": list(cohort.settings())}
         else:
-            settings = {"s3UriSettings": _cohort_uri(progress, progress.cohort)}
+            settings = {"s3UriSettings": cohort_uri(progress)}
         return self._submit(progress, settings, cohort, since)
 
     def start_again(self, progress: Progress, cohort: Cohort, earlier_tries: int) -> tuple[Progress, BatchView]:
@@ -245,38 +250,23 @@ class CohortJob:
 
     def redrive(self, progress: Progress, wanted: Container[str]) -> tuple[Progress, BatchView]:
         """Submit some samples of the cohort again, in a batch of their own (StartRunBatch)."""
-        uri = _cohort_uri(progress, progress.cohort)
-        with self.hook.storage.open(uri) as stream, select(stream, wanted) as chosen:
+        with self.retrying(partial(self._choose, progress, wanted)) as chosen:
             if chosen.count <= _MOST_INLINE:
                 settings: dict[str, Any] = {"inlineSettings": list(chosen.settings())}
             else:
                 chosen_uri = f"{progress.settings_place}/redrive-{chosen.digest[:40]}.json"
-                self.hook.storage.put_once(chosen_uri, chosen.path)
+                self.retrying(lambda: self.hook.storage.put_once(chosen_uri, chosen.path))
                 settings = {"s3UriSettings": chosen_uri}
             started, batch = self._submit(progress, settings, chosen, None)
             self._tell_started(batch, chosen)
             return started, batch
 
-    def look(self, progress: Progress, known: BatchView | None) -> list[BatchView]:
-        """Look at every batch of the cohort, oldest first.
-
-        :param known: a batch that was seen to end just now.
-        """
-        views = []
-        for batch in progress.batches:
-            if known is not None and known.batch_id == batch.batch_id:
-                views.append(known)
-                continue
-            views.append(self._look(batch.batch_id))
-        return views
+    def _choose(self, progress: Progress, wanted: Container[str]) -> Cohort:
+        with self.hook.storage.open(cohort_uri(progress)) as stream:
+            return select(stream, wanted)
 
     def _look(self, batch_id: str) -> BatchView:
-        try:
-            return self.hook.perform(BatchLook(batch_id).steps(), f"batch {batch_id}")
-        except OmicsServiceError as error:
-            if error.code != "ResourceNotFoundException":
-                raise
-            return BatchView(batch_id).gone()
+        return look_at_batch(self.hook, batch_id)
 
     def _seen(self, batch: BatchView) -> Mapping[str, Any] | None:
         """Look at a batch that may not be shown yet; empty if it is gone, None if the task was killed meanwhile."""
@@ -287,64 +277,6 @@ class CohortJob:
             if self.pause(seconds):
                 return None
         return {}
-
-    def gather(self, progress: Progress, views: Sequence[BatchView], lookups: int) -> ResultsTable:
-        """Read what became of every sample, over all batches of the cohort, oldest first.
-
-        :param views: the batches, in the order of ``progress.batches``.
-        :param lookups: most failed runs to look up one by one.
-        """
-        with self.hook.storage.open(_cohort_uri(progress, progress.cohort)) as stream:
-            default = self._defaults.get("outputUri")
-            table = ResultsTable((entry["runSettingId"], entry.get("outputUri", default)) for entry in entries(stream))
-        if len(table) != progress.samples:
-            found = f"{_cohort_uri(progress, progress.cohort)} has {len(table):,} samples and had {progress.samples:,}"
-            why = views[-1].failure_reason or "without a reason of its own"
-            raise OmicsError(
-                f"{found}: it was written over while {views[-1].label} ended {views[-1].status} ({why}), so its "
-                "samples cannot be accounted for. Delete the object, keep others from writing there, and clear the task"
-            )
-        same = [self._same_samples(progress, batch) for batch in progress.batches]
-        listed = False
-        for seconds in (*_SETTLING_PAUSES, None):
-            for view, ids in zip(views, same, strict=True):
-                if not listed:
-                    self._collect(table, view, ids)
-                self.hook.perform(confirm_unsettled(table, view.batch_id, limit=lookups), view.label)
-            active, unshown = len(table.active()), _unshown(table, progress, views[-1])
-            if not active + unshown or seconds is None or self.pause(seconds):
-                break
-            listed = not unshown and active <= lookups
-            self.log.info("%s runs are not shown as ended yet; looking again", f"{active + unshown:,}")
-        self._restore_deleted(table, progress)
-        if unshown:
-            table.doubt_unsubmitted(views[-1].batch_id)
-        left = self.hook.perform(look_up_failures(table, limit=lookups), "the failed runs")
-        if left:
-            self.log.info("%s more failed runs were not looked up (failure_lookup_limit %s)", f"{left:,}", lookups)
-        return table
-
-    def _restore_deleted(self, table: ResultsTable, progress: Progress) -> None:
-        """Do not forget that a sample has completed because its run was deleted since: the last table tells."""
-        uri = f"{progress.results_place}.jsonl"
-        if not table.counts().deleted or not self.hook.storage.exists(uri):
-            return
-        with self.hook.storage.open(uri) as lines:
-            for line in lines:
-                table.restore(json.loads(line))
-
-    def _collect(self, table: ResultsTable, view: BatchView, same: set[str] | None) -> None:
-        status = None if view.status == DELETED else view.status
-        steps = collect_batch(table, view.batch_id, same=same, status=status, failure_reason=view.failure_reason)
-        self.hook.perform(steps, view.label)
-
-    def write(self, table: ResultsTable, progress: Progress) -> tuple[str, str]:
-        """Write the results table to S3, in place of what is there, and return where it is as CSV and as JSONL."""
-        csv_uri, jsonl_uri = f"{progress.results_place}.csv", f"{progress.results_place}.jsonl"
-        self.hook.storage.write(csv_uri, table.csv_lines(), "text/csv")
-        self.hook.storage.write(jsonl_uri, table.jsonl_lines(), "application/x-ndjson")
-        self.log.info("The results of %s samples are in %s and %s", f"{len(table):,}", csv_uri, jsonl_uri)
-        return csv_uri, jsonl_uri
 
     def _submit(
         self, progress: Progress, settings: Mapping[str, Any], part: Cohort, since: float | None
@@ -379,25 +311,6 @@ class CohortJob:
     def _tags(self, progress: Progress, generation: int) -> dict[str, str]:
         return {**self.intent.tags(generation), COHORT_TAG: progress.cohort} if self.tagged else {}
 
-    def _same_samples(self, progress: Progress, batch: ChainedBatch) -> set[str] | None:
-        """Return the samples that a batch was given with the settings that they have now; None for all."""
-        if batch.cohort in (None, progress.cohort):
-            return None
-        if batch.cohort.partition("-")[0] != progress.cohort.partition("-")[0]:
-            return set()
-        then, now = self._digests(progress, batch.cohort), self._digests(progress, progress.cohort)
-        return {sample for sample, digest in now.items() if then.get(sample) == digest}
-
-    def _digests(self, progress: Progress, key: str) -> dict[str, str]:
-        try:
-            with self.hook.storage.open(_cohort_uri(progress, key)) as stream:
-                return {entry["runSettingId"]: setting_digest(entry) for entry in entries(stream)}
-        except OmicsServiceError as error:
-            if error.code != "NoSuchKey":
-                raise
-            self.log.warning("The settings of an earlier batch are gone (%s); its samples cannot be compared", key)
-            return {}
-
 
 def samples_to_redrive(table: ResultsTable, *, transient_only: bool) -> set[str]:
     """Return the samples that may be submitted again: what is known to have come to something else than COMPLETED.
@@ -410,16 +323,3 @@ def samples_to_redrive(table: ResultsTable, *, transient_only: bool) -> set[str]
         if row.end not in (SampleEnd.COMPLETED, SampleEnd.UNKNOWN)
         and (not transient_only or row.failure_class is FailureClass.TRANSIENT)
     }
-
-
-def _unshown(table: ResultsTable, progress: Progress, last: BatchView) -> int:
-    """Return how many samples the last batch has submitted and its list does not show."""
-    if progress.batches[-1].cohort != progress.cohort:
-        # It may have had samples that the cohort has no more.
-        return 0
-    shown = sum(row.batch_id == last.batch_id and row.submission_status != NOT_SUBMITTED for row in table.rows())
-    return max(0, last.submitted + last.failed_submissions - shown)
-
-
-def _cohort_uri(progress: Progress, key: str) -> str:
-    return f"{progress.settings_place}/cohort-{key}.json"

@@ -18,6 +18,7 @@ from airflow_provider_omics.healthomics.console import run_list_url
 from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsWaitError
 from airflow_provider_omics.healthomics.identity import Intent, TaskIdentity
 from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.outcome import RunFailure, RunView
 from airflow_provider_omics.healthomics.waiting import Log, Stop, V, WaitEnd
 from airflow_provider_omics.operators.memory import Memory
 from airflow_provider_omics.operators.waiting import OmicsWaitingOperator
@@ -251,7 +252,7 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
             # The trigger has tried, and could not; or there is none.
             self._cancel(self._job_id, "its task has reached its execution_timeout")
         elif end.why in (Stop.ERROR, Stop.UNREACHABLE):
-            return replace(end, reason=f"{end.reason}{self._where(end.view)}. {self._next_step}")
+            return replace(end, reason=f"{end.reason}{self._where(end.view)}. {self.next_step}")
         return end
 
     def _where(self, job: V) -> str:
@@ -261,12 +262,17 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         except Exception:
             return ""
 
+    def explain(self, run: RunView, **limits: int) -> RunFailure:
+        """Collect what explains why a run did not complete; what passes by itself is put up with."""
+        return self.hook.explain_failure(run, retrying=replace(self.retrying, only_passing=True), **limits)
+
     def page_of(self, job: V) -> str:
         """Return the job's page in the console."""
         return run_list_url(self.hook.conn_region_name, self.hook.conn_partition)
 
     @property
-    def _next_step(self) -> str:
+    def next_step(self) -> str:
+        """Tell what has to be done for a job that goes on although its task has failed."""
         if not self.durable:
             return "No try takes it over (durable=False): cancel it, or wait for it with a sensor"
         retry = "The next try takes it over" if self._retry_is_left else "Clear the task, and it takes the job over"
@@ -282,7 +288,7 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
                 return self._without_trigger(context, error)
 
     def _without_trigger(self, context: Context, error: TaskDeferralError) -> Any:
-        job = self.find_last_job(context)
+        job = self.retrying(lambda: self.find_last_job(context))
         if job is None:
             raise OmicsError(f"The trigger failed ({error}), and no job of this task was found") from error
         if job.phase.is_final:
@@ -294,7 +300,7 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
             raise error
         waited = f"The trigger that waited for HealthOmics {job.label} failed: {error}; see the triggerer's log"
         if self._retry_is_left:
-            raise OmicsError(f"{waited}. The {job.KIND} goes on. {self._next_step}") from error
+            raise OmicsError(f"{waited}. The {job.KIND} goes on. {self.next_step}") from error
         # Not deferred once more: what made the trigger fail may make each trigger fail.
         self.log.warning("%s. No retry is left, so this worker waits on", waited)
         self._waits_on, self.deferrable = True, False

@@ -205,7 +205,7 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
             # Not a person has cancelled it, but whatever ended the try before.
             return self._start_and_wait(context)
         if run.phase is not Phase.SUCCEEDED:
-            raise OmicsRunFailedError(self.hook.explain_failure(run))
+            raise OmicsRunFailedError(self.explain(run))
         self.log.info("HealthOmics run %s COMPLETED; its outputs are in %s", run.run_id, run.output_uri)
         self.recall(context).finished()
         return run.run_id

@@ -14,6 +14,7 @@ from airflow_provider_omics.exceptions import failing_fast
 from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.requests import number_issues
+from airflow_provider_omics.healthomics.retrying import Retrying
 from airflow_provider_omics.healthomics.waiting import ERROR_BUDGET, V, WaitEnd, watch
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 from airflow_provider_omics.operators.base import OmicsBaseOperator
@@ -61,6 +62,12 @@ class OmicsWaitingOperator(OmicsBaseOperator, Generic[V]):
     def _killed(self) -> threading.Event:
         # Made when first asked for: a lock would keep the DAG from being copied.
         return threading.Event()
+
+    @cached_property
+    def retrying(self) -> Retrying:
+        """What makes calls again once the wait is over, for as long as errors were put up with while waiting."""
+        subject = f"the result of task {self.task_id}"
+        return Retrying(self.error_budget, self.waiter_delay, self._killed.wait, self.log, subject, self.hook.renew)
 
     def check_waiting(self, operation: str) -> None:
         """Refuse waiting parameters that cannot be followed, before anything is sent.

@@ -113,7 +113,8 @@ class OmicsBatchSensor(OmicsWaitingSensor[BatchView]):
 
     def _failures(self, view: BatchView) -> tuple[SampleResult, ...]:
         try:
-            return self.hook.perform(some_failures(view, _TOLD_FAILURES), view.label)
+            retrying = replace(self.retrying, only_passing=True)
+            return self.hook.perform(some_failures(view, _TOLD_FAILURES), view.label, retrying=retrying)
         except OmicsServiceError as error:
             self.log.warning("The failures of HealthOmics %s could not be looked up: %s", view.label, error)
             return ()
@@ -183,7 +184,7 @@ class OmicsBatchRunSensor(OmicsWaitingSensor[SampleView]):
         # What becomes of the run later is no matter of its submission.
         submitted = self.target == "submitted" and view.phase not in (Phase.CANCELLED, Phase.DELETED)
         if view.phase is not Phase.SUCCEEDED and not submitted:
-            raise OmicsRunFailedError(replace(self.hook.explain_failure(run), sample=view.label))
+            raise OmicsRunFailedError(replace(self.explain(run), sample=view.label))
         run = self._with_outputs(run)
         self.log.info("%s; its outputs are in %s", view.describe(), run.output_uri)
         return {
@@ -196,5 +197,5 @@ class OmicsBatchRunSensor(OmicsWaitingSensor[SampleView]):
 
     def _with_outputs(self, run: RunView) -> RunView:
         # Where very many samples end at once, the triggerer does not look at each of them.
-        seen = self.hook.look_up(run.run_id) if run.output_uri is None else None
+        seen = self.retrying(lambda: self.hook.look_up(run.run_id)) if run.output_uri is None else None
         return run if seen is None or same_run(run, seen).phase is Phase.DELETED else seen

@@ -58,6 +58,6 @@ class OmicsRunSensor(OmicsWaitingSensor[RunView]):
     def result(self, view: RunView) -> dict[str, Any]:
         """Return the run's id and where its outputs are."""
         if view.phase is not Phase.SUCCEEDED:
-            raise OmicsRunFailedError(self.hook.explain_failure(view))
+            raise OmicsRunFailedError(self.explain(view))
         self.log.info("HealthOmics run %s COMPLETED; its outputs are in %s", view.run_id, view.output_uri)
         return {"run_id": view.run_id, "run_output_uri": view.output_uri}

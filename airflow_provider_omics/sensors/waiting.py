@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
@@ -16,7 +17,9 @@ from airflow_provider_omics.compat import trigger_failure, triggerer_can_render
 from airflow_provider_omics.exceptions import failing_at_once
 from airflow_provider_omics.healthomics.exceptions import OmicsWaitError
 from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.outcome import RunFailure, RunView
 from airflow_provider_omics.healthomics.requests import number_issues
+from airflow_provider_omics.healthomics.retrying import Retrying
 from airflow_provider_omics.healthomics.waiting import ERROR_BUDGET, Stop, V, Wait, WaitEnd, look_once, watch
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 from airflow_provider_omics.sensors.base import OmicsBaseSensor
@@ -145,6 +148,16 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
             if self.start_from_trigger:
                 self.store_links(context, self.checked_arguments())
             return self._finish(context, end)
+
+    @property
+    def retrying(self) -> Retrying:
+        """What makes calls again once the wait is over, for as long as errors are put up with while waiting."""
+        subject = f"the result of sensor {self.task_id}"
+        return Retrying(self.error_budget, self.poke_interval, _pause, self.log, subject, self.hook.renew)
+
+    def explain(self, run: RunView) -> RunFailure:
+        """Collect what explains why a run did not complete; what passes by itself is put up with."""
+        return self.hook.explain_failure(run, retrying=replace(self.retrying, only_passing=True))
 
     def _trigger(self, context: Context, started_at: float) -> OmicsWaitTrigger[V]:
         arguments = self.checked_arguments()

@@ -113,7 +113,7 @@ def test_the_pauses_grow_are_spread_and_end_after_a_quarter_of_an_hour(
     server.faults.add(FaultRule(kind=FaultKind.THROTTLE, operation="StartRun", count=None))
     pauses: list[float] = []
     with pytest.raises(OmicsServiceError, match=r"ThrottlingException .*Start fewer at once"):
-        start("StartRun", workflow_id, 1, pauses)
+        start("StartRun", workflow_id, 1, pauses.append)
     assert 900 <= sum(pauses) <= 945
     for number, seconds in enumerate(pauses):
         assert 0.5 <= seconds / min(2.0**number, 30.0) <= 1.5

@@ -1,0 +1,203 @@
+"""Gathering what became of a cohort: its batches, its samples, the results table in S3.
+
+By then the work is done and paid for, so errors are put up with as they are while waiting.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from airflow_provider_omics.healthomics.batch_looks import BatchLook
+from airflow_provider_omics.healthomics.batch_views import DELETED, BatchView
+from airflow_provider_omics.healthomics.calls import Steps, T
+from airflow_provider_omics.healthomics.chain import ChainedBatch, Progress
+from airflow_provider_omics.healthomics.collecting import collect_batch, confirm_unsettled, look_up_failures
+from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsServiceError, OmicsWaitError
+from airflow_provider_omics.healthomics.results import NOT_SUBMITTED, ResultsTable
+from airflow_provider_omics.healthomics.retrying import Retrying, told_of
+from airflow_provider_omics.healthomics.run_settings.cohort import entries, setting_digest
+from airflow_provider_omics.healthomics.service_errors import error_code
+from airflow_provider_omics.healthomics.waiting import Log, Stop, WaitEnd
+
+if TYPE_CHECKING:
+    from airflow_provider_omics.hooks.omics import OmicsHook
+
+# How long the lists may lag behind after the end of a batch before a run counts as one whose end was not seen.
+_SETTLING_PAUSES = (2.0, 5.0, 15.0, 40.0)
+
+
+def cohort_uri(progress: Progress, key: str | None = None) -> str:
+    """Return where the settings of a cohort are.
+
+    :param key: of the cohort; None for that of the progress.
+    """
+    return f"{progress.settings_place}/cohort-{key or progress.cohort}.json"
+
+
+def look_at_batch(hook: OmicsHook, batch_id: str, retrying: Callable[[Callable[[], T]], T] | None = None) -> BatchView:
+    """Look at a batch that may be gone (GetBatch).
+
+    :param retrying: makes each call again while that may help; None for not at all.
+    """
+    try:
+        return hook.perform(BatchLook(batch_id).steps(), f"batch {batch_id}", retrying=retrying)
+    except OmicsServiceError as error:
+        if error.code != "ResourceNotFoundException":
+            raise
+        return BatchView(batch_id).gone()
+
+
+@dataclass(frozen=True)
+class Gathering:
+    """Reads what became of every sample of a cohort, and writes it down.
+
+    :param retrying: makes each call again while that may help.
+    :param pause: sleeps so many seconds and returns whether the task was killed meanwhile.
+    :param output_uri: the batch's, which samples without one of their own have.
+    """
+
+    hook: OmicsHook
+    log: Log
+    retrying: Retrying
+    pause: Callable[[float], bool]
+    output_uri: str | None
+
+    @contextmanager
+    def explained(self, batch: BatchView, next_step: str) -> Iterator[None]:
+        """Turn a kill, or an error that has used up the budget, into the end of waiting for a batch.
+
+        :param batch: the last batch of the cohort.
+        :param next_step: tells how its results are gathered after all.
+        """
+        try:
+            yield
+        except Exception as error:
+            if self.retrying.is_killed:
+                raise OmicsWaitError(WaitEnd(Stop.INTERRUPTED, batch, "the task was killed")) from error
+            if self.retrying.spent_on is None or self.retrying.spent_on not in (error, error.__cause__):
+                raise
+            lasted = f"There were nothing but errors, {self.retrying.lasted()}, while the results were gathered"
+            fate = f"The batch is {batch.status}, and nothing of it is lost; look at it with: {batch.command}"
+            reason = f"{told_of(error, batch.label)} {lasted}. {fate}. {next_step}"
+            code = error.code if isinstance(error, OmicsServiceError) else error_code(error)
+            raise OmicsWaitError(WaitEnd(Stop.UNREACHABLE, batch, reason, code)) from error
+
+    def look(self, progress: Progress, known: BatchView | None) -> list[BatchView]:
+        """Look at every batch of the cohort, oldest first.
+
+        :param known: a batch that was seen to end just now.
+        """
+        views = []
+        for batch in progress.batches:
+            if known is not None and known.batch_id == batch.batch_id:
+                views.append(known)
+                continue
+            views.append(look_at_batch(self.hook, batch.batch_id, self.retrying))
+        return views
+
+    def gather(self, progress: Progress, views: Sequence[BatchView], lookups: int) -> ResultsTable:
+        """Read what became of every sample, over all batches of the cohort, oldest first.
+
+        :param views: the batches, in the order of ``progress.batches``.
+        :param lookups: most failed runs to look up one by one.
+        """
+        table = self.retrying(partial(self._table, progress))
+        if len(table) != progress.samples:
+            found = f"{cohort_uri(progress)} has {len(table):,} samples and had {progress.samples:,}"
+            why = views[-1].failure_reason or "without a reason of its own"
+            raise OmicsError(
+                f"{found}: it was written over while {views[-1].label} ended {views[-1].status} ({why}), so its "
+                "samples cannot be accounted for. Delete the object, keep others from writing there, and clear the task"
+            )
+        same = [self.same_samples(progress, batch) for batch in progress.batches]
+        listed = False
+        for seconds in (*_SETTLING_PAUSES, None):
+            for view, ids in zip(views, same, strict=True):
+                if not listed:
+                    self._collect(table, view, ids)
+                self._perform(confirm_unsettled(table, view.batch_id, limit=lookups), view.label)
+            active, unshown = len(table.active()), _unshown(table, progress, views[-1])
+            if not active + unshown or seconds is None or self.pause(seconds):
+                break
+            listed = not unshown and active <= lookups
+            self.log.info("%s runs are not shown as ended yet; looking again", f"{active + unshown:,}")
+        self.retrying(partial(self._restore_deleted, table, progress))
+        if unshown:
+            table.doubt_unsubmitted(views[-1].batch_id)
+        # What failed is known; why is told as far as it can be found out.
+        left = self._perform(look_up_failures(table, limit=lookups), "the failed runs", is_optional=True)
+        if left:
+            self.log.info("%s more failed runs were not looked up (failure_lookup_limit %s)", f"{left:,}", lookups)
+        return table
+
+    def write(self, table: ResultsTable, progress: Progress) -> tuple[str, str]:
+        """Write the results table to S3, in place of what is there, and return where it is as CSV and as JSONL."""
+        csv_uri, jsonl_uri = f"{progress.results_place}.csv", f"{progress.results_place}.jsonl"
+        self.retrying(lambda: self.hook.storage.write(csv_uri, table.csv_lines(), "text/csv"))
+        self.retrying(lambda: self.hook.storage.write(jsonl_uri, table.jsonl_lines(), "application/x-ndjson"))
+        self.log.info("The results of %s samples are in %s and %s", f"{len(table):,}", csv_uri, jsonl_uri)
+        return csv_uri, jsonl_uri
+
+    def same_samples(self, progress: Progress, batch: ChainedBatch) -> set[str] | None:
+        """Return the samples that a batch was given with the settings that they have now; None for all."""
+        if batch.cohort in (None, progress.cohort):
+            return None
+        if batch.cohort.partition("-")[0] != progress.cohort.partition("-")[0]:
+            return set()
+        then, now = self._digests(progress, batch.cohort), self._digests(progress, progress.cohort)
+        return {sample for sample, digest in now.items() if then.get(sample) == digest}
+
+    def _perform(self, steps: Steps[T], label: str, *, is_optional: bool = False) -> T:
+        retrying = replace(self.retrying, only_passing=True) if is_optional else self.retrying
+        done = self.hook.perform(steps, label, retrying=retrying)
+        # Some errors are noted in a sample's row, which would then count as one that has not ended.
+        if self.retrying.spent_on is not None or retrying.is_killed:
+            self.retrying.is_killed = retrying.is_killed
+            raise self.retrying.spent_on or OmicsError("the task was killed")
+        return done
+
+    def _table(self, progress: Progress) -> ResultsTable:
+        with self.hook.storage.open(cohort_uri(progress)) as stream:
+            default = self.output_uri
+            return ResultsTable((entry["runSettingId"], entry.get("outputUri", default)) for entry in entries(stream))
+
+    def _restore_deleted(self, table: ResultsTable, progress: Progress) -> None:
+        """Do not forget that a sample has completed because its run was deleted since: the last table tells."""
+        uri = f"{progress.results_place}.jsonl"
+        if not table.counts().deleted or not self.hook.storage.exists(uri):
+            return
+        with self.hook.storage.open(uri) as lines:
+            for line in lines:
+                table.restore(json.loads(line))
+
+    def _collect(self, table: ResultsTable, view: BatchView, same: set[str] | None) -> None:
+        status = None if view.status == DELETED else view.status
+        steps = collect_batch(table, view.batch_id, same=same, status=status, failure_reason=view.failure_reason)
+        self._perform(steps, view.label)
+
+    def _digests(self, progress: Progress, key: str) -> dict[str, str]:
+        def read() -> dict[str, str]:
+            with self.hook.storage.open(cohort_uri(progress, key)) as stream:
+                return {entry["runSettingId"]: setting_digest(entry) for entry in entries(stream)}
+
+        try:
+            return self.retrying(read)
+        except OmicsServiceError as error:
+            if error.code != "NoSuchKey":
+                raise
+            self.log.warning("The settings of an earlier batch are gone (%s); its samples cannot be compared", key)
+            return {}
+
+
+def _unshown(table: ResultsTable, progress: Progress, last: BatchView) -> int:
+    """Return how many samples the last batch has submitted and its list does not show."""
+    if progress.batches[-1].cohort != progress.cohort:
+        # It may have had samples that the cohort has no more.
+        return 0
+    shown = sum(row.batch_id == last.batch_id and row.submission_status != NOT_SUBMITTED for row in table.rows())
+    return max(0, last.submitted + last.failed_submissions - shown)
