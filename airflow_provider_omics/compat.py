@@ -14,9 +14,9 @@ from airflow_provider_omics.healthomics.identity import DagRunLife
 _AIRFLOW = tuple(int(part) for part in _airflow_version.split(".")[:2])
 
 if TYPE_CHECKING or _AIRFLOW >= (3, 2):
-    from airflow.sdk.exceptions import TaskDeferralError
+    from airflow.sdk import exceptions as _exceptions
 else:
-    from airflow.exceptions import TaskDeferralError
+    from airflow import exceptions as _exceptions
 
 if TYPE_CHECKING:
     from airflow.triggers.base import BaseEventTrigger as BaseEventTrigger
@@ -48,9 +48,9 @@ else:
 
 __all__ = [
     "BASE_URL_SECTION",
+    "DEFERRAL_ERRORS",
     "TRIGGERS_ARE_TOLD_OF_KILLS",
     "StateStore",
-    "TaskDeferralError",
     "dag_run_life",
     "is_deferral_timeout",
     "is_just_cleared",
@@ -64,6 +64,11 @@ __all__ = [
 
 BASE_URL_SECTION = "api" if _AIRFLOW >= (3,) else "webserver"
 """The section of Airflow's configuration that has the address under which users reach it."""
+
+DEFERRAL_ERRORS: tuple[type[Exception], ...] = tuple(
+    getattr(_exceptions, name) for name in ("TaskDeferralError", "TaskDeferralTimeout") if hasattr(_exceptions, name)
+)
+"""What a task is resumed with whose trigger has failed, or was late; in Airflow 3 these have no class in common."""
 
 TRIGGERS_ARE_TOLD_OF_KILLS = _AIRFLOW >= (3, 3)
 """Whether Airflow calls a trigger's ``on_kill``; before, a trigger that is cancelled has to find out why."""
@@ -91,7 +96,7 @@ def trigger_failure(next_method: str, next_kwargs: Mapping[str, Any] | None) -> 
     return None if "timeout" in error.lower() else error
 
 
-def is_deferral_timeout(error: TaskDeferralError) -> bool:
+def is_deferral_timeout(error: Exception) -> bool:
     """Whether a deferred task was resumed since its time was up, and not since its trigger failed."""
     # Airflow 3 raises a class of its own, Airflow 2 only says so.
     return type(error).__name__ == "TaskDeferralTimeout" or "timeout" in str(error).lower()

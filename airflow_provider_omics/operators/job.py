@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
-from airflow_provider_omics.compat import TaskDeferralError, is_deferral_timeout, retry_is_left, task_state
+from airflow_provider_omics.compat import DEFERRAL_ERRORS, is_deferral_timeout, retry_is_left, task_state
 from airflow_provider_omics.exceptions import failing_fast
 from airflow_provider_omics.healthomics.calls import Steps
 from airflow_provider_omics.healthomics.console import run_list_url
@@ -283,11 +283,11 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         self.begin(context)
         try:
             return super().resume_execution(next_method, next_kwargs, context)
-        except TaskDeferralError as error:
+        except DEFERRAL_ERRORS as error:
             with failing_fast(self):
                 return self._without_trigger(context, error)
 
-    def _without_trigger(self, context: Context, error: TaskDeferralError) -> Any:
+    def _without_trigger(self, context: Context, error: Exception) -> Any:
         job = self.retrying(lambda: self.find_last_job(context))
         if job is None:
             raise OmicsError(f"The trigger failed ({error}), and no job of this task was found") from error
