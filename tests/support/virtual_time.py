@@ -56,6 +56,7 @@ class Watching:
 
     :ivar calls: each call's time and operation, in order.
     :ivar refuse: asked about each call; raises what it is refused with.
+    :ivar refuse_client: asked about each client that is made, by its number; raises what that fails with.
     :ivar through: which client the call came through that is asked about, 1 for the first.
     :ivar opened: how many clients were made, and closed.
     """
@@ -66,6 +67,7 @@ class Watching:
         self.latency: Callable[[], float] = lambda: latency
         self.calls: list[tuple[float, str]] = []
         self.refuse: Callable[[str, dict[str, Any]], None] = lambda _operation, _members: None
+        self.refuse_client: Callable[[int], None] = lambda _number: None
         self.opened = self.closed = self.through = 0
         self.timing = Timing(clock=self.now, spread=lambda: 0.5)
         self.watcher: StatusWatcher
@@ -106,6 +108,7 @@ class Watching:
     async def _connect(self) -> Opened:
         self.opened += 1
         await asyncio.sleep(0.2)
+        self.refuse_client(self.opened)
         return Opened(_Client(self))
 
 
