@@ -60,6 +60,7 @@ __all__ = [
     "tries_before_clear",
     "trigger_failure",
     "triggerer_can_render",
+    "was_rescheduled",
 ]
 
 BASE_URL_SECTION = "api" if _AIRFLOW >= (3,) else "webserver"
@@ -94,6 +95,20 @@ def trigger_failure(next_method: str, next_kwargs: Mapping[str, Any] | None) -> 
         return None
     error = str((next_kwargs or {}).get("error", "Unknown"))
     return None if "timeout" in error.lower() else error
+
+
+def was_rescheduled(context: Mapping[str, Any]) -> bool:
+    """Whether a sensor in mode reschedule has looked before in this try."""
+    ti = context["ti"]
+    if _AIRFLOW >= (3,):
+        return ti.get_first_reschedule_date(context) is not None
+    from airflow.models.taskreschedule import TaskReschedule
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        names = ("dag_id", "task_id", "run_id", "map_index", "try_number")
+        key = {name: getattr(ti, name) for name in names}
+        return session.query(TaskReschedule.id).filter_by(**key).first() is not None
 
 
 def is_deferral_timeout(error: Exception) -> bool:

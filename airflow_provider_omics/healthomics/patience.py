@@ -7,10 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from airflow_provider_omics.healthomics.backoff import Backoff
 from airflow_provider_omics.healthomics.service_errors import Nature, explain, nature
-
-_MOST_DOUBLINGS = 20
-_JITTER = 0.1
 
 
 @dataclass(frozen=True)
@@ -63,8 +61,8 @@ class Patience:
         """
         self._errors += 1
         is_lasting = nature(error) is not Nature.PASSING
-        widened = min(self.shortest * 2 ** min(self._errors - 1, _MOST_DOUBLINGS), self.longest)
-        seconds = (self.lasting if is_lasting else widened) * (1 + _JITTER * (2 * self.spread() - 1))
+        pauses = Backoff(self.lasting, self.lasting) if is_lasting else Backoff(self.shortest, self.longest)
+        seconds = pauses.seconds(self._errors, self.spread)
         seen = (
             "The last good answer was" if self._answered_at is not None else "There was no good answer since the start"
         )

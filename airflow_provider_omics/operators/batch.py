@@ -27,7 +27,7 @@ from airflow_provider_omics.healthomics.identity import Intent, TaskIdentity
 from airflow_provider_omics.healthomics.model import api_name
 from airflow_provider_omics.healthomics.outcome import RunFailure
 from airflow_provider_omics.healthomics.requests import number_issues
-from airflow_provider_omics.healthomics.results import ResultsTable, SampleEnd, SampleResult
+from airflow_provider_omics.healthomics.results import ResultsTable, SampleEnd
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort
 from airflow_provider_omics.healthomics.statuses import BatchStatus
 from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
@@ -38,6 +38,7 @@ from airflow_provider_omics.operators.batch_end import (
     OmicsDeleteBatchOperator,
     OmicsDeleteRunBatchOperator,
 )
+from airflow_provider_omics.operators.batch_xcoms import xcoms_of
 from airflow_provider_omics.operators.cohort import CohortJob, Places, samples_to_redrive
 from airflow_provider_omics.operators.cohort_input import OmicsCohortInputOperator
 from airflow_provider_omics.operators.job import push
@@ -55,17 +56,6 @@ __all__ = [
 ]
 
 _TOLD_STORIES = 3
-_TOLD_CHARACTERS = 200
-_FAILURE_COLUMNS = (
-    "run_setting_id",
-    "batch_id",
-    "run_id",
-    "submission_status",
-    "submission_failure_reason",
-    "run_status",
-    "failure_code",
-    "failure_class",
-)
 
 
 class OmicsStartRunBatchOperator(OmicsCohortInputOperator):
@@ -416,7 +406,9 @@ class OmicsStartRunBatchOperator(OmicsCohortInputOperator):
         with job.gathering.explained(last, self.next_step):
             csv_uri, jsonl_uri = job.gathering.write(table, progress)
         outcome = self._outcome(progress, table, last, results_uri=csv_uri, results_jsonl_uri=jsonl_uri)
-        self._push(context, self._results(outcome, table))
+        if outcome.counts.completed > self.runs_limit:
+            self.log.info("XCom 'runs' is not pushed for more than %s samples (runs_limit)", f"{self.runs_limit:,}")
+        self._push(context, xcoms_of(outcome, table, self.runs_limit))
         if not outcome.succeeded:
             if last.cancel_requested:
                 self.log.warning("The rest of batch %s was cancelled, since too many samples failed", last.batch_id)
@@ -447,23 +439,6 @@ class OmicsStartRunBatchOperator(OmicsCohortInputOperator):
     def _tolerance(self) -> Tolerance:
         return Tolerance(self.tolerated_failure_count, self.tolerated_failure_percentage)
 
-    def _results(self, outcome: BatchOutcome, table: ResultsTable) -> dict[str, Any]:
-        results: dict[str, Any] = {
-            "batch_summary": outcome.summary(),
-            "results_uri": outcome.results_uri,
-            "failed_run_setting_ids": [row.run_setting_id for row in outcome.failures],
-            "failures": [_told(row) for row in outcome.failures],
-        }
-        if outcome.counts.completed <= self.runs_limit:
-            completed = (row for row in table.rows() if row.completed)
-            results["runs"] = [
-                {"run_setting_id": row.run_setting_id, "run_id": row.run_id, "output_uri": row.output_uri}
-                for row in completed
-            ]
-        else:
-            self.log.info("XCom 'runs' is not pushed for more than %s samples (runs_limit)", f"{self.runs_limit:,}")
-        return results
-
     def _stories(self, outcome: BatchOutcome) -> tuple[RunFailure, ...]:
         failed = [row for row in outcome.failures if row.end is SampleEnd.FAILED][:_TOLD_STORIES]
         return tuple(self.explain(row.run(), task_limit=1, log_lines=5) for row in failed)
@@ -474,9 +449,3 @@ class OmicsStartRunBatchOperator(OmicsCohortInputOperator):
         for key, value in values.items():
             if value is not None:
                 context["ti"].xcom_push(key=key, value=value)
-
-
-def _told(row: SampleResult) -> dict[str, Any]:
-    told = row.to_json()
-    message = told["failure_message"] or ""
-    return {**{name: told[name] for name in _FAILURE_COLUMNS}, "failure_message": message[:_TOLD_CHARACTERS] or None}

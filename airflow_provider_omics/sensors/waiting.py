@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 from airflow.providers.common.compat.sdk import PokeReturnValue, conf
 from airflow.triggers.base import StartTriggerArgs
 
-from airflow_provider_omics.compat import trigger_failure, triggerer_can_render
+from airflow_provider_omics.compat import trigger_failure, triggerer_can_render, was_rescheduled
 from airflow_provider_omics.exceptions import failing_at_once
 from airflow_provider_omics.healthomics.exceptions import OmicsWaitError
 from airflow_provider_omics.healthomics.model import Issue
@@ -41,7 +41,8 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
         ``[operators] default_deferrable``.
     :param error_budget: seconds for which errors of looking are put up with before the sensor fails, 0 or more: errors
         of any kind once the service has answered, before that only those that pass by themselves (throttling, 5xx,
-        network). A deferred sensor looks again after at most 5 minutes, and after a twelfth of the budget.
+        network). A deferred sensor looks again after at most 5 minutes, and after a twelfth of the budget; one in mode
+        ``reschedule``, which looks from a new process each time, puts up with them until its ``timeout``.
     :param start_from_trigger: whether to go to the triggerer straight from the scheduler, without a worker first.
         The sensor defers from a worker all the same where the triggerer could not know its arguments: when it is
         mapped, when a template pulls an XCom, and before Airflow 3.3 with any template.
@@ -135,7 +136,10 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
             if self._wait is None:
                 arguments = self.checked_arguments()
                 self.store_links(context, arguments)
-                self._wait = self.trigger_class(**arguments, **self._trigger_kwargs()).new_wait()
+                trigger = self.trigger_class(**arguments, **self._trigger_kwargs())
+                # A look before the first answer would have ended it, had its error been one that lasts.
+                trigger.is_known = self.reschedule and was_rescheduled(context)
+                self._wait = trigger.new_wait()
             end = look_once(self._wait, self.ask, self.log)
             if end is None:
                 return PokeReturnValue(is_done=False)

@@ -16,7 +16,7 @@ from asgiref.sync import sync_to_async
 
 from airflow_provider_omics.compat import TRIGGERS_ARE_TOLD_OF_KILLS, task_state
 from airflow_provider_omics.healthomics.identity import TaskIdentity
-from airflow_provider_omics.healthomics.service_errors import Nature, error_code, nature
+from airflow_provider_omics.healthomics.service_errors import concerns_all_calls, error_code
 from airflow_provider_omics.healthomics.waiting import ERROR_BUDGET, Look, Stop, V, Wait, WaitEnd, WaitPolicy
 from airflow_provider_omics.healthomics.watch import StatusWatcher
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
@@ -230,7 +230,7 @@ class OmicsJobTrigger(OmicsWaitTrigger[V]):
                     is_stopped = await self.stop(watcher)
                     break
                 except Exception as error:
-                    if nature(error) is not Nature.PASSING:
+                    if not concerns_all_calls(error):
                         raise
                     self.log.warning("HealthOmics %s could not be cancelled yet: %s", self.label, error)
                 await watcher.timing.sleep(_BETWEEN_CANCELS)

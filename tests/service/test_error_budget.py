@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
 import pytest
 from aiobotocore.session import AioSession
+from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 from botocore.exceptions import NoCredentialsError
 from cohorts import MODES, CohortLab, cohort, instance, lasting
@@ -262,6 +265,29 @@ def test_a_sensor_that_was_never_answered_fails_at_once_for_what_lasts(
     else:
         with pytest.raises(OmicsWaitError, match="omics:GetRun"):
             run_task(waits, TaskInstance(task_id="wait"))
+
+
+class Rescheduled(TaskInstance):
+    """A task instance that has been rescheduled, or not yet."""
+
+    def __init__(self, first: datetime | None) -> None:
+        super().__init__(task_id="wait")
+        self._first = first
+
+    def get_first_reschedule_date(self, _context: Any) -> datetime | None:
+        return self._first
+
+
+@pytest.mark.skipif(version("apache-airflow").startswith("2."), reason="2.11 asks its database")
+def test_a_sensor_that_was_rescheduled_puts_up_with_what_lasts(lab: CohortLab) -> None:
+    waits = sensor(lab, "run", mode="reschedule")
+    refuse(lab.server, "GetRun", DENIED, count=2)
+    with pytest.raises(OmicsWaitError, match="omics:GetRun"):
+        run_task(waits, Rescheduled(None))
+    # Each look is another process's.
+    again = OmicsRunSensor(task_id="wait", run_id=waits.run_id, poke_interval=0.02, mode="reschedule")
+    with pytest.raises(AirflowRescheduleException):
+        run_task(again, Rescheduled(datetime.now(UTC)))
 
 
 @MODES

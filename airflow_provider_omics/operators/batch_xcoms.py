@@ -1,0 +1,46 @@
+"""What a cohort came to, as XComs: bounded, whatever the number of samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_omics.healthomics.batch_outcome import BatchOutcome
+from airflow_provider_omics.healthomics.results import ResultsTable, SampleResult
+
+_TOLD_CHARACTERS = 200
+_FAILURE_COLUMNS = (
+    "run_setting_id",
+    "batch_id",
+    "run_id",
+    "submission_status",
+    "submission_failure_reason",
+    "run_status",
+    "failure_code",
+    "failure_class",
+)
+
+
+def xcoms_of(outcome: BatchOutcome, table: ResultsTable, runs_limit: int) -> dict[str, Any]:
+    """Return the XComs of a cohort that has ended, by their keys.
+
+    :param runs_limit: most completed samples for which ``runs`` is among them.
+    """
+    xcoms: dict[str, Any] = {
+        "batch_summary": outcome.summary(),
+        "results_uri": outcome.results_uri,
+        "failed_run_setting_ids": [row.run_setting_id for row in outcome.failures],
+        "failures": [_told(row) for row in outcome.failures],
+    }
+    if outcome.counts.completed <= runs_limit:
+        completed = (row for row in table.rows() if row.completed)
+        xcoms["runs"] = [
+            {"run_setting_id": row.run_setting_id, "run_id": row.run_id, "output_uri": row.output_uri}
+            for row in completed
+        ]
+    return xcoms
+
+
+def _told(row: SampleResult) -> dict[str, Any]:
+    told = row.to_json()
+    message = told["failure_message"] or ""
+    return {**{name: told[name] for name in _FAILURE_COLUMNS}, "failure_message": message[:_TOLD_CHARACTERS] or None}
