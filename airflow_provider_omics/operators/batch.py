@@ -75,8 +75,9 @@ class OmicsStartRunBatchOperator(OmicsCohortInputOperator):
     Parameters that are None are not sent. The members of DefaultRunSetting, ``run_settings``, ``batch_name``, ``tags``
     and the places in S3 are templates. ``wait_for_completion`` (without, there are no results), ``cancel_on_kill``,
     ``on_timeout``, ``durable`` and ``identity_tags`` are described in
-    :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`, ``deferrable``, ``waiter_delay`` and
-    ``waiter_max_attempts`` in :class:`~airflow_provider_omics.operators.waiting.OmicsWaitingOperator`, the connection
+    :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`, ``deferrable``, ``waiter_delay``,
+    ``waiter_max_attempts`` and ``error_budget`` in
+    :class:`~airflow_provider_omics.operators.waiting.OmicsWaitingOperator`, the connection
     parameters in :mod:`airflow_provider_omics.hooks.parameters`, and what the samples are read from (``run_settings``,
     ``run_setting_id_column`` and all others about sheets) in
     :class:`~airflow_provider_omics.operators.cohort_input.OmicsCohortInputOperator`.

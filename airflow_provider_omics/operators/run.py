@@ -70,8 +70,9 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
 
     Parameters that are None are not sent. The members of StartRun and ``start_run_kwargs`` are templates.
     ``wait_for_completion``, ``cancel_on_kill``, ``on_timeout``, ``durable`` and ``identity_tags`` are described in
-    :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`, ``deferrable``, ``waiter_delay`` and
-    ``waiter_max_attempts`` in :class:`~airflow_provider_omics.operators.waiting.OmicsWaitingOperator`, the connection
+    :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`, ``deferrable``, ``waiter_delay``,
+    ``waiter_max_attempts`` and ``error_budget`` in
+    :class:`~airflow_provider_omics.operators.waiting.OmicsWaitingOperator`, the connection
     parameters in :mod:`airflow_provider_omics.hooks.parameters`.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_StartRun.html

@@ -60,6 +60,18 @@ def test_an_error_while_results_are_listed_is_put_up_with(
 
 
 @MODES
+def test_a_large_batch_is_neither_cancelled_nor_lost_for_errors_of_every_call(lab: CohortLab, deferrable: bool) -> None:
+    lab.fault("GetBatch", skip=2, count=2, **DENIED)
+    lab.fault("ListRunsInBatch", skip=9, count=2, **DENIED)
+    lab.fault("ListRuns", skip=14, count=2, **DENIED)
+    done = lab.run(cohort(2000), instance(max_tries=0), deferrable=deferrable)
+    assert done.ti.xcoms["batch_summary"]["completed"] == 2000
+    # Only what was refused is asked for again, not all the pages before it.
+    assert (lab.calls("ListRunsInBatch"), lab.calls("ListRuns")) == (22, 22)
+    assert (lab.effects("StartRunBatch"), lab.calls("CancelRunBatch")) == (1, 0)
+
+
+@MODES
 @pytest.mark.parametrize("operation", ["PUT", "GET"])
 def test_an_error_of_s3_while_results_are_gathered_is_put_up_with(
     lab: CohortLab, deferrable: bool, operation: str, capsys: pytest.CaptureFixture[str]
