@@ -49,6 +49,7 @@ else:
 __all__ = [
     "BASE_URL_SECTION",
     "DEFERRAL_ERRORS",
+    "STATE_OUTLIVES_CLEAR",
     "TRIGGERS_ARE_TOLD_OF_KILLS",
     "StateStore",
     "dag_run_life",
@@ -70,6 +71,9 @@ DEFERRAL_ERRORS: tuple[type[Exception], ...] = tuple(
     getattr(_exceptions, name) for name in ("TaskDeferralError", "TaskDeferralTimeout") if hasattr(_exceptions, name)
 )
 """What a task is resumed with whose trigger has failed, or was late; in Airflow 3 these have no class in common."""
+
+STATE_OUTLIVES_CLEAR = _AIRFLOW == (3, 3)
+"""Whether a task's state store is still filled after a user has cleared the task, unless Airflow was told otherwise."""
 
 TRIGGERS_ARE_TOLD_OF_KILLS = _AIRFLOW >= (3, 3)
 """Whether Airflow calls a trigger's ``on_kill``; before, a trigger that is cancelled has to find out why."""

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from airflow_provider_omics.healthomics.calls import PAGE_SIZE, Call, Steps, list_pages
 from airflow_provider_omics.healthomics.identity import (
+    FINISHED_TAG,
     GENERATION_TAG,
     INTENT_TAG,
     MAX_BATCH_NAME,
@@ -71,6 +72,17 @@ class EarlierJob:
         """The job's tags."""
         tags: Mapping[str, str] = self.answer.get("tags") or {}
         return tags
+
+    @property
+    def finished_try(self) -> int | None:
+        """The try of the task that ended well with the job; None if none is known to have."""
+        noted = self.tags.get(FINISHED_TAG, "")
+        return int(noted) if noted.isdecimal() else None
+
+    @property
+    def may_tell(self) -> bool:
+        """Whether the job would have been noted if its task had ended well with it."""
+        return self.owner is Owner.INTENT and INTENT_TAG in self.tags
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ GENERATION_TAG = "airflow-generation"
 NAMESPACE_TAG = "airflow-namespace"
 TASK_TAG = "airflow-task-instance"
 """Tag with the keys of task instance and DAG run, by which jobs of the task are found whatever they compute."""
+FINISHED_TAG = "airflow-finished-try"
+"""Tag that a job gets once its task has succeeded with it: the try that did."""
 MAX_RUN_NAME = 128
 MAX_BATCH_NAME = 64
 _MAX_TAG_VALUE = 256
@@ -207,8 +209,8 @@ class Intent:
         }
 
 
-TAG_COUNT = 8
-"""How many tags :meth:`Intent.tags` gives."""
+TAG_COUNT = 9
+"""How many tags the provider gives a run: those of :meth:`Intent.tags`, and later ``FINISHED_TAG``."""
 
 
 def _printable(text: str) -> str:

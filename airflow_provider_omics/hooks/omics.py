@@ -239,6 +239,15 @@ class OmicsHook(_HookBase):
                     return None
                 raise
 
+    def tag(self, arn: str, tags: Mapping[str, str]) -> None:
+        """Add tags to a run or a batch (TagResource).
+
+        :param arn: the run's or the batch's ARN.
+        :raises OmicsServiceError: the service refused it.
+        """
+        with self._explained("TagResource", arn):
+            self.conn.tag_resource(resourceArn=arn, tags=tags)
+
     def cancel_run(self, run_id: str) -> bool:
         """Ask for a run to be cancelled (CancelRun).
 

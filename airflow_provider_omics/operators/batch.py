@@ -116,7 +116,7 @@ class OmicsStartRunBatchOperator(OmicsCohortInputOperator):
     :param engine_settings: settings of the Nextflow engine.
     :param default_run_setting: members of DefaultRunSetting that this release does not name, by their API names.
     :param batch_name: name of the batch, up to 64 characters; the default names the DAG and the task.
-    :param tags: tags of the batch, not of its runs; at most 50, of which the provider adds nine (see
+    :param tags: tags of the batch, not of its runs; at most 50, of which the provider adds ten (see
         ``identity_tags``).
     :param request_id: idempotency token, up to 128 characters. The default is made from the task instance and the
         samples, so that a task that is tried again finds its batch; with one of your own that is up to you.
@@ -271,16 +271,17 @@ class OmicsStartRunBatchOperator(OmicsCohortInputOperator):
 
     def find_last_job(self, context: Context) -> BatchView | None:
         """Return this task's last batch as it is now, found by name and tags; None if there is none."""
-        return self._job(context).find_last()
+        return self._job(context).find_last(tries_before_clear(context["ti"]))
 
     def wait_on(self, context: Context, job: BatchView) -> str:
         """Wait in the worker for a batch whose trigger failed, unless it has ended, and finish as the trigger would."""
         self._job_id = job.batch_id
         cohort_job = self._job(context)
-        progress = cohort_job.recall(self._places(cohort_job), self.redrive_attempts)
+        places, cleared = self._places(cohort_job), tries_before_clear(context["ti"])
+        progress = cohort_job.recall(places, self.redrive_attempts, cleared)
         if progress is None:
             with self.read_cohort(cohort_job.request["defaultRunSetting"]) as cohort:
-                progress = cohort_job.adopt(cohort_job.store(cohort, self._places(cohort_job), self.redrive_attempts))
+                progress = cohort_job.adopt(cohort_job.store(cohort, places, self.redrive_attempts), cleared)
         return str(self._go_on(context, cohort_job, progress, job))
 
     def _check(self) -> None:
@@ -316,11 +317,11 @@ class OmicsStartRunBatchOperator(OmicsCohortInputOperator):
         elif self.request_id is None and (earlier_tries or job.memory.job.asked):
             cleared = tries_before_clear(context["ti"])
             job.memory.forget_finished(cleared)
-            if job.memory.job.from_generation:
-                earlier_tries -= cleared
-            progress = job.adopt(progress)
+            progress = job.adopt(progress, cleared)
             if progress.batches:
                 return replace(progress, retry_all=True, adopted=True)
+            if job.memory.job.from_generation:
+                earlier_tries -= cleared
             return self._submitted(context, *job.start_again(progress, cohort, earlier_tries))
         is_first = self.request_id is None and not earlier_tries
         return self._submitted(context, *job.start(progress, cohort, is_first=is_first))
@@ -350,7 +351,7 @@ class OmicsStartRunBatchOperator(OmicsCohortInputOperator):
             if self._started is None:
                 self._follow(context, active or views[-1])
         if not self.wait_for_completion and (active is not None or not progress.retry_all):
-            job.memory.finished()
+            self.note_success(context, views[-1].arn)
             return (active or views[-1]).batch_id
         if active is not None:
             return self._wait_for(context, progress, active)
@@ -414,7 +415,7 @@ class OmicsStartRunBatchOperator(OmicsCohortInputOperator):
             if last.cancel_requested:
                 self.log.warning("The rest of batch %s was cancelled, since too many samples failed", last.batch_id)
             raise OmicsBatchFailedError(replace(outcome, stories=self._stories(outcome)))
-        job.memory.finished()
+        self.note_success(context, last.arn)
         counts = outcome.counts
         if counts.incomplete:
             self.log.warning("%s", outcome.describe())

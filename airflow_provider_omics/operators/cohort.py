@@ -17,6 +17,7 @@ from airflow_provider_omics.healthomics.chain import COHORT_TAG, ChainedBatch, P
 from airflow_provider_omics.healthomics.discovery import (
     BATCH,
     Discovery,
+    EarlierJob,
     find_jobs,
     names_of,
     show,
@@ -31,9 +32,10 @@ from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.results import ResultsTable, SampleEnd
 from airflow_provider_omics.healthomics.retrying import Retrying
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, entries, select
+from airflow_provider_omics.healthomics.statuses import BatchStatus
 from airflow_provider_omics.healthomics.waiting import Log
 from airflow_provider_omics.operators.gathering import Gathering, cohort_uri, look_at_batch
-from airflow_provider_omics.operators.memory import Memory
+from airflow_provider_omics.operators.memory import Memory, forget_finished
 
 if TYPE_CHECKING:
     from airflow_provider_omics.hooks.omics import OmicsHook
@@ -140,9 +142,12 @@ class CohortJob:
         self.log.info("The settings of %s samples are in %s", f"{cohort.count:,}", uri)
         return progress
 
-    def adopt(self, progress: Progress) -> Progress:
-        """Add the batches that earlier tries of the task started for samples of this cohort."""
-        found = self._found()
+    def adopt(self, progress: Progress, tries_before_clear: int) -> Progress:
+        """Add the batches that earlier tries of the task started for samples of this cohort.
+
+        :param tries_before_clear: how many tries were over when the task was last cleared.
+        """
+        found = self._found(tries_before_clear)
         kept = tuple(batch for batch in found if self.gathering.same_samples(progress, batch) != set())
         for batch in found:
             if batch not in kept:
@@ -160,33 +165,42 @@ class CohortJob:
 
     def find_active(self) -> str | None:
         """Return the task's batch that goes on; None if none does."""
-        views = (self._look(batch.batch_id) for batch in reversed(self._found()))
+        found = self._found(may_be_finished=False)
+        views = (self._look(batch.batch_id) for batch in reversed(found))
         return next((view.batch_id for view in views if not view.phase.is_final), None)
 
-    def find_last(self) -> BatchView | None:
-        """Return the task's last batch; None if there is none."""
-        found = self._found()
+    def find_last(self, tries_before_clear: int) -> BatchView | None:
+        """Return the task's last batch; None if there is none.
+
+        :param tries_before_clear: how many tries were over when the task was last cleared.
+        """
+        found = self._found(tries_before_clear)
         return self._look(found[-1].batch_id) if found else None
 
-    def recall(self, places: Places, redrives: int) -> Progress | None:
+    def recall(self, places: Places, redrives: int, tries_before_clear: int) -> Progress | None:
         """Return the progress of a try that lost it, by what its batches and the stored cohort tell.
 
         :param redrives: how many batches could follow within the try.
+        :param tries_before_clear: how many tries were over when the task was last cleared.
         :return: None where they do not tell the cohort, as without tags.
         """
-        found = self._found()
+        found = self._found(tries_before_clear)
         key = found[-1].cohort if found else None
         if key is None:
             return None
         progress = Progress(key, places.settings, places.results, samples=0)
         with self.hook.storage.open(cohort_uri(progress, key)) as stream:
             progress = replace(progress, samples=sum(1 for _ in entries(stream)))
-        progress = self.adopt(progress)
+        progress = self.adopt(progress, tries_before_clear)
         return replace(progress, redrives_left=max(0, redrives + 1 - len(progress.batches)))
 
-    def _found(self) -> list[ChainedBatch]:
+    def _found(self, tries_before_clear: int = 0, *, may_be_finished: bool = True) -> list[ChainedBatch]:
+        discovered = self._discover()
+        forget_finished(self.memory, discovered.jobs, tries_before_clear, _has_completed)
         job = self.memory.job
-        found = [batch for batch in chained(self._discover()) if batch.generation >= job.from_generation]
+        if not may_be_finished:
+            discovered = replace(discovered, jobs=tuple(each for each in discovered.jobs if each.finished_try is None))
+        found = [batch for batch in chained(discovered) if batch.generation >= job.from_generation]
         if job.job_id is None or any(batch.batch_id == job.job_id for batch in found):
             return found
         seen = self._look(job.job_id)
@@ -310,6 +324,12 @@ class CohortJob:
 
     def _tags(self, progress: Progress, generation: int) -> dict[str, str]:
         return {**self.intent.tags(generation), COHORT_TAG: progress.cohort} if self.tagged else {}
+
+
+def _has_completed(job: EarlierJob) -> bool:
+    answer: Any = job.answer
+    batch = BatchView.of(answer)
+    return batch.status == BatchStatus.PROCESSED and not batch.not_completed
 
 
 def samples_to_redrive(table: ResultsTable, *, transient_only: bool) -> set[str]:

@@ -15,8 +15,8 @@ from airflow_provider_omics.compat import DEFERRAL_ERRORS, is_deferral_timeout, 
 from airflow_provider_omics.exceptions import failing_fast
 from airflow_provider_omics.healthomics.calls import Steps
 from airflow_provider_omics.healthomics.console import run_list_url
-from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsWaitError
-from airflow_provider_omics.healthomics.identity import Intent, TaskIdentity
+from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsServiceError, OmicsWaitError
+from airflow_provider_omics.healthomics.identity import FINISHED_TAG, Intent, TaskIdentity
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.outcome import RunFailure, RunView
 from airflow_provider_omics.healthomics.waiting import Log, Stop, V, WaitEnd
@@ -152,6 +152,22 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
     def recall(self, context: Context) -> Memory:
         """Return what is known of the last job, whatever it was to compute."""
         return self._memory or Memory(context, None, self.log, is_on=self._keeps)
+
+    def note_success(self, context: Context, arn: str | None) -> None:
+        """Note that the task ends well with its job, so that the job is run anew if a user clears the task.
+
+        Best effort, in Airflow's state store or else in a tag of the job (TagResource).
+
+        :param arn: the job's; None if it is not known.
+        """
+        memory = self.recall(context)
+        memory.finished()
+        if memory.outlives_clear or not (arn and self._keeps and self.identity_tags) or self._killed.is_set():
+            return
+        try:
+            self.hook.tag(arn, {FINISHED_TAG: str(context["ti"].try_number)})
+        except OmicsServiceError as error:
+            self.log.warning("If this task is cleared, its job will count as not finished: %s", error)
 
     @property
     def _keeps(self) -> bool:

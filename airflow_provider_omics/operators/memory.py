@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from airflow_provider_omics.compat import state_store
+from airflow.providers.common.compat.sdk import conf
+
+from airflow_provider_omics.compat import STATE_OUTLIVES_CLEAR, state_store
+from airflow_provider_omics.healthomics.discovery import EarlierJob
 from airflow_provider_omics.healthomics.waiting import Log
 
 _KEY = "airflow-provider-omics"
@@ -53,6 +56,7 @@ class Memory:
     :param is_on: whether anything is to be remembered.
     :param former: the key that the intent had in 0.1.0; None if it has always been the same.
     :ivar job: the last job of the intent.
+    :ivar is_blank: whether the store tells for sure that the task has kept nothing, or nothing since it was cleared.
     :ivar left: the job of another intent, which an earlier try had before the task asked for something else.
     """
 
@@ -68,11 +72,18 @@ class Memory:
         self._store = state_store(context) if is_on else None
         self._log = log
         self._ti = context["ti"]
+        self.is_blank = False
         kept = self._read()
         intent = intent or (kept.intent if kept is not None else "")
         is_same = kept is not None and kept.intent in (intent, former)
         self.job = replace(kept, intent=intent) if kept is not None and is_same else Remembered(intent)
         self.left = None if is_same else kept
+
+    @property
+    def outlives_clear(self) -> bool:
+        """Whether what is kept is still there after the task has succeeded and a user has cleared it."""
+        emptied = conf.getboolean("state_store", "clear_on_success", fallback=False)
+        return self._store is not None and STATE_OUTLIVES_CLEAR and not emptied
 
     def forget_finished(self, tries_before_clear: int) -> None:
         """Leave the job behind if its task had succeeded, and was cleared by a user since.
@@ -81,9 +92,12 @@ class Memory:
         """
         finished = self.job.finished_try
         if finished is not None and finished <= tries_before_clear:
-            self._log.info("The task was cleared after it had succeeded, so its job is run anew")
-            generation = self.job.generation + 1
-            self._keep(Remembered(self.job.intent, generation, from_generation=generation))
+            self.begin_anew(self.job.generation + 1)
+
+    def begin_anew(self, generation: int) -> None:
+        """Leave all jobs below a generation behind, since the task had succeeded with the last of them."""
+        self._log.info("The task was cleared after it had succeeded, so its job is run anew")
+        self._keep(Remembered(self.job.intent, generation, from_generation=generation))
 
     def intend(self, generation: int) -> None:
         """Note that a job is about to be asked for."""
@@ -108,6 +122,7 @@ class Memory:
             self._log.warning("What earlier tries left in Airflow's state store could not be read: %s", error)
             return None
         if not isinstance(kept, Mapping) or "intent" not in kept:
+            self.is_blank = True
             return None
         return Remembered(**{member.name: kept[member.name] for member in fields(Remembered) if member.name in kept})
 
@@ -120,3 +135,25 @@ class Memory:
             store.set(_KEY, asdict(job), retention=for_ever)
         except Exception as error:
             self._log.warning("Airflow's state store could not be written: %s", error)
+
+
+def forget_finished(
+    memory: Memory, jobs: Sequence[EarlierJob], tries_before_clear: int, has_completed: Callable[[EarlierJob], bool]
+) -> None:
+    """Leave the jobs behind with which the task had succeeded before a user cleared it, as their tags tell.
+
+    A job that has no such tag, because it has none at all or is of a release that gave none, is taken to be one of
+    them if it has completed, and if the state store tells that this is the first look at it since the clear.
+
+    :param jobs: the jobs that were found, oldest first.
+    :param tries_before_clear: how many tries were over when the task was last cleared.
+    """
+    if not tries_before_clear:
+        return
+    for job in reversed(jobs):
+        noted = job.finished_try
+        is_finished = noted is not None and noted <= tries_before_clear
+        if is_finished or (memory.is_blank and noted is None and not job.may_tell and has_completed(job)):
+            if job.generation >= memory.job.from_generation:
+                memory.begin_anew(job.generation + 1)
+            return

@@ -24,7 +24,7 @@ from airflow_provider_omics.healthomics.outcome import RunView
 from airflow_provider_omics.healthomics.statuses import Phase, RunStatus
 from airflow_provider_omics.healthomics.waiting import Log
 from airflow_provider_omics.hooks.omics import OmicsHook
-from airflow_provider_omics.operators.memory import Memory
+from airflow_provider_omics.operators.memory import Memory, forget_finished
 
 # How long a run that StartRun has just named may be not found before it counts as deleted.
 _PAUSES = (1.0, 2.0, 4.0)
@@ -94,7 +94,7 @@ class OnceStarter:
         :raises OmicsServiceError: the service refused it.
         """
         is_first = try_number == 1 and not self.memory.job.asked
-        earlier = [] if is_first else self._find(request, drop_others=drop_others)
+        earlier = [] if is_first else self._find(request, tries_before_clear, drop_others=drop_others)
         if earlier:
             if not _ended_badly(earlier[-1].run):
                 return self._adopt(earlier[-1])
@@ -115,16 +115,20 @@ class OnceStarter:
         self._tell_started(run, request)
         return run, False
 
-    def find_earlier(self, request: Mapping[str, Any]) -> list[EarlierRun]:
-        """Find the runs of earlier tries, oldest first: the one remembered, or those of this name and these tags."""
-        return self._find(request, drop_others=False)
+    def find_earlier(self, request: Mapping[str, Any], tries_before_clear: int) -> list[EarlierRun]:
+        """Find the runs of earlier tries, oldest first: the one remembered, or those of this name and these tags.
+
+        :param tries_before_clear: how many tries were over when the task was last cleared.
+        """
+        return self._find(request, tries_before_clear, drop_others=False)
 
     def find_active(self, request: Mapping[str, Any]) -> RunView | None:
         """Find a run of the task that goes on, whatever it computes; None if none does."""
         if (remembered := self._remembered()) is not None:
             return None if remembered.run.phase.is_final else remembered.run
         found = self._discover(request)
-        runs = [EarlierRun.of(job).run for job in (*reversed(found.jobs), *found.others)]
+        unfinished = [job for job in (*reversed(found.jobs), *found.others) if job.finished_try is None]
+        runs = [EarlierRun.of(job).run for job in unfinished]
         return next((run for run in runs if not run.phase.is_final), None)
 
     def drop_left(self) -> None:
@@ -134,13 +138,15 @@ class OnceStarter:
         if left is not None and run is not None and left.is_job(run.uuid):
             self._drop(run)
 
-    def _find(self, request: Mapping[str, Any], *, drop_others: bool) -> list[EarlierRun]:
+    def _find(self, request: Mapping[str, Any], tries_before_clear: int, *, drop_others: bool) -> list[EarlierRun]:
         if (remembered := self._remembered()) is not None:
             return [remembered]
         found = self._discover(request)
         if drop_others:
             for job in found.others:
-                self._drop(EarlierRun.of(job).run)
+                if job.finished_try is None:
+                    self._drop(EarlierRun.of(job).run)
+        forget_finished(self.memory, found.jobs, tries_before_clear, _has_completed)
         return [EarlierRun.of(job) for job in found.jobs if job.generation >= self.memory.job.from_generation]
 
     def _remembered(self) -> EarlierRun | None:
@@ -225,6 +231,10 @@ class OnceStarter:
     def _tell_if_over(self, run: RunView) -> None:
         if _ended_badly(run):
             self.log.info("HealthOmics run %s of an earlier try ended %s; replacing it", run.run_id, run.status)
+
+
+def _has_completed(job: EarlierJob) -> bool:
+    return EarlierRun.of(job).run.phase is Phase.SUCCEEDED
 
 
 def _ended_badly(run: RunView) -> bool:

@@ -94,7 +94,7 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
         ``INVALID_RUN_PARAMETERS``.
     :param requester_pays_enabled: whether the run may read inputs from buckets that use Requester Pays, at the cost of
         this account; the service's default is False.
-    :param tags: tags of the run, at most 50; the provider adds eight (see ``identity_tags``).
+    :param tags: tags of the run, at most 50; the provider adds nine (see ``identity_tags``).
     :param run_group_id: run group to start the run in.
     :param priority: priority in the run group, 0 to 100,000.
     :param cache_id: run cache to use.
@@ -208,7 +208,7 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
         if run.phase is not Phase.SUCCEEDED:
             raise OmicsRunFailedError(self.explain(run))
         self.log.info("HealthOmics run %s COMPLETED; its outputs are in %s", run.run_id, run.output_uri)
-        self.recall(context).finished()
+        self.note_success(context, run.arn)
         return run.run_id
 
     def cancel_job(self, job_id: str) -> None:
@@ -228,7 +228,7 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
     def find_last_job(self, context: Context) -> RunView | None:
         """Return this task's last run as it is now, found by name and tags; None if there is none."""
         starter, request = self._starter(context)
-        earlier = starter.find_earlier(request)
+        earlier = starter.find_earlier(request, tries_before_clear(context["ti"]))
         return earlier[-1].run if earlier else starter.find_active(request)
 
     def wait_on(self, context: Context, job: RunView) -> str:
@@ -249,7 +249,7 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
         store_run_links(context, self, self.hook, run.run_id)
         self._push(context, run)
         if not self.wait_for_completion:
-            self.recall(context).finished()
+            self.note_success(context, run.arn)
             return run.run_id
         return str(self.wait(context, self._trigger(run), found=found))
 

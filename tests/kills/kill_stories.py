@@ -6,7 +6,6 @@ import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.metadata import version
 
 from kill_rows import DAGRUN_TIMEOUT
 from kill_scene import INSTANCES, Scene
@@ -15,9 +14,6 @@ from task_processes import supervisor_of
 Wish = tuple[str, Callable[[], bool]]
 """What to wait for: its name, and whether it is there."""
 Story = Iterator[Wish]
-
-CLEARS_ARE_TOLD = tuple(map(int, version("apache-airflow").split(".")[:2])) >= (3, 3)
-"""Whether the provider can tell that a task that had succeeded was cleared."""
 
 
 @dataclass
@@ -197,9 +193,8 @@ def succeeded_and_cleared(scene: Scene) -> Story:
     scene.end_jobs()
     yield "the tasks to succeed", lambda: scene.ended() and scene.in_state("success")
     yield from ask("clear the tasks", scene, scene.clear)
-    if CLEARS_ARE_TOLD:
-        yield "the tasks to run their jobs anew", lambda: scene.all_jobs("COMPLETED", "RUNNING")
-        scene.end_jobs()
+    yield "the tasks to run their jobs anew", lambda: scene.all_jobs("COMPLETED", "RUNNING")
+    scene.end_jobs()
 
 
 def drain(scene: Scene) -> None:

@@ -98,7 +98,7 @@ def test_every_field_reaches_the_service(lab: CohortLab) -> None:
     assert {key: batch["defaultRunSetting"].get(key) for key in expected} == expected
     assert (batch["name"], batch["tags"]["cost"]) == ("cohort-1", "42")
     assert batch["tags"]["airflow-dag-id"] == "cohort"
-    assert len(batch["tags"]) == 8
+    assert len(batch["tags"]) == 10
     assert [call.request_id for call in lab.server.journal.calls("StartRunBatch")] == ["my-own-id"]
 
 

@@ -23,6 +23,7 @@ READINGS = pytest.mark.parametrize("reading", ["first_answer", "conflict", "forg
 MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
 ROLE = "arn:aws:iam::123456789012:role/omics"
 BUCKET = "whose-job"
+RETRIES = 5
 
 
 @dataclass
@@ -59,6 +60,7 @@ class JobLab:
             "role_arn": ROLE,
             "output_uri": f"s3://{BUCKET}/out",
             "waiter_delay": 0.02,
+            "retries": RETRIES,
             **kwargs,
         }
         if not self.is_batch:
@@ -144,7 +146,12 @@ class JobLab:
 
 def instance(try_number: int = 1, **members: Any) -> TaskInstance:
     """A try of the task, with retries left."""
-    return TaskInstance(**{"task_id": "job", "try_number": try_number, "max_tries": 5, **members})
+    return TaskInstance(**{"task_id": "job", "try_number": try_number, "max_tries": RETRIES, **members})
+
+
+def cleared(try_number: int, tries_before: int, **members: Any) -> TaskInstance:
+    """A try of a task that a user cleared after so many tries, when Airflow allows as many more as it has retries."""
+    return instance(try_number, max_tries=tries_before + RETRIES, **members)
 
 
 def _first_release(*parts: str) -> str:

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from airflow_provider_omics.healthomics.calls import perform
 from airflow_provider_omics.healthomics.chain import BATCH_TAG_COUNT, COHORT_TAG, ChainedBatch, Progress, find_batches
 from airflow_provider_omics.healthomics.discovery import BATCH, MOST_LOOKED_AT, find_jobs
-from airflow_provider_omics.healthomics.identity import MAX_BATCH_NAME, DagRunLife, Intent, TaskIdentity
+from airflow_provider_omics.healthomics.identity import FINISHED_TAG, MAX_BATCH_NAME, DagRunLife, Intent, TaskIdentity
 
 MINE = Intent(TaskIdentity("dag", "monday", "cohort"), "StartRunBatch")
 OTHER = Intent(TaskIdentity("dag", "tuesday", "cohort"), "StartRunBatch")
@@ -129,7 +129,7 @@ def test_batches_that_are_older_than_the_dag_run_are_not_looked_at() -> None:
 
 
 def test_the_provider_adds_as_many_tags_as_it_reserves() -> None:
-    assert len({**MINE.tags(0), COHORT_TAG: "x"}) == BATCH_TAG_COUNT
+    assert len({**MINE.tags(0), COHORT_TAG: "x", FINISHED_TAG: "1"}) == BATCH_TAG_COUNT
 
 
 FRESH = Progress("defaults-cohort", "s3://b/settings", "s3://b/results", 3, next_generation=2, redrives_left=1)

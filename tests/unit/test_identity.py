@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_omics.healthomics.batch_requests import defaults_fingerprint
-from airflow_provider_omics.healthomics.identity import TAG_COUNT, DagRunLife, Intent, Owner, TaskIdentity
+from airflow_provider_omics.healthomics.identity import FINISHED_TAG, TAG_COUNT, DagRunLife, Intent, Owner, TaskIdentity
 from airflow_provider_omics.healthomics.model import check_request
 from airflow_provider_omics.healthomics.requests import fingerprint
 from airflow_provider_omics.healthomics.run_settings.cohort import setting_digest
@@ -65,7 +65,7 @@ def test_whatever_the_task_is_called_the_service_takes_name_tags_and_id(task: Ta
         "requestId": intent.request_id(generation),
     }
     assert check_request("StartRun", request) == []
-    assert len(intent.tags(generation)) == TAG_COUNT
+    assert len({**intent.tags(generation), FINISHED_TAG: "1"}) == TAG_COUNT
 
 
 def test_the_default_name_is_readable_and_unique_to_the_intent() -> None:

@@ -23,8 +23,10 @@ from postgres import PostgresServer, connect, execute
 LIBRARY = Path(__file__).parents[2] / "scripts" / "lib"
 TIMEOUT = 300
 HOLDER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
+# As under nohup, whoever runs the tests may have it ignored, and that is handed down.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 from child_processes import ended_by_signals
 from postgres import PostgresServer
 with ended_by_signals(), PostgresServer(Path(sys.argv[1])) as server:
