@@ -227,8 +227,7 @@ class EventQueue:
 
     async def _connected(self) -> _Client:
         if self._client is None:
-            # Reading the connection and botocore's models takes long enough to hold up every other trigger.
-            self._client = await asyncio.to_thread(lambda: asyncio.run(_make_client(self._connection)))
+            self._client = cast("_Client", await self._connection.hook().open_client_of("sqs"))
         return self._client
 
     async def _disconnect(self) -> None:
@@ -236,8 +235,3 @@ class EventQueue:
             client, self._client = self._client, None
             if client is not None:
                 await client.__aexit__(None, None, None)
-
-
-async def _make_client(connection: ConnectionParameters) -> _Client:
-    context = await connection.hook().hook_of("sqs").get_async_conn()  # type: ignore[no-untyped-call]
-    return cast("_Client", await context.__aenter__())

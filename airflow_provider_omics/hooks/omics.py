@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
+from asgiref.sync import sync_to_async
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -28,11 +27,10 @@ from airflow_provider_omics.healthomics.service_errors import Nature, WrongState
 from airflow_provider_omics.healthomics.statuses import Phase
 from airflow_provider_omics.healthomics.watching.line import Opened
 from airflow_provider_omics.healthomics.watching.pace import rates_of
-from airflow_provider_omics.hooks.async_credentials import refresh_in_thread
 from airflow_provider_omics.hooks.namespace import deployment_namespace
+from airflow_provider_omics.hooks.sessions import SessionHook
 from airflow_provider_omics.hooks.storage import ObjectStorage
 from airflow_provider_omics.hooks.task_logs import failed_tasks
-from airflow_provider_omics.hooks.timestamps import read_timestamps_fast
 
 if TYPE_CHECKING:
     from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
@@ -41,9 +39,9 @@ if TYPE_CHECKING:
     from mypy_boto3_omics.type_defs import GetRunResponseTypeDef
     from types_aiobotocore_omics.client import OmicsClient as AsyncOmicsClient
 
-    _HookBase = AwsGenericHook[OmicsClient]
+    _HookBase = SessionHook[OmicsClient]
 else:
-    _HookBase = AwsGenericHook
+    _HookBase = SessionHook
 
 T = TypeVar("T")
 
@@ -105,9 +103,6 @@ class OmicsHook(_HookBase):
         """
         session: Any = super().get_session(region_name, deferrable)
         add_newer_members(session)
-        read_timestamps_fast(session)
-        if deferrable:
-            refresh_in_thread(session)
         return session
 
     @cached_property
@@ -128,11 +123,6 @@ class OmicsHook(_HookBase):
         """
         return deployment_namespace(self.conn_config.get_service_config("omics").get("namespace"))
 
-    async def make_async_client(self) -> AbstractAsyncContextManager[AsyncOmicsClient]:
-        """Return an aiobotocore client to enter."""
-        client: AbstractAsyncContextManager[AsyncOmicsClient] = await self.get_async_conn()  # type: ignore[no-untyped-call]
-        return client
-
     async def open_watching_client(self) -> Opened:
         """Make a client for many waiters, which does not retry by itself, without blocking the event loop.
 
@@ -142,10 +132,7 @@ class OmicsHook(_HookBase):
         :raises ValueError: ``calls_per_second`` is no number, nor a dict of numbers by operation.
         """
         self._retries_itself = False
-        # Not asyncio.to_thread: the triggerer answers a look-up of a connection only where asgiref knows its way back.
-        creating = await self.make_async_client()
-        # Loading the service's model takes longer than an event loop may be kept, and needs no loop in particular.
-        client = await asyncio.to_thread(asyncio.run, _enter(creating))
+        client: AsyncOmicsClient = await self.open_async_client()
         rates = rates_of(self.conn_config.get_service_config("omics").get("calls_per_second"))
         return Opened(client, self._attempts(), rates)
 
@@ -295,12 +282,21 @@ class OmicsHook(_HookBase):
         client: CloudWatchLogsClient = self._client_of("logs")
         return client
 
-    def hook_of(self, service: str) -> AwsGenericHook[Any]:
+    async def open_client_of(self, service: str) -> Any:
+        """Make an aiobotocore client of another service and enter it, without blocking the event loop.
+
+        :param service: such as ``sqs``.
+        """
+        # The hook asks for the connection while it is made.
+        hook = await sync_to_async(self.hook_of)(service)
+        return await hook.open_async_client()
+
+    def hook_of(self, service: str) -> SessionHook[Any]:
         """Return a hook of another service that uses the same connection.
 
         :param service: such as ``s3``.
         """
-        return AwsGenericHook(
+        return SessionHook(
             aws_conn_id=self.aws_conn_id,
             region_name=self.region_name,
             verify=self.verify,
@@ -331,10 +327,6 @@ def _with_defaults(retries: Mapping[str, Any] | None) -> dict[str, Any]:
     if not given.keys() & {"max_attempts", "total_max_attempts"} and "AWS_MAX_ATTEMPTS" not in os.environ:
         given["total_max_attempts"] = _ATTEMPTS
     return given
-
-
-async def _enter(client: AbstractAsyncContextManager[AsyncOmicsClient]) -> AsyncOmicsClient:
-    return await client.__aenter__()
 
 
 def _source(request: Mapping[str, Any]) -> str:
