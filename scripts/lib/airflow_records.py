@@ -19,6 +19,12 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_f
 #: Seconds that a server has to come up again.
 PATIENCE = 120.0
 _OF_RUN = "WHERE dag_id = :dag_id AND run_id = :run_id"
+# Airflow 3.4 gives each try of a task a row and what it pushed to that row; the last try is in the working set.
+_XCOMS = f"SELECT map_index, key, value FROM xcom {_OF_RUN} AND task_id = :task_id"
+_XCOMS_OF_TRIES = (
+    "SELECT region_index AS map_index, key, value FROM xcom_v2 JOIN task_instance AS ti ON ti.id = task_instance_id"
+    f" {_OF_RUN} AND task_id = :task_id AND working_set"
+)
 
 
 @dataclass(frozen=True)
@@ -85,19 +91,18 @@ class AirflowRecords:
 
     def task_instances(self, dag_id: str, run_id: str) -> list[TaskInstance]:
         """Return a DAG run's task instances, those of mapped tasks in the order of their map indexes."""
-        rows = self._query(
-            f"SELECT task_id, map_index, state, try_number FROM task_instance {_OF_RUN} ORDER BY task_id, map_index",
-            dag_id=dag_id,
-            run_id=run_id,
-        )
-        return [TaskInstance(**row) for row in rows]
+        instances = [
+            TaskInstance(row["task_id"], _map_index(row), row["state"], row["try_number"])
+            for row in self._last_tries(dag_id, run_id)
+        ]
+        return sorted(instances, key=lambda instance: (instance.task_id, instance.map_index))
 
     def process_titles(self, dag_id: str, run_id: str) -> list[str]:
         """Return what marks the processes of a DAG run's task instances in their titles.
 
         In Airflow 3 that is the id of the task instance and its try, in Airflow 2 DAG, task and DAG run.
         """
-        rows = self._query(f"SELECT * FROM task_instance {_OF_RUN}", dag_id=dag_id, run_id=run_id)
+        rows = self._last_tries(dag_id, run_id)
         return [str(UUID(str(row["id"]))) if "id" in row else f"{dag_id} {row['task_id']} {run_id}" for row in rows]
 
     def task_state(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> str | None:
@@ -109,24 +114,12 @@ class AirflowRecords:
 
     def xcoms(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value") -> dict[int, Any]:
         """Return what a task pushed under a key, by map index."""
-        rows = self._query(
-            f"SELECT map_index, value FROM xcom {_OF_RUN} AND task_id = :task_id AND key = :key ORDER BY map_index",
-            dag_id=dag_id,
-            run_id=run_id,
-            task_id=task_id,
-            key=key,
-        )
-        return {row["map_index"]: _loaded(row["value"]) for row in rows}
+        rows = self._xcoms(dag_id, run_id, task_id)
+        return {row["map_index"]: _loaded(row["value"]) for row in rows if row["key"] == key}
 
     def xcom_keys(self, dag_id: str, run_id: str, task_id: str) -> set[str]:
         """Return the keys under which a task, or any instance of it, pushed something."""
-        rows = self._query(
-            f"SELECT DISTINCT key FROM xcom {_OF_RUN} AND task_id = :task_id",
-            dag_id=dag_id,
-            run_id=run_id,
-            task_id=task_id,
-        )
-        return {row["key"] for row in rows}
+        return {row["key"] for row in self._xcoms(dag_id, run_id, task_id)}
 
     def task_log_files(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> list[Path]:
         """Return the log files of all tries of a task instance, the triggerer's among them."""
@@ -146,6 +139,17 @@ class AirflowRecords:
         with self._engine.begin() as connection:
             yield connection
 
+    def _last_tries(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """Return the rows of a DAG run's task instances, without those that Airflow 3.4 keeps of earlier tries."""
+        rows = self._query(f"SELECT * FROM task_instance {_OF_RUN}", dag_id=dag_id, run_id=run_id)
+        return [row for row in rows if row.get("working_set", True)]
+
+    def _xcoms(self, dag_id: str, run_id: str, task_id: str) -> list[dict[str, Any]]:
+        [found] = self._query("SELECT to_regclass('xcom_v2') IS NOT NULL AS is_of_tries")
+        statement = _XCOMS_OF_TRIES if found["is_of_tries"] else _XCOMS
+        rows = self._query(statement, dag_id=dag_id, run_id=run_id, task_id=task_id)
+        return sorted(rows, key=lambda row: int(row["map_index"]))
+
     def _query(self, statement: str, **values: object) -> list[dict[str, Any]]:
         retrying = Retrying(
             retry=retry_if_exception_type((OperationalError, InterfaceError)),
@@ -160,6 +164,11 @@ class AirflowRecords:
     def _query_once(self, statement: str, values: dict[str, object]) -> list[dict[str, Any]]:
         with self._reader.connect() as connection:
             return [dict(row) for row in connection.execute(text(statement), values).mappings()]
+
+
+def _map_index(row: dict[str, Any]) -> int:
+    """Return the map index of a task instance, which Airflow 3.4 keeps under another name."""
+    return int(row["region_index"] if "region_index" in row else row["map_index"])
 
 
 def _loaded(value: Any) -> Any:
