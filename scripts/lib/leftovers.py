@@ -27,8 +27,11 @@ class Leftovers:
         self._watcher: subprocess.Popen[str] | None = None
 
     def add_session(self, session_id: int) -> None:
-        """Have all processes of a session killed."""
-        self._tell(f"+session {session_id}")
+        """Have all processes of a session killed.
+
+        :param session_id: of a session whose leader lives.
+        """
+        self._tell(f"+session {session_id} {began(session_id)}")
 
     def drop_session(self, session_id: int) -> None:
         """Leave a session alone: its processes are gone."""
@@ -71,6 +74,13 @@ class Leftovers:
 LEFTOVERS = Leftovers()
 
 
+def began(process_id: int) -> float:
+    """Return when a process began, which tells it from a later one of the same id; 0 if it is gone."""
+    with contextlib.suppress(psutil.Error):
+        return psutil.Process(process_id).create_time()
+    return 0.0
+
+
 def sessions_of(session_ids: Iterable[int]) -> list[psutil.Process]:
     """Return every process of the sessions."""
     wanted, members = set(session_ids), []
@@ -85,15 +95,26 @@ def main() -> None:
     """Read until the program is gone, then end and remove what it left behind."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    left: dict[str, set[str]] = {"session": set(), "folder": set()}
+    sessions: dict[int, float] = {}
+    folders: set[str] = set()
     for line in sys.stdin:
         kind, _, name = line.rstrip("\n").partition(" ")
-        (left[kind[1:]].add if kind[0] == "+" else left[kind[1:]].discard)(name)
-    if left["session"]:
-        for process in sessions_of(map(int, left["session"])):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-    for folder in left["folder"]:
+        match kind:
+            case "+session":
+                session_id, _, beginning = name.partition(" ")
+                sessions[int(session_id)] = float(beginning)
+            case "-session":
+                sessions.pop(int(name), None)
+            case "+folder":
+                folders.add(name)
+            case "-folder":
+                folders.discard(name)
+    # The system gives the id of a session that is gone to another process; as long as anybody is in it, it does not.
+    ours = [session_id for session_id, beginning in sessions.items() if began(session_id) in (beginning, 0.0)]
+    for process in sessions_of(ours) if ours else ():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def cwl_server() -> Iterator[LocalOmics]:
 @pytest.fixture(scope="package")
 def still_server() -> Iterator[LocalOmics]:
     """A server whose time stands still until a test moves it; the connection ``omics_by_hand`` leads to it."""
-    with LocalOmics(executor="simulated", clock=ManualClock()) as server:
+    with LocalOmics(executor="simulated", clock=ManualClock(datetime.now(UTC))) as server:
         yield server
 
 

@@ -6,6 +6,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cached_property
 
 import psutil
@@ -90,7 +91,9 @@ class Scene:
     def new_server() -> LocalOmics:
         """A server whose jobs do not end until it is told to let them."""
         timings = replace(Timings.fast(), running_min=LONG, running_max=LONG)
-        return LocalOmics(executor="simulated", clock=ManualClock(), timings=timings, quotas=Quotas.wide())
+        # A job that is older than its DAG run is not the DAG run's.
+        clock = ManualClock(datetime.now(UTC))
+        return LocalOmics(executor="simulated", clock=clock, timings=timings, quotas=Quotas.wide())
 
     def trigger(self) -> None:
         if self.row.has_pool:
@@ -184,9 +187,7 @@ class Scene:
         """
         instances, waiting = self.instances, state or WAITING[self.mode]
         at_it = [one for one in instances if one.state == waiting and (one.try_number > 1) is retried]
-        looks = Counter(
-            call.resource_id for call in self.server.journal.calls()[self._mark :] if call.operation in LOOKS
-        )
+        looks = self._looks()
         jobs = self.jobs()
         last = [jobs[key][-1] for key in self.keys() if jobs.get(key)]
         going = [job for job in last if job.status == "RUNNING" and looks[job.job_id] >= ENOUGH_LOOKS]
@@ -213,10 +214,17 @@ class Scene:
         return all(jobs.get(key) and jobs[key][0].status == "CANCELLED" for key in self.keys())
 
     def end_jobs_until_all_is_over(self) -> bool:
-        """Let the jobs that there are end; whether the DAG run has ended."""
-        if any(job.status == "RUNNING" for jobs in self.jobs().values() for job in jobs):
+        """Let the jobs that there are end, once each has been looked at; whether the DAG run has ended."""
+        going = [job for jobs in self.jobs().values() for job in jobs if job.status == "RUNNING"]
+        looks = self._looks()
+        if going and all(looks[job.job_id] >= ENOUGH_LOOKS for job in going):
             self.end_jobs()
         return self.ended()
+
+    def _looks(self) -> Counter[str | None]:
+        """How often each job was looked at since the mark."""
+        calls = self.server.journal.calls()[self._mark :]
+        return Counter(call.resource_id for call in calls if call.operation in LOOKS)
 
     def ended(self) -> bool:
         return self.cluster.records.dag_run_state(self.dag_id, self.run_id) in ("success", "failed")

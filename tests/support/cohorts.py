@@ -158,11 +158,6 @@ class CohortLab:
 
         self.world.batch_observers.append(observe)
 
-    def is_any(self, status: BatchStatus) -> bool:
-        """Say whether a batch has a status right now."""
-        with self.world.lock:
-            return any(batch.status is status for batch in self.world.batches.values())
-
     def on_run(self, sample: str, status: RunStatus, act: Callable[[World, Run], None]) -> None:
         """Do something the moment that a sample's run gets a status."""
 

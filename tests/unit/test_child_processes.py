@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import leftovers
 import psutil
 import pytest
 from child_processes import ChildProcess, ProcessError, free_ports, isolated_environment, stop_all, wait_for
+from leftovers import began
 
 PATIENT = "import time; time.sleep(600)"
 # A child in a process group of its own, which ignores a polite request, as Airflow's task processes are.
@@ -118,3 +121,20 @@ def test_the_callers_airflow_and_account_stay_out(monkeypatch: pytest.MonkeyPatc
 
 def test_free_ports_differ() -> None:
     assert len(set(free_ports(20))) == 20
+
+
+@pytest.mark.parametrize("is_ours", [True, False])
+def test_a_session_whose_id_went_to_another_process_is_left_alone(
+    program: Callable[[str], ChildProcess], is_ours: bool
+) -> None:
+    other = program(PATIENT)
+    other.start()
+    beginning = began(other.pid) if is_ours else began(other.pid) - 1
+
+    watched = f"+session {other.pid} {beginning}\n"
+    subprocess.run([sys.executable, leftovers.__file__], input=watched, text=True, check=True)
+
+    if is_ours:
+        wait_for(lambda: has_ended(other.pid), "the session to be killed", TIMEOUT)
+    else:
+        assert not has_ended(other.pid)
