@@ -33,6 +33,9 @@ SETTINGS = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "40",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
+    # A task that has ended can be taken to go on for so long: another one, forked meanwhile, has its sockets open. By
+    # then it counts as lost, and the scheduler of 3.4.0b2 dies of a task that was cleared and is lost.
+    "AIRFLOW__WORKERS__SOCKET_CLEANUP_TIMEOUT": "5",
     # Airflow 2.11 has other names for the same.
     "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": "40",
     # What is found twice before it was dealt with ends the next try too.
