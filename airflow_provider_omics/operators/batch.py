@@ -2,50 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
-from airflow_provider_omics.compat import dag_run_life, is_just_cleared, tries_before_clear
-from airflow_provider_omics.exceptions import failing_fast
-from airflow_provider_omics.healthomics.batch_looks import request_cancel
-from airflow_provider_omics.healthomics.batch_outcome import BatchOutcome, Tolerance, tolerance_issues
 from airflow_provider_omics.healthomics.batch_requests import (
     DEFAULT_RUN_SETTING_FIELDS,
     build_default_run_setting,
     build_start_run_batch,
 )
-from airflow_provider_omics.healthomics.batch_views import DELETED, BatchView
-from airflow_provider_omics.healthomics.calls import Steps
-from airflow_provider_omics.healthomics.chain import BATCH_TAG_COUNT, Progress
-from airflow_provider_omics.healthomics.exceptions import (
-    OmicsBatchFailedError,
-    OmicsRequestInvalidError,
-    OmicsWaitError,
-)
-from airflow_provider_omics.healthomics.identity import Intent, TaskIdentity
+from airflow_provider_omics.healthomics.chain import BATCH_TAG_COUNT
 from airflow_provider_omics.healthomics.model import api_name
-from airflow_provider_omics.healthomics.outcome import RunFailure
-from airflow_provider_omics.healthomics.requests import number_issues
-from airflow_provider_omics.healthomics.results import ResultsTable, SampleEnd
-from airflow_provider_omics.healthomics.run_settings.cohort import Cohort
-from airflow_provider_omics.healthomics.statuses import BatchStatus
-from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
 from airflow_provider_omics.hooks.parameters import TEMPLATED
-from airflow_provider_omics.links.omics import BATCH_LINKS, store_batch_links
 from airflow_provider_omics.operators.batch_end import (
     OmicsCancelRunBatchOperator,
     OmicsDeleteBatchOperator,
     OmicsDeleteRunBatchOperator,
 )
-from airflow_provider_omics.operators.batch_xcoms import xcoms_of
-from airflow_provider_omics.operators.cohort import CohortJob, Places, samples_to_redrive
-from airflow_provider_omics.operators.cohort_input import OmicsCohortInputOperator
-from airflow_provider_omics.operators.job import push
-from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
-
-if TYPE_CHECKING:
-    from airflow.providers.common.compat.sdk import Context
+from airflow_provider_omics.operators.cohort_base import OmicsCohortOperator
 
 # Where a user looks for them.
 __all__ = [
@@ -55,10 +28,8 @@ __all__ = [
     "OmicsStartRunBatchOperator",
 ]
 
-_TOLD_STORIES = 3
 
-
-class OmicsStartRunBatchOperator(OmicsCohortInputOperator):
+class OmicsStartRunBatchOperator(OmicsCohortOperator):
     """Run a workflow on every sample of a cohort as one HealthOmics batch, and wait until all have ended.
 
     Each sample is run once, however often the task is tried: a later try finds the batch of an earlier one, and
@@ -154,8 +125,6 @@ class OmicsStartRunBatchOperator(OmicsCohortInputOperator):
         "default_run_setting": "json",
         "run_settings": "json",
     }
-    operator_extra_links = BATCH_LINKS
-    waits_for = BatchView
 
     def __init__(
         self,
@@ -199,7 +168,18 @@ class OmicsStartRunBatchOperator(OmicsCohortInputOperator):
         runs_limit: int = 1000,
         **kwargs: Any,
     ) -> None:
-        super().__init__(run_settings=run_settings, **kwargs)
+        super().__init__(
+            run_settings=run_settings,
+            settings_uri=settings_uri,
+            results_uri=results_uri,
+            tolerated_failure_count=tolerated_failure_count,
+            tolerated_failure_percentage=tolerated_failure_percentage,
+            fail_fast=fail_fast,
+            redrive_attempts=redrive_attempts,
+            failure_lookup_limit=failure_lookup_limit,
+            runs_limit=runs_limit,
+            **kwargs,
+        )
         self.workflow_id = workflow_id
         self.role_arn = role_arn
         self.output_uri = output_uri
@@ -228,226 +208,14 @@ class OmicsStartRunBatchOperator(OmicsCohortInputOperator):
         self.batch_name = batch_name
         self.tags = tags
         self.request_id = request_id
-        self.settings_uri = settings_uri
-        self.results_uri = results_uri
-        self.tolerated_failure_count = tolerated_failure_count
-        self.tolerated_failure_percentage = tolerated_failure_percentage
-        self.fail_fast = fail_fast
-        self.redrive_attempts = redrive_attempts
-        self.failure_lookup_limit = failure_lookup_limit
-        self.runs_limit = runs_limit
-        self._started: BatchView | None = None
 
-    def execute(self, context: Context) -> str:
-        """Submit the samples, or find where an earlier try left them, and, if wanted, wait for their end."""
-        with failing_fast(self):
-            self._check()
-            self.begin(context)
-            job = self._job(context)
-            with self.starting(context), self.read_cohort(job.request["defaultRunSetting"]) as cohort:
-                progress = self._begin(context, job, cohort)
-            return str(self._go_on(context, job, progress, self._started))
-
-    def finish(self, context: Context, end: WaitEnd[BatchView], **state: Any) -> str:
-        """Return the batch's id, submit again what may be, or raise what explains why the cohort failed."""
-        self._job_id = end.view.batch_id
-        if end.why is not Stop.ENDED:
-            raise OmicsWaitError(self.give_up(end))
-        progress = Progress.from_payload(state["progress"])
-        return str(self._go_on(context, self._job(context), progress, end.view))
-
-    def cancel_job(self, job_id: str) -> None:
-        """Ask once for the batch to be cancelled (CancelRunBatch)."""
-        self.hook.conn.cancel_run_batch(batchId=job_id)
-
-    def cancel_steps(self, job_id: str) -> Steps[bool | None]:
-        """Cancel the batch, or its runs one by one if it FAILED (CancelRunBatch, CancelRun)."""
-        view, asked = yield from request_cancel(job_id)
-        return not view.phase.is_final if asked else None
-
-    def find_active_job(self, context: Context) -> str | None:
-        """Return the batch of this task that goes on, found by name and tags; None if there is none."""
-        return self._job(context).find_active()
-
-    def find_last_job(self, context: Context) -> BatchView | None:
-        """Return this task's last batch as it is now, found by name and tags; None if there is none."""
-        return self._job(context).find_last(tries_before_clear(context["ti"]))
-
-    def wait_on(self, context: Context, job: BatchView) -> str:
-        """Wait in the worker for a batch whose trigger failed, unless it has ended, and finish as the trigger would."""
-        self._job_id = job.batch_id
-        cohort_job = self._job(context)
-        places, cleared = self._places(cohort_job), tries_before_clear(context["ti"])
-        progress = cohort_job.recall(places, self.redrive_attempts, cleared)
-        if progress is None:
-            with self.read_cohort(cohort_job.request["defaultRunSetting"]) as cohort:
-                progress = cohort_job.adopt(cohort_job.store(cohort, places, self.redrive_attempts), cleared)
-        return str(self._go_on(context, cohort_job, progress, job))
-
-    def _check(self) -> None:
-        self.check_waiting("StartRunBatch")
-        issues = [*tolerance_issues(self.tolerated_failure_count, self.tolerated_failure_percentage)]
-        for name in ("redrive_attempts", "failure_lookup_limit", "runs_limit"):
-            issues += number_issues(name, getattr(self, name), 0)
-        if issues:
-            raise OmicsRequestInvalidError("StartRunBatch", issues)
-
-    def _job(self, context: Context) -> CohortJob:
+    def build_request(self) -> dict[str, Any]:
+        """Return the StartRunBatch request without its ``batchRunSettings``, checked."""
         fields = {api_name(name): getattr(self, name) for name in DEFAULT_RUN_SETTING_FIELDS}
-        request = build_start_run_batch(
+        return build_start_run_batch(
             build_default_run_setting(fields, self.default_run_setting),
             batch_name=self.batch_name,
             tags=self.tags,
             request_id=self.request_id,
             reserved_tags=BATCH_TAG_COUNT if self.identity_tags else 0,
         )
-        task = TaskIdentity.of(context["ti"])
-        intent = Intent(task, "StartRunBatch", self.hook.namespace, dag_run_life(context))
-        memory = self.remember(context, intent)
-        return CohortJob(
-            self.hook, intent, request, self.identity_tags, self.log, memory, self._killed.wait, self.retrying
-        )
-
-    def _begin(self, context: Context, job: CohortJob, cohort: Cohort) -> Progress:
-        progress = job.store(cohort, self._places(job), self.redrive_attempts)
-        earlier_tries = context["ti"].try_number - 1
-        if not self.durable:
-            # So many batches can each of them have started.
-            progress = replace(progress, next_generation=earlier_tries * (1 + self.redrive_attempts))
-        elif self.request_id is None and (earlier_tries or job.memory.job.asked):
-            cleared = tries_before_clear(context["ti"])
-            job.memory.forget_finished(cleared)
-            progress = job.adopt(progress, cleared)
-            if progress.batches:
-                return replace(progress, retry_all=True, adopted=True)
-            if job.memory.job.from_generation:
-                earlier_tries -= cleared
-            return self._submitted(context, *job.start_again(progress, cohort, earlier_tries))
-        is_first = self.request_id is None and not earlier_tries
-        return self._submitted(context, *job.start(progress, cohort, is_first=is_first))
-
-    def _places(self, job: CohortJob) -> Places:
-        default = job.request["defaultRunSetting"].get("outputUri")
-        return Places.of(job.intent, default, self.settings_uri, self.results_uri)
-
-    def _submitted(self, context: Context, progress: Progress, batch: BatchView) -> Progress:
-        self._follow(context, batch)
-        return progress
-
-    def _follow(self, context: Context, batch: BatchView) -> None:
-        """Note the batch that the task now stands for, for whoever looks at the task and for who kills it."""
-        self._started = batch
-        self.follow(context, batch.batch_id, batch)
-        store_batch_links(context, self, self.hook, batch.batch_id)
-        if self.do_xcom_push:
-            push(context, self.log, {"batch_id": batch.batch_id, "batch_arn": batch.arn})
-
-    def _go_on(self, context: Context, job: CohortJob, progress: Progress, known: BatchView | None) -> str:
-        """Wait for the batch that goes on; once none does, gather the results and decide."""
-        gathering, last = job.gathering, known or BatchView(progress.batches[-1].batch_id)
-        with self.starting(context), gathering.explained(last, self.next_step):
-            views = gathering.look(progress, known)
-            active = next((view for view in views if not view.phase.is_final), None)
-            if self._started is None:
-                self._follow(context, active or views[-1])
-        if not self.wait_for_completion and (active is not None or not progress.retry_all):
-            self.note_success(context, views[-1].arn)
-            return (active or views[-1]).batch_id
-        if active is not None:
-            return self._wait_for(context, progress, active)
-        if progress.adopted and views[-1].status == BatchStatus.CANCELLED and not views[-1].cancel_requested:
-            # Not a person has cancelled it, but whatever ended the try before.
-            progress = replace(progress, retry_all=True)
-        with gathering.explained(views[-1], self.next_step):
-            table = gathering.gather(progress, views, self.failure_lookup_limit)
-        again = self._to_redrive(progress, table, views[-1])
-        if again:
-            self._stop_if_killed(context, views[-1])
-            self.log.info("Submitting again what did not complete (number of samples: %s)", f"{len(again):,}")
-            spent = replace(
-                progress,
-                redrives_left=max(progress.redrives_left - (0 if progress.retry_all else 1), 0),
-                given_up=table.counts().incomplete - len(again),
-            )
-            # The batch that has ended is not the one to cancel if this goes wrong.
-            self._job_id = None
-            with self.starting(context), gathering.explained(views[-1], self.next_step):
-                progress = self._submitted(context, *job.redrive(spent, again))
-            return self._go_on(context, job, progress, self._started)
-        return self._conclude(context, job, progress, table, views[-1])
-
-    def _wait_for(self, context: Context, progress: Progress, batch: BatchView) -> str:
-        # A batch that an earlier try left on its way is waited for as that try would have done; one that was being
-        # stopped has failed already.
-        stopping = batch.status == BatchStatus.STOPPING or batch.active_run_id is not None
-        adopted = progress.adopted and (stopping or is_just_cleared(context["ti"]))
-        progress = replace(progress, retry_all=progress.retry_all and stopping, adopted=adopted)
-        allowed = self._tolerance.allowed(progress.samples) - progress.given_up
-        trigger = OmicsBatchTrigger(
-            batch_id=batch.batch_id,
-            fail_above=max(allowed, 0) if self.fail_fast else None,
-            just_started=True,
-            cancel_on_kill=self.cancel_on_kill,
-            cancel_on_timeout=self.cancels_at_timeout,
-            **self.waiting_arguments(),
-        )
-        return str(self.wait(context, trigger, progress=progress.to_payload()))
-
-    def _to_redrive(self, progress: Progress, table: ResultsTable, last: BatchView) -> set[str]:
-        # What was added to the input, or changed in it, was never tolerated as a failure.
-        new = {row.run_setting_id for row in table.rows() if row.batch_id is None}
-        if progress.retry_all and not self._outcome(progress, table, last).succeeded:
-            return new | samples_to_redrive(table, transient_only=False)
-        if progress.redrives_left > 0 and not progress.retry_all and not last.cancel_requested:
-            return new | samples_to_redrive(table, transient_only=True)
-        return new
-
-    def _conclude(
-        self, context: Context, job: CohortJob, progress: Progress, table: ResultsTable, last: BatchView
-    ) -> str:
-        with job.gathering.explained(last, self.next_step):
-            csv_uri, jsonl_uri = job.gathering.write(table, progress)
-        outcome = self._outcome(progress, table, last, results_uri=csv_uri, results_jsonl_uri=jsonl_uri)
-        if outcome.counts.completed > self.runs_limit:
-            self.log.info("XCom 'runs' is not pushed for more than %s samples (runs_limit)", f"{self.runs_limit:,}")
-        self._push(context, xcoms_of(outcome, table, self.runs_limit))
-        if not outcome.succeeded:
-            if last.cancel_requested:
-                self.log.warning("The rest of batch %s was cancelled, since too many samples failed", last.batch_id)
-            raise OmicsBatchFailedError(replace(outcome, stories=self._stories(outcome)))
-        self.note_success(context, last.arn)
-        counts = outcome.counts
-        if counts.incomplete:
-            self.log.warning("%s", outcome.describe())
-        self.log.info(
-            "%s of %s samples of the cohort completed (tolerated failures: %s)",
-            f"{counts.completed:,}",
-            f"{counts.total:,}",
-            f"{outcome.tolerated:,}",
-        )
-        return last.batch_id
-
-    def _outcome(self, progress: Progress, table: ResultsTable, last: BatchView, **places: str) -> BatchOutcome:
-        return BatchOutcome.of(
-            table,
-            batch_ids=[batch.batch_id for batch in progress.batches],
-            status=None if last.status == DELETED else last.status,
-            failure_reason=last.failure_reason,
-            tolerance=self._tolerance,
-            **places,
-        )
-
-    @property
-    def _tolerance(self) -> Tolerance:
-        return Tolerance(self.tolerated_failure_count, self.tolerated_failure_percentage)
-
-    def _stories(self, outcome: BatchOutcome) -> tuple[RunFailure, ...]:
-        failed = [row for row in outcome.failures if row.end is SampleEnd.FAILED][:_TOLD_STORIES]
-        return tuple(self.explain(row.run(), task_limit=1, log_lines=5) for row in failed)
-
-    def _push(self, context: Context, values: Mapping[str, Any]) -> None:
-        if not self.do_xcom_push:
-            return
-        for key, value in values.items():
-            if value is not None:
-                context["ti"].xcom_push(key=key, value=value)
