@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,17 @@ from omics_service import ROLE, await_status, wdl_zip
 from airflow_provider_omics.local import LocalOmics, Quotas, Timings
 
 pytest_plugins = ["pytester"]
+TESTS = Path(__file__).parent
+#: Modules that start an Airflow of their own; the others in their folder share one.
+ALONE = ("test_demo.py",)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep tests that share an Airflow together where several processes run the tests (``--dist loadgroup``)."""
+    for item in items:
+        if item.get_closest_marker("e2e") or item.get_closest_marker("chaos"):
+            name = item.path.name if item.path.name in ALONE else item.path.relative_to(TESTS).parts[0]
+            item.add_marker(pytest.mark.xdist_group(name))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,6 +13,7 @@ from aiobotocore.session import AioSession
 from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 from botocore.exceptions import NoCredentialsError
+from call_clock import CallClock
 from cohorts import MODES, CohortLab, cohort, instance, lasting
 from pytest_mock import MockerFixture
 from task_runs import TaskInstance, fire, load_trigger, run_task
@@ -42,9 +43,19 @@ ERRORS = pytest.mark.parametrize(
 
 
 @pytest.fixture
-def server(omics_local: LocalOmics) -> LocalOmics:
+def call_clock() -> CallClock:
+    return CallClock()
+
+
+@pytest.fixture
+def omics_local_settings(omics_local_settings: dict[str, Any], call_clock: CallClock) -> dict[str, Any]:
+    return {**omics_local_settings, "clock": call_clock}
+
+
+@pytest.fixture
+def server(omics_local: LocalOmics, call_clock: CallClock) -> LocalOmics:
     """Airflow's connection leads to the server of the shared fixtures."""
-    return omics_local
+    return call_clock.follow(omics_local)
 
 
 @pytest.fixture

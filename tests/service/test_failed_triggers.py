@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
+from call_clock import CallClock
 from cohorts import CohortLab, cohort, failing, lasting, operator
 from omics_service import await_status
 from task_runs import TaskInstance
@@ -37,14 +38,21 @@ def outcomes() -> SimulatedOutcomes:
 
 
 @pytest.fixture
-def omics_local_settings(omics_local_settings: dict[str, Any], outcomes: SimulatedOutcomes) -> dict[str, Any]:
-    return {**omics_local_settings, "outcomes": outcomes}
+def call_clock() -> CallClock:
+    return CallClock()
 
 
 @pytest.fixture
-def server(omics_local: LocalOmics) -> LocalOmics:
+def omics_local_settings(
+    omics_local_settings: dict[str, Any], outcomes: SimulatedOutcomes, call_clock: CallClock
+) -> dict[str, Any]:
+    return {**omics_local_settings, "outcomes": outcomes, "clock": call_clock}
+
+
+@pytest.fixture
+def server(omics_local: LocalOmics, call_clock: CallClock) -> LocalOmics:
     """Airflow's connection leads to the server of the shared fixtures."""
-    return omics_local
+    return call_clock.follow(omics_local)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from call_clock import CallClock
 from cohorts import MODES, CohortLab, cohort, failing, instance, lasting
 
 from airflow_provider_omics.local import LocalOmics, SimulatedOutcomes
@@ -17,14 +18,19 @@ LISTS = ("ListRunsInBatch", "ListRuns")
 
 
 @pytest.fixture
-def omics_local_settings(omics_local_settings: dict[str, Any]) -> dict[str, Any]:
-    return {**omics_local_settings, "outcomes": SimulatedOutcomes(write_logs=False)}
+def call_clock() -> CallClock:
+    return CallClock()
 
 
 @pytest.fixture
-def server(omics_local: LocalOmics) -> LocalOmics:
+def omics_local_settings(omics_local_settings: dict[str, Any], call_clock: CallClock) -> dict[str, Any]:
+    return {**omics_local_settings, "outcomes": SimulatedOutcomes(write_logs=False), "clock": call_clock}
+
+
+@pytest.fixture
+def server(omics_local: LocalOmics, call_clock: CallClock) -> LocalOmics:
     """Airflow's connection leads to the server of the shared fixtures."""
-    return omics_local
+    return call_clock.follow(omics_local)
 
 
 @pytest.fixture
