@@ -16,6 +16,7 @@ from airflow_provider_omics.healthomics.calls import failed_operation
 from airflow_provider_omics.healthomics.exceptions import OmicsServiceError
 from airflow_provider_omics.healthomics.s3_uris import split_object_uri
 from airflow_provider_omics.healthomics.service_errors import error_code
+from airflow_provider_omics.hooks.parallel import in_parallel
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -25,11 +26,16 @@ if TYPE_CHECKING:
 _READ_AHEAD = 1 << 20
 _PART_BYTES = 16 << 20
 _UPLOAD_THREADS = 4
+# As many connections as botocore keeps by default.
+_CALLS_AT_A_TIME = 10
 _MOST_BREAKS_IN_A_ROW = 5
 _BROKEN = (HTTPClientError, IncompleteReadError, OSError)
 # HeadObject has no body, so its code is the HTTP status.
 _ABSENT_CODES = frozenset({"404", "NoSuchKey", "NoSuchBucket"})
 _PRESENT_CODES = frozenset({"412", "PreconditionFailed"})
+# Another writer is at work on the same name.
+_AT_WORK_CODE = "ConditionalRequestConflict"
+_MOST_WRITERS = 5
 
 Tell = Callable[[Exception, str, str], OmicsServiceError]
 
@@ -89,6 +95,35 @@ class ObjectStorage:
                     return False
                 raise
         return True
+
+    def put_all_once(self, objects: Iterable[tuple[str, bytes]], content_type: str) -> int:
+        """Write many small objects, none of them over one that there is (PutObject).
+
+        :param objects: the URI and the content of each.
+        :param content_type: such as ``text/csv``.
+        :return: how many this call wrote.
+        """
+        client = self._client
+
+        def put(named: tuple[str, bytes]) -> bool:
+            return self._put_if_absent(client, *named, content_type)
+
+        return sum(written for _, written in in_parallel(put, objects, _CALLS_AT_A_TIME))
+
+    def _put_if_absent(self, client: S3Client, uri: str, content: bytes, content_type: str) -> bool:
+        bucket, key = split_object_uri(uri, operation="PutObject")
+        with self._explained("PutObject", uri):
+            for writers_left in reversed(range(_MOST_WRITERS)):
+                try:
+                    client.put_object(Bucket=bucket, Key=key, Body=content, ContentType=content_type, IfNoneMatch="*")
+                except ClientError as error:
+                    if error_code(error) in _PRESENT_CODES:
+                        return False
+                    if error_code(error) != _AT_WORK_CODE or not writers_left:
+                        raise
+                else:
+                    return True
+        return False
 
     def write(self, uri: str, lines: Iterable[bytes | str], content_type: str) -> None:
         """Write an object, in place of what is there (PutObject); nothing is written unless all lines were given.

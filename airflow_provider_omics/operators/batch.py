@@ -19,6 +19,7 @@ from airflow_provider_omics.operators.batch_end import (
     OmicsDeleteRunBatchOperator,
 )
 from airflow_provider_omics.operators.cohort_base import OmicsCohortOperator
+from airflow_provider_omics.operators.cohort_input import INPUT_TEMPLATE_FIELDS
 
 # Where a user looks for them.
 __all__ = [
@@ -91,7 +92,8 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
         ``identity_tags``).
     :param request_id: idempotency token, up to 128 characters. The default is made from the task instance and the
         samples, so that a task that is tried again finds its batch; with one of your own that is up to you.
-    :param settings_uri: folder in S3 for the checked samples; the default is below ``output_uri``. Objects there are
+    :param settings_uri: folder in S3 for the checked samples, and for the sheets that
+        ``sample_sheet_parameter`` asks for; the default is below ``output_uri``. Objects there are
         named by their content and never written again. With more than 100 samples the service role must read it.
     :param results_uri: where the results table goes: an ``s3://`` URI that ends in ``.csv``, or a folder. The default
         is below ``output_uri``.
@@ -107,9 +109,7 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
     template_fields: Sequence[str] = (
         *DEFAULT_RUN_SETTING_FIELDS,
         "default_run_setting",
-        "run_settings",
-        "run_setting_id_column",
-        "sheet_section",
+        *INPUT_TEMPLATE_FIELDS,
         "batch_name",
         "tags",
         "request_id",
@@ -124,6 +124,7 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
         "engine_settings": "json",
         "default_run_setting": "json",
         "run_settings": "json",
+        "sample_sheet_columns": "json",
     }
 
     def __init__(

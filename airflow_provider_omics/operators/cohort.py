@@ -72,6 +72,11 @@ class Places:
         return cls(settings.rstrip("/"), _stem(results_uri) if results_uri else f"{base}/{name}/results")
 
 
+def sample_sheet_place(places: Places) -> str:
+    """Return the folder of the samples' sheets."""
+    return f"{places.settings}/sample-sheets"
+
+
 def _place_issues(given: Mapping[str, str | None], base: str | None) -> Iterable[Issue]:
     for name, uri in given.items():
         if uri is None and base is None:
@@ -138,6 +143,10 @@ class CohortJob:
         key = f"{defaults_fingerprint(self._defaults)[:16]}-{cohort.digest[:40]}"
         progress = Progress(key, places.settings, places.results, cohort.count, redrives_left=redrives)
         uri = cohort_uri(progress, key)
+        # Whoever wrote the settings had written the sheets that they name.
+        if cohort.sheets is not None and not self.hook.storage.exists(uri):
+            self.hook.storage.put_all_once(cohort.sheets, cohort.sheets.content_type)
+            self.log.info("The sheets of %s samples are in %s", f"{cohort.count:,}", sample_sheet_place(places))
         self.hook.storage.put_once(uri, cohort.path)
         self.log.info("The settings of %s samples are in %s", f"{cohort.count:,}", uri)
         return progress

@@ -28,7 +28,7 @@ from airflow_provider_omics.healthomics.statuses import BatchStatus
 from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
 from airflow_provider_omics.links.omics import BATCH_LINKS, store_batch_links
 from airflow_provider_omics.operators.batch_xcoms import xcoms_of
-from airflow_provider_omics.operators.cohort import CohortJob, Places, samples_to_redrive
+from airflow_provider_omics.operators.cohort import CohortJob, Places, sample_sheet_place, samples_to_redrive
 from airflow_provider_omics.operators.cohort_input import OmicsCohortInputOperator
 from airflow_provider_omics.operators.job import push
 from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
@@ -83,7 +83,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
             self._check()
             self.begin(context)
             job = self._job(context)
-            with self.starting(context), self.read_cohort(job.request["defaultRunSetting"]) as cohort:
+            with self.starting(context), self._read(job) as cohort:
                 progress = self._begin(context, job, cohort)
             return str(self._go_on(context, job, progress, self._started))
 
@@ -119,7 +119,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         places, cleared = self._places(cohort_job), tries_before_clear(context["ti"])
         progress = cohort_job.recall(places, self.redrive_attempts, cleared)
         if progress is None:
-            with self.read_cohort(cohort_job.request["defaultRunSetting"]) as cohort:
+            with self._read(cohort_job) as cohort:
                 progress = cohort_job.adopt(cohort_job.store(cohort, places, self.redrive_attempts), cleared)
         return str(self._go_on(context, cohort_job, progress, job))
 
@@ -157,6 +157,9 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
             return self._submitted(context, *job.start_again(progress, cohort, earlier_tries))
         is_first = self.request_id is None and not earlier_tries
         return self._submitted(context, *job.start(progress, cohort, is_first=is_first))
+
+    def _read(self, job: CohortJob) -> Cohort:
+        return self.read_cohort(job.request["defaultRunSetting"], lambda: sample_sheet_place(self._places(job)))
 
     def _places(self, job: CohortJob) -> Places:
         default = job.request["defaultRunSetting"].get("outputUri")

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_provider_omics.healthomics.batch_views import BatchView
 from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError, OmicsServiceError
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, SheetOptions, read_cohort
+from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheetOptions, sample_sheet_issues
 from airflow_provider_omics.healthomics.run_settings.template import template_issues
 from airflow_provider_omics.healthomics.workflows import WorkflowParameters, look_up_parameters
 from airflow_provider_omics.operators.job import OmicsJobOperator
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+INPUT_TEMPLATE_FIELDS = (
+    "run_settings",
+    "run_setting_id_column",
+    "sheet_section",
+    "sample_sheet_parameter",
+    "sample_sheet_columns",
+)
+"""The template fields that say what the samples are."""
 
 
 class OmicsCohortInputOperator(OmicsJobOperator[BatchView]):
@@ -39,6 +46,10 @@ class OmicsCohortInputOperator(OmicsJobOperator[BatchView]):
     :param parameter_types: what the cells of a sheet are, by column: ``int``, ``float``, ``boolean``, ``string``,
         ``json``, or one of them and ``[]`` for a list written as JSON. Without a type a cell is sent as the text that
         it shows, and a column of numbers, booleans or JSON is told in the log. Cells that do not fit are refused.
+    :param sample_sheet_parameter: the parameter that takes a sheet, for workflows whose input is one (``input`` of
+        nf-core's pipelines): every sample's rows are written to S3 as a sheet of their own, below ``settings_uri``,
+        and the parameter gets its URI. The columns are then no parameters.
+    :param sample_sheet_columns: the columns of these sheets, in their order; the default is all, as they were.
     :param validate_parameters: whether every sample's parameter names are compared with the workflow's parameter
         template first, and with those of the Nextflow profiles that its engine settings choose, which needs
         ``omics:GetWorkflow`` (``omics:GetWorkflowVersion`` for a version).
@@ -54,6 +65,8 @@ class OmicsCohortInputOperator(OmicsJobOperator[BatchView]):
         non_sample_rows: str = "fail",
         sheet_section: str | None = None,
         parameter_types: dict[str, str] | None = None,
+        sample_sheet_parameter: str | None = None,
+        sample_sheet_columns: Sequence[str] | None = None,
         validate_parameters: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -65,17 +78,24 @@ class OmicsCohortInputOperator(OmicsJobOperator[BatchView]):
         self.non_sample_rows = non_sample_rows
         self.sheet_section = sheet_section
         self.parameter_types = parameter_types
+        self.sample_sheet_parameter = sample_sheet_parameter
+        self.sample_sheet_columns = sample_sheet_columns
         self.validate_parameters = validate_parameters
         self._known_workflow: WorkflowParameters | None = None
 
-    def read_cohort(self, defaults: Mapping[str, Any]) -> Cohort:
+    def read_cohort(self, defaults: Mapping[str, Any], sheet_place: Callable[[], str]) -> Cohort:
         """Read the samples and check them, and tell what was done to them on the way.
 
         :param defaults: the ``defaultRunSetting`` of the batch.
+        :param sheet_place: returns the folder in S3 for the sheets of samples.
         :return: the samples; who gets them closes them.
         :raises OmicsRequestInvalidError: with everything that is wrong with them.
         """
-        cohort = read_cohort(self.run_settings, self._sheet_options(defaults), defaults, self.hook.storage.open)
+        wrong = list(sample_sheet_issues(self.sample_sheet_parameter, self.sample_sheet_columns, defaults))
+        if wrong:
+            raise OmicsRequestInvalidError("StartRunBatch", wrong)
+        options = self._sheet_options(defaults, sheet_place)
+        cohort = read_cohort(self.run_settings, options, defaults, self.hook.storage.open)
         for note in cohort.notes:
             (self.log.warning if note.warning else self.log.info)("%s", note.text)
         if self.validate_parameters:
@@ -86,7 +106,8 @@ class OmicsCohortInputOperator(OmicsJobOperator[BatchView]):
                 raise
         return cohort
 
-    def _sheet_options(self, defaults: Mapping[str, Any]) -> SheetOptions:
+    def _sheet_options(self, defaults: Mapping[str, Any], sheet_place: Callable[[], str]) -> SheetOptions:
+        parameter = self.sample_sheet_parameter
         return SheetOptions(
             run_setting_id_column=self.run_setting_id_column,
             group_rows=self.group_rows,
@@ -94,6 +115,11 @@ class OmicsCohortInputOperator(OmicsJobOperator[BatchView]):
             non_sample_rows=self.non_sample_rows,
             sheet_section=self.sheet_section,
             parameter_types=self.parameter_types,
+            sample_sheets=(
+                SampleSheetOptions(parameter, self.sample_sheet_columns, sheet_place())
+                if parameter is not None
+                else None
+            ),
             known_parameters=lambda: self._workflow(defaults).names if self.validate_parameters else frozenset(),
         )
 

@@ -18,6 +18,7 @@ from airflow_provider_omics.healthomics.run_settings.json_array import array_ent
 from airflow_provider_omics.healthomics.run_settings.notes import LeftOut, Note, Notes
 from airflow_provider_omics.healthomics.run_settings.places import Origin, Unit
 from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
+from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheets
 from airflow_provider_omics.healthomics.run_settings.samples import SampleMaker, SheetOptions, option_issues
 from airflow_provider_omics.healthomics.run_settings.sources import Source, find_source
 from airflow_provider_omics.healthomics.run_settings.spool import Spool, compact
@@ -45,6 +46,7 @@ class Cohort:
     :ivar notes: what the log should tell of how the input was read.
     :ivar left_out: how many rows of a sheet were left out, by reason.
     :ivar default_parameters: names of the parameters that all entries are given by the defaults.
+    :ivar sheets: the sheet of each sample, which its settings name the URI of; None where there are none.
     """
 
     path: Path
@@ -56,6 +58,7 @@ class Cohort:
     default_parameters: frozenset[str] = frozenset()
     origin: Origin = field(default=Origin(_COHORT_FILE, Unit.ENTRY), repr=False)
     numbers: array[int] = field(default_factory=lambda: array("Q"), repr=False)
+    sheets: SampleSheets | None = field(default=None, repr=False)
 
     def __enter__(self) -> Cohort:
         return self
@@ -66,8 +69,10 @@ class Cohort:
         self.close()
 
     def close(self) -> None:
-        """Remove the file."""
+        """Remove the files."""
         self.path.unlink(missing_ok=True)
+        if self.sheets is not None:
+            self.sheets.close()
 
     def settings(self) -> Iterator[dict[str, Any]]:
         """Read the entries back, one by one."""
@@ -128,7 +133,7 @@ def _read(
     built = options.build_run_setting is not None
     by_column = bool(options.run_setting_id_column) and not built
     origin = replace(source.origin, id_column=options.run_setting_id_column if by_column else None)
-    checks = Checks(origin, defaults, each_row=by_column and not options.group_rows)
+    checks = Checks(origin, defaults, each_row=by_column and not options.group_rows and maker.sheets is None)
     numbers = array("Q")
     for sample in maker.samples(source.read(options.layout, notes, problems)):
         if len(numbers) == MAX_RUNS:
@@ -149,7 +154,7 @@ def _read(
     digest = spool.finish()
     names = frozenset(defaults.get("parameters") or ())
     told, left_out = tuple(notes.lines()), notes.rows_left_out
-    return Cohort(spool.path, spool.count, spool.size, digest, told, left_out, names, origin, numbers)
+    return Cohort(spool.path, spool.count, spool.size, digest, told, left_out, names, origin, numbers, maker.sheets)
 
 
 def _nothing(source: Source) -> Issue:

@@ -13,6 +13,7 @@ from airflow_provider_omics.healthomics.run_settings.cells import CellReader
 from airflow_provider_omics.healthomics.run_settings.notes import Notes
 from airflow_provider_omics.healthomics.run_settings.places import Origin, Unit
 from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
+from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheetOptions, SampleSheets
 from airflow_provider_omics.healthomics.run_settings.sources import Record, is_object
 from airflow_provider_omics.healthomics.run_settings.tables import SKIP_REMEDY, Layout
 from airflow_provider_omics.healthomics.run_settings.types import CellError, type_issues, typed
@@ -34,6 +35,7 @@ class SheetOptions:
     :param sheet_section: the section of a sheet that holds the samples.
     :param parameter_types: a type for each of some columns of a sheet; the cells of all others stay text.
     :param known_parameters: returns the names of the parameters that the workflow takes; called once, for rows.
+    :param sample_sheets: makes a sheet of each sample's rows in place of parameters of its columns.
     """
 
     run_setting_id_column: str | None = None
@@ -43,6 +45,7 @@ class SheetOptions:
     sheet_section: str | None = None
     parameter_types: Mapping[str, str] | None = None
     known_parameters: Callable[[], Container[str]] = frozenset
+    sample_sheets: SampleSheetOptions | None = None
 
     @property
     def layout(self) -> Layout:
@@ -69,7 +72,10 @@ class Sample(NamedTuple):
 
 
 class SampleMaker:
-    """Makes samples of the records of one input."""
+    """Makes samples of the records of one input.
+
+    :ivar sheets: the sheets of the samples, if each is to have one; who made this closes them.
+    """
 
     def __init__(self, origin: Origin, options: SheetOptions, notes: Notes, problems: Problems) -> None:
         self._origin = origin
@@ -78,6 +84,8 @@ class SampleMaker:
         self._problems = problems
         self._id_column = _checked_id_column(origin, options)
         self._cells = CellReader(origin, options.parameter_types or {}, self._id_column or "", problems)
+        self.sheets = SampleSheets(options.sample_sheets, origin) if options.sample_sheets else None
+        self._as_written: dict[int, Row] = {}
 
     def samples(self, records: Iterator[Record]) -> Iterator[Sample]:
         """Yield the samples in the order of their first record."""
@@ -85,8 +93,11 @@ class SampleMaker:
             yield from self._as_they_are(records)
             return
         rows = self._rows(records, self._id_column)
+        if self.sheets is not None:
+            yield from self._with_sheets(rows, self.sheets)
+            return
         if self._options.build_run_setting is not None:
-            yield from self._built(rows, self._options.build_run_setting)
+            yield from self._built(self._groups(rows), self._options.build_run_setting)
         elif self._options.group_rows:
             yield from self._grouped(rows)
         else:
@@ -109,6 +120,8 @@ class SampleMaker:
             if self._origin.unit is Unit.ROW:
                 run_setting_id = row[id_column]
                 row = self._cells.read(record.number, row)
+                if self.sheets is not None:
+                    self._as_written[record.number] = record.value
             else:
                 run_setting_id = _as_text(row.get(id_column))
             if _is_empty(run_setting_id):
@@ -160,12 +173,30 @@ class SampleMaker:
             given = {name: values for name, values in lists.items() if any(value is not None for value in values)}
             yield Sample(tuple(number for number, _ in group), self._setting(run_setting_id, given))
 
+    def _with_sheets(self, rows: Iterator[tuple[int, str, Row]], sheets: SampleSheets) -> Iterator[Sample]:
+        groups = self._groups(rows)
+        lacking = sheets.choose_columns(name for group in groups.values() for _, row in group for name in row)
+        if lacking:
+            self._notes.add(
+                f"The sample sheets lack the columns {', '.join(map(repr, lacking))} (sample_sheet_columns)"
+            )
+        for run_setting_id, group in groups.items():
+            written = [(number, self._as_written.pop(number, row)) for number, row in group]
+            given = {sheets.parameter: sheets.add(run_setting_id, written, self._problems)}
+            if self._options.build_run_setting is None:
+                yield Sample(tuple(number for number, _ in group), self._setting(run_setting_id, given))
+                continue
+            for sample in self._built({run_setting_id: group}, self._options.build_run_setting):
+                own = sample.setting.get("parameters") or {}
+                parameters = {**given, **own} if isinstance(own, Mapping) else own
+                yield sample._replace(setting={**sample.setting, "parameters": parameters})
+
     def _built(
         self,
-        rows: Iterator[tuple[int, str, Row]],
+        groups: Mapping[str, list[tuple[int, Row]]],
         build: Callable[[list[dict[str, Any]]], Mapping[str, Any]],
     ) -> Iterator[Sample]:
-        for run_setting_id, group in self._groups(rows).items():
+        for run_setting_id, group in groups.items():
             numbers = tuple(number for number, _ in group)
             given = [self._given(row, run_setting_id) for _, row in group]
             try:
@@ -191,7 +222,12 @@ def _checked_id_column(origin: Origin, options: SheetOptions) -> str | None:
     if options.run_setting_id_column or origin.unit is Unit.ROW:
         # Without one, the first row tells which there are.
         return options.run_setting_id_column or ""
-    for name, given in (("group_rows", options.group_rows), ("build_run_setting", options.build_run_setting)):
+    needing = {
+        "group_rows": options.group_rows,
+        "build_run_setting": options.build_run_setting,
+        "sample_sheet_parameter": options.sample_sheets,
+    }
+    for name, given in needing.items():
         if given:
             fix = f"Give run_setting_id_column, or leave {name} out if these are run settings already"
             raise UnreadableError("run_setting_id_column", f"is missing, and {name} needs it", fix)
