@@ -19,6 +19,7 @@ from typing import Any, Self, TypeVar
 from airflow_api import AirflowRefusedError, AirflowUnavailableError
 from airflow_database import AirflowDatabase, airflow_database
 from airflow_records import AirflowRecords, TaskInstance
+from airflow_stacks import STACKS
 from airflow_versions import Site, airflow_version
 from child_processes import (
     POLL_INTERVAL,
@@ -31,6 +32,7 @@ from child_processes import (
     stop_all,
     wait_for,
 )
+from redis_server import RedisServer
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 Answer = TypeVar("Answer")
@@ -59,8 +61,11 @@ class AirflowCluster:
         them, such as Airflow 3's tasks, start sooner.
     :param own_server: address of a database on the user's own PostgreSQL server, on which a database is made for the
         time being; None to start a server.
+    :param stack: what the processes are, and what hands tasks to those that run them: ``local`` or ``celery``.
     :ivar components: what the processes are, by name; may be changed before the start.
     :ivar processes: the processes, by name, once they are started.
+    :ivar provider: a folder with another release of the provider, for processes from their next start on; None for
+        that of the checkout.
     :ivar records: what Airflow keeps, once it is started.
     :ivar database: the database, once it is there.
     """
@@ -74,6 +79,7 @@ class AirflowCluster:
         web: bool = False,
         preload: Sequence[str] = (),
         own_server: str | None = None,
+        stack: str = "local",
     ) -> None:
         (web_port,) = free_ports(1)
         self._site = Site(
@@ -85,13 +91,17 @@ class AirflowCluster:
             secret=secrets.token_urlsafe(48),
         )
         self._version = airflow_version(version("apache-airflow"))
-        self.components = self._version.components(self._site)
+        self._stack = STACKS[stack]
+        self.components = self._stack.components(self._version.components(self._site))
         self._environment = {
             **isolated_environment(self._site.programs),
             **_settings(home, dags_folder),
             **self._version.settings(self._site),
             **(environment or {}),
         }
+        self._chosen = environment or {}
+        self.provider: Path | None = None
+        self._search_paths: dict[str, str] = {}
         self.processes: dict[str, ChildProcess] = {}
         self._preload = preload
         self._own_server = own_server
@@ -103,6 +113,10 @@ class AirflowCluster:
             log = self._site.home / "postgresql.log"
             self.database = stack.enter_context(airflow_database(self._own_server, log, self._migrate))
             self._environment |= self.database.settings
+            if self._stack.has_workers:
+                redis = stack.enter_context(RedisServer(self._site.home))
+                by_celery = self._stack.settings(redis.url(0), redis.url(1), self._preload)
+                self._environment |= {**by_celery, **self._chosen}
             self.records = AirflowRecords(self._site.home, self.database.url, self.check)
             stack.callback(self.records.close)
             stack.callback(lambda: stop_all(self.processes.values()))
@@ -129,20 +143,27 @@ class AirflowCluster:
         return "admin", self._site.password
 
     def restart(self, name: str) -> None:
-        """Start a process again that was stopped or killed, and wait for its first heartbeat.
+        """Start a process again that was stopped or killed, and wait for its first sign of life.
 
-        :param name: ``scheduler``, ``triggerer``, or in Airflow 3 ``dag-processor``.
+        :param name: such as ``scheduler``, ``triggerer 2`` or ``worker``.
         """
-        job_type = self.components[name].job_type
-        if job_type is None:
-            raise ValueError(f"{name} has no heartbeat to wait for")
-        before = max(self.records.running_jobs()[job_type], default=0)
-        self.processes[name].start()
-        self.wait_for(
-            lambda: max(self.records.running_jobs()[job_type], default=0) > before,
-            f"the {name} to start",
-            START_TIMEOUT,
-        )
+        is_up = self._sign_of_life(name)
+        self._start_one(name)
+        alive = [*self.database.processes, self.processes[name]]
+        wait_for(is_up, f"the {name} to start", START_TIMEOUT, alive)
+
+    def restart_database(self) -> None:
+        """Have PostgreSQL end all connections at once, as in a crash, and start it again.
+
+        :raises ValueError: it is the user's own server.
+        """
+        if self.database.server is None:
+            raise ValueError("the database is on a server that was not started here")
+        self.database.server.restart()
+
+    def names(self, component: str) -> list[str]:
+        """Return the names of the processes of a component, such as ``triggerer`` and ``triggerer 2``."""
+        return self._stack.names(component)
 
     def trigger(self, dag_id: str, run_id: str, conf: Mapping[str, Any] | None = None) -> None:
         """Make a DAG run, as soon as Airflow knows the DAG.
@@ -246,9 +267,28 @@ class AirflowCluster:
         self._write_preloader()
         self._version.prepare(self._site, self._environment)
         self._make_processes()
-        for process in self.processes.values():
-            process.start()
+        for name in self.processes:
+            self._start_one(name)
         self.wait_for(self._is_up, "Airflow to come up", START_TIMEOUT)
+
+    def _start_one(self, name: str) -> None:
+        environment = self.processes[name].environment
+        own = self._search_paths.setdefault(name, environment.pop("PYTHONPATH", ""))
+        if search := [str(path) for path in (self.provider, own) if path]:
+            environment["PYTHONPATH"] = os.pathsep.join(search)
+        self.processes[name].start()
+
+    def _sign_of_life(self, name: str) -> Callable[[], bool]:
+        """Return what says whether a process is up that is going to be started."""
+        component, process = self.components[name], self.processes[name]
+        if component.ready is not None:
+            ready, said = component.ready, process.log_file.stat().st_size if process.log_file.exists() else 0
+            return lambda: ready.encode() in process.log_file.read_bytes()[said:]
+        if component.job_type is None:
+            return lambda: self._version.web_is_up(self._site)
+        job_type = component.job_type
+        before = max(self.records.running_jobs()[job_type], default=0)
+        return lambda: max(self.records.running_jobs()[job_type], default=0) > before
 
     def _make_processes(self) -> None:
         """Make the processes; those that show logs do so on ports of their own."""
@@ -288,6 +328,11 @@ class AirflowCluster:
         wanted = Counter(component.job_type for component in self.components.values() if component.job_type)
         jobs = self.records.running_jobs()
         started = all(len(jobs[job_type]) >= count for job_type, count in wanted.items())
+        started &= all(
+            component.ready in self.processes[name].log_file.read_text(errors="replace")
+            for name, component in self.components.items()
+            if component.ready is not None
+        )
         return started and self._version.web_is_up(self._site)
 
     def _knows(self, dag_id: str) -> bool:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -65,6 +66,18 @@ class AirflowRecords:
         for row in self._query("SELECT job_type, id FROM job WHERE state = 'running' ORDER BY id"):
             jobs[row["job_type"]].append(row["id"])
         return jobs
+
+    def triggers_waiting(self, since: datetime) -> int:
+        """Return how many triggers are with no triggerer that has shown a sign of life.
+
+        :param since: signs of life from then on count.
+        """
+        (row,) = self._query(
+            "SELECT count(*) AS waiting FROM trigger LEFT JOIN job ON job.id = trigger.triggerer_id"
+            " WHERE job.latest_heartbeat IS NULL OR job.latest_heartbeat < :since",
+            since=since,
+        )
+        return int(row["waiting"])
 
     def import_errors(self) -> list[str]:
         """Return file and traceback of each DAG file that cannot be imported."""

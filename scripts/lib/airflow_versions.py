@@ -36,12 +36,14 @@ class Component:
     :ivar job_type: how ``job.job_type`` names it once it is up; None if it has no row there.
     :ivar log_port: the setting with the port on which it shows its logs; None if it shows none.
     :ivar environment: variables of its own.
+    :ivar ready: text in its output by which it says that it is up; None if it has a row, or answers.
     """
 
     arguments: Sequence[str]
     job_type: str | None = None
     log_port: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
+    ready: str | None = None
 
 
 WORKER_LOG_PORT = "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT"

@@ -130,18 +130,29 @@ class ChildProcess:
 
     def request_stop(self) -> None:
         """Ask the program to end; what it started is its own affair until :meth:`stop`."""
+        self.send_signal(self._stop_signal)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send the program a signal that has it end in a way of its own."""
         if self._process is not None:
             self._is_to_end = True
-            self._process.send_signal(self._stop_signal)
+            self._process.send_signal(number)
 
     def stop(self, grace: float = 5) -> None:
         """End the program and its descendants.
 
         :param grace: seconds that they have to end by themselves.
         """
+        self.request_stop()
+        self.stop_after(grace)
+
+    def stop_after(self, grace: float) -> None:
+        """End what is left of the program and its descendants once it has ended by itself.
+
+        :param grace: seconds after which it is not waited for any more.
+        """
         if self._process is None:
             return
-        self.request_stop()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=grace)
         self.kill()
