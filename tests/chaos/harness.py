@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import shutil
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from airflow_cluster import AirflowCluster
-from child_processes import ProcessError
-from killing import Gate, Killer, Watch
+from caretaker import Caretaker
+from earlier_release import RELEASE_0_1_0, unpack_release
+from gates import Gate
+from killing import Killer, Watch
 from omics_service import wdl_zip
-from plan import READINGS, RESUME, Trial, Victim
+from plan import READINGS, Trial
+from strikes import RESUME, Victim
 from verdict import Verdict, look_at
 
 from airflow_provider_omics.local import (
@@ -82,18 +85,17 @@ class Harness:
     :param home: an empty folder for Airflow.
     :param seed: seeds the noise.
     :param noise: whether calls are throttled, fail after their effect, and lose their connection.
-    :ivar revived: what Airflow's processes said that ended by themselves and were started again.
+    :param stack: what Airflow is made of; ``local`` or ``celery``.
     """
 
-    def __init__(self, trials: Sequence[Trial], home: Path, *, seed: int, noise: bool) -> None:
+    def __init__(self, trials: Sequence[Trial], home: Path, *, seed: int, noise: bool, stack: str = "local") -> None:
         self._trials = trials
         self._home = home
         self._seed = seed
         self._noise = noise
+        self._stack = stack
         self._exit = ExitStack()
-        self._restarts: list[threading.Thread] = []
         self.watches: dict[str, Watch] = {}
-        self.revived: list[str] = []
 
     def __enter__(self) -> Harness:
         with ExitStack() as stack:
@@ -104,12 +106,13 @@ class Harness:
             dags = self._home / "dags"
             shutil.copytree(HERE / "dags", dags, ignore=shutil.ignore_patterns("__pycache__"))
             settings = {**SETTINGS, **self._connections()}
-            self.cluster = AirflowCluster(self._home, dags, settings, preload=PRELOAD)
+            self.cluster = AirflowCluster(self._home, dags, settings, preload=PRELOAD, stack=self._stack)
+            earlier = self._earlier_release()
+            self.cluster.provider = earlier
             stack.enter_context(self.cluster)
-            stack.callback(self._join_restarts)
-            self._killers = {
-                reading: Killer(server, self.cluster, self._restart_later) for reading, server in self.servers.items()
-            }
+            self.caretaker = Caretaker(self.cluster, earlier)
+            stack.callback(self.caretaker.join)
+            self._killers = {reading: Killer(server, self.caretaker) for reading, server in self.servers.items()}
             for reading, killer in self._killers.items():
                 killer.arm()
                 for rule in NOISE if self._noise else ():
@@ -127,30 +130,34 @@ class Harness:
         :param tell: told one line for each that has ended.
         """
         verdicts: dict[str, Verdict] = {}
-        for wave in self._waves(at_once):
-            for verdict in self._run_wave(wave, at_once):
+        for victim, wave in self._waves(at_once):
+            for verdict in self._run_wave(victim, wave, at_once):
                 verdicts[verdict.trial.name] = verdict
                 tell(f"[{len(verdicts)}/{len(self._trials)}] {verdict.line()}")
         return [verdicts[trial.name] for trial in self._trials]
 
-    def _waves(self, at_once: int) -> Iterator[list[Trial]]:
-        alone = [trial for trial in self._trials if trial.shared_victim is None]
-        yield alone
-        for victim in (Victim.TRIGGERER, Victim.SCHEDULER):
+    def _waves(self, at_once: int) -> Iterator[tuple[Victim | None, list[Trial]]]:
+        """Yield trials that run side by side, and what strikes all of them; those on an earlier release come first."""
+        for victim in (one for one in Victim if one.is_shared):
             together = [trial for trial in self._trials if trial.shared_victim is victim]
-            yield from (together[first : first + at_once] for first in range(0, len(together), at_once))
+            yield from ((victim, together[first : first + at_once]) for first in range(0, len(together), at_once))
+        others = [trial for trial in self._trials if trial.shared_victim is None]
+        # These do little but wait.
+        yield None, sorted(others, key=lambda trial: not trial.has_outage)
 
-    def _run_wave(self, wave: Sequence[Trial], at_once: int) -> Iterator[Verdict]:
-        shared = wave[0].shared_victim if wave else None
-        gate = Gate(len(wave)) if shared else None
+    def _run_wave(self, victim: Victim | None, wave: Sequence[Trial], at_once: int) -> Iterator[Verdict]:
+        self.caretaker.prepare(victim)
+        gate = self._gate(victim, len(wave))
         waiting = deque(wave)
         running: dict[str, tuple[Watch, float]] = {}
         while waiting or running:
-            while waiting and len(running) < at_once:
+            busy = sum(not watch.trial.has_outage for watch, _ in running.values())
+            while waiting and (busy < at_once or waiting[0].has_outage):
                 watch = self._start(waiting.popleft(), gate)
                 running[watch.trial.name] = (watch, time.monotonic())
+                busy += not watch.trial.has_outage
             time.sleep(POLL_INTERVAL)
-            self._revive()
+            self.caretaker.revive()
             for name, (watch, since) in list(running.items()):
                 if watch.strike is not None and watch.strike.operations == RESUME:
                     titles = self.cluster.records.process_titles(watch.trial.dag_id, name)
@@ -164,19 +171,15 @@ class Harness:
                     gate.leave()
                 seconds = time.monotonic() - since
                 yield look_at(watch, self.servers[watch.trial.reading], self.cluster.records, state or "none", seconds)
-        self._join_restarts()
+        if gate is not None:
+            gate.join()
+        self.caretaker.join()
 
-    def _revive(self) -> None:
-        """Start again what has ended by itself, as whoever runs Airflow has it done."""
-        for name, process in self.cluster.processes.items():
-            try:
-                process.check()
-            except ProcessError as error:
-                if self.cluster.components[name].job_type is None:
-                    raise
-                self.revived.append(str(error))
-                process.kill()
-                self._restart_later(name)
+    def _gate(self, victim: Victim | None, trials: int) -> Gate | None:
+        if victim is None:
+            return None
+        strike = partial(self.caretaker.strike, victim)
+        return Gate(trials, strike, partial(self.caretaker.recover, victim))
 
     def _start(self, trial: Trial, gate: Gate | None) -> Watch:
         watch = self.watches[trial.name] = Watch(trial, gate)
@@ -189,14 +192,11 @@ class Harness:
         self.cluster.trigger(trial.dag_id, trial.name, conf)
         return watch
 
-    def _restart_later(self, name: str) -> None:
-        thread = threading.Thread(target=self.cluster.restart, args=(name,))
-        self._restarts.append(thread)
-        thread.start()
-
-    def _join_restarts(self) -> None:
-        while self._restarts:
-            self._restarts.pop().join()
+    def _earlier_release(self) -> Path | None:
+        """Return where the release is that trials of an upgrade begin with; None without such trials."""
+        if not any(trial.shared_victim is not None and trial.shared_victim.is_upgrade for trial in self._trials):
+            return None
+        return unpack_release(RELEASE_0_1_0, self._home / "earlier release")
 
     @contextmanager
     def _server(self, reading: str) -> Iterator[LocalOmics]:

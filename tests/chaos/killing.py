@@ -6,58 +6,27 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import psutil
-from airflow_cluster import AirflowCluster
-from child_processes import ProcessError
-from plan import RESUME, Moment, Strike, Trial, Victim
+from caretaker import Caretaker
+from gates import Gate
+from plan import Trial
+from points import REFUSALS
+from strikes import RESUME, Caller, Moment, Strike, Victim
 from task_processes import task_processes
 
 from airflow_provider_omics.healthomics.statuses import BatchStatus, RunStatus, classify
 from airflow_provider_omics.local import FaultKind, FaultRule, LocalOmics
 from airflow_provider_omics.local.faults import CallFacts
 
-# How long a wave waits for its last trial before it strikes without it.
-GATE_TIMEOUT = 40.0
 _KINDS = {
     Moment.BEFORE: FaultKind.DROPPED_CONNECTION,
     Moment.UNANSWERED: FaultKind.LOST_ANSWER,
     Moment.ANSWERED: FaultKind.SLOW_ANSWER,
 }
-
-
-@dataclass
-class Gate:
-    """Where trials meet that die of the same kill; who comes last opens it.
-
-    :param expected: how many trials come.
-    """
-
-    expected: int
-    arrived: int = 0
-    _open: bool = False
-    _changed: threading.Condition = field(default_factory=threading.Condition)
-
-    def pass_through(self, kill: Callable[[], None]) -> bool:
-        """Wait for the others, have the last one kill, and return afterwards; False for who comes too late."""
-        with self._changed:
-            if self._open:
-                return False
-            self.arrived += 1
-            self._changed.wait_for(lambda: self._open or self.arrived >= self.expected, GATE_TIMEOUT)
-            if not self._open:
-                kill()
-                self._open = True
-                self._changed.notify_all()
-            return True
-
-    def leave(self) -> None:
-        """Say that a trial has ended without being struck."""
-        with self._changed:
-            self.expected -= 1
-            self._changed.notify_all()
+_CALLS = ("*", "s3:GET", "s3:HEAD", "s3:PUT")
 
 
 @dataclass
@@ -65,7 +34,8 @@ class Watch:
     """One trial under way: its calls, and the kills that are left.
 
     :ivar calls: every call that its processes made, oldest first.
-    :ivar kills: what was killed, as the story tells it.
+    :ivar kills: what was struck, as the story tells it.
+    :ivar outage: what its calls meet with until its end, on the monotonic clock.
     """
 
     trial: Trial
@@ -74,6 +44,7 @@ class Watch:
     kills: list[str] = field(default_factory=list)
     next_strike: int = 0
     matched: int = 0
+    outage: tuple[Strike, float] | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -84,21 +55,17 @@ class Watch:
 
 
 class Killer:
-    """Follows the calls of all trials on one server and strikes where they want it.
+    """Follows the calls of all trials on one server and strikes where they want it."""
 
-    :param restart: brings a shared process up again after its death; called in a thread.
-    """
-
-    def __init__(self, server: LocalOmics, cluster: AirflowCluster, restart: Callable[[str], None]) -> None:
+    def __init__(self, server: LocalOmics, caretaker: Caretaker) -> None:
         self._server = server
-        self._cluster = cluster
-        self._restart = restart
+        self._caretaker = caretaker
         self._watches: dict[str, Watch] = {}
 
     def arm(self) -> None:
-        """Add the rules to the server's faults; one for each moment."""
+        """Add the rules to the server's faults: one for each moment, then those of outages."""
         for moment, kind in _KINDS.items():
-            for operation in ("*", "s3:GET", "s3:HEAD", "s3:PUT"):
+            for operation in _CALLS:
                 rule = FaultRule(
                     kind=kind,
                     operation=operation,
@@ -107,6 +74,25 @@ class Killer:
                     act=self._act,
                 )
                 self._server.faults.add(rule)
+        for operation in _CALLS:
+            self._server.faults.add(
+                FaultRule(
+                    kind=FaultKind.DROPPED_CONNECTION,
+                    operation=operation,
+                    count=None,
+                    matches=lambda facts: self._is_out(facts, Victim.UNREACHABLE),
+                )
+            )
+            for code in REFUSALS:
+                refusal = FaultRule(
+                    kind=FaultKind.ERROR_BEFORE,
+                    operation=operation,
+                    count=None,
+                    code=code,
+                    http_status=403,
+                    matches=lambda facts, code=code: self._is_out(facts, Victim.REFUSING, code),
+                )
+                self._server.faults.add(refusal)
 
     def watch(self, watch: Watch) -> None:
         """Follow the calls of a trial from now on."""
@@ -152,7 +138,17 @@ class Killer:
             if watch.matched < strike.nth:
                 return False
             watch.next_strike, watch.matched = watch.next_strike + 1, 0
-            return True
+            if strike.victim.is_outage:
+                watch.outage = strike, time.monotonic() + strike.seconds
+                watch.kills.append(f"{strike} (call no. {len(watch.calls)})")
+            return not strike.victim.is_outage
+
+    def _is_out(self, facts: CallFacts, victim: Victim, code: str = "") -> bool:
+        watch = self._watches.get(facts.access_key)
+        if watch is None or watch.outage is None:
+            return False
+        strike, end = watch.outage
+        return strike.victim is victim and strike.code == code and time.monotonic() < end
 
     def _fits(self, strike: Strike, facts: CallFacts) -> bool:
         call = facts.call
@@ -165,16 +161,14 @@ class Killer:
             return False
         if strike.ended and not self._has_ended(call.resource_id):
             return False
-        process = client_process(facts.peer)
-        return process is not None and (strike.victim is Victim.SCHEDULER or self._is_of(strike.victim, process))
+        return strike.caller is None or self._caller(facts) is strike.caller
 
-    def _is_of(self, victim: Victim, process: psutil.Process) -> bool:
-        try:
-            triggerer = self._cluster.processes["triggerer"].pid
-            in_triggerer = triggerer in [parent.pid for parent in process.parents()]
-        except (ProcessError, psutil.NoSuchProcess):
-            return False
-        return in_triggerer is (victim is Victim.TRIGGERER)
+    def _caller(self, facts: CallFacts) -> Caller | None:
+        process = client_process(facts.peer)
+        if process is None:
+            return None
+        triggerer = self._caretaker.is_triggerer(self._caretaker.holder_of(process))
+        return Caller.TRIGGERER if triggerer else Caller.TASK
 
     def _has_ended(self, job_id: str | None) -> bool:
         for world in self._server.worlds():
@@ -190,7 +184,7 @@ class Killer:
         strike = watch.trial.strikes[watch.next_strike - 1]
         place = f"{strike} (call no. {len(watch.calls)})"
         if strike.victim.is_shared:
-            if watch.gate is not None and watch.gate.pass_through(lambda: self._kill_shared(strike.victim)):
+            if watch.gate is not None and self._pass(watch.gate, strike.victim, facts):
                 watch.kills.append(place)
             return
         process = client_process(facts.peer)
@@ -201,9 +195,12 @@ class Killer:
         elif _kill(strike.victim, process):
             watch.kills.append(place)
 
-    def _kill_shared(self, victim: Victim) -> None:
-        self._cluster.processes[victim.value].kill()
-        self._restart(victim.value)
+    def _pass(self, gate: Gate, victim: Victim, facts: CallFacts) -> bool:
+        process = client_process(facts.peer)
+        holder = self._caretaker.holder_of(process) if process is not None else ""
+        if victim.is_one_of_several and not holder:
+            return False
+        return gate.pass_through(holder if victim.is_one_of_several else "")
 
 
 def client_process(peer: tuple[str, int]) -> psutil.Process | None:

@@ -19,11 +19,11 @@ class Report:
     :ivar seconds: how long it took.
     """
 
-    def __init__(self, harness: Harness, verdicts: Sequence[Verdict], *, seed: int, noise: bool) -> None:
+    def __init__(self, harness: Harness, verdicts: Sequence[Verdict], *, seed: int, noise: bool, stack: str) -> None:
         compare(verdicts)
         self._verdicts = verdicts
-        self._seed, self._noise = seed, noise
-        self._revived = len(harness.revived)
+        self._seed, self._noise, self._stack = seed, noise, stack
+        self._revived = len(harness.caretaker.revived)
         self.seconds = 0.0
         self._stories = {
             verdict.trial.name: _told(harness, verdict)
@@ -53,13 +53,14 @@ class Report:
         for verdict in self._verdicts:
             groups[verdict.trial.point, verdict.trial.kind, verdict.trial.mode].append(verdict)
         yield (
-            f"{'crash point':38} {'job':5} {'mode':8} {'trials':>6} {'/'.join(READINGS):>30} {'kills':>5} {'missed':>6}"
-            f" {'duplicates':>10} {'left active':>11} {'wrong':>5}"
+            f"{'crash point':38} {'job':5} {'mode':8} {'trials':>6} {'/'.join(READINGS):>30} {'struck':>6}"
+            f" {'missed':>6} {'duplicates':>10} {'left active':>11} {'wrong':>5}"
         )
         for (point, kind, mode), verdicts in sorted(groups.items()):
             yield f"{point:38} {kind:5} {mode:8} {_numbers(verdicts)}"
         yield f"{'all':38} {'':5} {'':8} {_numbers(self._verdicts)}"
-        yield f"seed {self._seed}, {'with' if self._noise else 'without'} noise, {self.seconds / 60:.1f} minutes"
+        noise = "with" if self._noise else "without"
+        yield f"stack {self._stack}, seed {self._seed}, {noise} noise, {self.seconds / 60:.1f} minutes"
         if self._revived:
             yield f"Airflow's own processes ended by themselves {self._revived} times and were started again"
 
@@ -73,7 +74,7 @@ def _numbers(verdicts: Sequence[Verdict]) -> str:
         sum(bool(one.active) for one in verdicts),
         sum(bool(one.wrong) for one in verdicts),
     ]
-    return "{:6} {:>30} {:5} {:6} {:10} {:11} {:5}".format(len(verdicts), readings, *counted)
+    return "{:6} {:>30} {:6} {:6} {:10} {:11} {:5}".format(len(verdicts), readings, *counted)
 
 
 def _told(harness: Harness, verdict: Verdict) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 from omics_service import await_status
-from plan import KINDS, MODES, POINTS, READINGS, Trial, make_plan
+from plan import KINDS, READINGS, Trial, make_plan
+from points import POINTS, STACKS, points_of
 from verdict import active, duplicates, jobs_of
 
 from airflow_provider_omics.local import LocalOmics
@@ -32,15 +33,38 @@ def test_a_seed_plans_the_same_trials_again() -> None:
     assert make_plan(7, 60) != make_plan(8, 60)
 
 
-def test_every_point_is_tried_with_every_kind_mode_and_reading() -> None:
-    trials = [trial for trial in make_plan(7, 96) if trial.strikes]
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_point_is_tried_with_every_kind_mode_and_reading(stack: str) -> None:
+    points = points_of(stack)
+    longest = max(len(POINTS[point].modes) for point in points) * len(KINDS) * len(READINGS)
+    trials = [trial for trial in make_plan(7, len(points) * longest, points) if trial.strikes]
     tried = Counter((trial.point, trial.kind, trial.mode, trial.reading) for trial in trials)
-    assert len(tried) == len(POINTS) * len(KINDS) * len(MODES) * len(READINGS) == 96
-    assert set(tried.values()) == {1}
+    assert tried.keys() == {
+        (point, kind, mode, reading)
+        for point in points
+        for kind in KINDS
+        for mode in POINTS[point].modes
+        for reading in READINGS
+    }
+    assert {count for (point, *_), count in tried.items() if len(POINTS[point].modes) > 1} == {1}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_plan_as_long_as_there_are_points_has_each_of_them(stack: str) -> None:
+    points = points_of(stack)
+    assert [trial.point for trial in make_plan(7, len(points), points) if trial.strikes] == list(points)
+
+
+def test_an_outage_is_borne_without_a_retry_by_jobs_that_end_before_it_and_after_it() -> None:
+    points = ("HealthOmics out of reach", "credentials refused")
+    trials = [trial for trial in make_plan(7, 40, points, outage=600.0) if trial.strikes]
+    assert {trial.shape for trial in trials} == {"once"}
+    assert {trial.strikes[0].seconds for trial in trials} == {600.0}
+    assert {trial.seconds > 600.0 for trial in trials} == {True, False}
 
 
 def test_each_trial_has_an_undisturbed_one_to_be_compared_with() -> None:
-    trials = make_plan(7, 96)
+    trials = make_plan(7, 200)
     undisturbed = {(trial.kind, trial.shape) for trial in trials if not trial.strikes}
     assert undisturbed == {(trial.kind, trial.shape) for trial in trials}
 

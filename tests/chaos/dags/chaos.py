@@ -34,6 +34,11 @@ for mode in ("worker", "deferred"):
     # The server fails the first run of this name, so that a later try has a run to replace.
     with DAG(dag_id=f"chaos_run_{mode}_flaky", schedule=None, catchup=False, max_active_runs=64):
         OmicsStartRunOperator(tags=SECONDS, name="{{ run_id }}-flaky", **COMMON, **deferred)
+    # An outage has to be borne without a retry.
+    with DAG(dag_id=f"chaos_run_{mode}_once", schedule=None, catchup=False, max_active_runs=64):
+        OmicsStartRunOperator(tags=SECONDS, **{**COMMON, "retries": 0}, **deferred)
+    with DAG(dag_id=f"chaos_batch_{mode}_once", schedule=None, catchup=False, max_active_runs=64):
+        OmicsStartRunBatchOperator(run_settings=SAMPLES, **{**COMMON, "retries": 0}, **deferred)
     with DAG(dag_id=f"chaos_batch_{mode}_plain", schedule=None, catchup=False, max_active_runs=64):
         OmicsStartRunBatchOperator(run_settings=SAMPLES, **COMMON, **deferred)
     with DAG(dag_id=f"chaos_batch_{mode}_mapped", schedule=None, catchup=False, max_active_runs=64):
