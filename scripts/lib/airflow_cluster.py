@@ -21,6 +21,7 @@ from airflow_database import AirflowDatabase, airflow_database
 from airflow_records import AirflowRecords, TaskInstance
 from airflow_stacks import STACKS
 from airflow_versions import Site, airflow_version
+from arrivals import Arrivals
 from child_processes import (
     POLL_INTERVAL,
     ChildProcess,
@@ -103,6 +104,7 @@ class AirflowCluster:
         self.provider: Path | None = None
         self._search_paths: dict[str, str] = {}
         self.processes: dict[str, ChildProcess] = {}
+        self._arrivals = Arrivals()
         self._preload = preload
         self._own_server = own_server
         self._exit = ExitStack()
@@ -288,7 +290,7 @@ class AirflowCluster:
             return lambda: self._version.web_is_up(self._site)
         job_type = component.job_type
         before = max(self.records.running_jobs()[job_type], default=0)
-        return lambda: max(self.records.running_jobs()[job_type], default=0) > before
+        return lambda: self._arrivals.has_come(self.records.running_jobs()[job_type], before)
 
     def _make_processes(self) -> None:
         """Make the processes; those that show logs do so on ports of their own."""

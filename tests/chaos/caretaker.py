@@ -64,12 +64,12 @@ class Caretaker:
 
         :param holder: the process that holds the calls of those who are struck, where it is only one that dies.
         """
-        with self._errors_noted():
+        with self.errors_noted():
             self._strike(victim, holder)
 
     def recover(self, victim: Victim, holder: str) -> None:
         """Bring up again what was struck; of several, wait until it is up, so that never all are down."""
-        with self._errors_noted():
+        with self.errors_noted():
             self._recover(victim, holder)
 
     def _strike(self, victim: Victim, holder: str) -> None:
@@ -140,7 +140,7 @@ class Caretaker:
         """Do something beside all else; what goes wrong is raised by :meth:`revive` and :meth:`join`."""
 
         def run() -> None:
-            with self._errors_noted():
+            with self.errors_noted():
                 act(*arguments)
 
         thread = threading.Thread(target=run)
@@ -149,7 +149,8 @@ class Caretaker:
         return thread
 
     @contextlib.contextmanager
-    def _errors_noted(self) -> Iterator[None]:
+    def errors_noted(self) -> Iterator[None]:
+        """Have what goes wrong inside raised by :meth:`revive` and :meth:`join`: a thread has nobody to tell."""
         try:
             yield
         except Exception as error:
@@ -163,9 +164,11 @@ class Caretaker:
     def _upgrade(self, victim: Victim) -> None:
         """Stop what is upgraded first; the rest goes on as it is until :meth:`prepare`."""
         self._cluster.provider = None
-        self._is_mixed = victim is Victim.TRIGGERERS_FIRST
-        first = self._cluster.names("triggerer") if victim is Victim.TRIGGERERS_FIRST else self._cluster.processes
-        for name in first:
+        self._is_mixed = victim is not Victim.UPGRADE
+        triggerers = self._cluster.names("triggerer")
+        others = [name for name in self._cluster.processes if name not in triggerers]
+        first = {Victim.TRIGGERERS_FIRST: triggerers, Victim.TRIGGERERS_LAST: others}
+        for name in first.get(victim, [*others, *triggerers]):
             self._stop(name)
 
     def _await_other_triggerer(self) -> None:

@@ -6,8 +6,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-# How long a wave waits for its last trial before it strikes without it: less than a client waits for an answer.
-TIMEOUT = 45.0
+#: How long a wave waits for its last trial before it strikes without it: less than a client waits for an answer.
+PATIENCE = 600.0
+#: How long the clients of trials wait for an answer.
+READ_TIMEOUT = 900
 
 
 @dataclass
@@ -38,7 +40,7 @@ class Gate:
             if group not in self._groups:
                 self._groups.append(group)
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._is_open or self.arrived >= self.expected, TIMEOUT)
+            self._changed.wait_for(lambda: self._is_open or self.arrived >= self.expected, PATIENCE)
             if not self._is_open:
                 self._is_open = True
                 self._striking = threading.Thread(target=self._strike_all, name="strikes", daemon=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections import deque
@@ -10,11 +11,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlencode
 
 from airflow_cluster import AirflowCluster
 from caretaker import Caretaker
 from earlier_release import RELEASE_0_1_0, unpack_release
-from gates import Gate
+from gates import READ_TIMEOUT, Gate
 from killing import Killer, Watch
 from omics_service import wdl_zip
 from plan import READINGS, Trial
@@ -34,8 +36,8 @@ from airflow_provider_omics.local import (
 
 HERE = Path(__file__).parent
 POLL_INTERVAL = 0.2
-# Long enough for a busy machine: what counts is how a trial ends.
-TRIAL_TIMEOUT = 900.0
+# Beside an outage; long enough for a busy machine: what counts is how a trial ends.
+TRIAL_TIMEOUT = 1800.0
 # Quick to notice a death, and slow enough that a busy machine does not look like one: a scheduler that counts as dead
 # while it lives resets every task again and again.
 SETTINGS = {
@@ -163,7 +165,7 @@ class Harness:
                     titles = self.cluster.records.process_titles(watch.trial.dag_id, name)
                     self._killers[watch.trial.reading].strike_resumed(watch, titles)
                 state = self.cluster.records.dag_run_state(watch.trial.dag_id, name)
-                late = time.monotonic() - since > TRIAL_TIMEOUT
+                late = time.monotonic() - since > TRIAL_TIMEOUT + watch.trial.outage
                 if state not in ("success", "failed") and not late:
                     continue
                 del running[name]
@@ -213,14 +215,14 @@ class Harness:
             yield server
 
     def _connections(self) -> dict[str, str]:
-        # Each trial has its own access key, by which the servers know whose call it is.
-        uris = {reading: server.airflow_connection_uri() for reading, server in self.servers.items()}
-        return {
-            f"AIRFLOW_CONN_{trial.connection.upper()}": uris[trial.reading].replace(
-                "aws://local:local@", f"aws://{trial.connection}:local@"
-            )
-            for trial in self._trials
-        }
+        return {f"AIRFLOW_CONN_{trial.connection.upper()}": self._connection(trial) for trial in self._trials}
+
+    def _connection(self, trial: Trial) -> str:
+        extra = self.servers[trial.reading].connection_extra()
+        # A call that is held waits for the other trials.
+        extra["config_kwargs"] |= {"read_timeout": READ_TIMEOUT}
+        # Its own access key, by which the servers know whose call it is.
+        return f"aws://{trial.connection}:local@/?{urlencode({'__extra__': json.dumps(extra)})}"
 
 
 def _make_workflow(server: LocalOmics) -> str:

@@ -111,7 +111,7 @@ class Killer:
             if process is None:
                 return
             watch.next_strike += 1
-        threading.Thread(target=_kill_later, args=(watch, strike, process, str(strike)), daemon=True).start()
+        self._later(watch, strike, process, str(strike))
 
     def _all_ended(self, trial: Trial) -> bool:
         ended = []
@@ -180,6 +180,11 @@ class Killer:
         return False
 
     def _act(self, facts: CallFacts) -> None:
+        # Otherwise only the client would hear of it.
+        with self._caretaker.errors_noted():
+            self._strike(facts)
+
+    def _strike(self, facts: CallFacts) -> None:
         watch = self._watches[facts.access_key]
         strike = watch.trial.strikes[watch.next_strike - 1]
         place = f"{strike} (call no. {len(watch.calls)})"
@@ -191,14 +196,27 @@ class Killer:
         if process is None:
             return
         if strike.moment is Moment.ANSWERED:
-            threading.Thread(target=_kill_later, args=(watch, strike, process, place), daemon=True).start()
+            self._later(watch, strike, process, place)
         elif _kill(strike.victim, process):
             watch.kills.append(place)
+
+    def _later(self, watch: Watch, strike: Strike, process: psutil.Process, place: str) -> None:
+        """Kill once the client has got as far as the trial wants with the answer that it has."""
+
+        def kill() -> None:
+            with self._caretaker.errors_noted():
+                time.sleep(strike.delay)
+                if _kill(strike.victim, process):
+                    watch.kills.append(place)
+
+        threading.Thread(target=kill, daemon=True).start()
 
     def _pass(self, gate: Gate, victim: Victim, facts: CallFacts) -> bool:
         process = client_process(facts.peer)
         holder = self._caretaker.holder_of(process) if process is not None else ""
         if victim.is_one_of_several and not holder:
+            # It is gone already; nobody is to wait for it.
+            gate.leave()
             return False
         return gate.pass_through(holder if victim.is_one_of_several else "")
 
@@ -210,13 +228,6 @@ def client_process(peer: tuple[str, int]) -> psutil.Process | None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 return psutil.Process(connection.pid)
     return None
-
-
-def _kill_later(watch: Watch, strike: Strike, process: psutil.Process, place: str) -> None:
-    # The delay is the trial's own: how far the client gets with the answer that it has.
-    time.sleep(strike.delay)
-    if _kill(strike.victim, process):
-        watch.kills.append(place)
 
 
 def _kill(victim: Victim, process: psutil.Process) -> bool:

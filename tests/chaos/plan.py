@@ -52,6 +52,11 @@ class Trial:
         return next((strike.victim for strike in self.strikes if strike.victim.is_shared), None)
 
     @property
+    def outage(self) -> float:
+        """For how many seconds its calls meet with an outage."""
+        return sum(strike.seconds for strike in self.strikes)
+
+    @property
     def has_outage(self) -> bool:
         return any(strike.victim.is_outage for strike in self.strikes)
 
@@ -108,5 +113,5 @@ def _trial(seed: int, number: int, name: str, kind: str, mode: str, reading: str
         shortest, longest = 20.0, 28.0
     elif any(strike.victim.is_outage for strike in strikes):
         # Jobs end before the outage does, and after it.
-        shortest, longest = 5.0 + outage / 2, 5.0 + outage * 1.5
+        shortest, longest = 5.0 + outage / 2, 5.0 + outage + min(outage / 2, 60.0)
     return Trial(number, name, kind, mode, shape, reading, strikes, round(dice.uniform(shortest, longest), 1))

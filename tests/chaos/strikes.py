@@ -23,6 +23,7 @@ class Victim(StrEnum):
     REFUSING = "credentials refused"
     UPGRADE = "provider upgraded"
     TRIGGERERS_FIRST = "provider upgraded, triggerers first"
+    TRIGGERERS_LAST = "provider upgraded, triggerers last"
     TRIGGERER = "triggerer killed"
     SCHEDULER = "scheduler killed"
     BOTH = "scheduler and triggerer killed"
@@ -45,7 +46,7 @@ class Victim(StrEnum):
     @property
     def is_upgrade(self) -> bool:
         """Whether Airflow has to run on an earlier release before it."""
-        return self in (Victim.UPGRADE, Victim.TRIGGERERS_FIRST)
+        return self in (Victim.UPGRADE, Victim.TRIGGERERS_FIRST, Victim.TRIGGERERS_LAST)
 
     @property
     def is_one_of_several(self) -> bool:

@@ -1,9 +1,8 @@
-"""What Airflow's processes are on each stack, Redis between them, and the release that an upgrade begins with."""
+"""What Airflow's processes are on each stack, the Redis between them, and the release that an upgrade begins with."""
 
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,12 +11,12 @@ import pytest
 from airflow_cluster import AirflowCluster
 from airflow_stacks import STACKS, WORKER
 from airflow_versions import WORKER_LOG_PORT, Airflow3, Site
-from child_processes import ChildProcess, isolated_environment
+from arrivals import Arrivals
+from child_processes import ChildProcess, ProcessError, isolated_environment
 from earlier_release import NoEarlierReleaseError, unpack_release
-from redis_server import RedisServer
+from redis_server import redis_program
 
 PROGRAMS = Path(sys.executable).parent
-PING = b"PING\r\n"
 SIGNAL = signal.SIGUSR1
 
 
@@ -55,14 +54,26 @@ def test_the_stack_is_one_that_there_is(tmp_path: Path) -> None:
         AirflowCluster(tmp_path, tmp_path, stack="kubernetes")
 
 
-def test_redis_answers_while_it_is_entered_and_is_gone_afterwards(tmp_path: Path) -> None:
-    with RedisServer(tmp_path) as server:
-        host, port = server.url(0).removeprefix("redis://").removesuffix("/0").split(":")
-        with socket.create_connection((host, int(port)), 30) as connection:
-            connection.sendall(PING)
-            assert connection.recv(16) == b"+PONG\r\n"
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection((host, int(port)), 30)
+def test_without_the_wheel_the_redis_on_the_path_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "redis-server"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert redis_program("no_such_package") == program
+
+
+def test_without_any_redis_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ProcessError, match="apt-get install redis-server"):
+        redis_program("no_such_package")
+
+
+def test_two_processes_that_start_side_by_side_are_up_when_there_are_two_more_jobs() -> None:
+    arrivals = Arrivals()
+    assert not arrivals.has_come([4, 7], after=7)
+    assert arrivals.has_come([4, 8], after=7)
+    assert not arrivals.has_come([4, 8], after=7)
+    assert arrivals.has_come([4, 9, 8], after=7)
 
 
 def test_a_program_that_was_sent_a_signal_is_waited_for_and_did_not_end_by_itself(tmp_path: Path) -> None:
