@@ -53,8 +53,9 @@ class AirflowRecords:
     def __init__(self, home: Path, database: str, check: Callable[[], None] = lambda: None) -> None:
         self.logs = home / "logs"
         self._check = check
-        self._engine = create_engine(database, pool_pre_ping=True, future=True)
-        self._reader = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        # For the engine, not for each query: to set it back asks a server that may have gone since, and its error then
+        # is the driver's.
+        self._engine = create_engine(database, pool_pre_ping=True, future=True, isolation_level="AUTOCOMMIT")
 
     def close(self) -> None:
         """Close the connections."""
@@ -149,7 +150,7 @@ class AirflowRecords:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Change what Airflow keeps, all at once."""
-        with self._engine.begin() as connection:
+        with self._engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
             yield connection
 
     def _last_tries(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
@@ -175,7 +176,7 @@ class AirflowRecords:
         return rows
 
     def _query_once(self, statement: str, values: dict[str, object]) -> list[dict[str, Any]]:
-        with self._reader.connect() as connection:
+        with self._engine.connect() as connection:
             return [dict(row) for row in connection.execute(text(statement), values).mappings()]
 
 

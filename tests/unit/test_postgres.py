@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -98,6 +99,31 @@ def test_records_are_read_although_the_server_restarts(server: PostgresServer, t
         read = thread.submit(records.dag_run_state, "dag", "run")
         server.start()
         assert read.result() == "success"
+    records.close()
+
+
+def test_whoever_reads_all_the_time_does_not_notice_restarts(server: PostgresServer, tmp_path: Path) -> None:
+    server.execute("CREATE DATABASE restarting")
+    database = server.url("restarting")
+    execute(database, "CREATE TABLE dag_run (dag_id text, run_id text, state text)")
+    execute(database, "INSERT INTO dag_run VALUES ('dag', 'run', 'success')")
+    records = AirflowRecords(tmp_path, database.replace("postgresql", "postgresql+psycopg2", 1))
+    is_over = threading.Event()
+
+    def read() -> set[str | None]:
+        states = set()
+        while not is_over.is_set():
+            states.add(records.dag_run_state("dag", "run"))
+        return states
+
+    with ThreadPoolExecutor(4) as threads:
+        readers = [threads.submit(read) for _ in range(4)]
+        try:
+            for _ in range(5):
+                server.restart()
+        finally:
+            is_over.set()
+        assert [reader.result() for reader in readers] == [{"success"}] * 4
     records.close()
 
 
