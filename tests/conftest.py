@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.loaders import JSONFileLoader
+from botocore.loaders import JSONFileLoader, Loader
 from omics_service import ROLE, await_status, wdl_zip
 
 from airflow_provider_omics.local import LocalOmics, Quotas, Timings
@@ -27,8 +27,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def service_models_read_once() -> Iterator[None]:
-    """Let all sessions of the tests share the files of botocore, which each would read again for each client."""
+    """Let all sessions of the tests share the files of botocore, which each would look for and read again."""
+    listed: dict[tuple[str, ...], list[str]] = {}
+    list_services = Loader.list_available_services
+
+    def list_once(self: Loader, type_name: str) -> list[str]:
+        key = (type_name, *self.search_paths)
+        if key not in listed:
+            listed[key] = list_services(self, type_name)
+        return listed[key]
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Loader, "list_available_services", list_once)
         loader = JSONFileLoader()
         read_file = JSONFileLoader.load_file
         read_once = cache(lambda path: read_file(loader, path))
