@@ -12,6 +12,7 @@ from typing import Any, Self
 from airflow_provider_omics.healthomics.failures import FailureClass, advise_batch
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.outcome import RunFailure
+from airflow_provider_omics.healthomics.redrive import WHAT_TO_DO, permanent_failures
 from airflow_provider_omics.healthomics.results import BatchCounts, ResultsTable, SampleEnd, SampleResult
 from airflow_provider_omics.healthomics.statuses import BatchStatus, Phase, classify
 
@@ -72,6 +73,8 @@ class BatchOutcome:
     :param results_uri: where the whole table is as CSV, if it was written.
     :param results_jsonl_uri: where it is as JSONL.
     :param stories: what is known about single runs beyond the table, such as the tails of their logs.
+    :param permanent: how many samples failed for a reason that no retry mends, by code.
+    :param retries_permanent: whether retries run them again all the same.
     :param is_glance: whether this is only what GetBatch shows, with some of the failures and no groups.
     """
 
@@ -85,6 +88,8 @@ class BatchOutcome:
     results_uri: str | None = None
     results_jsonl_uri: str | None = None
     stories: tuple[RunFailure, ...] = ()
+    permanent: tuple[tuple[str, int], ...] = ()
+    retries_permanent: bool = False
     is_glance: bool = False
 
     @classmethod
@@ -98,6 +103,7 @@ class BatchOutcome:
         tolerance: Tolerance | None = None,
         results_uri: str | None = None,
         results_jsonl_uri: str | None = None,
+        retries_permanent: bool = False,
     ) -> Self:
         """Read the outcome from a table that is complete; the class tells what the members are.
 
@@ -114,6 +120,8 @@ class BatchOutcome:
             failures=tuple(islice((row for row in table.rows() if not row.completed), MAX_FAILURES)),
             results_uri=results_uri,
             results_jsonl_uri=results_jsonl_uri,
+            permanent=tuple(permanent_failures(table.rows()).items()),
+            retries_permanent=retries_permanent,
         )
 
     @property
@@ -168,7 +176,9 @@ class BatchOutcome:
 
     def describe(self) -> str:
         """Return the whole story, for the task's log and its exception."""
-        return "\n".join([self._headline(), *self._batch_end(), *self._by_class(), *self._first(), *self._where()])
+        return "\n".join(
+            [self._headline(), *self._batch_end(), *self._by_class(), *self._left_out(), *self._first(), *self._where()]
+        )
 
     def _headline(self) -> str:
         counts = self.counts
@@ -199,6 +209,11 @@ class BatchOutcome:
         yield f"Samples by end: {', '.join(ends) or 'none'}."
         for group in self.groups:
             yield f"- {group.count:,} of class {group.failure_class}; who can act: {'; or '.join(group.owners)}"
+
+    def _left_out(self) -> Iterator[str]:
+        if self.permanent and not self.retries_permanent:
+            reasons = ", ".join(f"{code}: {count:,}" for code, count in self.permanent)
+            yield f"A retry does not run again what it cannot mend ({reasons}). {WHAT_TO_DO}."
 
     def _number(self, end: SampleEnd) -> int:
         number: int = getattr(self.counts, end.value)
@@ -248,7 +263,7 @@ def _lines_of(row: SampleResult, story: RunFailure | None) -> Iterator[str]:
     yield f"- {row.run_setting_id}{run}: {_cause(row)}"
     if story is not None:
         yield from (f"    {line}" for line in story.describe().splitlines())
-    elif row.advice is not None:
+    elif row.advice is not None and row.advice.advice not in (row.failure_message or ""):
         yield f"    What to do: {row.advice.advice}"
 
 

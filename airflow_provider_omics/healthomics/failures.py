@@ -46,12 +46,14 @@ class FailureAdvice:
     :param failure_class: what kind of failure it is.
     :param owner: who can act.
     :param advice: what they should do, as one sentence.
+    :param is_permanent: whether the same request, sent again, is bound to fail the same way.
     """
 
     code: str
     failure_class: FailureClass
     owner: Owner
     advice: str
+    is_permanent: bool = False
 
 
 _INPUT = (FailureClass.INPUT, Owner.DATA)
@@ -141,6 +143,28 @@ _TABLE: dict[str, tuple[tuple[FailureClass, Owner], str]] = {
 KNOWN_CODES = frozenset(_TABLE)
 """The failure codes of runs and tasks that the HealthOmics User Guide and API reference name."""
 
+PERMANENT_CODES = frozenset(
+    {
+        "CANNOT_START_CONTAINER_SIZE_ERROR",
+        "INPUT_URI_NOT_FOUND",
+        "INVALID_ECR_IMAGE_URI",
+        "INVALID_RUN_PARAMETERS",
+        "INVALID_TASK_RESOURCE_VALUE",
+        "INVALID_URI_INPUT",
+        "UNSUPPORTED_GPU_INSTANCE_TYPE",
+        "UNSUPPORTED_INPUT_SIZE",
+        "WORKFLOW_VER_VALIDATION_FAILED",
+        # Reasons of submissions, which the service itself does not try again either.
+        "ResourceNotFoundException",
+        "ValidationException",
+    }
+)
+"""Why a run or a submission failed that no retry mends, as long as inputs and workflow stay as they are.
+
+Not among them is what may end otherwise by itself, or once a permission was given or an archived input was restored:
+what a task's tool says of the data (``RUN_TASK_FAILED``) may be chance, as may be a lack of memory.
+"""
+
 
 @lru_cache(maxsize=256)
 def advise(code: str | None) -> FailureAdvice:
@@ -157,7 +181,7 @@ def advise(code: str | None) -> FailureAdvice:
             advice="Read the run's status message and its logs.",
         )
     (failure_class, owner), advice = known
-    return FailureAdvice(code=code or "", failure_class=failure_class, owner=owner, advice=advice)
+    return FailureAdvice(code or "", failure_class, owner, advice, is_permanent=code in PERMANENT_CODES)
 
 
 CANCELLED = FailureAdvice(
@@ -218,7 +242,7 @@ def advise_submission(reason: str | None) -> FailureAdvice:
     known = _SUBMISSIONS.get(reason or "")
     if known is None:
         return FailureAdvice(reason or "", FailureClass.UNKNOWN, Owner.UNKNOWN, "See the message of the submission.")
-    return FailureAdvice(reason or "", *known[0], known[1])
+    return FailureAdvice(reason or "", *known[0], known[1], is_permanent=reason in PERMANENT_CODES)
 
 
 def advise_batch(text: str | None) -> FailureAdvice:

@@ -43,7 +43,8 @@ NOT_STARTED = "NOT_STARTED"
 UNKNOWN = "UNKNOWN"
 """``run_status`` of a run that nobody could see."""
 
-_LONGEST_MESSAGE = 500
+MAX_MESSAGE = 500
+"""Most characters of ``failure_message``."""
 _RUN_DELETED = "The run was deleted before its end was seen"
 
 
@@ -121,6 +122,17 @@ class SampleResult:
     def active(self) -> bool:
         """Whether the sample has a run that was not seen to end, so that GetRun may tell more."""
         return self.run_id is not None and self.end is SampleEnd.UNKNOWN
+
+    @property
+    def reason(self) -> str | None:
+        """Code of why the run or its submission failed; None where there is none."""
+        return self.submission_failure_reason if self.end is SampleEnd.FAILED_SUBMISSION else self.failure_code
+
+    @property
+    def is_permanent(self) -> bool:
+        """Whether the sample failed for a reason that no retry mends."""
+        failed = self.end in (SampleEnd.FAILED, SampleEnd.FAILED_SUBMISSION)
+        return failed and self.advice is not None and self.advice.is_permanent
 
     @property
     def failure_class(self) -> FailureClass | None:
@@ -333,10 +345,13 @@ class _Echo:
         return line
 
 
-def one_line(text: str | None) -> str | None:
-    """Return a message as one line of at most 500 characters."""
+def one_line(text: str | None, longest: int = MAX_MESSAGE) -> str | None:
+    """Return a message as one line.
+
+    :param longest: most characters.
+    """
     line = " ".join((text or "").split())
-    return (line if len(line) <= _LONGEST_MESSAGE else f"{line[: _LONGEST_MESSAGE - 4]} ...") or None
+    return (line if len(line) <= longest else f"{line[: longest - 4]} ...") or None
 
 
 def _utc(time: datetime | None) -> str | None:

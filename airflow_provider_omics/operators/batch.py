@@ -102,7 +102,14 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
     :param fail_fast: whether the rest is cancelled as soon as more samples than tolerated have failed.
     :param redrive_attempts: how many more batches the task may start within one try, each for the samples that
         failed by chance (class transient), as far as ``failure_lookup_limit`` lets their cause be known.
-    :param failure_lookup_limit: most failed runs to ask the cause of, one call each; 0 or more.
+    :param retry_permanent_failures: whether a retry of the task also runs again what failed for a reason that no retry
+        mends (``INPUT_URI_NOT_FOUND``, ``INVALID_URI_INPUT``, ``UNSUPPORTED_INPUT_SIZE``, a submission refused with a
+        ValidationException; all are in
+        :data:`~airflow_provider_omics.healthomics.failures.PERMANENT_CODES`). The default, False, leaves these samples
+        out, and counts them as failed, until their row, the workflow or another setting of all runs has changed, or a
+        person clears the task: the first try after a clear runs all that did not complete.
+    :param failure_lookup_limit: most failed runs to ask the cause of at the end of a try, one call each; 0 or more. A
+        retry asks for the cause of up to 10,000 before it runs them again, unless it runs them whatever the cause.
     :param runs_limit: most completed samples for which ``runs`` is pushed; 0 or more.
     """
 
@@ -165,6 +172,7 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
         tolerated_failure_percentage: float = 0,
         fail_fast: bool = False,
         redrive_attempts: int = 0,
+        retry_permanent_failures: bool = False,
         failure_lookup_limit: int = 100,
         runs_limit: int = 1000,
         **kwargs: Any,
@@ -177,6 +185,7 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
             tolerated_failure_percentage=tolerated_failure_percentage,
             fail_fast=fail_fast,
             redrive_attempts=redrive_attempts,
+            retry_permanent_failures=retry_permanent_failures,
             failure_lookup_limit=failure_lookup_limit,
             runs_limit=runs_limit,
             **kwargs,

@@ -26,10 +26,10 @@ from airflow_provider_omics.healthomics.discovery import (
     was_created_since,
 )
 from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
-from airflow_provider_omics.healthomics.failures import FailureClass
 from airflow_provider_omics.healthomics.identity import Intent
 from airflow_provider_omics.healthomics.model import Issue
-from airflow_provider_omics.healthomics.results import ResultsTable, SampleEnd
+from airflow_provider_omics.healthomics.redrive import Redrive, leave_out
+from airflow_provider_omics.healthomics.results import ResultsTable
 from airflow_provider_omics.healthomics.retrying import Retrying
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, entries, select
 from airflow_provider_omics.healthomics.statuses import BatchStatus
@@ -271,6 +271,18 @@ class CohortJob:
     def _tell_started(self, batch: BatchView, part: Cohort) -> None:
         self.log.info("Started HealthOmics batch %s (%s) with %s samples", batch.batch_id, self.name, f"{part.count:,}")
 
+    def leave_out(self, progress: Progress, table: ResultsTable, samples: frozenset[str]) -> Redrive:
+        """Leave out of a redrive what failed for a reason that no retry mends, and is asked for as it was then."""
+        gathering, batches = self.gathering, {batch.batch_id: batch for batch in progress.batches}
+        gathering.look_up_causes(table)
+        return leave_out(
+            table,
+            samples,
+            unchanged_since=lambda batch_id: gathering.unchanged_samples(progress, batches[batch_id]),
+            defaults_of=gathering.defaults_of,
+            defaults=self._defaults,
+        )
+
     def redrive(self, progress: Progress, wanted: Container[str]) -> tuple[Progress, BatchView]:
         """Submit some samples of the cohort again, in a batch of their own (StartRunBatch)."""
         with self.retrying(partial(self._choose, progress, wanted)) as chosen:
@@ -339,16 +351,3 @@ def _has_completed(job: EarlierJob) -> bool:
     answer: Any = job.answer
     batch = BatchView.of(answer)
     return batch.status == BatchStatus.PROCESSED and not batch.not_completed
-
-
-def samples_to_redrive(table: ResultsTable, *, transient_only: bool) -> set[str]:
-    """Return the samples that may be submitted again: what is known to have come to something else than COMPLETED.
-
-    :param transient_only: only those that failed by chance.
-    """
-    return {
-        row.run_setting_id
-        for row in table.rows()
-        if row.end not in (SampleEnd.COMPLETED, SampleEnd.UNKNOWN)
-        and (not transient_only or row.failure_class is FailureClass.TRANSIENT)
-    }

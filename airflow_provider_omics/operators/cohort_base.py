@@ -21,6 +21,7 @@ from airflow_provider_omics.healthomics.exceptions import (
 )
 from airflow_provider_omics.healthomics.identity import Intent, TaskIdentity
 from airflow_provider_omics.healthomics.outcome import RunFailure
+from airflow_provider_omics.healthomics.redrive import Redrive, failed_samples, new_samples, note_left_out
 from airflow_provider_omics.healthomics.requests import number_issues
 from airflow_provider_omics.healthomics.results import ResultsTable, SampleEnd
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort
@@ -28,7 +29,7 @@ from airflow_provider_omics.healthomics.statuses import BatchStatus
 from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
 from airflow_provider_omics.links.omics import BATCH_LINKS, store_batch_links
 from airflow_provider_omics.operators.batch_xcoms import xcoms_of
-from airflow_provider_omics.operators.cohort import CohortJob, Places, sample_sheet_place, samples_to_redrive
+from airflow_provider_omics.operators.cohort import CohortJob, Places, sample_sheet_place
 from airflow_provider_omics.operators.cohort_input import OmicsCohortInputOperator
 from airflow_provider_omics.operators.job import push
 from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
@@ -58,6 +59,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         tolerated_failure_percentage: float = 0,
         fail_fast: bool = False,
         redrive_attempts: int = 0,
+        retry_permanent_failures: bool = False,
         failure_lookup_limit: int = 100,
         runs_limit: int = 1000,
         **kwargs: Any,
@@ -69,6 +71,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         self.tolerated_failure_percentage = tolerated_failure_percentage
         self.fail_fast = fail_fast
         self.redrive_attempts = redrive_attempts
+        self.retry_permanent_failures = retry_permanent_failures
         self.failure_lookup_limit = failure_lookup_limit
         self.runs_limit = runs_limit
         self._started: BatchView | None = None
@@ -195,7 +198,10 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
             progress = replace(progress, retry_all=True)
         with gathering.explained(views[-1], self.next_step):
             table = gathering.gather(progress, views, self.failure_lookup_limit)
-        again = self._to_redrive(progress, table, views[-1])
+            redrive = self._to_redrive(context, job, progress, table, views[-1])
+        if redrive.left_out:
+            self.log.warning("%s", redrive.describe())
+        again = redrive.samples
         if again:
             self._stop_if_killed(context, views[-1])
             self.log.info("Submitting again what did not complete (number of samples: %s)", f"{len(again):,}")
@@ -228,18 +234,25 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         )
         return str(self.wait(context, trigger, progress=progress.to_payload()))
 
-    def _to_redrive(self, progress: Progress, table: ResultsTable, last: BatchView) -> set[str]:
+    def _to_redrive(
+        self, context: Context, job: CohortJob, progress: Progress, table: ResultsTable, last: BatchView
+    ) -> Redrive:
         # What was added to the input, or changed in it, was never tolerated as a failure.
-        new = {row.run_setting_id for row in table.rows() if row.batch_id is None}
+        new = new_samples(table)
         if progress.retry_all and not self._outcome(progress, table, last).succeeded:
-            return new | samples_to_redrive(table, transient_only=False)
+            # Who clears the task may have mended what no setting tells of, such as an input.
+            if self.retry_permanent_failures or is_just_cleared(context["ti"]):
+                return Redrive(new | failed_samples(table))
+            return job.leave_out(progress, table, new | failed_samples(table))
         if progress.redrives_left > 0 and not progress.retry_all and not last.cancel_requested:
-            return new | samples_to_redrive(table, transient_only=True)
-        return new
+            return Redrive(new | failed_samples(table, transient_only=True))
+        return Redrive(new)
 
     def _conclude(
         self, context: Context, job: CohortJob, progress: Progress, table: ResultsTable, last: BatchView
     ) -> str:
+        if not self.retry_permanent_failures:
+            note_left_out(table)
         with job.gathering.explained(last, self.next_step):
             csv_uri, jsonl_uri = job.gathering.write(table, progress)
         outcome = self._outcome(progress, table, last, results_uri=csv_uri, results_jsonl_uri=jsonl_uri)
@@ -269,6 +282,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
             status=None if last.status == DELETED else last.status,
             failure_reason=last.failure_reason,
             tolerance=self._tolerance,
+            retries_permanent=self.retry_permanent_failures,
             **places,
         )
 

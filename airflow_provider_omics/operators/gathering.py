@@ -6,26 +6,30 @@ By then the work is done and paid for, so errors are put up with as they are whi
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.healthomics.batch_looks import BatchLook
 from airflow_provider_omics.healthomics.batch_views import DELETED, BatchView
 from airflow_provider_omics.healthomics.calls import Steps, T
 from airflow_provider_omics.healthomics.chain import ChainedBatch, Progress
 from airflow_provider_omics.healthomics.collecting import collect_batch, confirm_unsettled, look_up_failures
+from airflow_provider_omics.healthomics.discovery import BATCH, show
 from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsServiceError, OmicsWaitError
-from airflow_provider_omics.healthomics.results import NOT_SUBMITTED, ResultsTable
+from airflow_provider_omics.healthomics.redrive import MOST_CAUSES
+from airflow_provider_omics.healthomics.results import NOT_SUBMITTED, ResultsTable, SampleEnd
 from airflow_provider_omics.healthomics.retrying import Retrying, told_of
-from airflow_provider_omics.healthomics.run_settings.cohort import entries, setting_digest
+from airflow_provider_omics.healthomics.run_settings.cohort import entries, run_setting_digest, setting_digest
 from airflow_provider_omics.healthomics.service_errors import error_code
 from airflow_provider_omics.healthomics.waiting import Log, Stop, WaitEnd
 
 if TYPE_CHECKING:
     from airflow_provider_omics.hooks.omics import OmicsHook
+
+Digest = Callable[[Mapping[str, Any]], str]
 
 # How long the lists may lag behind after the end of a batch before a run counts as one whose end was not seen.
 _SETTLING_PAUSES = (2.0, 5.0, 15.0, 40.0)
@@ -149,8 +153,31 @@ class Gathering:
             return None
         if batch.cohort.partition("-")[0] != progress.cohort.partition("-")[0]:
             return set()
-        then, now = self._digests(progress, batch.cohort), self._digests(progress, progress.cohort)
-        return {sample for sample, digest in now.items() if then.get(sample) == digest}
+        return self._equal_samples(progress, batch.cohort, setting_digest)
+
+    def unchanged_samples(self, progress: Progress, batch: ChainedBatch) -> set[str] | None:
+        """Return the samples whose whole run setting is the one that a batch was given; None for all.
+
+        Where it is not known what a batch was given, as without tags, that is none of them.
+        """
+        if batch.cohort == progress.cohort:
+            return None
+        if batch.cohort is None:
+            return set()
+        return self._equal_samples(progress, batch.cohort, run_setting_digest)
+
+    def defaults_of(self, batch_id: str) -> Mapping[str, Any]:
+        """Return the ``defaultRunSetting`` that GetBatch shows of a batch; empty if it shows none."""
+        answer = self._perform(show(BATCH, batch_id), f"batch {batch_id}")
+        return answer.get("defaultRunSetting") or {}
+
+    def look_up_causes(self, table: ResultsTable) -> None:
+        """Look up why samples failed before they are run again (GetRun), for up to 10,000 of them."""
+        unknown = sum(row.end is SampleEnd.FAILED and row.failure_code is None for row in table.rows())
+        if not unknown:
+            return
+        self.log.info("Looking up why %s more runs failed before they are run again", f"{unknown:,}")
+        self._perform(look_up_failures(table, limit=MOST_CAUSES), "the failed runs", is_optional=True)
 
     def _perform(self, steps: Steps[T], label: str, *, is_optional: bool = False) -> T:
         retrying = replace(self.retrying, only_passing=True) if is_optional else self.retrying
@@ -180,10 +207,14 @@ class Gathering:
         steps = collect_batch(table, view.batch_id, same=same, status=status, failure_reason=view.failure_reason)
         self._perform(steps, view.label)
 
-    def _digests(self, progress: Progress, key: str) -> dict[str, str]:
+    def _equal_samples(self, progress: Progress, key: str, digest_of: Digest) -> set[str]:
+        then, now = self._digests(progress, key, digest_of), self._digests(progress, progress.cohort, digest_of)
+        return {sample for sample, digest in now.items() if then.get(sample) == digest}
+
+    def _digests(self, progress: Progress, key: str, digest_of: Digest) -> dict[str, str]:
         def read() -> dict[str, str]:
             with self.hook.storage.open(cohort_uri(progress, key)) as stream:
-                return {entry["runSettingId"]: setting_digest(entry) for entry in entries(stream)}
+                return {entry["runSettingId"]: digest_of(entry) for entry in entries(stream)}
 
         try:
             return self.retrying(read)

@@ -25,7 +25,7 @@ def outcomes() -> SimulatedOutcomes:
         rules=(
             OutcomeRule(pattern="sample-1", outcome="RUN_TASK_FAILED", times=1),
             OutcomeRule(pattern="sample-3", outcome="OUT_OF_MEMORY_ERROR", times=1),
-            OutcomeRule(pattern="stubborn-0", outcome="INPUT_URI_NOT_FOUND", times=2),
+            OutcomeRule(pattern="stubborn-0", outcome="WORKFLOW_RUN_FAILED", times=2),
             OutcomeRule(pattern="passing-0", outcome="SERVICE_ERROR", times=1),
             OutcomeRule(pattern="passing-1", outcome="SERVICE_ERROR", times=2),
             OutcomeRule(pattern="many-*", outcome="RUN_TASK_FAILED", times=101),

@@ -88,8 +88,9 @@ class CohortLab:
 
     def run(self, run_settings: Any, ti: TaskInstance | None = None, context: Any = None, **kwargs: Any) -> TaskRun:
         """Run the task to its end, which is a success."""
-        workflow_id = kwargs.pop("workflow_id", self.workflow_id)
-        return run_task(operator(workflow_id, run_settings, **kwargs), ti or instance(), **(context or {}))
+        task, ti = operator(kwargs.pop("workflow_id", self.workflow_id), run_settings, **kwargs), ti or instance()
+        ti.task = task  # type: ignore[attr-defined]
+        return run_task(task, ti, **(context or {}))
 
     def fail(self, run_settings: Any, ti: TaskInstance | None = None, **kwargs: Any) -> FailedTask:
         """Run the task to its end, which is a failure of the cohort."""

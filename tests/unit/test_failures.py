@@ -7,6 +7,7 @@ import pytest
 from airflow_provider_omics.healthomics.failures import (
     CANCELLED,
     KNOWN_CODES,
+    PERMANENT_CODES,
     FailureClass,
     Owner,
     advise,
@@ -66,6 +67,15 @@ def test_exactly_the_codes_that_aws_calls_transient_are_retried() -> None:
         "ALL_PROFILES_INSTANCE_RESERVATION_FAILED",
         "MODIFIED_INPUT_RESOURCE",
     }
+
+
+def test_what_no_retry_mends_is_no_transient_failure_and_has_a_code_that_is_known() -> None:
+    assert {"ResourceNotFoundException", "ValidationException"} == PERMANENT_CODES - KNOWN_CODES
+    for code in PERMANENT_CODES:
+        told = advise(code) if code in KNOWN_CODES else advise_submission(code)
+        assert told.is_permanent
+        assert told.failure_class in (FailureClass.INPUT, FailureClass.WORKFLOW)
+    assert not any(advise(code).is_permanent for code in (*KNOWN_CODES - PERMANENT_CODES, "SOMETHING_NEW", None))
 
 
 @pytest.mark.parametrize("code", ["SOMETHING_NEW", "", None])

@@ -24,7 +24,16 @@ from airflow_provider_omics.healthomics.run_settings.sources import Source, find
 from airflow_provider_omics.healthomics.run_settings.spool import Spool, compact
 from airflow_provider_omics.healthomics.run_settings.text import Readable, open_text
 
-__all__ = ["MAX_RUNS", "Cohort", "SheetOptions", "entries", "read_cohort", "select", "setting_digest"]
+__all__ = [
+    "MAX_RUNS",
+    "Cohort",
+    "SheetOptions",
+    "entries",
+    "read_cohort",
+    "run_setting_digest",
+    "select",
+    "setting_digest",
+]
 
 MAX_RUNS = 100_000
 """Most runs of a batch."""
@@ -201,3 +210,8 @@ def select(stream: Readable, wanted: Container[str]) -> Cohort:
 def setting_digest(setting: Mapping[str, Any]) -> str:
     """Return a short digest of what a run setting asks to be computed; its id, name, tags and priority are left out."""
     return digest_without(_NOT_IN_DIGEST, setting)[:_DIGEST_LENGTH]
+
+
+def run_setting_digest(setting: Mapping[str, Any]) -> str:
+    """Return a short digest of all that a run setting says."""
+    return digest_without((), setting)[:_DIGEST_LENGTH]
