@@ -96,6 +96,8 @@ class LocalOmics:
         self._rates: Mapping[str, float] = MappingProxyType({})
         self._regions = Regions(self._make_world)
         self._stopping = threading.Event()
+        self._making_client = threading.Lock()
+        self._sessions: dict[str, Any] = {}
         self._http: HttpServer | None = None
 
     def start(self) -> Self:
@@ -178,10 +180,13 @@ class LocalOmics:
         config = Config(inject_host_prefix=False)
         if "config" in kwargs:
             config = config.merge(kwargs.pop("config"))
-        # A session of its own: boto3's default one is not safe to make from two threads at once.
-        session: Any = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=region)
-        add_newer_members(session)
-        return session.client(service, endpoint_url=self.endpoint_url, config=config, **kwargs)
+        # Sessions are slow to make, and not safe to make clients with from two threads at once.
+        with self._making_client:
+            session: Any = self._sessions.get(region)
+            if session is None:
+                session = self._sessions[region] = boto3.Session(ACCESS_KEY, ACCESS_KEY, region_name=region)
+                add_newer_members(session)
+            return session.client(service, endpoint_url=self.endpoint_url, config=config, **kwargs)
 
     def prepare(self, region: str = DEFAULT_REGION) -> None:
         """Load in the background what the first run of a region needs, so that it starts sooner."""
