@@ -25,6 +25,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(name))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--more-examples",
+        type=int,
+        default=1,
+        help="how many times as many examples of interrupted submissions to try, at random if more than 1",
+    )
+
+
 @pytest.fixture(scope="session", autouse=True)
 def service_models_read_once() -> Iterator[None]:
     """Let all sessions of the tests share the files of botocore, which each would look for and read again."""

@@ -1,0 +1,112 @@
+"""Whatever is interrupted, lost, throttled, cleared or created again: one job is paid for each time it is wanted."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from cohorts import BUCKET, ROLE, cohort
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+from submission_machine import RETRIES, Bench, Kept, Kind, SubmissionMachine
+
+from airflow_provider_omics.healthomics.batch_views import BatchView
+from airflow_provider_omics.healthomics.identity import FINISHED_TAG
+from airflow_provider_omics.healthomics.outcome import RunView
+from airflow_provider_omics.healthomics.statuses import BatchStatus, RunStatus
+from airflow_provider_omics.hooks.omics import OmicsHook
+from airflow_provider_omics.local import LocalOmics, ManualClock, Quotas, SimulatedOutcomes, Timings
+from airflow_provider_omics.local.workflows.catalogue import share_workflow
+from airflow_provider_omics.operators import memory
+from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator
+from airflow_provider_omics.operators.run import OmicsStartRunOperator
+
+WORKFLOW = "77"
+UNPAID_RUNS = (RunStatus.CANCELLED, RunStatus.FAILED)
+UNPAID_BATCHES = (BatchStatus.CANCELLED, BatchStatus.STOPPING, BatchStatus.FAILED)
+
+
+@pytest.fixture
+def omics_local_settings() -> dict[str, Any]:
+    timings = Timings(run_summary_lag=0, running_min=10, running_max=10, submissions_per_second=100)
+    outcomes = SimulatedOutcomes(write_logs=False)
+    clock = ManualClock(datetime.now(UTC))
+    return {"executor": "simulated", "timings": timings, "quotas": Quotas.wide(), "outcomes": outcomes, "clock": clock}
+
+
+@pytest.fixture
+def server(omics_local: LocalOmics, monkeypatch: pytest.MonkeyPatch) -> LocalOmics:
+    """Airflow's connection leads to the server, whose time is everybody's."""
+    monkeypatch.setattr(time, "time", lambda: omics_local.clock.now().timestamp())
+    return omics_local
+
+
+def common() -> dict[str, Any]:
+    place = {"workflow_id": WORKFLOW, "role_arn": ROLE, "output_uri": f"s3://{BUCKET}/out"}
+    # Pauses pass in the time of the server, which a budget of errors does not count.
+    return {"task_id": "start", **place, "deferrable": True, "retries": RETRIES, "error_budget": 0}
+
+
+def kind_of(name: str, server: LocalOmics, omics: Any) -> Kind:
+    if name == "run":
+        return Kind(
+            "StartRun",
+            lambda: OmicsStartRunOperator(**common()),
+            lambda: {
+                run.run_id: run.status not in UNPAID_RUNS and not run.cancel_requested
+                for run in server.world().runs.values()
+            },
+            lambda job_id: FINISHED_TAG in server.world().runs[job_id].tags,
+            lambda job_id: omics.cancel_run(id=job_id),
+            lambda job_id: RunView.of(omics.get_run(id=job_id)),
+        )
+    samples = cohort(2)
+    return Kind(
+        "StartRunBatch",
+        lambda: OmicsStartRunBatchOperator(run_settings=samples, **common()),
+        lambda: {batch.batch_id: batch.status not in UNPAID_BATCHES for batch in server.world().batches.values()},
+        lambda job_id: FINISHED_TAG in server.world().batches[job_id].tags,
+        lambda job_id: omics.cancel_run_batch(batchId=job_id),
+        lambda job_id: BatchView.of(omics.get_batch(batchId=job_id)),
+    )
+
+
+@pytest.mark.parametrize(("kind", "examples"), [("run", 80), ("batch", 40)])
+def test_one_job_is_paid_for_each_time_that_it_is_wanted(
+    server: LocalOmics,
+    kind: str,
+    examples: int,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    more = request.config.getoption("--more-examples")
+    at_random = more > 1
+    looking, s3, hook = server.client("omics"), server.client("s3"), OmicsHook()
+
+    def anew() -> None:
+        server.reset()
+        s3.create_bucket(Bucket=BUCKET)
+        share_workflow(server.world(), WORKFLOW, server.world().account)
+
+    def keep(kept: Kept) -> None:
+        monkeypatch.setattr(memory, "STATE_OUTLIVES_CLEAR", kept is Kept.FOR_EVER)
+
+    has_store = memory.state_store({"task_state_store": None}) is not None
+    kept = list(Kept) if has_store else [Kept.NOTHING]
+    bench = Bench(server, kind_of(kind, server, looking), hook.conn, hook.storage, anew, kept, keep)
+    machine = type("Machine", (SubmissionMachine,), {"bench": bench})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples * more,
+            stateful_step_count=25,
+            deadline=None,
+            derandomize=not at_random,
+            database=None,
+            # To shrink what was found takes minutes.
+            phases=[Phase.generate, Phase.shrink] if at_random else [Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
