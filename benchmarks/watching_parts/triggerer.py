@@ -1,4 +1,8 @@
-"""A real triggerer with 1,000 deferred tasks: what it costs the triggerer, and when the tasks hear of the ends."""
+"""A real triggerer with 1,000 deferred tasks: what it costs the triggerer, and when the tasks hear of the ends.
+
+Before them as many tasks are deferred whose triggers do nothing but sleep, and stay there: what those cost is
+Airflow's own.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +29,8 @@ sys.path.append(str(REPOSITORY / "scripts" / "lib"))
 from airflow_cluster import AirflowCluster  # noqa: E402
 
 DELAY = 30.0
-# Long enough for all tasks to be deferred, and for ten looks after that.
-_SHORTEST = 420.0
+# Long enough for all tasks to be deferred, first those that sleep, and for ten looks after that.
+_SHORTEST = 720.0
 _ENDS_PER_SECOND = 5.0
 _SLACK = 600.0
 _IDLE = 15.0
@@ -72,18 +76,20 @@ class _Watched:
     """What was seen.
 
     :ivar imports: what the first deferred task cost, with all that is imported for it.
-    :ivar idle: what a triggerer with nothing to do costs a second, in seconds of CPU.
+    :ivar sleeping: what the tasks that sleep cost until all were deferred, how long that took, in seconds, and what
+        they cost after it a second, in seconds of CPU.
     :ivar told: when each run's task was seen to go on, in seconds since the epoch.
-    :ivar blocked: the longest that Airflow's watchdog was late, in seconds: for the first task, and after it.
+    :ivar blocked: the longest that Airflow's watchdog was late, in seconds: for the first task, for those that sleep,
+        and for those that watch.
     """
 
     imports: _Costs
-    idle: float
+    sleeping: tuple[_Costs, float, float]
     costs: _Costs
     seconds: float
     deferred_after: float
     told: dict[str, float]
-    blocked: tuple[float, float]
+    blocked: tuple[float, float, float]
 
 
 def triggerer(tasks: int) -> bool:
@@ -103,17 +109,21 @@ def triggerer(tasks: int) -> bool:
             for operation, told in calls.items()
         ],
     )
-    idle = watched.idle * watched.seconds
+    asleep, asleep_after, asleep_a_second = watched.sleeping
     return bounds(
         [
             Bound("tasks that did not go on", tasks - len(watched.told), 0),
             Bound("until all were deferred (s)", watched.deferred_after),
             Bound("CPU of the triggerer (s)", watched.costs.cpu, form=".1f"),
-            Bound("of it what an idle triggerer takes (s)", idle, form=".1f"),
+            Bound("of it what those that sleep take (s)", asleep_a_second * watched.seconds, form=".1f"),
             Bound("added memory (MiB)", watched.costs.memory / MIB, form=".1f"),
-            Bound("longest block that Airflow saw (ms)", watched.blocked[1] * 1000),
+            Bound("longest block that Airflow saw (ms)", watched.blocked[2] * 1000),
             Bound("end to resumed task (s)", max(late)),
             Bound("end to resumed task, mean (s)", sum(late) / len(late)),
+            Bound("as many that sleep before: until all were deferred (s)", asleep_after),
+            Bound("as many that sleep before: CPU until then (s)", asleep.cpu, form=".1f"),
+            Bound("as many that sleep before: added memory (MiB)", asleep.memory / MIB, form=".1f"),
+            Bound("as many that sleep before: longest block (ms)", watched.blocked[1] * 1000),
             Bound("a first task before: CPU (s)", watched.imports.cpu, form=".1f"),
             Bound("a first task before: added memory (MiB)", watched.imports.memory / MIB, form=".1f"),
             Bound("a first task before: longest block (ms)", watched.blocked[0] * 1000),
@@ -131,7 +141,7 @@ def _watch(folder: Path, server: Server, tasks: int) -> _Watched:
         "WATCHING_BENCHMARK_RUNS": str(runs),
         "WATCHING_BENCHMARK_DELAY": str(DELAY),
         "AIRFLOW__CORE__PARALLELISM": "1",
-        "AIRFLOW__TRIGGERER__CAPACITY": str(2 * tasks),
+        "AIRFLOW__TRIGGERER__CAPACITY": str(3 * tasks),
         "AIRFLOW__TRIGGERER__BLOCKED_MAIN_THREAD_WARNING_THRESHOLD": str(_WATCHDOG_SLEEP),
     }
     with AirflowCluster(home, REPOSITORY / "benchmarks" / "dags", environment) as airflow:
@@ -150,24 +160,53 @@ class _Watching:
         self.airflow.wait_for_dag_run("first", "benchmark", _SLACK)
         imports.look()
         time.sleep(_IDLE)
-        idle = self._new_costs()
-        time.sleep(_IDLE)
-        idle.look()
-        blocked_before, costs, began = self._blocks(), self._new_costs(), time.monotonic()
+        blocks = [len(self._blocks())]
+        dags = range(-(-len(run_ids) // _TASKS_OF_A_DAG))
+        sleeping = self._put_to_sleep([f"sleeping_{n:03}" for n in dags], len(run_ids))
+        blocks.append(len(self._blocks()))
+        costs, began = self._new_costs(), time.monotonic()
         self.server.do(service.forget_calls)
-        dag_ids = [f"watching_{n:03}" for n in range(-(-len(run_ids) // _TASKS_OF_A_DAG))]
+        dag_ids = [f"watching_{n:03}" for n in dags]
         for dag_id in dag_ids:
             self.airflow.trigger(dag_id, "benchmark")
         deferred_after, told = self._wait_for_all(dag_ids, set(run_ids), costs)
         return _Watched(
             imports=imports,
-            idle=idle.cpu / _IDLE,
+            sleeping=sleeping,
             costs=costs,
             seconds=time.monotonic() - began,
             deferred_after=deferred_after - began,
             told=told,
-            blocked=(max(blocked_before, default=0.0), max(self._blocks()[len(blocked_before) :], default=0.0)),
+            blocked=self._longest_blocks(*blocks),
         )
+
+    def _put_to_sleep(self, dag_ids: list[str], tasks: int) -> tuple[_Costs, float, float]:
+        """Defer tasks that sleep; return what that cost, how long it took, and what they cost a second after it."""
+        costs, began = self._new_costs(), time.monotonic()
+        for dag_id in dag_ids:
+            self.airflow.trigger(dag_id, "benchmark")
+
+        def all_deferred() -> bool:
+            costs.look()
+            instances = chain.from_iterable(
+                self.airflow.records.task_instances(dag_id, "benchmark") for dag_id in dag_ids
+            )
+            return sum(instance.state == "deferred" for instance in instances) == tasks
+
+        self.airflow.wait_for(all_deferred, "all tasks to sleep", _SLACK, _BETWEEN_LOOKS)
+        asleep_after = time.monotonic() - began
+        time.sleep(_IDLE)
+        costs.look()
+        idle = self._new_costs()
+        time.sleep(_IDLE)
+        idle.look()
+        return costs, asleep_after, idle.cpu / _IDLE
+
+    def _longest_blocks(self, first: int, sleeping: int) -> tuple[float, float, float]:
+        blocks = self._blocks()
+        parts = blocks[:first], blocks[first:sleeping], blocks[sleeping:]
+        one, two, three = (max(part, default=0.0) for part in parts)
+        return one, two, three
 
     def _new_costs(self) -> _Costs:
         costs = _Costs(self.airflow.processes["triggerer"].pid)
