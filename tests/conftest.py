@@ -14,7 +14,7 @@ from airflow_provider_omics.local import LocalOmics, Quotas, Timings
 pytest_plugins = ["pytester"]
 TESTS = Path(__file__).parent
 #: Modules that start an Airflow of their own; the others in their folder share one.
-ALONE = ("test_demo.py",)
+ALONE = ("test_demo.py", "test_celery_stack.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
