@@ -10,6 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.input_places import input_place_issues
 from airflow_provider_omics.healthomics.model import (
     Issue,
     check_shape,
@@ -185,6 +186,7 @@ def _default_issues(setting: Mapping[str, Any]) -> Iterator[Issue]:
     yield from check_shape(shape, known, "")
     yield from output_issues(known)
     yield from parameter_issues(known.get("parameters"))
+    yield from input_place_issues(known.get("parameters"))
     yield from document_issues("engineSettings", known.get("engineSettings"))
     yield from tag_issues("runTags", known.get("runTags"))
     yield from combination_issues(known)

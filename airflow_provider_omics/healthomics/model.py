@@ -190,7 +190,18 @@ def matches(pattern: str, value: str) -> bool:
     if classes is None:
         return re.fullmatch(pattern, value) is not None
     categories, literals = classes
+    if value.isascii():
+        return _ascii_of(pattern).issuperset(value)
     return all(unicodedata.category(char)[0] in categories or char in literals for char in value)
+
+
+@cache
+def _ascii_of(pattern: str) -> frozenset[str]:
+    # What nearly all values are made of, found out once.
+    categories, literals = _unicode_class(pattern) or (frozenset(), frozenset())
+    return frozenset(
+        char for char in map(chr, range(128)) if unicodedata.category(char)[0] in categories or char in literals
+    )
 
 
 @cache

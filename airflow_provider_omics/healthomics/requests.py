@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Container, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.input_places import input_place_issues
 from airflow_provider_omics.healthomics.model import Issue, check_request, operation_model, snake_case
 from airflow_provider_omics.healthomics.rendering import restore
-from airflow_provider_omics.healthomics.s3_uris import object_uri_issues
+from airflow_provider_omics.healthomics.s3_uris import object_uri_issues, place_issues
 
 if TYPE_CHECKING:
     from botocore.model import Shape
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 MAX_PARAMETERS_BYTES = 256_000
 MAX_TAGS = 50
 
-_S3_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?")
 NOT_COMPUTED = frozenset(
     {
         "requestId",
@@ -142,6 +141,7 @@ def _start_run_issues(request: Mapping[str, Any], reserved_tags: int) -> Iterato
     yield from parameter_issues(
         request.get("parameters"), "Put them into a JSON file in S3 and give parameters_uri instead"
     )
+    yield from input_place_issues(request.get("parameters"))
     yield from _parameters_uri_issues(request)
     yield from document_issues("engineSettings", request.get("engineSettings"))
     yield from tag_issues("tags", request.get("tags"), reserved_tags)
@@ -170,8 +170,8 @@ def _source_issues(request: Mapping[str, Any]) -> Iterator[Issue]:
 def output_issues(request: Mapping[str, Any]) -> Iterator[Issue]:
     """Yield what is wrong with ``outputUri`` beyond what the model says."""
     uri = request.get("outputUri")
-    if isinstance(uri, str) and uri and not _S3_URI.fullmatch(uri):
-        yield Issue("outputUri", f"{uri!r} is not an S3 URI", "Give a place such as s3://my-bucket/results")
+    if isinstance(uri, str) and uri:
+        yield from place_issues("outputUri", uri)
 
 
 def parameter_issues(

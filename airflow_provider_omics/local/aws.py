@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import shutil
 import threading
 from collections.abc import Iterable, Sequence
@@ -14,14 +13,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_omics.healthomics.s3_uris import parse_s3_uri
+
 if TYPE_CHECKING:
     from moto.events.models import EventBus, EventsBackend
     from moto.logs.models import LogsBackend, LogStream
     from moto.s3.models import FakeBucket, FakeKey, S3Backend
 
 log = logging.getLogger(__name__)
-
-_S3_URI = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.\-]{1,61}[a-z0-9])(?:/(?P<key>.*))?", re.DOTALL)
 
 
 class S3Error(Exception):
@@ -61,10 +60,10 @@ def split_s3_uri(uri: str) -> tuple[str, str]:
 
     :raises InvalidS3Uri: the text is not of that form.
     """
-    match = _S3_URI.fullmatch(uri)
-    if match is None:
+    parts = parse_s3_uri(uri)
+    if parts is None:
         raise InvalidS3Uri(f"{uri!r} is not an S3 URI; write s3://bucket/key")
-    return match["bucket"], match["key"] or ""
+    return parts
 
 
 class Aws:

@@ -32,6 +32,7 @@ from airflow_provider_omics.healthomics.redrive import Redrive, leave_out
 from airflow_provider_omics.healthomics.results import ResultsTable
 from airflow_provider_omics.healthomics.retrying import Retrying
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, entries, select
+from airflow_provider_omics.healthomics.s3_uris import place_issues
 from airflow_provider_omics.healthomics.statuses import BatchStatus
 from airflow_provider_omics.healthomics.waiting import Log
 from airflow_provider_omics.operators.gathering import Gathering, cohort_uri, look_at_batch
@@ -83,8 +84,8 @@ def _place_issues(given: Mapping[str, str | None], base: str | None) -> Iterable
             yield Issue(
                 name, "is missing, and has no default without output_uri", "Give a place such as s3://my-bucket/x"
             )
-        elif uri is not None and not re.fullmatch(r"s3://[^/]+(/.*)?", str(uri)):
-            yield Issue(name, f"{uri!r} is not an S3 URI", "Give a place such as s3://my-bucket/cohort-1")
+        elif uri is not None:
+            yield from place_issues(name, uri, "s3://my-bucket/cohort-1")
 
 
 def _stem(uri: str) -> str:

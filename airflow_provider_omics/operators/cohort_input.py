@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_provider_omics.healthomics.batch_views import BatchView
 from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError, OmicsServiceError
+from airflow_provider_omics.healthomics.input_places import input_place_notes
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, SheetOptions, read_cohort
 from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheetOptions, sample_sheet_issues
 from airflow_provider_omics.healthomics.run_settings.template import template_issues
@@ -20,6 +21,7 @@ INPUT_TEMPLATE_FIELDS = (
     "sheet_section",
     "sample_sheet_parameter",
     "sample_sheet_columns",
+    "duplicate_inputs",
 )
 """The template fields that say what the samples are."""
 
@@ -50,6 +52,9 @@ class OmicsCohortInputOperator(OmicsJobOperator[BatchView]):
         nf-core's pipelines): every sample's rows are written to S3 as a sheet of their own, below ``settings_uri``,
         and the parameter gets its URI. The columns are then no parameters.
     :param sample_sheet_columns: the columns of these sheets, in their order; the default is all, as they were.
+    :param duplicate_inputs: what becomes of reads that are given to two samples, or twice to one: ``warn`` (the
+        default) tells it in the log, ``fail`` refuses it, ``off`` does not look. References, intervals and whatever
+        most samples have in common are not reads.
     :param validate_parameters: whether every sample's parameter names are compared with the workflow's parameter
         template first, and with those of the Nextflow profiles that its engine settings choose, which needs
         ``omics:GetWorkflow`` (``omics:GetWorkflowVersion`` for a version).
@@ -67,6 +72,7 @@ class OmicsCohortInputOperator(OmicsJobOperator[BatchView]):
         parameter_types: dict[str, str] | None = None,
         sample_sheet_parameter: str | None = None,
         sample_sheet_columns: Sequence[str] | None = None,
+        duplicate_inputs: str = "warn",
         validate_parameters: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -80,6 +86,7 @@ class OmicsCohortInputOperator(OmicsJobOperator[BatchView]):
         self.parameter_types = parameter_types
         self.sample_sheet_parameter = sample_sheet_parameter
         self.sample_sheet_columns = sample_sheet_columns
+        self.duplicate_inputs = duplicate_inputs
         self.validate_parameters = validate_parameters
         self._known_workflow: WorkflowParameters | None = None
 
@@ -96,6 +103,8 @@ class OmicsCohortInputOperator(OmicsJobOperator[BatchView]):
             raise OmicsRequestInvalidError("StartRunBatch", wrong)
         options = self._sheet_options(defaults, sheet_place)
         cohort = read_cohort(self.run_settings, options, defaults, self.hook.storage.open)
+        for line in input_place_notes(defaults.get("parameters")):
+            self.log.warning("%s", line)
         for note in cohort.notes:
             (self.log.warning if note.warning else self.log.info)("%s", note.text)
         if self.validate_parameters:
@@ -115,6 +124,7 @@ class OmicsCohortInputOperator(OmicsJobOperator[BatchView]):
             non_sample_rows=self.non_sample_rows,
             sheet_section=self.sheet_section,
             parameter_types=self.parameter_types,
+            duplicate_inputs=self.duplicate_inputs,
             sample_sheets=(
                 SampleSheetOptions(parameter, self.sample_sheet_columns, sheet_place())
                 if parameter is not None

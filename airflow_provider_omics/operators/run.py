@@ -11,6 +11,7 @@ from airflow_provider_omics.healthomics.calls import Steps
 from airflow_provider_omics.healthomics.console import run_url
 from airflow_provider_omics.healthomics.exceptions import OmicsRunFailedError, OmicsWaitError
 from airflow_provider_omics.healthomics.identity import TAG_COUNT, Intent, TaskIdentity
+from airflow_provider_omics.healthomics.input_places import input_place_notes
 from airflow_provider_omics.healthomics.looks import cancel_run
 from airflow_provider_omics.healthomics.model import api_name
 from airflow_provider_omics.healthomics.outcome import RunView
@@ -283,6 +284,8 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
         ours = TAG_COUNT if self.identity_tags else 0
         fields = {api_name(name): getattr(self, name) for name in START_RUN_FIELDS}
         request = build_start_run(fields, self.start_run_kwargs, reserved_tags=ours)
+        for line in input_place_notes(request.get("parameters")):
+            self.log.warning("%s", line)
         intent = Intent(
             TaskIdentity.of(context["ti"]),
             fingerprint(request),

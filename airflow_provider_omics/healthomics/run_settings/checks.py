@@ -17,10 +17,11 @@ from airflow_provider_omics.healthomics.requests import (
     parameter_issues,
     tag_issues,
 )
+from airflow_provider_omics.healthomics.run_settings.inputs import InputChecks
 from airflow_provider_omics.healthomics.run_settings.places import Origin
 from airflow_provider_omics.healthomics.run_settings.samples import Sample
 from airflow_provider_omics.healthomics.run_settings.spool import compact
-from airflow_provider_omics.healthomics.run_settings.text import hidden, trimmed
+from airflow_provider_omics.healthomics.unseen import hidden, trimmed
 
 ID = "runSettingId"
 _DOCUMENTS = ("parameters", "engineSettings")
@@ -30,11 +31,13 @@ class Checks:
     """Checks the run settings of one input, in their order.
 
     :param defaults: the ``defaultRunSetting`` that they are merged with.
+    :param inputs: looks at the places that the samples name.
     :param each_row: whether every row is a sample of its own, as ``group_rows`` would change.
     """
 
-    def __init__(self, origin: Origin, defaults: Mapping[str, Any], *, each_row: bool) -> None:
+    def __init__(self, origin: Origin, defaults: Mapping[str, Any], inputs: InputChecks, *, each_row: bool) -> None:
         self._origin = origin
+        self._inputs = inputs
         self._each_row = each_row
         self._shape = inline_setting_shape()
         self._parameters = _mapping(defaults.get("parameters"))
@@ -60,7 +63,9 @@ class Checks:
         issues.extend(self._merged_issues(setting, len(text)))
         issues.extend(self._duplicate_issues(sample))
         self._note_output(sample)
-        return text, [self._placed(issue, sample) for issue in issues]
+        found = [self._placed(issue, sample) for issue in issues]
+        found.extend(self._inputs.check(sample, text))
+        return text, found
 
     def closing_issues(self) -> Iterator[Issue]:
         """Yield what is wrong with many samples at once."""
@@ -71,6 +76,7 @@ class Checks:
                 f"is missing, and {self._without_output:,} run settings have no outputUri either, the first: {first}",
                 "Give output_uri for all runs, or outputUri in every run setting",
             )
+        yield from self._inputs.closing_issues()
 
     def _own_issues(self, setting: Mapping[str, Any]) -> Iterator[Issue]:
         members = self._shape.members

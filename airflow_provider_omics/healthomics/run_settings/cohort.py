@@ -14,12 +14,15 @@ from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidErr
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.requests import NOT_COMPUTED, digest_without
 from airflow_provider_omics.healthomics.run_settings.checks import ID, Checks, normal_form
+from airflow_provider_omics.healthomics.run_settings.inputs import InputChecks
 from airflow_provider_omics.healthomics.run_settings.json_array import array_entries
 from airflow_provider_omics.healthomics.run_settings.notes import LeftOut, Note, Notes
 from airflow_provider_omics.healthomics.run_settings.places import Origin, Unit
 from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
+from airflow_provider_omics.healthomics.run_settings.same_reads import OFF, SameReads
 from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheets
 from airflow_provider_omics.healthomics.run_settings.samples import SampleMaker, SheetOptions, option_issues
+from airflow_provider_omics.healthomics.run_settings.shapes import Shapes
 from airflow_provider_omics.healthomics.run_settings.sources import Source, find_source
 from airflow_provider_omics.healthomics.run_settings.spool import Spool, compact
 from airflow_provider_omics.healthomics.run_settings.text import Readable, open_text
@@ -55,6 +58,7 @@ class Cohort:
     :ivar notes: what the log should tell of how the input was read.
     :ivar left_out: how many rows of a sheet were left out, by reason.
     :ivar default_parameters: names of the parameters that all entries are given by the defaults.
+    :ivar shapes: which parameters each entry gives; empty in a cohort that was chosen out of another.
     :ivar sheets: the sheet of each sample, which its settings name the URI of; None where there are none.
     """
 
@@ -68,6 +72,7 @@ class Cohort:
     origin: Origin = field(default=Origin(_COHORT_FILE, Unit.ENTRY), repr=False)
     numbers: array[int] = field(default_factory=lambda: array("Q"), repr=False)
     sheets: SampleSheets | None = field(default=None, repr=False)
+    shapes: Shapes = field(default_factory=Shapes, repr=False)
 
     def __enter__(self) -> Cohort:
         return self
@@ -142,8 +147,10 @@ def _read(
     built = options.build_run_setting is not None
     by_column = bool(options.run_setting_id_column) and not built
     origin = replace(source.origin, id_column=options.run_setting_id_column if by_column else None)
-    checks = Checks(origin, defaults, each_row=by_column and not options.group_rows and maker.sheets is None)
-    numbers = array("Q")
+    same = None if options.duplicate_inputs == OFF else SameReads(origin, options.duplicate_inputs)
+    inputs = InputChecks(origin, same)
+    checks = Checks(origin, defaults, inputs, each_row=by_column and not options.group_rows and maker.sheets is None)
+    numbers, shapes = array("Q"), Shapes()
     for sample in maker.samples(source.read(options.layout, notes, problems)):
         if len(numbers) == MAX_RUNS:
             what = f"has more than {MAX_RUNS:,} run settings"
@@ -154,16 +161,24 @@ def _read(
         numbers.append(sample.numbers[0])
         if not problems:
             spool.add(text)
+            shapes.add(setting)
     problems.extend(checks.closing_issues())
+    if same is not None:
+        problems.extend(same.issues())
     if not numbers and not problems:
         problems.add(_nothing(source))
     if problems:
         spool.discard()
         raise problems.error()
     digest = spool.finish()
+    inputs.tell(notes)
+    if same is not None:
+        same.tell(notes)
     names = frozenset(defaults.get("parameters") or ())
     told, left_out = tuple(notes.lines()), notes.rows_left_out
-    return Cohort(spool.path, spool.count, spool.size, digest, told, left_out, names, origin, numbers, maker.sheets)
+    return Cohort(
+        spool.path, spool.count, spool.size, digest, told, left_out, names, origin, numbers, maker.sheets, shapes
+    )
 
 
 def _nothing(source: Source) -> Issue:

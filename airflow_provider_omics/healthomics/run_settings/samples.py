@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +13,7 @@ from airflow_provider_omics.healthomics.run_settings.cells import CellReader
 from airflow_provider_omics.healthomics.run_settings.notes import Notes
 from airflow_provider_omics.healthomics.run_settings.places import Origin, Unit
 from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
+from airflow_provider_omics.healthomics.run_settings.same_reads import LEVELS, WARN
 from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheetOptions, SampleSheets
 from airflow_provider_omics.healthomics.run_settings.sources import Record, is_object
 from airflow_provider_omics.healthomics.run_settings.tables import SKIP_REMEDY, Layout
@@ -35,6 +36,7 @@ class SheetOptions:
     :param sheet_section: the section of a sheet that holds the samples.
     :param parameter_types: a type for each of some columns of a sheet; the cells of all others stay text.
     :param known_parameters: returns the names of the parameters that the workflow takes; called once, for rows.
+    :param duplicate_inputs: what becomes of reads that two samples are given: ``off``, ``warn`` or ``fail``.
     :param sample_sheets: makes a sheet of each sample's rows in place of parameters of its columns.
     """
 
@@ -46,6 +48,7 @@ class SheetOptions:
     parameter_types: Mapping[str, str] | None = None
     known_parameters: Callable[[], Container[str]] = frozenset
     sample_sheets: SampleSheetOptions | None = None
+    duplicate_inputs: str = WARN
 
     @property
     def layout(self) -> Layout:
@@ -58,6 +61,9 @@ def option_issues(options: SheetOptions) -> Iterator[Issue]:
     if options.non_sample_rows not in NON_SAMPLE_ROWS:
         fix = f"Use one of {', '.join(NON_SAMPLE_ROWS)}"
         yield Issue("non_sample_rows", f"{options.non_sample_rows!r} is unknown", fix)
+    if options.duplicate_inputs not in LEVELS:
+        fix = f"Use one of {', '.join(LEVELS)}"
+        yield Issue("duplicate_inputs", f"{options.duplicate_inputs!r} is unknown", fix)
     yield from type_issues(options.parameter_types)
 
 
@@ -65,10 +71,12 @@ class Sample(NamedTuple):
     """One run setting and where it comes from.
 
     :param numbers: the places, as :meth:`Origin.place` takes them.
+    :param rows: the rows of its sheet with their numbers, if it has one.
     """
 
     numbers: tuple[int, ...]
     setting: Mapping[str, Any]
+    rows: Sequence[tuple[int, Row]] = ()
 
 
 class SampleMaker:
@@ -184,12 +192,12 @@ class SampleMaker:
             written = [(number, self._as_written.pop(number, row)) for number, row in group]
             given = {sheets.parameter: sheets.add(run_setting_id, written, self._problems)}
             if self._options.build_run_setting is None:
-                yield Sample(tuple(number for number, _ in group), self._setting(run_setting_id, given))
+                yield Sample(tuple(number for number, _ in group), self._setting(run_setting_id, given), written)
                 continue
             for sample in self._built({run_setting_id: group}, self._options.build_run_setting):
                 own = sample.setting.get("parameters") or {}
                 parameters = {**given, **own} if isinstance(own, Mapping) else own
-                yield sample._replace(setting={**sample.setting, "parameters": parameters})
+                yield sample._replace(setting={**sample.setting, "parameters": parameters}, rows=written)
 
     def _built(
         self,

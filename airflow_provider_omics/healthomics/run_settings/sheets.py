@@ -13,8 +13,9 @@ from airflow_provider_omics.healthomics.run_settings.notes import LeftOut, Notes
 from airflow_provider_omics.healthomics.run_settings.places import Origin
 from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
 from airflow_provider_omics.healthomics.run_settings.tables import SKIP_REMEDY, Layout, Line, Table, find_table
-from airflow_provider_omics.healthomics.run_settings.text import SPACES, flaw, hidden, lines, trimmed
+from airflow_provider_omics.healthomics.run_settings.text import flaw, lines
 from airflow_provider_omics.healthomics.spelling import advice
+from airflow_provider_omics.healthomics.unseen import SPACES, hidden, trimmed
 
 _OTHER_DELIMITERS = {",": ";\t|", "\t": ",;|"}
 _DELIMITER_NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,19 +56,18 @@ class _Comparison:
         self.missing, self.unknown = _Tally(), _Tally()
         self.wrong_defaults = sorted(defaults - template.keys()) if template else []
 
-    def note(self, own: Set[str], index: int) -> None:
+    def differences(self, own: frozenset[str]) -> list[tuple[_Tally, str]]:
+        """Return each parameter that samples of one shape lack, or have too much, with where to count it."""
         if not self.template:
-            return
-        for name in self.required - own:
-            self.missing.note(name, index)
-        for name in own - self.template.keys():
-            self.unknown.note(name, index)
+            return []
+        missing = [(self.missing, name) for name in self.required - own]
+        return missing + [(self.unknown, name) for name in own - self.template.keys()]
 
 
 def template_issues(cohort: Cohort, workflow: WorkflowParameters, engine_settings: Any = None) -> list[Issue]:
     """Compare the names of all parameters with those that a workflow takes, with the Nextflow profiles that are chosen.
 
-    :param cohort: the run settings; its file is read once.
+    :param cohort: the run settings.
     :param workflow: what the workflow takes; without any template nothing is checked.
     :param engine_settings: ``engineSettings`` of the runs that have none of their own.
     :return: every required parameter that is missing, every unknown one, and every unknown profile, with the run
@@ -80,14 +79,17 @@ def template_issues(cohort: Cohort, workflow: WorkflowParameters, engine_setting
         return []
     comparisons: dict[tuple[str, ...], _Comparison] = {}
     strangers = _Tally()
-    for index, setting in enumerate(cohort.settings()):
-        profiles = chosen_profiles(setting.get("engineSettings", engine_settings))
-        for name in workflow.unknown_profiles(profiles):
-            strangers.note(name, index)
+    found: list[list[tuple[_Tally, str]]] = []
+    for names, own_profiles in cohort.shapes.kinds:
+        profiles = chosen_profiles(engine_settings) if own_profiles is None else own_profiles
         key = tuple(name for name in profiles if name in workflow.profile_templates)
         if key not in comparisons:
             comparisons[key] = _Comparison(workflow.with_profiles(key), cohort.default_parameters)
-        comparisons[key].note((setting.get("parameters") or {}).keys(), index)
+        unknown = [(strangers, name) for name in workflow.unknown_profiles(profiles)]
+        found.append(unknown + comparisons[key].differences(names))
+    for index, shape in enumerate(cohort.shapes.of_samples):
+        for tally, name in found[shape]:
+            tally.note(name, index)
     issues = _profile_issues(cohort, workflow, strangers)
     for profiles, comparison in comparisons.items():
         issues += _issues(cohort, comparison, f" with profile {','.join(profiles)}" if profiles else "")

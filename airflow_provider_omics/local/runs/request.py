@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_omics.healthomics.s3_uris import parse_s3_uri
 from airflow_provider_omics.local.errors import (
     ResourceNotFoundException,
     ServiceQuotaExceededException,
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 SERVICE_DEFINED = "SERVICE_DEFINED"
 _STATIC_GIB = 1200
-_S3_URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?", re.DOTALL)
 _NEVER_COPIED = frozenset({"requestId", "runId", "name", "roleArn", "outputUri"})
 
 
@@ -134,7 +133,7 @@ def _check_output(request: dict[str, Any]) -> None:
     uri = request.get("outputUri")
     if uri is None:
         raise ValidationException("outputUri is required")
-    if not _S3_URI.fullmatch(uri):
+    if parse_s3_uri(uri) is None:
         raise ValidationException(f"outputUri {uri!r} is not an S3 URI of the form s3://bucket/prefix")
 
 

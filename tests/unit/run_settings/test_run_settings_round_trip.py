@@ -24,7 +24,7 @@ from airflow_provider_omics.healthomics.run_settings.cohort import (
 )
 from airflow_provider_omics.healthomics.run_settings.json_array import array_entries
 from airflow_provider_omics.healthomics.run_settings.problems import UnreadableError
-from airflow_provider_omics.healthomics.run_settings.text import SPACES, trimmed
+from airflow_provider_omics.healthomics.unseen import SPACES, trimmed
 
 DEFAULTS = {"outputUri": "s3://bucket/results"}
 BUCKET = "s3://bucket/cohort"

@@ -1,0 +1,167 @@
+"""The places that the samples of a cohort name as inputs: whether HealthOmics can read them there."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from airflow_provider_omics.healthomics.input_places import Finding, Gravity, judge_place, texts_of, told
+from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.run_settings.notes import Notes
+from airflow_provider_omics.healthomics.run_settings.places import Origin
+from airflow_provider_omics.healthomics.run_settings.same_reads import SameReads
+from airflow_provider_omics.healthomics.run_settings.samples import Sample
+from airflow_provider_omics.healthomics.s3_uris import MAX_KEY_BYTES, is_bucket_name
+
+_SHOWN = 5
+# The first samples of a shape tell which parameters are given S3 URIs.
+_LEARNING = 3
+_S3 = re.compile(r'"s3://([^/"\\]*)/([^"\\]*)')
+_ODD = ("<", "$", "\\", "~", "%", "./", ':"/')
+_ITEM = re.compile(r"parameters\.(.+)\[(\d+)\]")
+
+
+class _Value(NamedTuple):
+    numbers: tuple[int, ...]
+    path: str
+    finding: Finding
+
+
+@dataclass
+class _Values:
+    """Values of one kind: their number, and the first of them."""
+
+    count: int = 0
+    first: list[_Value] = field(default_factory=list)
+
+    def add(self, value: _Value) -> None:
+        self.count += 1
+        if len(self.first) < _SHOWN:
+            self.first.append(value)
+
+
+class InputChecks:
+    """Looks at the places that the samples of one cohort name, sample by sample.
+
+    :param same_reads: notes inputs that are given twice; None for not at all.
+    """
+
+    def __init__(self, origin: Origin, same_reads: SameReads | None = None) -> None:
+        self._origin = origin
+        self._same_reads = same_reads
+        self._good_buckets: set[str] = set()
+        self._seen_of_shape: dict[tuple[str, ...], int] = {}
+        self._s3_names: set[str] = set()
+        self._local: dict[str, _Values] = {}
+        self._told: dict[str, _Values] = {}
+
+    def check(self, sample: Sample, text: str) -> Iterator[Issue]:
+        """Yield what is wrong with the places that one sample names.
+
+        :param text: its setting as compact JSON.
+        """
+        for number, row in sample.rows:
+            yield from self._check((number,), row, json.dumps(row, default=str, separators=(",", ":")), 1)
+        parameters = sample.setting.get("parameters")
+        if isinstance(parameters, Mapping):
+            yield from self._check(sample.numbers, parameters, text, 2)
+
+    def closing_issues(self) -> Iterator[Issue]:
+        """Yield what only the whole cohort shows to be wrong."""
+        for name, values in self._local.items():
+            if name in self._s3_names:
+                for numbers, path, found in values.first:
+                    where = self._origin.member(numbers, path)
+                    yield Issue(where, f"{found.what}; others have S3 URIs there", found.fix)
+                more = values.count - len(values.first)
+                if more:
+                    yield Issue(self._origin.name, f"{more:,} more paths of a machine in {name!r}", "Mend those above")
+
+    def tell(self, notes: Notes) -> None:
+        """Tell of places that only some workflows can read."""
+        for kind, values in self._told.items():
+            numbers, path, found = values.first[0]
+            notes.add(told(kind, values.count, self._origin.member(numbers, path), found.fix), warning=True)
+        for name, values in self._local.items():
+            if name not in self._s3_names:
+                numbers, path, found = values.first[0]
+                fix = f"Unless they are in the workflow's container: {found.fix[0].lower()}{found.fix[1:]}"
+                notes.add(told(found.kind, values.count, self._origin.member(numbers, path), fix), warning=True)
+
+    def _check(self, numbers: tuple[int, ...], given: Mapping[str, Any], text: str, braces: int) -> Iterator[Issue]:
+        objects = _S3.findall(text)
+        members = len(given) + 2 * (braces - 1)
+        if self._learns(given) or not self._is_plain(text, objects, members, braces):
+            for path, value in texts_of(given, "parameters"):
+                yield from self._judge(numbers, given, path, value)
+        if self._same_reads is not None:
+            self._same_reads.note(numbers, given, objects)
+
+    def _is_plain(self, text: str, objects: list[tuple[str, str]], count: int, braces: int) -> bool:
+        """Whether nothing in the JSON text of a flat object can be odd; cheap, since a cohort has a million values.
+
+        :param count: how many members it has.
+        :param braces: how many of them JSON needs.
+        """
+        for bucket, key in objects:
+            if bucket not in self._good_buckets:
+                if not is_bucket_name(bucket):
+                    return False
+                self._good_buckets.add(bucket)
+            if len(key) > MAX_KEY_BYTES or key[-1:] == " ":
+                return False
+        for sign in _ODD:
+            if sign in text:
+                return False
+        # No more than JSON's own, and those of the URIs: no other scheme, no drive, no mark of a template.
+        return (
+            text.count(":") == count + len(objects)
+            and text.count("{") == braces
+            and ("[" not in text or '"/' not in text)
+        )
+
+    def _learns(self, given: Mapping[str, Any]) -> bool:
+        shape = tuple(given)
+        seen = self._seen_of_shape.get(shape, 0)
+        if seen < _LEARNING:
+            self._seen_of_shape[shape] = seen + 1
+        return seen < _LEARNING
+
+    def _judge(self, numbers: tuple[int, ...], given: Mapping[str, Any], path: str, value: str) -> Iterator[Issue]:
+        found, name = judge_place(value), name_of(path)
+        if found is None:
+            if value.startswith("s3://"):
+                self._s3_names.add(name)
+            return
+        numbers, path = exact_place(self._origin, numbers, given, path)
+        if found.gravity is Gravity.REFUSED:
+            yield Issue(self._origin.member(numbers, path), found.what, found.fix)
+        elif found.gravity is Gravity.LOCAL:
+            self._local.setdefault(name, _Values()).add(_Value(numbers, path, found))
+        else:
+            self._told.setdefault(found.kind, _Values()).add(_Value(numbers, path, found))
+
+
+def name_of(path: str) -> str:
+    """Return the parameter, or the member of it, that a path leads to, whatever the position in a list."""
+    return re.sub(r"\[\d+\]", "", path.removeprefix("parameters."))
+
+
+def exact_place(
+    origin: Origin, numbers: tuple[int, ...], given: Mapping[str, Any], path: str
+) -> tuple[tuple[int, ...], str]:
+    """Return the row that an item of a list came from, where rows became lists, and its column.
+
+    :param numbers: the rows of the sample.
+    :param given: its parameters.
+    """
+    match = _ITEM.fullmatch(path)
+    if match is None or origin.id_column is None:
+        return numbers, path
+    items = given.get(match[1])
+    if not isinstance(items, list) or len(items) != len(numbers):
+        return numbers, path
+    return (numbers[int(match[2])],), f"parameters.{match[1]}"

@@ -1,0 +1,127 @@
+"""Noticing that two samples of a cohort, or one twice, are given the same reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_omics.healthomics.input_places import texts_of
+from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.run_settings.notes import Notes
+from airflow_provider_omics.healthomics.run_settings.places import Origin
+
+OFF, WARN, FAIL = "off", "warn", "fail"
+LEVELS = (OFF, WARN, FAIL)
+
+_SHOWN = 5
+# What a sequencer made, which no two samples share.
+_READS = (".fastq", ".fastq.gz", ".fq", ".fq.gz", ".bam", ".cram", ".sra", ".ora", ".fast5", ".pod5")
+_READS_NAME = re.compile(r"fastq|(^|_)(fq|reads?|[cu]?r?bam|cram|r[12])($|_|\d)", re.IGNORECASE)
+# What all samples of a cohort may share.
+_SHARED: tuple[str, ...] = (
+    ".fa",
+    ".fasta",
+    ".fna",
+    ".fa.gz",
+    ".fasta.gz",
+    ".fai",
+    ".dict",
+    ".bed",
+    ".bed.gz",
+    ".gtf",
+    ".gtf.gz",
+)
+_SHARED += (".gff", ".gff3", ".interval_list", ".tbi", ".json", ".csv", ".tsv", ".txt", ".yaml", ".yml")
+_SHARED_NAME = re.compile(
+    r"(^|_)(ref|genome|fasta|index|db)|reference|interval|target|bait|panel|known|dbsnp|control|background|normal"
+    r"|adapter|primer|model|barcode|whitelist|database",
+    re.IGNORECASE,
+)
+
+
+@dataclass
+class _Repeats:
+    """What one parameter was given again: how often, and the first of it.
+
+    :param sure: whether the parameter takes reads, and not what samples may share.
+    """
+
+    sure: bool
+    count: int = 0
+    first: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+class SameReads:
+    """Remembers, by their hashes, which objects the samples were given.
+
+    :param level: ``warn`` or ``fail``.
+    """
+
+    def __init__(self, origin: Origin, level: str) -> None:
+        self._origin = origin
+        self._fails = level == FAIL
+        self._first_of: dict[int, int] = {}
+        self._shared: set[int] = set()
+        self._repeats: dict[str, _Repeats] = {}
+        self._samples = 0
+
+    def note(self, numbers: tuple[int, ...], given: Mapping[str, Any], objects: Sequence[tuple[str, str]]) -> None:
+        """Note the objects of one sample.
+
+        :param given: its parameters, or one of its rows.
+        :param objects: bucket and key of each.
+        """
+        self._samples += 1
+        first_of, shared, at = self._first_of, self._shared, numbers[0]
+        for bucket_and_key in objects:
+            known = hash(bucket_and_key)
+            if known not in first_of:
+                first_of[known] = at
+            elif known not in shared:
+                self._note_again(numbers, given, "s3://{}/{}".format(*bucket_and_key), known)
+
+    def issues(self) -> Iterator[Issue]:
+        """Yield the repeated reads as problems, if that is wanted."""
+        for _name, repeats in self._told() if self._fails else ():
+            for uri, where, before in repeats.first:
+                fix = "Give each sample its own reads, or set duplicate_inputs='warn' if this is meant"
+                yield Issue(where, f"{uri!r} is in {before} too", fix)
+
+    def tell(self, notes: Notes) -> None:
+        """Tell of the repeated reads, unless they are problems."""
+        for name, repeats in () if self._fails else self._told():
+            uri, where, before = repeats.first[0]
+            times = f"{repeats.count:,} time{'' if repeats.count == 1 else 's'}"
+            notes.add(
+                f"The same reads are given twice in {name!r}, {times}; the first: {uri} in {where}, and in {before}. "
+                "Check the samples; duplicate_inputs='fail' refuses this",
+                warning=True,
+            )
+
+    def _told(self) -> Iterator[tuple[str, _Repeats]]:
+        for name, repeats in self._repeats.items():
+            # What most samples have in common is no sample's own.
+            if repeats.sure or repeats.count * 2 <= self._samples:
+                yield name, repeats
+
+    def _note_again(self, numbers: tuple[int, ...], given: Mapping[str, Any], uri: str, known: int) -> None:
+        path = next((path for path, text in reversed(list(texts_of(given, "parameters"))) if text == uri), None)
+        if path is None:
+            return
+        name = re.sub(r"\[\d+\]", "", path.removeprefix("parameters."))
+        plain = uri.lower()
+        if _SHARED_NAME.search(name) or plain.endswith(_SHARED):
+            self._shared.add(known)
+            return
+        sure = plain.endswith(_READS) or _READS_NAME.search(name) is not None
+        before = self._first_of[known]
+        if not sure and before == numbers[0]:
+            return
+        repeats = self._repeats.setdefault(name, _Repeats(sure))
+        repeats.count += 1
+        if len(repeats.first) < _SHOWN:
+            place = self._origin.place([before])
+            again = f"another column of {place}" if before == numbers[0] else place
+            repeats.first.append((uri, self._origin.member(numbers, path), again))
