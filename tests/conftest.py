@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from botocore.loaders import JSONFileLoader, Loader
+from call_clock import CallClock
 from omics_service import ROLE, await_status, wdl_zip
 
 from airflow_provider_omics.local import LocalOmics, Quotas, Timings
@@ -53,6 +54,12 @@ def service_models_read_once() -> Iterator[None]:
         read_once = cache(lambda path: read_file(loader, path))
         patch.setattr(JSONFileLoader, "load_file", lambda _self, path: read_once(path))
         yield
+
+
+@pytest.fixture
+def call_clock() -> CallClock:
+    """A clock for a server on which jobs last for so many calls; it has to be told which server to follow."""
+    return CallClock()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any, Self
 from airflow_provider_omics.healthomics.failures import FailureClass, advise_batch
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.outcome import RunFailure
-from airflow_provider_omics.healthomics.redrive import WHAT_TO_DO, permanent_failures
+from airflow_provider_omics.healthomics.redrive import WHAT_TO_DO, list_reasons, permanent_failures
 from airflow_provider_omics.healthomics.results import BatchCounts, ResultsTable, SampleEnd, SampleResult
 from airflow_provider_omics.healthomics.statuses import BatchStatus, Phase, classify
 
@@ -73,8 +73,7 @@ class BatchOutcome:
     :param results_uri: where the whole table is as CSV, if it was written.
     :param results_jsonl_uri: where it is as JSONL.
     :param stories: what is known about single runs beyond the table, such as the tails of their logs.
-    :param permanent: how many samples failed for a reason that no retry mends, by code.
-    :param retries_permanent: whether retries run them again all the same.
+    :param permanent: how many samples no retry runs again since it would not mend them, by the code of their failure.
     :param is_glance: whether this is only what GetBatch shows, with some of the failures and no groups.
     """
 
@@ -89,7 +88,6 @@ class BatchOutcome:
     results_jsonl_uri: str | None = None
     stories: tuple[RunFailure, ...] = ()
     permanent: tuple[tuple[str, int], ...] = ()
-    retries_permanent: bool = False
     is_glance: bool = False
 
     @classmethod
@@ -120,8 +118,7 @@ class BatchOutcome:
             failures=tuple(islice((row for row in table.rows() if not row.completed), MAX_FAILURES)),
             results_uri=results_uri,
             results_jsonl_uri=results_jsonl_uri,
-            permanent=tuple(permanent_failures(table.rows()).items()),
-            retries_permanent=retries_permanent,
+            permanent=() if retries_permanent else tuple(permanent_failures(table.rows()).items()),
         )
 
     @property
@@ -211,8 +208,8 @@ class BatchOutcome:
             yield f"- {group.count:,} of class {group.failure_class}; who can act: {'; or '.join(group.owners)}"
 
     def _left_out(self) -> Iterator[str]:
-        if self.permanent and not self.retries_permanent:
-            reasons = ", ".join(f"{code}: {count:,}" for code, count in self.permanent)
+        if self.permanent:
+            reasons = list_reasons(dict(self.permanent))
             yield f"A retry does not run again what it cannot mend ({reasons}). {WHAT_TO_DO}."
 
     def _number(self, end: SampleEnd) -> int:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.s3_uris import MAX_KEY_BYTES, parse_s3_uri, template_mark
-from airflow_provider_omics.healthomics.unseen import SPACES, hidden
+from airflow_provider_omics.healthomics.unseen import hidden, trimmed
 
 _EXAMPLE = "s3://my-bucket/reads/sample_R1.fastq.gz"
 _S3_LIKE = re.compile(r"s3[an]?:(?!:)", re.IGNORECASE)
@@ -75,7 +75,7 @@ class Finding(NamedTuple):
 
 def judge_place(value: str) -> Finding | None:
     """Judge a text that may name the place of an input; None for a sound S3 URI, and for what names no place."""
-    plain = value.strip(SPACES)
+    plain = trimmed(value)
     found = _judge(plain)
     if found is None and plain != value and parse_s3_uri(plain):
         return _refused(f"{_shown(value)} has spaces around it", "Remove the spaces")
@@ -189,6 +189,11 @@ def texts_of(value: Any, path: str) -> Iterator[tuple[str, str]]:
             yield from texts_of(item, f"{path}[{at}]")
 
 
+def name_of(path: str) -> str:
+    """Return the parameter, or the member of it, that a path leads to, whatever the position in a list."""
+    return re.sub(r"\[\d+\]", "", path.removeprefix("parameters."))
+
+
 def input_place_issues(parameters: Any) -> Iterator[Issue]:
     """Yield what is wrong with the places that the parameters of one run, or of all runs, name."""
     texts = list(texts_of(parameters, "parameters")) if isinstance(parameters, Mapping) else []
@@ -207,10 +212,10 @@ def input_place_notes(parameters: Any) -> Iterator[str]:
             kinds.setdefault(found.kind, []).append((path, found))
     for kind, findings in kinds.items():
         path, first = findings[0]
-        yield told(kind, len(findings), path, first.fix)
+        yield place_message(kind, len(findings), path, first.fix)
 
 
-def told(kind: str, count: int, first: str, fix: str) -> str:
+def place_message(kind: str, count: int, first: str, fix: str) -> str:
     """Return a line for the log on values of one kind."""
     return f"{count:,} {'value is' if count == 1 else 'values are'} {_singular(kind, count)}; the first: {first}. {fix}"
 

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import botocore.session
@@ -189,23 +189,25 @@ def matches(pattern: str, value: str) -> bool:
     classes = _unicode_class(pattern)
     if classes is None:
         return re.fullmatch(pattern, value) is not None
-    categories, literals = classes
-    if value.isascii():
-        return _ascii_of(pattern).issuperset(value)
-    return all(unicodedata.category(char)[0] in categories or char in literals for char in value)
+    # Nearly all values are ASCII: one look at a set that is made once.
+    return classes.ascii.issuperset(value) if value.isascii() else all(map(classes.has, value))
+
+
+@dataclass(frozen=True)
+class _UnicodeClass:
+    categories: frozenset[str]
+    literals: frozenset[str]
+
+    @cached_property
+    def ascii(self) -> frozenset[str]:
+        return frozenset(filter(self.has, map(chr, range(128))))
+
+    def has(self, char: str) -> bool:
+        return unicodedata.category(char)[0] in self.categories or char in self.literals
 
 
 @cache
-def _ascii_of(pattern: str) -> frozenset[str]:
-    # What nearly all values are made of, found out once.
-    categories, literals = _unicode_class(pattern) or (frozenset(), frozenset())
-    return frozenset(
-        char for char in map(chr, range(128)) if unicodedata.category(char)[0] in categories or char in literals
-    )
-
-
-@cache
-def _unicode_class(pattern: str) -> tuple[frozenset[str], frozenset[str]] | None:
+def _unicode_class(pattern: str) -> _UnicodeClass | None:
     # Python's re has no \p, and the model uses it only in one repeated class: [\p{L}||\p{M}...\t\n]+
     if "\\p{" not in pattern:
         return None
@@ -214,7 +216,7 @@ def _unicode_class(pattern: str) -> tuple[frozenset[str], frozenset[str]] | None
     escapes = {"\\t": "\t", "\\n": "\n", "\\r": "\r"}
     literals = {escapes[match] for match in re.findall(r"\\[tnr]", rest)}
     literals.update(re.sub(r"\\[tnr]", "", rest))
-    return categories, frozenset(literals)
+    return _UnicodeClass(categories, frozenset(literals))
 
 
 def _wrong_type(where: str, value: Any, wanted: str) -> Issue:

@@ -37,7 +37,7 @@ class Redrive:
         told = [repr(row.run_setting_id) for row in self.left_out[:_TOLD_SAMPLES]]
         more = len(self.left_out) - len(told)
         samples = ", ".join(told) + (f" and {more:,} more" if more else "")
-        reasons = ", ".join(f"{code}: {count:,}" for code, count in permanent_failures(self.left_out).items())
+        reasons = list_reasons(permanent_failures(self.left_out))
         return f"Not running again what a retry cannot mend ({reasons}): {samples}. {WHAT_TO_DO}"
 
 
@@ -51,6 +51,11 @@ WHAT_TO_DO = (
 def permanent_failures(rows: Iterable[SampleResult]) -> Counter[str]:
     """Count the samples that failed for a reason that no retry mends, by its code."""
     return Counter(row.reason or "" for row in rows if row.is_permanent)
+
+
+def list_reasons(counts: Mapping[str, int]) -> str:
+    """Return how many samples failed for each reason, in words."""
+    return ", ".join(f"{code}: {count:,}" for code, count in counts.items())
 
 
 def note_left_out(table: ResultsTable) -> None:

@@ -55,9 +55,8 @@ def place_issues(where: str, uri: Any, example: str = "s3://my-bucket/results") 
         yield Issue(where, f"{uri!r} still has {mark!r}", f"Put in what it stands for, as in {example}")
     elif parts is None:
         yield Issue(where, f"{uri!r} is not an S3 URI", f"Give a place such as {example}")
-    elif len(parts.key.encode()) > MAX_KEY_BYTES:
-        size = len(parts.key.encode())
-        yield Issue(where, f"the key of {uri!r} has {size} bytes; S3 takes {MAX_KEY_BYTES}", "Give a shorter name")
+    else:
+        yield from _key_issues(where, uri, parts)
 
 
 def split_object_uri(uri: Any, *, operation: str, where: str = "uri") -> S3Uri:
@@ -84,6 +83,11 @@ def object_uri_issues(where: str, uri: Any) -> Iterator[Issue]:
         yield Issue(where, f"{uri!r} is not an S3 URI", "Give an object such as s3://my-bucket/cohort/samples.csv")
     elif not parts.key or parts.key.endswith("/"):
         yield Issue(where, f"{uri!r} names no object", "Give the whole name, such as s3://my-bucket/cohort/samples.csv")
-    elif len(parts.key.encode()) > MAX_KEY_BYTES:
-        size = len(parts.key.encode())
+    else:
+        yield from _key_issues(where, uri, parts)
+
+
+def _key_issues(where: str, uri: Any, parts: S3Uri) -> Iterator[Issue]:
+    size = len(parts.key.encode())
+    if size > MAX_KEY_BYTES:
         yield Issue(where, f"the key of {uri!r} has {size} bytes; S3 takes {MAX_KEY_BYTES}", "Give a shorter name")

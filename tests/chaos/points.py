@@ -6,10 +6,11 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from airflow_stacks import STACKS as DEPLOYMENTS
 from strikes import RESUME, Caller, Moment, Strike, Victim
 
 MODES = ("worker", "deferred")
-STACKS = ("local", "celery")
+STACKS = tuple(DEPLOYMENTS)
 START = {"run": ("StartRun",), "batch": ("StartRunBatch",)}
 LOOK = {"run": ("GetRun", "ListRuns"), "batch": ("GetBatch",)}
 # What a batch's task does once the batch has ended.

@@ -43,11 +43,6 @@ ERRORS = pytest.mark.parametrize(
 
 
 @pytest.fixture
-def call_clock() -> CallClock:
-    return CallClock()
-
-
-@pytest.fixture
 def omics_local_settings(omics_local_settings: dict[str, Any], call_clock: CallClock) -> dict[str, Any]:
     return {**omics_local_settings, "clock": call_clock}
 

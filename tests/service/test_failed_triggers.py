@@ -38,11 +38,6 @@ def outcomes() -> SimulatedOutcomes:
 
 
 @pytest.fixture
-def call_clock() -> CallClock:
-    return CallClock()
-
-
-@pytest.fixture
 def omics_local_settings(
     omics_local_settings: dict[str, Any], outcomes: SimulatedOutcomes, call_clock: CallClock
 ) -> dict[str, Any]:

@@ -18,11 +18,6 @@ LISTS = ("ListRunsInBatch", "ListRuns")
 
 
 @pytest.fixture
-def call_clock() -> CallClock:
-    return CallClock()
-
-
-@pytest.fixture
 def omics_local_settings(omics_local_settings: dict[str, Any], call_clock: CallClock) -> dict[str, Any]:
     return {**omics_local_settings, "outcomes": SimulatedOutcomes(write_logs=False), "clock": call_clock}
 

@@ -163,8 +163,6 @@ def _read(
             spool.add(text)
             shapes.add(setting)
     problems.extend(checks.closing_issues())
-    if same is not None:
-        problems.extend(same.issues())
     if not numbers and not problems:
         problems.add(_nothing(source))
     if problems:
@@ -172,8 +170,6 @@ def _read(
         raise problems.error()
     digest = spool.finish()
     inputs.tell(notes)
-    if same is not None:
-        same.tell(notes)
     names = frozenset(defaults.get("parameters") or ())
     told, left_out = tuple(notes.lines()), notes.rows_left_out
     return Cohort(

@@ -8,7 +8,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from airflow_provider_omics.healthomics.input_places import Finding, Gravity, judge_place, texts_of, told
+from airflow_provider_omics.healthomics.input_places import (
+    Finding,
+    Gravity,
+    judge_place,
+    name_of,
+    place_message,
+    texts_of,
+)
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.run_settings.notes import Notes
 from airflow_provider_omics.healthomics.run_settings.places import Origin
@@ -79,17 +86,22 @@ class InputChecks:
                 more = values.count - len(values.first)
                 if more:
                     yield Issue(self._origin.name, f"{more:,} more paths of a machine in {name!r}", "Mend those above")
+        if self._same_reads is not None:
+            yield from self._same_reads.issues()
 
     def tell(self, notes: Notes) -> None:
-        """Tell of places that only some workflows can read."""
+        """Tell of places that only some workflows can read, and of reads that are given twice."""
         for kind, values in self._told.items():
             numbers, path, found = values.first[0]
-            notes.add(told(kind, values.count, self._origin.member(numbers, path), found.fix), warning=True)
+            notes.add(place_message(kind, values.count, self._origin.member(numbers, path), found.fix), warning=True)
         for name, values in self._local.items():
             if name not in self._s3_names:
                 numbers, path, found = values.first[0]
                 fix = f"Unless they are in the workflow's container: {found.fix[0].lower()}{found.fix[1:]}"
-                notes.add(told(found.kind, values.count, self._origin.member(numbers, path), fix), warning=True)
+                where = self._origin.member(numbers, path)
+                notes.add(place_message(found.kind, values.count, where, fix), warning=True)
+        if self._same_reads is not None:
+            self._same_reads.tell(notes)
 
     def _check(self, numbers: tuple[int, ...], given: Mapping[str, Any], text: str, braces: int) -> Iterator[Issue]:
         objects = _S3.findall(text)
@@ -143,11 +155,6 @@ class InputChecks:
             self._local.setdefault(name, _Values()).add(_Value(numbers, path, found))
         else:
             self._told.setdefault(found.kind, _Values()).add(_Value(numbers, path, found))
-
-
-def name_of(path: str) -> str:
-    """Return the parameter, or the member of it, that a path leads to, whatever the position in a list."""
-    return re.sub(r"\[\d+\]", "", path.removeprefix("parameters."))
 
 
 def exact_place(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_omics.healthomics.input_places import texts_of
+from airflow_provider_omics.healthomics.input_places import name_of, texts_of
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.run_settings.notes import Notes
 from airflow_provider_omics.healthomics.run_settings.places import Origin
@@ -20,7 +20,7 @@ _SHOWN = 5
 _READS = (".fastq", ".fastq.gz", ".fq", ".fq.gz", ".bam", ".cram", ".sra", ".ora", ".fast5", ".pod5")
 _READS_NAME = re.compile(r"fastq|(^|_)(fq|reads?|[cu]?r?bam|cram|r[12])($|_|\d)", re.IGNORECASE)
 # What all samples of a cohort may share.
-_SHARED: tuple[str, ...] = (
+_SHARED = (
     ".fa",
     ".fasta",
     ".fna",
@@ -32,8 +32,17 @@ _SHARED: tuple[str, ...] = (
     ".bed.gz",
     ".gtf",
     ".gtf.gz",
+    ".gff",
+    ".gff3",
+    ".interval_list",
+    ".tbi",
+    ".json",
+    ".csv",
+    ".tsv",
+    ".txt",
+    ".yaml",
+    ".yml",
 )
-_SHARED += (".gff", ".gff3", ".interval_list", ".tbi", ".json", ".csv", ".tsv", ".txt", ".yaml", ".yml")
 _SHARED_NAME = re.compile(
     r"(^|_)(ref|genome|fasta|index|db)|reference|interval|target|bait|panel|known|dbsnp|control|background|normal"
     r"|adapter|primer|model|barcode|whitelist|database",
@@ -84,14 +93,14 @@ class SameReads:
 
     def issues(self) -> Iterator[Issue]:
         """Yield the repeated reads as problems, if that is wanted."""
-        for _name, repeats in self._told() if self._fails else ():
+        for _name, repeats in self._reported() if self._fails else ():
             for uri, where, before in repeats.first:
                 fix = "Give each sample its own reads, or set duplicate_inputs='warn' if this is meant"
                 yield Issue(where, f"{uri!r} is in {before} too", fix)
 
     def tell(self, notes: Notes) -> None:
         """Tell of the repeated reads, unless they are problems."""
-        for name, repeats in () if self._fails else self._told():
+        for name, repeats in () if self._fails else self._reported():
             uri, where, before = repeats.first[0]
             times = f"{repeats.count:,} time{'' if repeats.count == 1 else 's'}"
             notes.add(
@@ -100,7 +109,7 @@ class SameReads:
                 warning=True,
             )
 
-    def _told(self) -> Iterator[tuple[str, _Repeats]]:
+    def _reported(self) -> Iterator[tuple[str, _Repeats]]:
         for name, repeats in self._repeats.items():
             # What most samples have in common is no sample's own.
             if repeats.sure or repeats.count * 2 <= self._samples:
@@ -110,7 +119,7 @@ class SameReads:
         path = next((path for path, text in reversed(list(texts_of(given, "parameters"))) if text == uri), None)
         if path is None:
             return
-        name = re.sub(r"\[\d+\]", "", path.removeprefix("parameters."))
+        name = name_of(path)
         plain = uri.lower()
         if _SHARED_NAME.search(name) or plain.endswith(_SHARED):
             self._shared.add(known)

@@ -74,7 +74,6 @@ class SampleSheets:
         self._tabs = origin.name.lower().removesuffix(".gz").endswith(".tsv")
         self._columns: list[str] = []
         self._file: IO[str] = tempfile.TemporaryFile("w+", prefix="omics-sample-sheets-", encoding="utf-8")  # noqa: SIM115
-        self.count = 0
 
     @property
     def parameter(self) -> str:
@@ -112,7 +111,6 @@ class SampleSheets:
         name = _NOT_IN_NAMES.sub("-", str(run_setting_id))[:_ID_LENGTH]
         uri = f"{self._options.place}/{name}-{digest}.{'tsv' if self._tabs else 'csv'}"
         self._file.write(json.dumps([uri, content]) + "\n")
-        self.count += 1
         return uri
 
     def __iter__(self) -> Iterator[tuple[str, bytes]]:
