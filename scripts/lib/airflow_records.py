@@ -14,8 +14,8 @@ from uuid import UUID
 
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import InterfaceError, OperationalError
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 #: Seconds that a server has to come up again.
 PATIENCE = 120.0
@@ -166,7 +166,7 @@ class AirflowRecords:
 
     def _query(self, statement: str, **values: object) -> list[dict[str, Any]]:
         retrying = Retrying(
-            retry=retry_if_exception_type((OperationalError, InterfaceError)),
+            retry=retry_if_exception(_is_of_connection),
             stop=stop_after_delay(PATIENCE),
             wait=wait_fixed(0.2),
             before_sleep=lambda _: self._check(),
@@ -178,6 +178,13 @@ class AirflowRecords:
     def _query_once(self, statement: str, values: dict[str, object]) -> list[dict[str, Any]]:
         with self._engine.connect() as connection:
             return [dict(row) for row in connection.execute(text(statement), values).mappings()]
+
+
+def _is_of_connection(error: BaseException) -> bool:
+    """Whether the server could not be asked, or went away while it was: the driver then has an error of no kind."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return isinstance(error, (OperationalError, InterfaceError))
 
 
 def _map_index(row: dict[str, Any]) -> int:

@@ -159,6 +159,7 @@ class TestServicesBeside:
         events.put_targets(Rule="omics", Targets=[{"Id": "q", "Arn": attributes["QueueArn"]}])
         run_id = start_run()["id"]
         await_status(lambda: omics.get_run(id=run_id), "COMPLETED")
+        server.world().events.drain()
         told = []
         while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             told += [json.loads(message["Body"]) for message in messages]
