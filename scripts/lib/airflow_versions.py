@@ -8,11 +8,12 @@ import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from airflow_api import AirflowRefusedError, answers, ask
+from airflow_api import AirflowRefusedError, AirflowUnavailableError, answers, ask
 
 LINKS_PROGRAM = """
 import json, sys
@@ -197,7 +198,13 @@ class Airflow3(AirflowVersion):
         self, site: Site, path: str, body: Mapping[str, Any] | None = None, method: str | None = None
     ) -> dict[str, Any]:
         login = {"username": "admin", "password": site.password}
-        token = ask(f"{site.address}/auth/token", None, login)["access_token"]
+        try:
+            token = ask(f"{site.address}/auth/token", None, login)["access_token"]
+        except AirflowRefusedError as error:
+            if error.status != HTTPStatus.UNAUTHORIZED:
+                raise
+            # The password is the one that was written down: it is not that server yet, or one that took its port.
+            raise AirflowUnavailableError(str(error), error.status) from error
         return ask(f"{site.address}/api/v2/{path}", f"Bearer {token}", body, method)
 
     def _passwords(self, site: Site) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
-import tarfile
 import zipfile
 from pathlib import Path
 
@@ -29,9 +28,9 @@ def unpack_release(commit: str, folder: Path, checkout: Path = ROOT) -> Path:
     :raises NoEarlierReleaseError: the checkout does not have the commit, or the wheel cannot be built.
     """
     source, wheels, content = (folder / name for name in ("source", "wheels", "content"))
-    archive = _output(["git", "archive", "--format=tar", commit], checkout)
-    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        files.extractall(source, filter="data")
+    archive = _output(["git", "archive", "--format=zip", commit], checkout)
+    with zipfile.ZipFile(io.BytesIO(archive)) as files:
+        files.extractall(source)
     _output([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(wheels)], source)
     (wheel,) = wheels.glob("*.whl")
     with zipfile.ZipFile(wheel) as files:

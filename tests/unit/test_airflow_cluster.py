@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -38,11 +39,13 @@ class Page:
     :ivar troubles: what becomes of the next requests that change something: a status to answer with, or None for a
         connection that is cut; each with what takes effect before.
     :ivar effect: what a request does that nothing troubles.
+    :ivar strange_logins: how many logins it refuses, as a server with other passwords does.
     """
 
     def __init__(self, port: int) -> None:
         self.troubles: list[tuple[int | None, Effect | None]] = []
         self.effect: Effect = lambda: None
+        self.strange_logins = 0
         self.requests: list[tuple[str, str]] = []
         page = self
 
@@ -50,6 +53,9 @@ class Page:
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers["Content-Length"]))
                 if self.path.endswith(("/auth/token", "/login")):
+                    if page.strange_logins:
+                        page.strange_logins -= 1
+                        return self.answer(401, {"detail": "Invalid credentials"})
                     return self.answer(201, {"access_token": "token"})
                 page.requests.append((self.command, self.path.rsplit("/", 1)[-1]))
                 status, effect = page.troubles.pop(0) if page.troubles else (200, page.effect)
@@ -128,6 +134,18 @@ def test_a_dag_run_is_made_although_airflow_does_not_answer_at_first(
 
     assert page.requests == [("POST", "dagRuns")] * 3
     assert cluster.records.dag_run_ids("dag") == ["run"]
+
+
+@pytest.mark.skipif(version("apache-airflow").startswith("2."), reason="Airflow 2 has no login of its own")
+def test_a_server_that_does_not_know_the_password_is_not_airflow_yet(
+    cluster: AirflowCluster, page: Page, make_run: Effect
+) -> None:
+    page.strange_logins = 2
+    page.effect = make_run
+
+    cluster.trigger("dag", "run")
+
+    assert (page.strange_logins, page.requests) == (0, [("POST", "dagRuns")])
 
 
 @pytest.mark.parametrize("status", [500, None])
