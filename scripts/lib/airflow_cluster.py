@@ -304,7 +304,9 @@ class AirflowCluster:
         for name, component in self.components.items():
             environment = {**self._environment, **known, **own[name], **component.environment}
             command = [self._site.airflow, *component.arguments]
-            self.processes[name] = ChildProcess(name, command, environment, self._site.home / f"{name}.log")
+            log_file = self._site.home / f"{name}.log"
+            process = ChildProcess(name, command, environment, log_file, last_words=component.last_words)
+            self.processes[name] = process
 
     def _migrate(self, database: AirflowDatabase) -> None:
         """Make Airflow's tables."""
@@ -355,6 +357,8 @@ def _settings(home: Path, dags_folder: Path) -> dict[str, str]:
         "AIRFLOW__SCHEDULER__JOB_HEARTBEAT_SEC": "1",
         "AIRFLOW__SCHEDULER__SCHEDULER_HEARTBEAT_SEC": "1",
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+        # A task whose start a busy machine answers late must not count as failed before it has run.
+        "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
         "AIRFLOW__TRIGGERER__JOB_HEARTBEAT_SEC": "1",
         "AIRFLOW__TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "5",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",

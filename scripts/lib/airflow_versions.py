@@ -38,6 +38,7 @@ class Component:
     :ivar log_port: the setting with the port on which it shows its logs; None if it shows none.
     :ivar environment: variables of its own.
     :ivar ready: text in its output by which it says that it is up; None if it has a row, or answers.
+    :ivar last_words: text in its output after which it works no more, though it may not have ended yet.
     """
 
     arguments: Sequence[str]
@@ -45,12 +46,19 @@ class Component:
     log_port: str | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     ready: str | None = None
+    last_words: str | None = None
 
 
 WORKER_LOG_PORT = "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT"
 TRIGGER_LOG_PORT = "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT"
 # With LocalExecutor, the scheduler is the worker too.
-SCHEDULER = Component(["scheduler"], "SchedulerJob", WORKER_LOG_PORT)
+# Its tasks go on when it dies of an error of its own, and it waits for their ends, however long they take.
+SCHEDULER = Component(
+    ["scheduler"],
+    "SchedulerJob",
+    WORKER_LOG_PORT,
+    last_words="Exception when executing SchedulerJob._run_scheduler_loop",
+)
 TRIGGERER = Component(["triggerer"], "TriggererJob", TRIGGER_LOG_PORT)
 DAG_PROCESSOR = Component(["dag-processor"], "DagProcessorJob")
 

@@ -21,12 +21,55 @@ from leftovers import LEFTOVERS, sessions_of
 
 Answer = TypeVar("Answer")
 POLL_INTERVAL = 0.1
+#: Bytes of what a program says once it works no more: a long traceback.
+MOST_SAID = 20_000
 #: Below those that Linux (32768) and macOS (49152) give to clients.
 PORTS = (20_000, 32_000)
 
 
 class ProcessError(Exception):
     """A process ended that should run, or something did not come about in time."""
+
+
+class CrashError(ProcessError):
+    """A process has said that it works no more; the text has what it said from there on."""
+
+
+@dataclass
+class LastWords:
+    """Looks for what a program says once it works no more, in what it has said since its start.
+
+    :param log_file: its output, which grows.
+    :param words: what it says.
+    """
+
+    log_file: Path
+    words: bytes
+    _read: int = 0
+    _end: bytes = b""
+    _said: bytes = b""
+
+    def begin_anew(self) -> None:
+        """Forget what was said so far, before another start."""
+        self._read = self.log_file.stat().st_size if self.log_file.exists() else 0
+        self._end = self._said = b""
+
+    def said(self) -> str:
+        """Return what was said from those words on, as far as it fits; empty while they were not said."""
+        with contextlib.suppress(FileNotFoundError), self.log_file.open("rb") as log:
+            log.seek(self._read)
+            new = log.read()
+            self._read += len(new)
+            if self._said:
+                self._said += new
+            else:
+                # The words may have been written in two pieces.
+                heard = self._end + new
+                place = heard.find(self.words)
+                self._said = heard[place:] if place >= 0 else b""
+                self._end = heard[-len(self.words) :]
+        self._said = self._said[:MOST_SAID]
+        return self._said.decode(errors="replace")
 
 
 @dataclass(frozen=True)
@@ -60,6 +103,7 @@ class ChildProcess:
     :param log_file: where its output goes; appended to when it is started again.
     :param stop_signal: asks it to end.
     :param user: whose it is, in the folder that is its own; ours if not given.
+    :param last_words: text in its output after which it does its work no more, though it may not have ended yet.
     """
 
     def __init__(
@@ -71,6 +115,7 @@ class ChildProcess:
         *,
         stop_signal: signal.Signals = signal.SIGTERM,
         user: ProgramUser | None = None,
+        last_words: str | None = None,
     ) -> None:
         self.name = name
         self.log_file = log_file
@@ -78,6 +123,7 @@ class ChildProcess:
         self.environment = dict(environment)
         self._stop_signal = stop_signal
         self._user = user
+        self._last_words = LastWords(log_file, last_words.encode()) if last_words else None
         self._process: subprocess.Popen[bytes] | None = None
         self._is_to_end = False
 
@@ -93,6 +139,8 @@ class ChildProcess:
         if self._process is not None and self._process.poll() is None:
             raise ProcessError(f"{self.name} is running already")
         self._is_to_end = False
+        if self._last_words is not None:
+            self._last_words.begin_anew()
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
@@ -106,9 +154,14 @@ class ChildProcess:
         LEFTOVERS.add_session(self._process.pid)
 
     def check(self) -> None:
-        """Raise ProcessError, with the end of the log, if the program has ended by itself."""
+        """Raise ProcessError, with the end of the log, if the program has ended by itself, or works no more.
+
+        :raises ProcessError: it has; a :class:`CrashError` where what it said last tells more than the log's end.
+        """
         if self._process is None or self._is_to_end:
             return
+        if self._last_words is not None and (said := self._last_words.said()):
+            raise CrashError(f"{self.name} works no more; {self.log_file} says:\n{said}")
         if (code := self._process.poll()) is not None:
             raise ProcessError(f"{self.name} ended with {code}; {self.log_file} ends:\n{self.log_tail()}")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import kill_rows
 from airflow_cluster import AirflowCluster
-from child_processes import ProcessError
+from child_processes import CrashError, ProcessError
 from kill_rows import MODES, ROWS, STARTS_SLOWLY, connection
 from kill_scene import TICK, Scene
 from kill_stories import Gate, Story, Wish, asked, tell
@@ -41,7 +41,12 @@ SETTINGS = {
     # What is found twice before it was dealt with ends the next try too.
     "AIRFLOW__SCHEDULER__ZOMBIE_DETECTION_INTERVAL": "60",
     "AIRFLOW__SCHEDULER__LOCAL_TASK_JOB_HEARTBEAT_SEC": "20",
+    # A scheduler that was started again takes over what the one before left, but not from one that is only slow.
+    "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "90",
 }
+#: What Airflow's scheduler dies of by a mistake of its own (docs/recovery.md); whoever runs it starts it again.
+AIRFLOWS_OWN = ("task_instance_current_key",)
 _END: Wish = ("the end", lambda: True)
 PRELOAD = (
     "airflow_provider_omics.operators.batch",
@@ -115,6 +120,7 @@ class KillLab:
         waiting = list(self.scenes)
         tellings = [Telling(self._triggerer_story())]
         while tellings:
+            self._look_after_airflow(tellings)
             for scene in [*waiting]:
                 if self._has_room(scene, tellings):
                     waiting.remove(scene)
@@ -125,6 +131,19 @@ class KillLab:
                 telling.go_on()
             tellings = [telling for telling in tellings if not telling.is_over]
             time.sleep(INTERVAL)
+
+    def _look_after_airflow(self, tellings: list[Telling]) -> None:
+        """Start the scheduler again if Airflow's own mistake has ended it; whatever else has ended ends the lab."""
+        try:
+            self.cluster.check()
+        except CrashError as crash:
+            if not any(words in str(crash) for words in AIRFLOWS_OWN):
+                raise
+            for telling in tellings:
+                if telling.scene is not None:
+                    telling.scene.note(f"Airflow's scheduler died of its own mistake and is started again: {crash}")
+            self.cluster.processes["scheduler"].kill()
+            tellings.append(Telling(asked("the scheduler to start again", partial(self.cluster.restart, "scheduler"))))
 
     def _has_room(self, scene: Scene, tellings: Sequence[Telling]) -> bool:
         if sum(one.scene is not None and not one.scene.has_begun for one in tellings) >= BEGINNING:

@@ -51,7 +51,7 @@ class Seen:
     :ivar jobs: statuses of the jobs that it started, oldest first.
     :ivar starts: how many calls started each of them, or asked for it again.
     :ivar cancels: how many calls cancelled each of them.
-    :ivar retried: whether the task had more tries than one.
+    :ivar retried: whether the task had another try after that in which its row began.
     :ivar returned: which of the jobs the task returned, 0 for the oldest; None if it returned nothing.
     """
 
@@ -81,6 +81,7 @@ class Scene:
     seen: dict[Key, Seen] = field(default_factory=dict)
     has_begun: bool = False
     _mark: int = 0
+    _begun_in: dict[Key, int] = field(default_factory=dict)
     _refused: set[str] = field(default_factory=set)
 
     @property
@@ -167,6 +168,19 @@ class Scene:
         self.server.advance(2 * LONG)
         self.note("time goes on")
 
+    def begin(self) -> None:
+        """Note that all tasks wait for their jobs, each in its first try as a rule.
+
+        Airflow on a busy machine fails tries that it could not even start; what counts is what comes after this one.
+        """
+        self.note("all wait")
+        self._begun_in = {(one.task_id, one.map_index): one.try_number for one in self.instances}
+        self.has_begun = True
+        self.mark()
+
+    def _is_retried(self, instance: TaskInstance) -> bool:
+        return instance.try_number > self._begun_in.get((instance.task_id, instance.map_index), 1)
+
     def mark(self) -> None:
         """Forget the looks so far."""
         self._mark = len(self.server.journal.calls())
@@ -182,11 +196,12 @@ class Scene:
     def waits(self, *, retried: bool = False, state: str | None = None) -> bool:
         """Whether every task instance waits for a job that goes on, and has looked at it for a while since the mark.
 
-        :param retried: whether in its first try or in a later one.
+        :param retried: whether in the try in which its row began or in a later one.
         :param state: of a task that waits; None for that of the mode.
         """
         instances, waiting = self.instances, state or WAITING[self.mode]
-        at_it = [one for one in instances if one.state == waiting and (one.try_number > 1) is retried]
+        has_right_try = [one for one in instances if not self.has_begun or self._is_retried(one) is retried]
+        at_it = [one for one in has_right_try if one.state == waiting]
         looks = self._looks()
         jobs = self.jobs()
         last = [jobs[key][-1] for key in self.keys() if jobs.get(key)]
@@ -271,7 +286,7 @@ class Scene:
                 starts=tuple(starts[job_id] for job_id in ids),
                 cancels=tuple(cancels[job_id] for job_id in ids),
                 state=one.state,
-                retried=one.try_number > 1,
+                retried=self._is_retried(one),
                 returned=ids.index(returned) if returned in ids else None,
             )
 

@@ -67,9 +67,7 @@ def asked(what: str, action: Callable[[], None]) -> Story:
 
 def begin(scene: Scene) -> Story:
     yield "all tasks to wait for their jobs", scene.waits
-    scene.note("all wait")
-    scene.has_begun = True
-    scene.mark()
+    scene.begin()
 
 
 def taken_over(scene: Scene) -> Story:

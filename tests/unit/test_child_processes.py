@@ -11,7 +11,16 @@ from pathlib import Path
 import leftovers
 import psutil
 import pytest
-from child_processes import ChildProcess, ProcessError, free_ports, isolated_environment, stop_all, wait_for
+from child_processes import (
+    ChildProcess,
+    CrashError,
+    LastWords,
+    ProcessError,
+    free_ports,
+    isolated_environment,
+    stop_all,
+    wait_for,
+)
 from leftovers import began
 
 PATIENT = "import time; time.sleep(600)"
@@ -74,6 +83,50 @@ def test_descendants_end_although_the_program_has_ended_before(program: Callable
     stop_all([parent])
 
     wait_for(lambda: has_ended(child), "the child to end", TIMEOUT)
+
+
+# Like a scheduler that met an error, and waits for its tasks before it ends.
+HANGING = f"""
+import sys, time
+print("up", "wo" * 3, sep="\\n", flush=True)
+print("before: I am do", end="", flush=True)
+time.sleep(0.2)
+print("ne\\nof this", flush=True)
+{PATIENT}
+"""
+
+
+def test_a_program_that_works_no_more_is_noticed_before_it_ends(tmp_path: Path) -> None:
+    one = ChildProcess(
+        "scheduler", [sys.executable, "-c", HANGING], os.environ, tmp_path / "log", last_words="I am done"
+    )
+    try:
+        one.start()
+        with pytest.raises(CrashError, match=r"^scheduler works no more; .*log says:\nI am done"):
+            wait_for(lambda: False, "its last words", TIMEOUT, [one])
+        wait_for(lambda: "of this" in one.log_file.read_text(), "the rest", TIMEOUT)
+        with pytest.raises(CrashError, match=r"says:\nI am done\nof this\n$"):
+            one.check()
+
+        one.kill()
+        one.check()
+    finally:
+        one.kill()
+
+
+def test_what_a_program_said_before_its_last_start_counts_no_more(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("I am done\n")
+    said = LastWords(tmp_path / "log", b"I am done")
+
+    assert said.said()
+    said.begin_anew()
+    assert not said.said()
+    with (tmp_path / "log").open("a") as log:
+        log.write("up\nI am")
+        log.flush()
+        assert not said.said()
+        log.write(" done of that\n")
+    assert said.said() == "I am done of that\n"
 
 
 def test_a_program_that_ends_is_noticed_with_what_it_said(program: Callable[[str], ChildProcess]) -> None:
