@@ -27,6 +27,7 @@ from airflow_provider_omics.healthomics.service_errors import Nature, WrongState
 from airflow_provider_omics.healthomics.statuses import Phase
 from airflow_provider_omics.healthomics.watching.line import Opened
 from airflow_provider_omics.healthomics.watching.pace import rates_of
+from airflow_provider_omics.hooks.input_check import CALLS_AT_A_TIME
 from airflow_provider_omics.hooks.namespace import deployment_namespace
 from airflow_provider_omics.hooks.sessions import SessionHook
 from airflow_provider_omics.hooks.storage import ObjectStorage
@@ -47,6 +48,7 @@ T = TypeVar("T")
 
 # "standard" also retries RequestTimeoutException (408), which botocore's default mode does not.
 _RETRY_MODE, _ATTEMPTS = "standard", 6
+_FOR_MANY_CALLS = Config(connect_timeout=10, read_timeout=20, max_pool_connections=CALLS_AT_A_TIME)
 _NO_RETRIES: Any = {"mode": _RETRY_MODE, "total_max_attempts": 1}
 
 
@@ -291,17 +293,25 @@ class OmicsHook(_HookBase):
         hook = await sync_to_async(self.hook_of)(service)
         return await hook.open_async_client()
 
-    def hook_of(self, service: str) -> SessionHook[Any]:
+    def client_for_many_calls(self, service: str) -> Any:
+        """Make a client of another service for calls that threads make side by side, none of which may take long.
+
+        :param service: such as ``s3``.
+        """
+        return self.hook_of(service, _FOR_MANY_CALLS).conn
+
+    def hook_of(self, service: str, defaults: Config | None = None) -> SessionHook[Any]:
         """Return a hook of another service that uses the same connection.
 
         :param service: such as ``s3``.
+        :param defaults: settings that give way to those of the connection and the hook.
         """
         return SessionHook(
             aws_conn_id=self.aws_conn_id,
             region_name=self.region_name,
             verify=self.verify,
             client_type=service,
-            config=self._get_config(),
+            config=(defaults or Config()).merge(self._get_config()),
         )
 
     def _client_of(self, service: str) -> Any:

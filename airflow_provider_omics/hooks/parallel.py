@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -14,7 +14,9 @@ Answer = TypeVar("Answer")
 _AHEAD = 4
 
 
-def in_parallel(act: Callable[[Item], Answer], items: Iterable[Item], workers: int) -> Iterator[tuple[Item, Answer]]:
+def in_parallel(
+    act: Callable[[Item], Answer], items: Iterable[Item], workers: int
+) -> Generator[tuple[Item, Answer], None, None]:
     """Yield what each of many calls returned, in the order of the items.
 
     :param act: makes a call; it must not depend on the thread.

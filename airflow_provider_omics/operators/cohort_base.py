@@ -144,12 +144,15 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         )
 
     def _begin(self, context: Context, job: CohortJob, cohort: Cohort) -> Progress:
-        progress = job.store(cohort, self._places(job), self.redrive_attempts)
         earlier_tries = context["ti"].try_number - 1
+        may_adopt = self.durable and self.request_id is None and bool(earlier_tries or job.memory.job.asked)
+        if not may_adopt:
+            self._prove(job, cohort)
+        progress = job.store(cohort, self._places(job), self.redrive_attempts)
         if not self.durable:
             # So many batches can each of them have started.
             progress = replace(progress, next_generation=earlier_tries * (1 + self.redrive_attempts))
-        elif self.request_id is None and (earlier_tries or job.memory.job.asked):
+        elif may_adopt:
             cleared = tries_before_clear(context["ti"])
             job.memory.forget_finished(cleared)
             progress = job.adopt(progress, cleared)
@@ -157,9 +160,14 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
                 return replace(progress, retry_all=True, adopted=True)
             if job.memory.job.from_generation:
                 earlier_tries -= cleared
+            self._prove(job, cohort)
             return self._submitted(context, *job.start_again(progress, cohort, earlier_tries))
         is_first = self.request_id is None and not earlier_tries
         return self._submitted(context, *job.start(progress, cohort, is_first=is_first))
+
+    def _prove(self, job: CohortJob, cohort: Cohort) -> None:
+        """Find out, before anything is submitted, what would go wrong later."""
+        self.look_for_inputs(cohort, job.request["defaultRunSetting"])
 
     def _read(self, job: CohortJob) -> Cohort:
         return self.read_cohort(job.request["defaultRunSetting"], lambda: sample_sheet_place(self._places(job)))

@@ -13,7 +13,7 @@ from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, Sheet
 from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheetOptions, sample_sheet_issues
 from airflow_provider_omics.healthomics.run_settings.template import template_issues
 from airflow_provider_omics.healthomics.workflows import WorkflowParameters, look_up_parameters
-from airflow_provider_omics.operators.job import OmicsJobOperator
+from airflow_provider_omics.operators.inputs import OmicsInputOperator
 
 INPUT_TEMPLATE_FIELDS = (
     "run_settings",
@@ -22,12 +22,16 @@ INPUT_TEMPLATE_FIELDS = (
     "sample_sheet_parameter",
     "sample_sheet_columns",
     "duplicate_inputs",
+    "check_inputs",
 )
 """The template fields that say what the samples are."""
 
 
-class OmicsCohortInputOperator(OmicsJobOperator[BatchView]):
+class OmicsCohortInputOperator(OmicsInputOperator[BatchView]):
     """Base of the operator that runs a cohort: its samples, read from a list, a file or a sheet.
+
+    ``check_inputs`` and ``check_inputs_timeout`` are described in
+    :class:`~airflow_provider_omics.operators.inputs.OmicsInputOperator`.
 
     :param run_settings: the samples, 1 to 100,000: a list of InlineSetting objects by the API's names
         (``runSettingId``, ``parameters``, ``name``, ``outputUri``, ``priority``, ``runTags``, ...), or a path or
@@ -115,6 +119,16 @@ class OmicsCohortInputOperator(OmicsJobOperator[BatchView]):
                 raise
         return cohort
 
+    def look_for_inputs(self, cohort: Cohort, defaults: Mapping[str, Any]) -> None:
+        """Look for the inputs of all samples in S3, if that is wanted.
+
+        :param defaults: the ``defaultRunSetting`` of the batch.
+        :raises OmicsRequestInvalidError: inputs are missing, archived or denied, and that is refused.
+        """
+        if cohort.objects is not None:
+            cohort.objects.note(defaults.get("parameters"))
+            self.look_for("StartRunBatch", cohort.objects)
+
     def _sheet_options(self, defaults: Mapping[str, Any], sheet_place: Callable[[], str]) -> SheetOptions:
         parameter = self.sample_sheet_parameter
         return SheetOptions(
@@ -125,6 +139,7 @@ class OmicsCohortInputOperator(OmicsJobOperator[BatchView]):
             sheet_section=self.sheet_section,
             parameter_types=self.parameter_types,
             duplicate_inputs=self.duplicate_inputs,
+            notes_objects=self.looks_for_inputs,
             sample_sheets=(
                 SampleSheetOptions(parameter, self.sample_sheet_columns, sheet_place())
                 if parameter is not None

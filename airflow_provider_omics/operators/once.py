@@ -57,6 +57,7 @@ class OnceStarter:
         earlier run is only found if it has the default name.
     :param memory: what earlier tries left to know.
     :param pause: sleeps so many seconds.
+    :param prove: called once before a run is asked for, where none of an earlier try is taken over.
     """
 
     hook: OmicsHook
@@ -65,6 +66,7 @@ class OnceStarter:
     log: Log
     memory: Memory
     pause: Callable[[float], object] = time.sleep
+    prove: Callable[[], None] = lambda: None
 
     def start(self, request: Mapping[str, Any], generation: int = 0) -> RunView:
         """Start a run without looking for those of earlier tries.
@@ -72,6 +74,7 @@ class OnceStarter:
         :param request: the StartRun request; its ``requestId``, if it has one, is kept.
         :raises OmicsServiceError: the service refused it.
         """
+        self.prove()
         run = self._ask(request, generation, is_first=False)
         self._tell_started(run, request)
         return run
@@ -99,6 +102,7 @@ class OnceStarter:
             if not _ended_badly(earlier[-1].run):
                 return self._adopt(earlier[-1])
             self._tell_if_over(earlier[-1].run)
+        self.prove()
         lowest = self.memory.job.from_generation
         generation = earlier[-1].generation + 1 if earlier else lowest
         # Its request id may still stand for a run of an earlier try that could not be found by name and tags. No try

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.compat import dag_run_life, is_just_cleared, tries_before_clear
@@ -11,6 +13,7 @@ from airflow_provider_omics.healthomics.calls import Steps
 from airflow_provider_omics.healthomics.console import run_url
 from airflow_provider_omics.healthomics.exceptions import OmicsRunFailedError, OmicsWaitError
 from airflow_provider_omics.healthomics.identity import TAG_COUNT, Intent, TaskIdentity
+from airflow_provider_omics.healthomics.input_objects import InputObjects
 from airflow_provider_omics.healthomics.input_places import input_place_notes
 from airflow_provider_omics.healthomics.looks import cancel_run
 from airflow_provider_omics.healthomics.model import api_name
@@ -21,7 +24,8 @@ from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.links.omics import RUN_LINKS, store_run_links
 from airflow_provider_omics.operators.base import OmicsBaseOperator
-from airflow_provider_omics.operators.job import OmicsJobOperator, push
+from airflow_provider_omics.operators.inputs import OmicsInputOperator
+from airflow_provider_omics.operators.job import push
 from airflow_provider_omics.operators.once import OnceStarter
 from airflow_provider_omics.operators.waiting import OmicsWaitingOperator
 from airflow_provider_omics.triggers.run import OmicsRunTrigger
@@ -61,7 +65,7 @@ START_RUN_FIELDS = (
 """The members of StartRun that :class:`OmicsStartRunOperator` takes, as users type them."""
 
 
-class OmicsStartRunOperator(OmicsJobOperator[RunView]):
+class OmicsStartRunOperator(OmicsInputOperator[RunView]):
     """Start a HealthOmics run, once however often the task is tried, and wait for its end.
 
     Returns the run's id, and pushes ``run_arn``, ``run_uuid`` and ``run_output_uri`` under these XCom keys as soon
@@ -71,7 +75,8 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
 
     Parameters that are None are not sent. The members of StartRun and ``start_run_kwargs`` are templates.
     ``wait_for_completion``, ``cancel_on_kill``, ``on_timeout``, ``durable`` and ``identity_tags`` are described in
-    :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`, ``deferrable``, ``waiter_delay``,
+    :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`, ``check_inputs`` and ``check_inputs_timeout`` in
+    :class:`~airflow_provider_omics.operators.inputs.OmicsInputOperator`, ``deferrable``, ``waiter_delay``,
     ``waiter_max_attempts`` and ``error_budget`` in
     :class:`~airflow_provider_omics.operators.waiting.OmicsWaitingOperator`, the connection
     parameters in :mod:`airflow_provider_omics.hooks.parameters`.
@@ -114,7 +119,7 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
     :param start_run_kwargs: members of StartRun that this release does not name, by their API names.
     """
 
-    template_fields: Sequence[str] = (*START_RUN_FIELDS, "start_run_kwargs", *TEMPLATED)
+    template_fields: Sequence[str] = (*START_RUN_FIELDS, "start_run_kwargs", "check_inputs", *TEMPLATED)
     template_fields_renderers = {  # noqa: RUF012 - Airflow declares it without ClassVar
         "parameters": "json",
         "tags": "json",
@@ -294,7 +299,18 @@ class OmicsStartRunOperator(OmicsJobOperator[RunView]):
             fingerprint_of_0_1_0(request),
         )
         memory = self.remember(context, intent)
-        return OnceStarter(self.hook, intent, self.identity_tags, self.log, memory, self._killed.wait), request
+        prove = partial(self._prove, request)
+        starter = OnceStarter(self.hook, intent, self.identity_tags, self.log, memory, self._killed.wait, prove)
+        return starter, request
+
+    def _prove(self, request: Mapping[str, Any]) -> None:
+        """Find out, before anything is submitted, what would go wrong later."""
+        if not self.looks_for_inputs:
+            return
+        with closing(InputObjects()) as objects:
+            objects.note(request.get("parameters"))
+            objects.note({"uri": request.get("parametersUri")}, lambda _: "parameters_uri")
+            self.look_for("StartRun", objects)
 
     def _push(self, context: Context, run: RunView) -> None:
         if not self.do_xcom_push:

@@ -11,6 +11,8 @@ from typing import Any, BinaryIO
 
 from airflow_provider_omics.healthomics.batch_requests import START_RUN_BATCH
 from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.input_objects import InputObjects
+from airflow_provider_omics.healthomics.levels import OFF
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.requests import NOT_COMPUTED, digest_without
 from airflow_provider_omics.healthomics.run_settings.checks import ID, Checks, normal_form
@@ -19,7 +21,7 @@ from airflow_provider_omics.healthomics.run_settings.json_array import array_ent
 from airflow_provider_omics.healthomics.run_settings.notes import LeftOut, Note, Notes
 from airflow_provider_omics.healthomics.run_settings.places import Origin, Unit
 from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
-from airflow_provider_omics.healthomics.run_settings.same_reads import OFF, SameReads
+from airflow_provider_omics.healthomics.run_settings.same_reads import SameReads
 from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheets
 from airflow_provider_omics.healthomics.run_settings.samples import SampleMaker, SheetOptions, option_issues
 from airflow_provider_omics.healthomics.run_settings.shapes import Shapes
@@ -60,6 +62,7 @@ class Cohort:
     :ivar default_parameters: names of the parameters that all entries are given by the defaults.
     :ivar shapes: which parameters each entry gives; empty in a cohort that was chosen out of another.
     :ivar sheets: the sheet of each sample, which its settings name the URI of; None where there are none.
+    :ivar objects: what the entries name as inputs; None where that was not asked for.
     """
 
     path: Path
@@ -72,6 +75,7 @@ class Cohort:
     origin: Origin = field(default=Origin(_COHORT_FILE, Unit.ENTRY), repr=False)
     numbers: array[int] = field(default_factory=lambda: array("Q"), repr=False)
     sheets: SampleSheets | None = field(default=None, repr=False)
+    objects: InputObjects | None = field(default=None, repr=False)
     shapes: Shapes = field(default_factory=Shapes, repr=False)
 
     def __enter__(self) -> Cohort:
@@ -87,6 +91,8 @@ class Cohort:
         self.path.unlink(missing_ok=True)
         if self.sheets is not None:
             self.sheets.close()
+        if self.objects is not None:
+            self.objects.close()
 
     def settings(self) -> Iterator[dict[str, Any]]:
         """Read the entries back, one by one."""
@@ -148,7 +154,8 @@ def _read(
     by_column = bool(options.run_setting_id_column) and not built
     origin = replace(source.origin, id_column=options.run_setting_id_column if by_column else None)
     same = None if options.duplicate_inputs == OFF else SameReads(origin, options.duplicate_inputs)
-    inputs = InputChecks(origin, same)
+    objects = InputObjects() if options.notes_objects else None
+    inputs = InputChecks(origin, same, objects, options.sample_sheets)
     checks = Checks(origin, defaults, inputs, each_row=by_column and not options.group_rows and maker.sheets is None)
     numbers, shapes = array("Q"), Shapes()
     for sample in maker.samples(source.read(options.layout, notes, problems)):
@@ -173,7 +180,18 @@ def _read(
     names = frozenset(defaults.get("parameters") or ())
     told, left_out = tuple(notes.lines()), notes.rows_left_out
     return Cohort(
-        spool.path, spool.count, spool.size, digest, told, left_out, names, origin, numbers, maker.sheets, shapes
+        path=spool.path,
+        count=spool.count,
+        size=spool.size,
+        digest=digest,
+        notes=told,
+        left_out=left_out,
+        default_parameters=names,
+        origin=origin,
+        numbers=numbers,
+        sheets=maker.sheets,
+        objects=objects,
+        shapes=shapes,
     )
 
 

@@ -6,8 +6,10 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple
 
+from airflow_provider_omics.healthomics.input_objects import InputObjects
 from airflow_provider_omics.healthomics.input_places import (
     Finding,
     Gravity,
@@ -20,6 +22,7 @@ from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.run_settings.notes import Notes
 from airflow_provider_omics.healthomics.run_settings.places import Origin
 from airflow_provider_omics.healthomics.run_settings.same_reads import SameReads
+from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheetOptions
 from airflow_provider_omics.healthomics.run_settings.samples import Sample
 from airflow_provider_omics.healthomics.s3_uris import MAX_KEY_BYTES, is_bucket_name
 
@@ -54,11 +57,21 @@ class InputChecks:
     """Looks at the places that the samples of one cohort name, sample by sample.
 
     :param same_reads: notes inputs that are given twice; None for not at all.
+    :param objects: notes every input in S3; None for none.
+    :param sheets: how the samples' rows become sheets, which are no inputs themselves but name some.
     """
 
-    def __init__(self, origin: Origin, same_reads: SameReads | None = None) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        same_reads: SameReads | None = None,
+        objects: InputObjects | None = None,
+        sheets: SampleSheetOptions | None = None,
+    ) -> None:
         self._origin = origin
         self._same_reads = same_reads
+        self._objects = objects
+        self._sheets = sheets
         self._good_buckets: set[str] = set()
         self._seen_of_shape: dict[tuple[str, ...], int] = {}
         self._s3_names: set[str] = set()
@@ -75,6 +88,8 @@ class InputChecks:
         parameters = sample.setting.get("parameters")
         if isinstance(parameters, Mapping):
             yield from self._check(sample.numbers, parameters, text, 2)
+        if self._objects is not None:
+            self._note_objects(sample, self._objects)
 
     def closing_issues(self) -> Iterator[Issue]:
         """Yield what only the whole cohort shows to be wrong."""
@@ -102,6 +117,22 @@ class InputChecks:
                 notes.add(place_message(found.kind, values.count, where, fix), warning=True)
         if self._same_reads is not None:
             self._same_reads.tell(notes)
+
+    def _note_objects(self, sample: Sample, objects: InputObjects) -> None:
+        rows = sample.rows
+        if self._sheets is not None and self._sheets.columns is not None:
+            columns = self._sheets.columns
+            rows = [(number, {name: row[name] for name in columns if name in row}) for number, row in rows]
+        for number, row in rows:
+            objects.note(row, partial(self._where, (number,), row))
+        parameters = sample.setting.get("parameters")
+        if isinstance(parameters, Mapping):
+            own = self._sheets.parameter if self._sheets is not None else None
+            given = {name: value for name, value in parameters.items() if name != own}
+            objects.note(given, partial(self._where, sample.numbers, given))
+
+    def _where(self, numbers: tuple[int, ...], given: Mapping[str, Any], path: str) -> str:
+        return self._origin.member(*exact_place(self._origin, numbers, given, path))
 
     def _check(self, numbers: tuple[int, ...], given: Mapping[str, Any], text: str, braces: int) -> Iterator[Issue]:
         objects = _S3.findall(text)

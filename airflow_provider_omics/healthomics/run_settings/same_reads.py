@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_omics.healthomics.input_places import name_of, texts_of
+from airflow_provider_omics.healthomics.levels import FAIL
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.run_settings.notes import Notes
 from airflow_provider_omics.healthomics.run_settings.places import Origin
-
-OFF, WARN, FAIL = "off", "warn", "fail"
-LEVELS = (OFF, WARN, FAIL)
 
 _SHOWN = 5
 # What a sequencer made, which no two samples share.

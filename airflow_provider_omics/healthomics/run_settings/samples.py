@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from airflow_provider_omics.healthomics.levels import WARN, level_issues
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.run_settings.cells import CellReader
 from airflow_provider_omics.healthomics.run_settings.notes import Notes
 from airflow_provider_omics.healthomics.run_settings.places import Origin, Unit
 from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
-from airflow_provider_omics.healthomics.run_settings.same_reads import LEVELS, WARN
 from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheetOptions, SampleSheets
 from airflow_provider_omics.healthomics.run_settings.sources import Record, is_object
 from airflow_provider_omics.healthomics.run_settings.tables import SKIP_REMEDY, Layout
@@ -38,6 +38,7 @@ class SheetOptions:
     :param known_parameters: returns the names of the parameters that the workflow takes; called once, for rows.
     :param duplicate_inputs: what becomes of reads that two samples are given: ``off``, ``warn`` or ``fail``.
     :param sample_sheets: makes a sheet of each sample's rows in place of parameters of its columns.
+    :param notes_objects: whether the objects in S3 that the samples name are noted, for someone to look for them.
     """
 
     run_setting_id_column: str | None = None
@@ -49,6 +50,7 @@ class SheetOptions:
     known_parameters: Callable[[], Container[str]] = frozenset
     sample_sheets: SampleSheetOptions | None = None
     duplicate_inputs: str = WARN
+    notes_objects: bool = False
 
     @property
     def layout(self) -> Layout:
@@ -61,9 +63,7 @@ def option_issues(options: SheetOptions) -> Iterator[Issue]:
     if options.non_sample_rows not in NON_SAMPLE_ROWS:
         fix = f"Use one of {', '.join(NON_SAMPLE_ROWS)}"
         yield Issue("non_sample_rows", f"{options.non_sample_rows!r} is unknown", fix)
-    if options.duplicate_inputs not in LEVELS:
-        fix = f"Use one of {', '.join(LEVELS)}"
-        yield Issue("duplicate_inputs", f"{options.duplicate_inputs!r} is unknown", fix)
+    yield from level_issues("duplicate_inputs", options.duplicate_inputs)
     yield from type_issues(options.parameter_types)
 
 

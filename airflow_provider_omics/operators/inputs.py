@@ -1,0 +1,83 @@
+"""What the operators that start a job do about its inputs before anything is submitted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.input_objects import InputObjects
+from airflow_provider_omics.healthomics.levels import FAIL, OFF, level_issues
+from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.requests import number_issues
+from airflow_provider_omics.healthomics.waiting import V
+from airflow_provider_omics.hooks.input_check import InputReport, describe_unknown, look_for_inputs
+from airflow_provider_omics.operators.job import OmicsJobOperator
+
+_TOLD = 20
+
+
+class OmicsInputOperator(OmicsJobOperator[V]):
+    """Base of the operators that start a job with inputs.
+
+    :param check_inputs: whether the inputs in S3 are looked for before anything is submitted: ``off`` (the default,
+        since it takes a call for each input, and the worker's role often may not read what the run's role may),
+        ``warn`` tells in the log what is missing, archived or denied, ``fail`` refuses it. Each distinct object is
+        looked for once (HeadObject), up to 100,000 of them; a folder, or a pattern of names, is there with its first
+        object (ListObjectsV2). What could not be checked, since calls failed or time was over, is told and submitted.
+        A try that takes over a job of an earlier one does not look.
+    :param check_inputs_timeout: seconds after which no more inputs are looked for, 0 or more.
+    """
+
+    def __init__(self, *, check_inputs: str = OFF, check_inputs_timeout: float = 600, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.check_inputs = check_inputs
+        self.check_inputs_timeout = check_inputs_timeout
+
+    @property
+    def looks_for_inputs(self) -> bool:
+        """Whether inputs are looked for."""
+        return self.check_inputs != OFF
+
+    def waiting_issues(self) -> list[Issue]:
+        """Return what is wrong with how to wait, and with how to look for inputs."""
+        return [*super().waiting_issues(), *self._check_issues()]
+
+    def _check_issues(self) -> Iterator[Issue]:
+        yield from level_issues("check_inputs", self.check_inputs)
+        yield from number_issues("check_inputs_timeout", self.check_inputs_timeout, 0)
+
+    def look_for(self, operation: str, objects: InputObjects) -> None:
+        """Look for inputs, and tell or refuse what is wrong with them.
+
+        :param operation: API operation that would be sent.
+        :raises OmicsRequestInvalidError: inputs are missing, archived or denied, and that is refused.
+        :raises OmicsError: the task was killed meanwhile.
+        """
+        if not objects.count:
+            return
+        self.log.info("Looking for %s inputs in S3 (check_inputs)", f"{objects.count:,}")
+        report = look_for_inputs(
+            self.hook.client_for_many_calls("s3"),
+            objects,
+            seconds=self.check_inputs_timeout,
+            log=self.log,
+            is_killed=self._killed.is_set,
+        )
+        if self._killed.is_set():
+            raise OmicsError("The task was killed while its inputs were looked for; nothing was submitted")
+        unknown = describe_unknown(report, objects)
+        if unknown is not None:
+            self.log.warning("%s. They are submitted as they are", unknown)
+        if report.problems and self.check_inputs == FAIL:
+            raise OmicsRequestInvalidError(operation, report.issues, report.problems)
+        self._tell(report, is_whole=unknown is None)
+
+    def _tell(self, report: InputReport, *, is_whole: bool) -> None:
+        for issue in report.issues[:_TOLD]:
+            self.log.warning("%s", issue)
+        more = report.problems - min(_TOLD, len(report.issues))
+        if more > 0:
+            self.log.warning("%s more inputs have problems", f"{more:,}")
+        if is_whole and not report.problems:
+            self.log.info("All %s inputs are there", f"{report.looked:,}")
