@@ -214,12 +214,23 @@ def document_issues(where: str, value: Any) -> Iterator[Issue]:
     if value is None:
         return
     if not isinstance(value, Mapping):
-        yield Issue(where, f"is {type(value).__name__}, not an object", "Give a dict, or text that is a JSON object")
+        what = f"is {type(value).__name__}, not an object{_why_not_json(value)}"
+        yield Issue(where, what, "Give a dict, or text that is a JSON object")
         return
     try:
         json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
         yield Issue(where, f"cannot be written as JSON: {error}", "Use text, numbers, lists and dicts only")
+
+
+def _why_not_json(value: Any) -> str:
+    if not isinstance(value, str) or not value.lstrip().startswith("{"):
+        return ""
+    try:
+        json.loads(value)
+    except json.JSONDecodeError as error:
+        return f"; it is not JSON at line {error.lineno}, column {error.colno}: {error.msg}"
+    return ""
 
 
 def tag_issues(where: str, tags: Any, reserved: int = 0) -> Iterator[Issue]:

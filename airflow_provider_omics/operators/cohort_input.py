@@ -19,6 +19,8 @@ INPUT_TEMPLATE_FIELDS = (
     "run_settings",
     "run_setting_id_column",
     "sheet_section",
+    "sheet_delimiter",
+    "sheet_encoding",
     "sample_sheet_parameter",
     "sample_sheet_columns",
     "duplicate_inputs",
@@ -49,6 +51,10 @@ class OmicsCohortInputOperator(OmicsInputOperator[BatchView]):
         them out and counts them in the log.
     :param sheet_section: the section that holds the samples, in a sheet of several tables: ``Data`` of an Illumina
         sample sheet v1, ``BCLConvert_Data`` of v2, ``libraries`` of a 10x multi configuration.
+    :param sheet_delimiter: the character that divides the cells of a sheet; the default is a tab in ``.tsv``, a comma
+        in ``.csv``, and whatever a first line such as ``sep=;`` names.
+    :param sheet_encoding: how the characters of a sheet are written, by Python's names (``utf-16``, ``windows-1252``,
+        ``shift_jis``, ...); the default is UTF-8.
     :param parameter_types: what the cells of a sheet are, by column: ``int``, ``float``, ``boolean``, ``string``,
         ``json``, or one of them and ``[]`` for a list written as JSON. Without a type a cell is sent as the text that
         it shows, and a column of numbers, booleans or JSON is told in the log. Cells that do not fit are refused.
@@ -73,6 +79,8 @@ class OmicsCohortInputOperator(OmicsInputOperator[BatchView]):
         build_run_setting: Callable[[list[dict[str, str]]], Mapping[str, Any]] | None = None,
         non_sample_rows: str = "fail",
         sheet_section: str | None = None,
+        sheet_delimiter: str | None = None,
+        sheet_encoding: str | None = None,
         parameter_types: dict[str, str] | None = None,
         sample_sheet_parameter: str | None = None,
         sample_sheet_columns: Sequence[str] | None = None,
@@ -87,6 +95,8 @@ class OmicsCohortInputOperator(OmicsInputOperator[BatchView]):
         self.build_run_setting = build_run_setting
         self.non_sample_rows = non_sample_rows
         self.sheet_section = sheet_section
+        self.sheet_delimiter = sheet_delimiter
+        self.sheet_encoding = sheet_encoding
         self.parameter_types = parameter_types
         self.sample_sheet_parameter = sample_sheet_parameter
         self.sample_sheet_columns = sample_sheet_columns
@@ -137,6 +147,8 @@ class OmicsCohortInputOperator(OmicsInputOperator[BatchView]):
             build_run_setting=self.build_run_setting,
             non_sample_rows=self.non_sample_rows,
             sheet_section=self.sheet_section,
+            sheet_delimiter=self.sheet_delimiter,
+            sheet_encoding=self.sheet_encoding,
             parameter_types=self.parameter_types,
             duplicate_inputs=self.duplicate_inputs,
             notes_objects=self.looks_for_inputs,

@@ -14,14 +14,17 @@ SECTION = re.compile(r"\[[^\[\]]+\]")
 # In front of a cell that is no id: none of these begins a value.
 _MARK = re.compile(r"#|//|;|--|%|!|\*\*|/\*|<!--")
 _SPREADSHEET_ERROR = re.compile(r"#(?:n/a|ref!|value!|name\?|div/0!|null!|num!|spill!|calc!)", re.IGNORECASE)
+# ="007" keeps a spreadsheet from reading a number.
+_FORMULA = re.compile(r'="|=[+-]?[A-Za-z_$][A-Za-z0-9_.$]*[(!:*/+&-]|=[+-]?\$?[A-Z]{1,3}\$?[0-9]+\s*$')
 _SUMMARY = re.compile(
-    r"(?:(?:grand|sub|over)[\s_-]*)?totals?(?:$|\s*[:=]|[\s_]+(?:\d|samples?\b|rows?\b|of\b|number\b|count\b|reads?\b))"
+    r"(?:(?:grand|sub|over)[\s_-]*)?totals?(?:$|\s*[:=]|\s+\d|[\s_]+(?:samples?\b|rows?\b|of\b|number\b|count\b|reads?\b))"
     r"|(?:sum|count|average|mean|median|total\s+\w+|number of \w+|n)\s*[:=]"
     r"|(?:sum|summe|gesamt|anzahl|somme|suma|totale|insgesamt|average|subtotal|grand total|number of \w+)$",
     re.IGNORECASE,
 )
 _NOTE = re.compile(
-    r"(?:note|notes|nb|n\.b\.|remark|remarks|comment|comments|legend|todo|bemerkung)\s*[:.-]", re.IGNORECASE
+    r"(?:note|notes|nb|n\.b\.|remark|remarks|comment|comments|legend|todo|bemerkung)\s*(?::|[.-](?:\s|$))",
+    re.IGNORECASE,
 )
 _WORDS_OF_A_NOTE = 3
 # With one column beside the id, an empty one may be the one optional input of a sample.
@@ -43,6 +46,11 @@ class NonSample(NamedTuple):
 def spreadsheet_error(cell: str) -> bool:
     """Whether a cell holds what a spreadsheet shows where a formula has failed, such as ``#REF!``."""
     return _SPREADSHEET_ERROR.fullmatch(cell) is not None
+
+
+def is_formula(cell: str) -> bool:
+    """Whether a cell holds a formula of a spreadsheet in place of its result."""
+    return cell[:1] == "=" and _FORMULA.match(cell) is not None
 
 
 class RowJudge:
@@ -86,7 +94,7 @@ class RowJudge:
     def _unlike_an_id(self, cell: str) -> NonSample | None:
         if not cell:
             return None
-        if spreadsheet_error(cell):
+        if spreadsheet_error(cell) or is_formula(cell):
             return None
         if SECTION.fullmatch(cell):
             return NonSample(LeftOut.SECTION, self._id_at, f"is a section header: {_shown(cell)}")

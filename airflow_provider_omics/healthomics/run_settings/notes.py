@@ -34,6 +34,7 @@ class LeftOut(Enum):
     NOTE = "a note"
     WITHOUT_ID = "without an id"
     ABOVE = "above the header"
+    DELIMITER = "naming the delimiter"
 
 
 @dataclass
@@ -86,7 +87,7 @@ class Notes:
         if self._left_out:
             total = sum(count.total for count in self._left_out.values())
             kinds = "; ".join(f"{count.total:,} {why.value}{self._rows(why)}" for why, count in self._left_out.items())
-            lost = self._left_out.keys() - {LeftOut.EMPTY}
+            lost = self._left_out.keys() - {LeftOut.EMPTY, LeftOut.DELIMITER}
             yield Note(f"Left out {_counted(total, 'row')} of {self._origin.name}: {kinds}", warning=bool(lost))
         yield from self._others
 

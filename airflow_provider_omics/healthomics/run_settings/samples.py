@@ -17,6 +17,7 @@ from airflow_provider_omics.healthomics.run_settings.problems import Problems, U
 from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheetOptions, SampleSheets
 from airflow_provider_omics.healthomics.run_settings.sources import Record, is_object
 from airflow_provider_omics.healthomics.run_settings.tables import SKIP_REMEDY, Layout
+from airflow_provider_omics.healthomics.run_settings.text import is_delimiter, is_text_encoding
 from airflow_provider_omics.healthomics.run_settings.types import CellError, type_issues, typed
 
 Row = Mapping[str, Any]
@@ -34,6 +35,8 @@ class SheetOptions:
     :param build_run_setting: makes a run setting, by the API's names, of the rows of one sample.
     :param non_sample_rows: what becomes of rows of a sheet that are no samples: ``fail`` or ``skip``.
     :param sheet_section: the section of a sheet that holds the samples.
+    :param sheet_delimiter: what divides the cells of a sheet; None for what its name says.
+    :param sheet_encoding: how the characters of a sheet are written; None for UTF-8.
     :param parameter_types: a type for each of some columns of a sheet; the cells of all others stay text.
     :param known_parameters: returns the names of the parameters that the workflow takes; called once, for rows.
     :param duplicate_inputs: what becomes of reads that two samples are given: ``off``, ``warn`` or ``fail``.
@@ -46,6 +49,8 @@ class SheetOptions:
     build_run_setting: Callable[[list[dict[str, Any]]], Mapping[str, Any]] | None = None
     non_sample_rows: str = "fail"
     sheet_section: str | None = None
+    sheet_delimiter: str | None = None
+    sheet_encoding: str | None = None
     parameter_types: Mapping[str, str] | None = None
     known_parameters: Callable[[], Container[str]] = frozenset
     sample_sheets: SampleSheetOptions | None = None
@@ -55,7 +60,13 @@ class SheetOptions:
     @property
     def layout(self) -> Layout:
         """Where a sheet has its table, and what becomes of rows that are no samples."""
-        return Layout(self.run_setting_id_column or "", self.non_sample_rows == SKIP, self.sheet_section)
+        return Layout(
+            self.run_setting_id_column or "",
+            self.non_sample_rows == SKIP,
+            self.sheet_section,
+            self.sheet_delimiter,
+            self.sheet_encoding,
+        )
 
 
 def option_issues(options: SheetOptions) -> Iterator[Issue]:
@@ -64,6 +75,12 @@ def option_issues(options: SheetOptions) -> Iterator[Issue]:
         fix = f"Use one of {', '.join(NON_SAMPLE_ROWS)}"
         yield Issue("non_sample_rows", f"{options.non_sample_rows!r} is unknown", fix)
     yield from level_issues("duplicate_inputs", options.duplicate_inputs)
+    delimiter, encoding = options.sheet_delimiter, options.sheet_encoding
+    if delimiter is not None and not is_delimiter(delimiter):
+        yield Issue("sheet_delimiter", f"{delimiter!r} divides no cells", "Give one character, such as ';' or '\\t'")
+    if encoding is not None and not is_text_encoding(encoding):
+        fix = "Use one such as utf-8, utf-16, windows-1252 or shift_jis"
+        yield Issue("sheet_encoding", f"{encoding!r} is no encoding of text", fix)
     yield from type_issues(options.parameter_types)
 
 

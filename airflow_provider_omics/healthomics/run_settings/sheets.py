@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import chain
 from typing import TextIO
 
 from airflow_provider_omics.healthomics.model import Issue
-from airflow_provider_omics.healthomics.run_settings.non_samples import RowJudge, spreadsheet_error
+from airflow_provider_omics.healthomics.run_settings.non_samples import RowJudge, is_formula, spreadsheet_error
 from airflow_provider_omics.healthomics.run_settings.notes import LeftOut, Notes
 from airflow_provider_omics.healthomics.run_settings.places import Origin
 from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
-from airflow_provider_omics.healthomics.run_settings.tables import SKIP_REMEDY, Layout, Line, Table, find_table
+from airflow_provider_omics.healthomics.run_settings.tables import (
+    SKIP_REMEDY,
+    Layout,
+    Line,
+    Table,
+    find_table,
+    undivided_issue,
+)
 from airflow_provider_omics.healthomics.run_settings.text import flaw, lines
 from airflow_provider_omics.healthomics.spelling import advice
 from airflow_provider_omics.healthomics.unseen import SPACES, hidden, trimmed
 
-_OTHER_DELIMITERS = {",": ";\t|", "\t": ",;|"}
-_DELIMITER_NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars"}
+# The line that tells Excel, which does not show it.
+_NAMES_DELIMITER = re.compile(r'\ufeff?"?sep=(?P<delimiter>[^"\s]|\t)"?,*\s*', re.IGNORECASE)
 _MAY_BE_INPUT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[/.~]?/|[A-Za-z]:\\\\").match
 _UNCLOSED = "Close the quote, or double a quote that is part of the value"
 
@@ -35,7 +44,14 @@ def sheet_rows(
     :param problems: takes what is wrong with single rows.
     :raises UnreadableError: the rest of the sheet cannot be read.
     """
-    table = find_table(_lines(text, origin, delimiter, notes), layout, origin, notes, problems)
+    first = next(lines(text, origin.name), "")
+    named = _NAMES_DELIMITER.fullmatch(first)
+    if named is not None:
+        delimiter = named["delimiter"]
+        notes.left_out(LeftOut.DELIMITER, 1)
+    rest = lines(text, origin.name, 1)
+    read = _lines(rest if named else chain([first], rest), origin, delimiter, notes, before=1 if named else 0)
+    table = find_table(read, replace(layout, delimiter=delimiter), origin, notes, problems)
     header = [trimmed(name) for name in table.header.cells]
     issues = list(_header_issues(header, origin, table.header.number, delimiter))
     if issues:
@@ -105,10 +121,10 @@ def _fitted(cells: list[str], width: int) -> list[str]:
     return cells + [""] * (width - len(cells))
 
 
-def _lines(text: TextIO, origin: Origin, delimiter: str, notes: Notes) -> Iterator[Line]:
-    number = 0
+def _lines(text: Iterable[str], origin: Origin, delimiter: str, notes: Notes, before: int) -> Iterator[Line]:
+    number = before
     try:
-        for cells in csv.reader(lines(text, origin.name), delimiter=delimiter, strict=True):
+        for cells in csv.reader(text, delimiter=delimiter, strict=True):
             number += 1
             if any(map(str.strip, cells)) and any(map(trimmed, cells)):
                 yield Line(number, cells)
@@ -120,7 +136,10 @@ def _lines(text: TextIO, origin: Origin, delimiter: str, notes: Notes) -> Iterat
 
 def _no_id_column(id_column: str, header: list[str], origin: Origin) -> UnreadableError:
     what = f"{id_column!r} is not a column of {origin.name}" if id_column else f"is missing, and {origin.name} needs it"
-    fix = f"{advice(id_column, header)}Name one of its columns: {', '.join(header)}"
+    fix = (
+        f"{advice(id_column, header)}Name one of its columns: {', '.join(header)}. If its first row is a sample "
+        "already, put a row with the names of the columns above it"
+    )
     return UnreadableError("run_setting_id_column", what, fix)
 
 
@@ -135,16 +154,13 @@ def _unreadable(error: csv.Error, place: str) -> UnreadableError:
 
 
 def _header_issues(header: list[str], origin: Origin, number: int, delimiter: str) -> Iterator[Issue]:
-    place = origin.place([number])
-    other = next((mark for mark in _OTHER_DELIMITERS[delimiter] if mark in header[0]), None)
-    if len(header) == 1 and other:
-        what = f"is one column, {header[0]!r}, which {_DELIMITER_NAMES[other]} divide"
-        fix = f"Divide the columns by {_DELIMITER_NAMES[delimiter]}"
-        yield Issue(place, what, f"{fix}, or name the file .tsv" if other == "\t" else fix)
+    undivided = undivided_issue(Line(number, header), delimiter, origin)
+    if undivided is not None:
+        yield undivided
         return
     seen: dict[str, int] = {}
     for position, name in enumerate(header, 1):
-        where = f"{place}, column {position}"
+        where = f"{origin.place([number])}, column {position}"
         found = flaw(name)
         if found is not None:
             yield Issue(where, *found[1:])
@@ -152,6 +168,9 @@ def _header_issues(header: list[str], origin: Origin, number: int, delimiter: st
             yield Issue(where, "has no name", "Name the column, or remove it")
         elif hidden(name):
             yield Issue(where, f"{name!r} has a character that is not seen, {hidden(name)}", "Write the name anew")
+        elif _MAY_BE_INPUT(name):
+            fix = "Put a row with the names of the columns above the samples"
+            yield Issue(where, f"{name!r} is a value and no name of a column", fix)
         elif name in seen:
             yield Issue(where, f"{name!r} is the name of column {seen[name]} too", "Give every column its own name")
         seen.setdefault(name, position)
@@ -168,7 +187,7 @@ def _row_issues(cells: list[str], header: list[str], origin: Origin, number: int
         )
         return
     joined = "".join(cells)
-    if "#" not in joined and flaw(joined) is None:
+    if "#" not in joined and "=" not in joined and flaw(joined) is None:
         return
     for name, cell in zip(header, cells, strict=True):
         where = f"{origin.place([number])}, column {name!r}"
@@ -177,3 +196,7 @@ def _row_issues(cells: list[str], header: list[str], origin: Origin, number: int
             yield Issue(where, *found[1:])
         elif spreadsheet_error(cell):
             yield Issue(where, f"{cell!r} is an error of the spreadsheet", "Correct the formula, or empty the cell")
+        elif is_formula(cell):
+            yield Issue(
+                where, f"{cell!r} is a formula of a spreadsheet", "Write its result, as the spreadsheet shows it"
+            )

@@ -19,10 +19,11 @@ from airflow_provider_omics.healthomics.run_settings.places import Origin, Unit
 from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
 from airflow_provider_omics.healthomics.run_settings.sheets import sheet_rows
 from airflow_provider_omics.healthomics.run_settings.tables import Layout
-from airflow_provider_omics.healthomics.run_settings.text import flaw, lines, open_text
+from airflow_provider_omics.healthomics.run_settings.text import flaw, lines, open_text, workbook
 
 PARAMETER = "run_settings"
 _SHOWN = 100
+_WORKBOOKS = (".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers")
 _SUFFIXES = {
     ".json": Unit.ENTRY,
     ".jsonl": Unit.LINE,
@@ -125,6 +126,8 @@ def _inline_source(given: str) -> Source:
 def _file_source(name: str, open_binary: Callable[[], BinaryIO]) -> Source:
     plain = name.lower().removesuffix(".gz")
     suffix = next((suffix for suffix in _SUFFIXES if plain.endswith(suffix)), None)
+    if suffix is None and plain.endswith(_WORKBOOKS):
+        raise workbook(name)
     if suffix is None:
         raise UnreadableError(name, "has a suffix that does not say what it is", _KINDS)
     origin = Origin(name, _SUFFIXES[suffix])
@@ -132,13 +135,14 @@ def _file_source(name: str, open_binary: Callable[[], BinaryIO]) -> Source:
 
     def read(layout: Layout, notes: Notes, problems: Problems) -> Iterator[Record]:
         with _opened(name, open_binary) as stream:
-            text = open_text(stream, name, gzipped=gzipped)
+            encoding = layout.encoding if origin.unit is Unit.ROW else None
+            text = open_text(stream, name, gzipped=gzipped, encoding=encoding)
             if suffix == ".json":
                 yield from _array_records(text, origin, problems)
             elif origin.unit is Unit.LINE:
                 yield from _line_records(text, origin, problems)
             else:
-                delimiter = "\t" if suffix == ".tsv" else ","
+                delimiter = layout.delimiter or ("\t" if suffix == ".tsv" else ",")
                 for number, row in sheet_rows(text, origin, delimiter, layout, notes, problems):
                     yield Record(number, row)
 

@@ -18,6 +18,7 @@ SKIP_REMEDY = "or set non_sample_rows='skip' to leave out rows that are no sampl
 # A title, a few comments; whoever writes more has no header.
 _MOST_ROWS_ABOVE = 50
 _SHOWN = 60
+_DELIMITER_NAMES = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
 _SHOWN_SECTIONS = 12
 
 
@@ -38,11 +39,15 @@ class Layout:
     :param id_column: column with the ids; empty if none was named.
     :param skip: whether rows that are no samples are left out; if not, they are errors.
     :param section: the section that holds the table, without brackets; None for a sheet that is one table.
+    :param delimiter: what divides its cells; None for what its name says.
+    :param encoding: how its characters are written; None for UTF-8.
     """
 
     id_column: str = ""
     skip: bool = False
     section: str | None = None
+    delimiter: str | None = None
+    encoding: str | None = None
 
 
 @dataclass
@@ -68,6 +73,9 @@ def find_table(lines: Iterator[Line], layout: Layout, origin: Origin, notes: Not
     first = next(lines, None)
     if first is None:
         raise UnreadableError(origin.name, "is empty", "Give a header, and below it one row per sample")
+    undivided = undivided_issue(first, layout.delimiter or ",", origin)
+    if undivided is not None and SECTION.match(first.cells[0].lstrip()):
+        raise UnreadableError(undivided.where, undivided.what, undivided.fix)
     if layout.section is not None:
         return _section_table(chain([first], lines), layout.section, origin)
     if section_name(first.cells) is not None:
@@ -76,9 +84,23 @@ def find_table(lines: Iterator[Line], layout: Layout, origin: Origin, notes: Not
     if layout.id_column and not _names(first, layout.id_column):
         head.extend(islice(lines, _MOST_ROWS_ABOVE))
     at = next((at for at, line in enumerate(head) if _names(line, layout.id_column)), 0)
+    if any(section_name(line.cells) is not None for line in head[:at]):
+        raise _several_tables(chain(head, lines), layout, origin)
     for line in head[:at]:
         _note_above(line, layout, origin, notes, problems)
     return Table(head[at], chain(head[at + 1 :], lines))
+
+
+def undivided_issue(line: Line, delimiter: str, origin: Origin) -> Issue | None:
+    """Return what is wrong with a row that another character divides; None if it is not so."""
+    cell = line.cells[0]
+    other = next((mark for mark in _DELIMITER_NAMES if mark != delimiter and mark in cell), None)
+    if len(line.cells) > 1 or other is None:
+        return None
+    what = f"is one column, {cell[:_SHOWN]!r}, which {_DELIMITER_NAMES[other]} divide"
+    suffix = ", or name the file .tsv" if other == "\t" else ""
+    fix = f"Divide the columns by {_DELIMITER_NAMES.get(delimiter, repr(delimiter))}{suffix}"
+    return Issue(origin.place([line.number]), what, f"{fix}, or set sheet_delimiter={other!r}")
 
 
 def section_name(cells: Sequence[str]) -> str | None:

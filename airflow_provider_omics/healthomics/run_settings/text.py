@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import zlib
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 _GZIP = b"\x1f\x8b"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+# What a program for spreadsheets writes, whatever the name of the file says.
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _HEAD = 4
 MAX_LINE = 8 * 1024 * 1024
 """The longest line that is read, in characters; settings of one run are far shorter."""
@@ -27,34 +30,61 @@ class Readable(Protocol):
         """Return at most so many bytes, none at the end."""
 
 
-def open_text(stream: Readable, name: str, *, gzipped: bool = False) -> TextIO:
-    """Open bytes as UTF-8 text, decompressed if they begin as gzip does.
+def workbook(name: str) -> UnreadableError:
+    """Return the error for a file of a spreadsheet program."""
+    fix = "Save its sheet as CSV, in Excel as the type CSV UTF-8, and give that"
+    return UnreadableError(name, "is a workbook of a spreadsheet program, or another archive, and no text", fix)
+
+
+def is_delimiter(mark: str) -> bool:
+    """Whether a character can divide the cells of a sheet."""
+    return len(mark) == 1 and not mark.isalnum() and mark not in '"\r\n \0'
+
+
+def is_text_encoding(name: str) -> bool:
+    """Whether a name is one of Python's encodings of text."""
+    try:
+        "a".encode(name)
+    except (LookupError, ValueError):
+        return False
+    return True
+
+
+def open_text(stream: Readable, name: str, *, gzipped: bool = False, encoding: str | None = None) -> TextIO:
+    """Open bytes as text, decompressed if they begin as gzip does.
 
     A byte that is not UTF-8 becomes a lone surrogate, so that who reads the text can say where it stands.
 
     :param name: what messages call it.
     :param gzipped: whether its name says that it is gzipped.
-    :raises UnreadableError: it is not what its name says, is UTF-16, or is empty.
+    :param encoding: how its characters are written; None for UTF-8. A byte order mark of UTF-8 wins.
+    :raises UnreadableError: it is not what its name says, is UTF-16 and was not said to be, is a workbook, or is empty.
     """
     source = _Source(stream, name)
     if source.head.startswith(_GZIP):
         source = _Source(gzip.GzipFile(fileobj=cast(BinaryIO, io.BufferedReader(source))), name)
     elif gzipped and source.head:
         raise UnreadableError(name, "ends in .gz and is not gzipped", "Compress it with gzip, or take .gz off its name")
-    if source.head.startswith(_UTF_16):
-        raise UnreadableError(name, "is UTF-16 text", "Save it as UTF-8; in Excel choose the type CSV UTF-8")
     if not source.head:
         raise UnreadableError(name, "is empty", "Check what writes it, and whether it had finished")
-    return io.TextIOWrapper(io.BufferedReader(source), encoding="utf-8-sig", errors="surrogateescape", newline="")
+    if source.head.startswith(_WORKBOOKS):
+        raise workbook(name)
+    codec = "utf-8" if encoding is None or source.head.startswith(codecs.BOM_UTF8) else codecs.lookup(encoding).name
+    if source.head.startswith(_UTF_16) and not codec.startswith("utf-16"):
+        fix = "Save it as UTF-8; in Excel choose the type CSV UTF-8. A sheet may stay so with sheet_encoding='utf-16'"
+        raise UnreadableError(name, "is UTF-16 text", fix)
+    if codec == "utf-8":
+        return io.TextIOWrapper(io.BufferedReader(source), encoding="utf-8-sig", errors="surrogateescape", newline="")
+    return io.TextIOWrapper(io.BufferedReader(source), encoding=codec, newline="")
 
 
-def lines(text: TextIO, name: str) -> Iterator[str]:
+def lines(text: TextIO, name: str, number: int = 0) -> Iterator[str]:
     """Yield the lines of a text with their ends.
 
+    :param number: how many were read before.
     :raises UnreadableError: a line never ends.
     """
-    number = 0
-    while line := text.readline(MAX_LINE):
+    while line := _line(text, name, number):
         number += 1
         if len(line) == MAX_LINE:
             raise UnreadableError(
@@ -63,6 +93,14 @@ def lines(text: TextIO, name: str) -> Iterator[str]:
                 "Check that the file has the format that its name says",
             )
         yield line
+
+
+def _line(text: TextIO, name: str, number: int) -> str:
+    try:
+        return text.readline(MAX_LINE)
+    except UnicodeError as error:
+        what = f"is not the text that sheet_encoding says, {text.encoding}: {error}"
+        raise UnreadableError(f"{name} after line {number}", what, "State the encoding that it has") from None
 
 
 def flaw(text: str) -> tuple[int, str, str] | None:
@@ -79,7 +117,8 @@ def flaw(text: str) -> tuple[int, str, str] | None:
         except UnicodeEncodeError as error:
             code = ord(text[error.start])
             byte = f"byte 0x{code & 0xFF:02X}"
-            return error.start, f"has {byte}, which is not UTF-8", "Save the file as UTF-8; in Excel as CSV UTF-8"
+            fix = "Save the file as UTF-8; in Excel as CSV UTF-8. Or state sheet_encoding, as 'windows-1252'"
+            return error.start, f"has {byte}, which is not UTF-8", fix
     return None
 
 

@@ -61,7 +61,7 @@ def type_issues(types: Any, columns: Iterable[str] | None = None) -> Iterator[Is
     if not isinstance(types, Mapping):
         yield Issue("parameter_types", f"is {type(types).__name__}", "Give a dict such as {'min_len': 'int'}")
         return
-    known = None if columns is None else set(columns)
+    known = None if columns is None else dict.fromkeys(columns)
     for column, name in types.items():
         base = name.strip().casefold().removesuffix("[]") if isinstance(name, str) else None
         if base not in _READERS:

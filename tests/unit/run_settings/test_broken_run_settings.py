@@ -73,7 +73,8 @@ SHEETS: list[tuple[str, str | bytes, str, str, str]] = [
     ("a.csv", PACKED[:500] + b"\0\0" + PACKED[502:], "{}", "is a damaged gzip file", "Write or copy it again"),
     ("a.csv.gz", PACKED + b"and more", "{}", "is a damaged gzip file", "Write or copy it again"),
     ("a.csv.gz", gzip.compress(b"", mtime=0), "{}", "is empty", "had finished"),
-    ("a.xlsx", b"PK\3\4", "{}", "a suffix that does not say what it is", ".json, .jsonl, .ndjson, .csv, .tsv, or"),
+    ("a.xlsx", b"PK\3\4", "{}", "is a workbook of a spreadsheet program", "Save its sheet as CSV"),
+    ("a.csv", b"PK\3\4\0", "{}", "is a workbook of a spreadsheet program", "Save its sheet as CSV"),
     ("cohort", "id,x\nS,1\n", "{}", "a suffix that does not say what it is", "one of these and .gz"),
     (
         "a.jsonl",
@@ -187,7 +188,7 @@ GIVEN: list[tuple[Any, str, str, str]] = [
     ("a\0.csv", "run_settings", "is no file here", "Give a list of run settings"),
     ("https://host/a.csv", "run_settings", "is no file here, no s3:// URI", "a path or s3:// URI"),
     (Path("/"), "run_settings", "'/' is a directory", "a path or s3:// URI of a file"),
-    ("s3://bucket/cohort.xlsx", "s3://bucket/cohort.xlsx", "a suffix that does not say", ".json, .jsonl, .ndjson"),
+    ("s3://bucket/cohort.XLSX", "s3://bucket/cohort.XLSX", "is a workbook", "as the type CSV UTF-8"),
     ("s3://bucket/cohort/", "s3://bucket/cohort/", "a suffix that does not say", ".json, .jsonl, .ndjson"),
     ("[{'runSettingId': 'A'}]", "run_settings line 1, column 3", "double quotes", "write {{ ... | tojson }}"),
     ('{"runSettingId": "A"}', "run_settings", "is an object, not an array", "Put the run settings into [ ]"),

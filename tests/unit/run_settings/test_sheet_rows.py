@@ -176,6 +176,37 @@ def test_an_unknown_way_is_refused(read: Read) -> None:
         read([{"runSettingId": "A"}], non_sample_rows="ignore")
 
 
+@pytest.mark.parametrize(
+    ("options", "where", "fix"),
+    [
+        ({"sheet_delimiter": ";;"}, "sheet_delimiter", "Give one character"),
+        ({"sheet_delimiter": '"'}, "sheet_delimiter", "Give one character"),
+        ({"sheet_encoding": "utf-99"}, "sheet_encoding", "Use one such as utf-8, utf-16, windows-1252"),
+        ({"sheet_encoding": "base64"}, "sheet_encoding", "Use one such as utf-8, utf-16, windows-1252"),
+    ],
+)
+def test_a_delimiter_or_an_encoding_that_is_none_is_refused(
+    options: dict[str, str], where: str, fix: str, write: Write, read: Read
+) -> None:
+    with pytest.raises(OmicsRequestInvalidError) as caught:
+        read(write("x.csv", f"{HEADER}\n{ROWS}"), "id", **options)
+    (issue,) = caught.value.issues
+    assert issue.where == where
+    assert fix in issue.fix
+
+
+def test_bytes_that_are_not_the_stated_encoding_are_refused_with_the_line_before(write: Write, read: Read) -> None:
+    path = write("x.csv", b"id,x\nS,\x81\xff\n")
+    with pytest.raises(OmicsRequestInvalidError, match="is not the text that sheet_encoding says, shift_jis"):
+        read(path, "id", sheet_encoding="shift_jis")
+
+
+def test_a_mark_of_utf_8_wins_over_the_stated_encoding(write: Write, read: Read) -> None:
+    path = write("x.csv", "\ufeffid,x\nS,Zo\u00eb\n".encode())
+    (setting,) = settings(read(path, "id", sheet_encoding="windows-1252"))
+    assert setting["parameters"] == {"x": "Zo\u00eb"}
+
+
 V1 = """[Header],,,,
 IEMFileVersion,4,,,
 Workflow,GenerateFASTQ,,,
