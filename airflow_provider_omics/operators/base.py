@@ -5,17 +5,16 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import BaseOperator
-
 from airflow_provider_omics.healthomics.calls import Steps, T, perform
 from airflow_provider_omics.healthomics.service_errors import CREDENTIALS_REFUSED, Nature, error_code, nature
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
+from airflow_provider_omics.operators.templates import LiteralTextMixin
 
 if TYPE_CHECKING:
     from airflow_provider_omics.hooks.omics import OmicsHook
 
 
-class OmicsBaseOperator(BaseOperator):
+class OmicsBaseOperator(LiteralTextMixin):
     """Base of the HealthOmics operators.
 
     Its parameters are described in :mod:`airflow_provider_omics.hooks.parameters`.

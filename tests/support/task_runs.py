@@ -62,7 +62,9 @@ def run_task(operator: BaseOperator, ti: TaskInstance | None = None, **context: 
             event = fire(load_trigger(*stored))
             method, kwargs = deferred.method_name, {**(deferred.kwargs or {}), "event": event.payload}
             # The task is resumed in a new process, which knows only what was stored.
-            operator = type(operator)(**operator._BaseOperator__init_kwargs)  # type: ignore[attr-defined]
+            # As if mapped, since its DAG has a task of that name.
+            arguments = {**operator._BaseOperator__init_kwargs, "_airflow_from_mapped": True}  # type: ignore[attr-defined]
+            operator = type(operator)(**arguments)
             operator.render_template_fields(full)
         else:
             return TaskRun(result, ti, triggers, timeouts)
