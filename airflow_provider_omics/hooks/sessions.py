@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from airflow.providers.amazon.aws.hooks.base_aws import AwsGenericHook
 from botocore.client import BaseClient
 
-from airflow_provider_omics.hooks.async_credentials import refresh_in_thread
+from airflow_provider_omics.hooks.credentials import renew_in_time
 from airflow_provider_omics.hooks.timestamps import read_timestamps_fast
 
 ClientT = TypeVar("ClientT", bound=BaseClient)
@@ -22,8 +22,7 @@ class SessionHook(AwsGenericHook[ClientT]):
         """Return the boto3 session, or the aiobotocore session, that clients are made from."""
         session: Any = super().get_session(region_name, deferrable)
         read_timestamps_fast(session)
-        if deferrable:
-            refresh_in_thread(session)
+        renew_in_time(session, in_thread=deferrable)
         return session
 
     async def open_async_client(self) -> Any:
