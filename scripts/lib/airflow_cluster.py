@@ -196,6 +196,17 @@ class AirflowCluster:
         """Return the links that the web page shows on a task instance that is not mapped, by their names."""
         return self._ask(lambda: self._version.extra_links(self._site, self._environment, dag_id, run_id, task_id))
 
+    def add_connection(self, conn_id: str, members: Mapping[str, Any]) -> None:
+        """Keep a connection in Airflow's database, as a user does on the web page.
+
+        :param members: of the connection, such as ``conn_type`` and ``login``; ``extra`` as text.
+        """
+        body = {"connection_id": conn_id, **members}
+        self._ask_once(
+            lambda: self._version.add_connection(self._site, body),
+            lambda: self.records.knows_connection(conn_id),
+        )
+
     def mark_failed(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> None:
         """Mark a task instance as failed, as a user does on the web page."""
         self._ask_once(

@@ -89,6 +89,10 @@ class AirflowRecords:
         """Say whether a DAG has been read and stored."""
         return bool(self._query("SELECT 1 FROM serialized_dag WHERE dag_id = :dag_id", dag_id=dag_id))
 
+    def knows_connection(self, conn_id: str) -> bool:
+        """Say whether the database has a connection."""
+        return bool(self._query("SELECT 1 FROM connection WHERE conn_id = :conn_id", conn_id=conn_id))
+
     def dag_run_state(self, dag_id: str, run_id: str) -> str | None:
         """Return the state of a DAG run; None if there is no such run."""
         rows = self._query(f"SELECT state FROM dag_run {_OF_RUN}", dag_id=dag_id, run_id=run_id)
@@ -111,12 +115,14 @@ class AirflowRecords:
         ]
         return sorted(instances, key=lambda instance: (instance.task_id, instance.map_index))
 
-    def process_titles(self, dag_id: str, run_id: str) -> list[str]:
+    def process_titles(self, dag_id: str, run_id: str, task_id: str | None = None) -> list[str]:
         """Return what marks the processes of a DAG run's task instances in their titles.
 
         In Airflow 3 that is the id of the task instance and its try, in Airflow 2 DAG, task and DAG run.
+
+        :param task_id: of the only task whose processes are looked for; None for all.
         """
-        rows = self._last_tries(dag_id, run_id)
+        rows = [row for row in self._last_tries(dag_id, run_id) if task_id in (None, row["task_id"])]
         return [str(UUID(str(row["id"]))) if "id" in row else f"{dag_id} {row['task_id']} {run_id}" for row in rows]
 
     def task_state(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> str | None:

@@ -138,6 +138,10 @@ class AirflowVersion(ABC):
         :raises AirflowRefusedError: Airflow refused.
         """
 
+    def add_connection(self, site: Site, connection: Mapping[str, Any]) -> None:
+        """Do what the page's form for a new connection does."""
+        self.ask(site, "connections", connection)
+
     def mark_failed(self, site: Site, dag_id: str, run_id: str, task_id: str, map_index: int) -> None:
         """Do what the page's "mark as failed" does to a task instance.
 
@@ -171,6 +175,8 @@ class Airflow3(AirflowVersion):
             # So long it may take until the scheduler knows that a task has left its worker. If a deferred task has come
             # back by then, the scheduler takes it for one that has died.
             "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
+            # On a busy machine the API server takes longer than the five seconds that a task would wait for it.
+            "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
             "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
         }
