@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -60,7 +59,7 @@ SETTINGS = {
     "AIRFLOW__SCHEDULER__LOCAL_TASK_JOB_HEARTBEAT_SEC": "5",
 }
 PRELOAD = ("airflow_provider_omics.operators.batch", "airflow_provider_omics.operators.run", "boto3.s3.transfer")
-_OF_TASK = "dag_id = :dag AND run_id = :run AND task_id = :task"
+_OF_TASK = "dag_id = :dag AND run_id = :run AND task_id = :task AND try_number = 1"
 _GROW_OLDER = (
     f"UPDATE task_instance SET last_heartbeat_at = last_heartbeat_at - interval '1 day' WHERE {_OF_TASK}"
     if IS_AIRFLOW_3
@@ -98,7 +97,6 @@ class SmokeLab:
 
     cluster: AirflowCluster
     server: LocalOmics
-    queues: Mapping[str, EventQueueOnServer]
     watched_workflow: str
     run_id: str = field(default_factory=lambda: f"smoke-{uuid.uuid4()}")
     seen: dict[tuple[str, str], Seen] = field(default_factory=dict)
@@ -125,13 +123,16 @@ class SmokeLab:
         self._observe()
 
     def _lose(self, source: str, task_id: str) -> None:
-        """Kill a task and its supervisor (SIGKILL), as the loss of their machine does, and let that be long ago."""
+        """Kill a task and its supervisor (SIGKILL), as the loss of their machine does."""
         titles = self.cluster.records.process_titles(f"smoke_{source}", self.run_id, task_id)
         for process in list(task_processes(titles)):
             supervisor = supervisor_of(process)
             if supervisor is not None:
                 supervisor.kill()
             process.kill()
+
+    def _grow_older(self, source: str, task_id: str) -> None:
+        """Let the last sign of life of a task's first try be long ago."""
         row = {"dag": f"smoke_{source}", "run": self.run_id, "task": task_id}
         with self.cluster.records.transaction() as database:
             database.execute(text(_GROW_OLDER), row)
@@ -148,12 +149,10 @@ class SmokeLab:
             self.server.advance(TICK)
             return condition()
 
-        started = time.monotonic()
         try:
             self.cluster.wait_for(looked, what, TIMEOUT, interval=0.3)
         except ProcessError as error:
             raise ProcessError(f"{error}\n{self._told_so_far()}") from error
-        print(f"{time.monotonic() - started:.1f} s for {what}")
 
     def _begins(self, source: str, at_most: int) -> bool:
         """Whether at most so many tasks of a source do not wait yet for a job at which they have looked for a while."""
@@ -174,6 +173,9 @@ class SmokeLab:
         return all(status == "CANCELLED" for _, status in jobs)
 
     def _lost_wait_again(self, mark: int) -> bool:
+        for source, task_id in _all("lost"):
+            # Each time, since a sign of life may have been on its way when the task was killed.
+            self._grow_older(source, task_id)
         looks = self._looks(mark)
         return all(
             self._states(source)[task_id] == ("running", 2)
@@ -280,7 +282,7 @@ def smoke_lab(home: Path) -> Iterator[SmokeLab]:
         cluster.add_connection(connection("database"), {**members, "extra": json.dumps(server.connection_extra())})
         for file in ("smoke.py", "smoke_events.py") if IS_AIRFLOW_3 else ("smoke.py",):
             shutil.copy(HERE / "dags" / file, dags)
-        yield SmokeLab(cluster, server, queues, workflows[1])
+        yield SmokeLab(cluster, server, workflows[1])
 
 
 def _new_server() -> LocalOmics:
