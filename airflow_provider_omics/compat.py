@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow import __version__ as _airflow_version
-from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException
+from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException, conf
 
 from airflow_provider_omics.healthomics.identity import DagRunLife
 
@@ -53,8 +53,10 @@ __all__ = [
     "TRIGGERS_ARE_TOLD_OF_KILLS",
     "StateStore",
     "dag_run_life",
+    "heartbeat_timeout",
     "is_deferral_timeout",
     "is_just_cleared",
+    "is_of_earlier_try",
     "retry_is_left",
     "state_store",
     "task_state",
@@ -121,6 +123,12 @@ def is_deferral_timeout(error: Exception) -> bool:
     return type(error).__name__ == "TaskDeferralTimeout" or "timeout" in str(error).lower()
 
 
+def heartbeat_timeout() -> float:
+    """Return after how many seconds without a sign of life Airflow counts a task as lost."""
+    name = "task_instance_heartbeat_timeout" if _AIRFLOW >= (3,) else "scheduler_zombie_task_threshold"
+    return float(conf.getint("scheduler", name, fallback=300))
+
+
 def retry_is_left(ti: Any) -> bool | None:
     """Whether Airflow would try a task instance again if this try failed; None where it does not say."""
     tries = getattr(ti, "max_tries", None)
@@ -177,6 +185,13 @@ def state_store(context: Mapping[str, Any]) -> tuple[StateStore, Any] | None:
     from airflow.sdk.execution_time.context import NEVER_EXPIRE
 
     return context["task_state_store"], NEVER_EXPIRE
+
+
+def is_of_earlier_try(error: Exception) -> bool:
+    """Whether Airflow refused something since the try of the task that asks is over, for all that Airflow knows."""
+    # Each try has an id of its own, which is not found any more once the next one was made.
+    detail = getattr(getattr(error, "error", None), "detail", None)
+    return isinstance(detail, Mapping) and detail.get("status_code") in (404, 410)
 
 
 def task_state(dag_id: str, run_id: str, task_id: str, map_index: int) -> str | None:

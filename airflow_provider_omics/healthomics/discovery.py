@@ -31,6 +31,7 @@ MOST_LOOKED_AT = 500
 
 # The clocks of Airflow and of the service may differ.
 _LEEWAY = 3600.0
+_SKEW = 60.0
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,13 @@ def names_of(kind: JobKind, intent: Intent, name: str | None, *, tagged: bool) -
 
 
 def find_jobs(
-    kind: JobKind, intent: Intent, names: Sequence[str], *, newest_is_enough: bool = False
+    kind: JobKind,
+    intent: Intent,
+    names: Sequence[str],
+    *,
+    newest_is_enough: bool = False,
+    since: float | None = None,
+    most: int = MOST_LOOKED_AT,
 ) -> Steps[Discovery]:
     """Find what earlier tries started for a task (ListRuns and GetRun, or ListBatch and GetBatch).
 
@@ -121,12 +128,15 @@ def find_jobs(
 
     :param names: names that the jobs were given; see :func:`names_of`.
     :param newest_is_enough: whether older jobs do not matter once one of the intent was found by its tags.
+    :param since: when the oldest job that matters was created, in seconds since the epoch; None for the DAG run's time.
+    :param most: how many jobs are looked at one by one, the newest first.
     """
-    listed, unread = yield from _list(kind, intent, names)
+    oldest = max((at - leeway for at, leeway in ((intent.dag_run.since, _LEEWAY), (since, _SKEW)) if at), default=None)
+    listed, unread = yield from _list(kind, names, oldest)
     jobs: list[EarlierJob] = []
     others: list[EarlierJob] = []
     for place, job_id in enumerate(listed):
-        if place >= MOST_LOOKED_AT:
+        if place >= most:
             unread += len(listed) - place
             break
         answer = yield from show(kind, job_id)
@@ -198,9 +208,8 @@ def _clock_lead(answer: Mapping[str, Any]) -> float:
     return 0.0 if -2.0 < lead < 1.0 else lead
 
 
-def _list(kind: JobKind, intent: Intent, names: Sequence[str]) -> Steps[tuple[list[str], int]]:
+def _list(kind: JobKind, names: Sequence[str], oldest: float | None) -> Steps[tuple[list[str], int]]:
     """Return the ids of all jobs of these names that are young enough, newest first, and how many were not listed."""
-    since = intent.dag_run.since
     listed: dict[str, float] = {}
     unread = 0
     for name in names:
@@ -212,7 +221,7 @@ def _list(kind: JobKind, intent: Intent, names: Sequence[str]) -> Steps[tuple[li
             count += len(items)
             for item in items:
                 created = seconds(item.get(kind.created))
-                is_young = created is None or since is None or created >= since - _LEEWAY
+                is_young = created is None or oldest is None or created >= oldest
                 if item.get("name") == name and is_young:
                     listed[item["id"]] = created or 0.0
             return count >= MOST_LISTED

@@ -33,10 +33,11 @@ from airflow_provider_omics.healthomics.results import ResultsTable
 from airflow_provider_omics.healthomics.retrying import Retrying
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, entries, select
 from airflow_provider_omics.healthomics.s3_uris import place_issues
-from airflow_provider_omics.healthomics.statuses import BatchStatus
+from airflow_provider_omics.healthomics.statuses import BatchStatus, Phase
 from airflow_provider_omics.healthomics.waiting import Log
 from airflow_provider_omics.operators.gathering import Gathering, cohort_uri, look_at_batch
 from airflow_provider_omics.operators.memory import Memory, forget_finished
+from airflow_provider_omics.operators.rivals import Rivals
 
 if TYPE_CHECKING:
     from airflow_provider_omics.hooks.omics import OmicsHook
@@ -106,6 +107,7 @@ class CohortJob:
     :param memory: what earlier tries left to know.
     :param pause: sleeps so many seconds and returns whether the task was killed meanwhile.
     :param retrying: makes calls again that gather what became of the samples.
+    :param rivals: tries that may be starting a batch at the same time; None for none.
     """
 
     hook: OmicsHook
@@ -116,6 +118,7 @@ class CohortJob:
     memory: Memory
     pause: Callable[[float], bool]
     retrying: Retrying
+    rivals: Rivals | None = None
 
     @property
     def gathering(self) -> Gathering:
@@ -331,7 +334,20 @@ class CohortJob:
         find = partial(self._unanswered, generation, since)
         batch = self.hook.start_run_batch(request, find=find, pause=self.pause)
         self.memory.started(generation, batch.batch_id, batch.uuid, progress.cohort)
+        batch = self._without_rival(progress, batch)
         return progress.followed_by(batch.batch_id), batch
+
+    def _without_rival(self, progress: Progress, batch: BatchView) -> BatchView:
+        """Leave the samples to a try that was there first, if there is one."""
+        generation = progress.next_generation
+        rival = self.rivals.settle(self._names, batch.batch_id, generation) if self.rivals is not None else None
+        if rival is None:
+            return batch
+        chosen = self._look(rival.job_id)
+        self.memory.started(max(rival.generation, generation), chosen.batch_id, chosen.uuid, progress.cohort)
+        told = (chosen.batch_id, batch.batch_id)
+        self.log.info("HealthOmics batch %s of another try is waited for in place of batch %s", *told)
+        return chosen
 
     def _unanswered(self, generation: int, since: float | None) -> BatchView | None:
         """Return the batch that a call made whose answer was lost on its way; None if there is none."""
@@ -346,6 +362,12 @@ class CohortJob:
 
     def _tags(self, progress: Progress, generation: int) -> dict[str, str]:
         return {**self.intent.tags(generation), COHORT_TAG: progress.cohort} if self.tagged else {}
+
+
+def phase_of(job: EarlierJob) -> Phase:
+    """Return what the status of a batch means."""
+    answer: Any = job.answer
+    return BatchView.of(answer).phase
 
 
 def _has_completed(job: EarlierJob) -> bool:

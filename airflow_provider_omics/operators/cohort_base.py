@@ -14,6 +14,7 @@ from airflow_provider_omics.healthomics.batch_outcome import BatchOutcome, Toler
 from airflow_provider_omics.healthomics.batch_views import DELETED, BatchView
 from airflow_provider_omics.healthomics.calls import Steps
 from airflow_provider_omics.healthomics.chain import Progress
+from airflow_provider_omics.healthomics.discovery import BATCH
 from airflow_provider_omics.healthomics.exceptions import (
     OmicsBatchFailedError,
     OmicsRequestInvalidError,
@@ -29,7 +30,7 @@ from airflow_provider_omics.healthomics.statuses import BatchStatus
 from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
 from airflow_provider_omics.links.omics import BATCH_LINKS, store_batch_links
 from airflow_provider_omics.operators.batch_xcoms import xcoms_of
-from airflow_provider_omics.operators.cohort import CohortJob, Places, sample_sheet_place
+from airflow_provider_omics.operators.cohort import CohortJob, Places, phase_of, sample_sheet_place
 from airflow_provider_omics.operators.cohort_input import OmicsCohortInputOperator
 from airflow_provider_omics.operators.job import push
 from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
@@ -139,8 +140,9 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         task = TaskIdentity.of(context["ti"])
         intent = Intent(task, "StartRunBatch", self.hook.namespace, dag_run_life(context))
         memory = self.remember(context, intent)
+        rivals = self.rivals(context, intent, BATCH, phase_of)
         return CohortJob(
-            self.hook, intent, request, self.identity_tags, self.log, memory, self._killed.wait, self.retrying
+            self.hook, intent, request, self.identity_tags, self.log, memory, self._killed.wait, self.retrying, rivals
         )
 
     def _begin(self, context: Context, job: CohortJob, cohort: Cohort) -> Progress:

@@ -15,20 +15,23 @@ from airflow_provider_omics.compat import DEFERRAL_ERRORS, is_deferral_timeout, 
 from airflow_provider_omics.exceptions import failing_fast
 from airflow_provider_omics.healthomics.calls import Steps
 from airflow_provider_omics.healthomics.console import run_list_url
+from airflow_provider_omics.healthomics.discovery import JobKind
 from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsServiceError, OmicsWaitError
 from airflow_provider_omics.healthomics.identity import FINISHED_TAG, Intent, TaskIdentity
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.outcome import RunFailure, RunView
 from airflow_provider_omics.healthomics.waiting import Log, Stop, V, WaitEnd
 from airflow_provider_omics.operators.memory import Memory
+from airflow_provider_omics.operators.rivals import PhaseOf, Rivals
 from airflow_provider_omics.operators.waiting import OmicsWaitingOperator
 from airflow_provider_omics.triggers.base import OmicsWaitTrigger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-# In these Airflow, and no user, has ended the try: a worker that is drained, or one that counts as lost and is not.
-_ENDED_BY_AIRFLOW = ("running", "up_for_retry")
+# In these Airflow, and no user, has ended the try: a worker that is drained, or one that counts as lost and is not. The
+# next try may be on its way already, or wait for the job in a worker or in the triggerer.
+_ENDED_BY_AIRFLOW = ("running", "up_for_retry", "scheduled", "queued", "deferred")
 # Airflow leaves a killed task alone for five seconds; a batch is CREATING for less than that as a rule.
 _CANCEL_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 
@@ -152,6 +155,13 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
     def recall(self, context: Context) -> Memory:
         """Return what is known of the last job, whatever it was to compute."""
         return self._memory or Memory(context, None, self.log, is_on=self._keeps)
+
+    def rivals(self, context: Context, intent: Intent, kind: JobKind, phase_of: PhaseOf) -> Rivals | None:
+        """Return who may be starting the job of an intent at the same time; None where each start is wanted."""
+        if not self._keeps:
+            return None
+        members = {"kind": kind, "intent": intent, "phase_of": phase_of, "cancels": self.cancel_on_kill}
+        return Rivals.of(context, hook=self.hook, log=self.log, pause=self._killed.wait, **members)
 
     def note_success(self, context: Context, arn: str | None) -> None:
         """Note that the task ends well with its job, so that the job is run anew if a user clears the task.

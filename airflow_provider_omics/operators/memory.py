@@ -8,8 +8,9 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_provider_omics.compat import STATE_OUTLIVES_CLEAR, state_store
+from airflow_provider_omics.compat import STATE_OUTLIVES_CLEAR, is_of_earlier_try, state_store
 from airflow_provider_omics.healthomics.discovery import EarlierJob
+from airflow_provider_omics.healthomics.exceptions import OmicsError
 from airflow_provider_omics.healthomics.waiting import Log
 
 _KEY = "airflow-provider-omics"
@@ -100,8 +101,17 @@ class Memory:
         self._keep(Remembered(self.job.intent, generation, from_generation=generation))
 
     def intend(self, generation: int) -> None:
-        """Note that a job is about to be asked for."""
-        self._keep(replace(self.job, generation=generation, asked=True, job_id=None, uuid=None, finished_try=None))
+        """Note that a job is about to be asked for.
+
+        :raises OmicsError: another try of the task has begun, so it is not to be asked for here.
+        """
+        job = replace(self.job, generation=generation, asked=True, job_id=None, uuid=None, finished_try=None)
+        # Also where nothing has changed: only Airflow's answer tells whether this try still counts.
+        if not self._keep(job, always=True):
+            raise OmicsError(
+                "Airflow counts this try of the task as over, and takes nothing from it any more, so nothing is "
+                "started here; the next try does that"
+            )
 
     def started(self, generation: int, job_id: str, uuid: str | None, cohort: str | None = None) -> None:
         """Note the job that there is."""
@@ -126,15 +136,21 @@ class Memory:
             return None
         return Remembered(**{member.name: kept[member.name] for member in fields(Remembered) if member.name in kept})
 
-    def _keep(self, job: Remembered) -> None:
+    def _keep(self, job: Remembered, *, always: bool = False) -> bool:
+        """Keep what is known of the job.
+
+        :return: False if Airflow takes nothing from this try, since it counts as over.
+        """
         changed, self.job = job != self.job, job
-        if self._store is None or not changed:
-            return
+        if self._store is None or not (changed or always):
+            return True
         store, for_ever = self._store
         try:
             store.set(_KEY, asdict(job), retention=for_ever)
         except Exception as error:
             self._log.warning("Airflow's state store could not be written: %s", error)
+            return not is_of_earlier_try(error)
+        return True
 
 
 def forget_finished(

@@ -25,6 +25,7 @@ from airflow_provider_omics.healthomics.statuses import Phase, RunStatus
 from airflow_provider_omics.healthomics.waiting import Log
 from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.operators.memory import Memory, forget_finished
+from airflow_provider_omics.operators.rivals import Rivals
 
 # How long a run that StartRun has just named may be not found before it counts as deleted.
 _PAUSES = (1.0, 2.0, 4.0)
@@ -58,6 +59,7 @@ class OnceStarter:
     :param memory: what earlier tries left to know.
     :param pause: sleeps so many seconds.
     :param prove: called once before a run is asked for, where none of an earlier try is taken over.
+    :param rivals: tries that may be starting the run at the same time; None for none.
     """
 
     hook: OmicsHook
@@ -67,6 +69,7 @@ class OnceStarter:
     memory: Memory
     pause: Callable[[float], object] = time.sleep
     prove: Callable[[], None] = lambda: None
+    rivals: Rivals | None = None
 
     def start(self, request: Mapping[str, Any], generation: int = 0) -> RunView:
         """Start a run without looking for those of earlier tries.
@@ -110,12 +113,12 @@ class OnceStarter:
         highest = lowest + try_number - 1 - (tries_before_clear if lowest else 0)
         while generation < highest:
             asked_at = time.time()
-            run = self._ask(request, generation, is_first=False)
+            run = self._ask_alone(request, generation, is_first=False)
             usable = self._look_behind(run, generation, request, asked_at)
             if usable is not None:
                 return usable
             generation += 1
-        run = self._ask(request, generation, is_first=is_first)
+        run = self._ask_alone(request, generation, is_first=is_first)
         self._tell_started(run, request)
         return run, False
 
@@ -161,7 +164,7 @@ class OnceStarter:
         return EarlierRun(job.generation, run)
 
     def _discover(self, request: Mapping[str, Any]) -> Discovery:
-        names = names_of(RUN, self.intent, request.get("name"), tagged=self.tagged)
+        names = self._names(request)
         steps = find_jobs(RUN, self.intent, names, newest_is_enough=True)
         found = self.hook.perform(steps, f"runs named {names[0]!r}")
         tell_unread(RUN, names, found, self.log)
@@ -187,6 +190,17 @@ class OnceStarter:
         )
         self.memory.started(generation, run.run_id, run.uuid)
         return run
+
+    def _ask_alone(self, request: Mapping[str, Any], generation: int, *, is_first: bool) -> RunView:
+        """Ask for a run, and leave it to a try that was there first if there is one."""
+        run = self._ask(request, generation, is_first=is_first)
+        rival = self.rivals.settle(self._names(request), run.run_id, generation) if self.rivals is not None else None
+        if rival is None:
+            return run
+        chosen = EarlierRun.of(rival).run
+        self.memory.started(max(rival.generation, generation), chosen.run_id, chosen.uuid)
+        self.log.info("HealthOmics run %s of another try is waited for in place of run %s", chosen.run_id, run.run_id)
+        return chosen
 
     def _unanswered(self, request: Mapping[str, Any], generation: int, since: float | None) -> RunView | None:
         """Return the run that a call made whose answer was lost on its way; None if there is none."""
@@ -220,7 +234,10 @@ class OnceStarter:
         return None
 
     def _name(self, request: Mapping[str, Any]) -> str:
-        return names_of(RUN, self.intent, request.get("name"), tagged=self.tagged)[0]
+        return self._names(request)[0]
+
+    def _names(self, request: Mapping[str, Any]) -> tuple[str, ...]:
+        return names_of(RUN, self.intent, request.get("name"), tagged=self.tagged)
 
     def _adopt(self, earlier: EarlierRun) -> tuple[RunView, bool]:
         run = earlier.run
@@ -235,6 +252,11 @@ class OnceStarter:
     def _tell_if_over(self, run: RunView) -> None:
         if _ended_badly(run):
             self.log.info("HealthOmics run %s of an earlier try ended %s; replacing it", run.run_id, run.status)
+
+
+def phase_of(job: EarlierJob) -> Phase:
+    """Return what the status of a run means."""
+    return EarlierRun.of(job).run.phase
 
 
 def _has_completed(job: EarlierJob) -> bool:

@@ -11,6 +11,7 @@ from airflow_provider_omics.compat import dag_run_life, is_just_cleared, tries_b
 from airflow_provider_omics.exceptions import failing_fast
 from airflow_provider_omics.healthomics.calls import Steps
 from airflow_provider_omics.healthomics.console import run_url
+from airflow_provider_omics.healthomics.discovery import RUN
 from airflow_provider_omics.healthomics.exceptions import OmicsRunFailedError, OmicsWaitError
 from airflow_provider_omics.healthomics.identity import TAG_COUNT, Intent, TaskIdentity
 from airflow_provider_omics.healthomics.input_objects import InputObjects
@@ -26,7 +27,7 @@ from airflow_provider_omics.links.omics import RUN_LINKS, store_run_links
 from airflow_provider_omics.operators.base import OmicsBaseOperator
 from airflow_provider_omics.operators.inputs import OmicsInputOperator
 from airflow_provider_omics.operators.job import push
-from airflow_provider_omics.operators.once import OnceStarter
+from airflow_provider_omics.operators.once import OnceStarter, phase_of
 from airflow_provider_omics.operators.waiting import OmicsWaitingOperator
 from airflow_provider_omics.triggers.run import OmicsRunTrigger
 
@@ -300,7 +301,8 @@ class OmicsStartRunOperator(OmicsInputOperator[RunView]):
         )
         memory = self.remember(context, intent)
         prove = partial(self._prove, request)
-        starter = OnceStarter(self.hook, intent, self.identity_tags, self.log, memory, self._killed.wait, prove)
+        rivals = self.rivals(context, intent, RUN, phase_of)
+        starter = OnceStarter(self.hook, intent, self.identity_tags, self.log, memory, self._killed.wait, prove, rivals)
         return starter, request
 
     def _prove(self, request: Mapping[str, Any]) -> None:

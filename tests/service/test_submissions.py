@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,6 +25,10 @@ from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator
 from airflow_provider_omics.operators.run import OmicsStartRunOperator
 
 WORKFLOW = "77"
+#: More calls and looks than a try has until it waits for its job.
+MOMENTS = range(16)
+READINGS = ("first_answer", "conflict", "forgotten")
+KEPT = list(Kept) if memory.state_store({"task_state_store": None}) is not None else [Kept.NOTHING]
 UNPAID_RUNS = (RunStatus.CANCELLED, RunStatus.FAILED)
 UNPAID_BATCHES = (BatchStatus.CANCELLED, BatchStatus.STOPPING, BatchStatus.FAILED)
 
@@ -73,30 +78,33 @@ def kind_of(name: str, server: LocalOmics, omics: Any) -> Kind:
     )
 
 
+@pytest.fixture
+def make_bench(server: LocalOmics, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Bench]:
+    """Make what all examples of a kind of job share."""
+
+    def make(kind: str) -> Bench:
+        looking, s3, hook = server.client("omics"), server.client("s3"), OmicsHook()
+
+        def anew() -> None:
+            server.reset()
+            s3.create_bucket(Bucket=BUCKET)
+            share_workflow(server.world(), WORKFLOW, server.world().account)
+
+        def keep(kept: Kept) -> None:
+            monkeypatch.setattr(memory, "STATE_OUTLIVES_CLEAR", kept is Kept.FOR_EVER)
+
+        return Bench(server, kind_of(kind, server, looking), hook.conn, hook.storage, anew, KEPT, keep)
+
+    return make
+
+
 @pytest.mark.parametrize(("kind", "examples"), [("run", 80), ("batch", 40)])
 def test_one_job_is_paid_for_each_time_that_it_is_wanted(
-    server: LocalOmics,
-    kind: str,
-    examples: int,
-    request: pytest.FixtureRequest,
-    monkeypatch: pytest.MonkeyPatch,
+    make_bench: Callable[[str], Bench], kind: str, examples: int, request: pytest.FixtureRequest
 ) -> None:
     more = request.config.getoption("--more-examples")
     at_random = more > 1
-    looking, s3, hook = server.client("omics"), server.client("s3"), OmicsHook()
-
-    def anew() -> None:
-        server.reset()
-        s3.create_bucket(Bucket=BUCKET)
-        share_workflow(server.world(), WORKFLOW, server.world().account)
-
-    def keep(kept: Kept) -> None:
-        monkeypatch.setattr(memory, "STATE_OUTLIVES_CLEAR", kept is Kept.FOR_EVER)
-
-    has_store = memory.state_store({"task_state_store": None}) is not None
-    kept = list(Kept) if has_store else [Kept.NOTHING]
-    bench = Bench(server, kind_of(kind, server, looking), hook.conn, hook.storage, anew, kept, keep)
-    machine = type("Machine", (SubmissionMachine,), {"bench": bench})
+    machine = type("Machine", (SubmissionMachine,), {"bench": make_bench(kind)})
     run_state_machine_as_test(
         machine,
         settings=settings(
@@ -110,3 +118,84 @@ def test_one_job_is_paid_for_each_time_that_it_is_wanted(
             suppress_health_check=list(HealthCheck),
         ),
     )
+
+
+@pytest.fixture(params=["run", "batch"])
+def machine(request: pytest.FixtureRequest, make_bench: Callable[[str], Bench]) -> type[SubmissionMachine]:
+    return type("Machine", (SubmissionMachine,), {"bench": make_bench(request.param)})
+
+
+def begin(machine: type[SubmissionMachine], kept: Kept, reading: str) -> SubmissionMachine:
+    """A task that was never tried, on a service that reads a repeated request id in one way."""
+    task = machine()
+    task.begin_with(kept, (reading, 0))
+    return task
+
+
+@pytest.mark.parametrize("reading", READINGS)
+@pytest.mark.parametrize("kept", KEPT, ids=str)
+@pytest.mark.parametrize("is_over", [False, True], ids=["the next try waits", "the next try has succeeded"])
+def test_a_first_try_that_is_alive_starts_nothing_beside_the_next(
+    machine: type[SubmissionMachine], kept: Kept, reading: str, is_over: bool
+) -> None:
+    stood = 0
+    for moment in MOMENTS:
+        task = begin(machine, kept, reading)
+        task.try_counts_as_lost(stands_at=moment)
+        if task.lost is None:
+            break
+        stood += 1
+        task.try_it(dies_at=None, faults=[])
+        if is_over and task.state == "waiting":
+            task.job_ends(dies_at=None)
+
+        task.lost_try_goes_on(dies_at=None)
+
+        task.at_most_one_is_paid_for()
+        task.teardown()
+    assert stood >= 2, "it stands still at each call until it waits"
+
+
+@pytest.mark.parametrize("reading", READINGS)
+@pytest.mark.parametrize("kept", KEPT, ids=str)
+def test_a_later_try_that_is_alive_starts_nothing_beside_the_next(
+    machine: type[SubmissionMachine], kept: Kept, reading: str
+) -> None:
+    stood = 0
+    for moment in MOMENTS:
+        task = begin(machine, kept, reading)
+        task.try_it(dies_at=None, faults=[])
+        task.user_clears()
+        task.time_passes(30)
+        task.try_counts_as_lost(stands_at=moment)
+        if task.lost is None:
+            break
+        stood += 1
+        task.try_it(dies_at=None, faults=[])
+
+        task.lost_try_goes_on(dies_at=None)
+
+        task.at_most_one_is_paid_for()
+        task.teardown()
+    assert stood >= 2, "it stands still at each call until it waits"
+
+
+@pytest.mark.parametrize("reading", READINGS)
+@pytest.mark.parametrize("kept", KEPT, ids=str)
+def test_two_tries_that_are_alive_leave_one_job(machine: type[SubmissionMachine], kept: Kept, reading: str) -> None:
+    for moment in MOMENTS:
+        task = begin(machine, kept, reading)
+        task.try_counts_as_lost(stands_at=moment)
+        first, task.lost = task.lost, None
+        if first is None:
+            break
+        task.try_counts_as_lost(stands_at=moment)
+        second, task.lost = task.lost, None
+        task.try_it(dies_at=None, faults=[])
+        for lost in (second, first):
+            if lost is not None:
+                task.lost = lost
+                task.lost_try_goes_on(dies_at=None)
+
+        task.at_most_one_is_paid_for()
+        task.teardown()

@@ -1,13 +1,15 @@
 """A task that starts a job, driven through everything that can interrupt it, in time that passes only when it is moved.
 
 One process of the task at a time asks the local server over HTTP. Each of its calls, and each look into Airflow's state
-store, is a moment at which it can die; nothing of it does anything after that.
+store, is a moment at which it can die; nothing of it does anything after that. Or it stands still, until Airflow counts
+it as lost and tries the task again; then it goes on, beside the next try, as if nothing had happened.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -28,6 +30,8 @@ from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
 
 RETRIES = 100
+#: Seconds without a sign of life.
+LOST_AFTER = 300.0
 
 
 class Kept(Enum):
@@ -121,40 +125,71 @@ class VirtualEvent:
         return self._is_set
 
 
+class Process:
+    """One process of the task.
+
+    :param dies_at: at which of its calls and looks it dies, 0 for the first; None lets it live.
+    :param stands_at: at which of them it stands still until it is woken; None for never.
+    :ivar counts: whether Airflow takes its try for the task's last one.
+    """
+
+    def __init__(self, dies_at: int | None, stands_at: int | None = None) -> None:
+        self.dies_at = dies_at
+        self.counts = True
+        self.stands = threading.Event()
+        self.woken = threading.Event()
+        self._stands_at = stands_at
+
+    def alive(self) -> None:
+        if self._stands_at is not None:
+            if self._stands_at <= 0:
+                self._stands_at = None
+                self.stands.set()
+                self.woken.wait()
+            else:
+                self._stands_at -= 1
+        if self.dies_at is None:
+            return
+        if self.dies_at <= 0:
+            raise Killed
+        self.dies_at -= 1
+
+
+class Refused(Exception):
+    """Airflow does not know the try that asks."""
+
+    error = SimpleNamespace(detail={"status_code": 404})
+
+
 @dataclass
 class Store:
     """Airflow's state store, as JSON."""
 
-    alive: Callable[[], None]
     kept: dict[str, str] = field(default_factory=dict)
-
-    def get(self, key: str) -> Any:
-        self.alive()
-        return json.loads(self.kept[key]) if key in self.kept else None
-
-    def set(self, key: str, value: Any, *, retention: timedelta | None) -> None:
-        self.alive()
-        self.kept[key] = json.dumps(value)
 
     def notes_success(self) -> bool:
         return any((json.loads(kept) or {}).get("finished_try") is not None for kept in self.kept.values())
 
 
-class Process:
-    """One process of the task.
+@dataclass
+class StoreOfTry:
+    """The state store as one try sees it."""
 
-    :param dies_at: at which of its calls and looks it dies, 0 for the first; None lets it live.
-    """
+    store: Store
+    process: Process
 
-    def __init__(self, dies_at: int | None) -> None:
-        self._left = dies_at
+    def get(self, key: str) -> Any:
+        self._ask()
+        return json.loads(self.store.kept[key]) if key in self.store.kept else None
 
-    def alive(self) -> None:
-        if self._left is None:
-            return
-        if self._left <= 0:
-            raise Killed
-        self._left -= 1
+    def set(self, key: str, value: Any, *, retention: timedelta | None) -> None:
+        self._ask()
+        self.store.kept[key] = json.dumps(value)
+
+    def _ask(self) -> None:
+        self.process.alive()
+        if not self.process.counts:
+            raise Refused
 
 
 class SubmissionMachine(RuleBasedStateMachine):
@@ -169,8 +204,9 @@ class SubmissionMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.process = Process(None)
-        self.bench.alive = lambda: self.process.alive()
+        self.local = threading.local()
+        self.lost: tuple[threading.Thread, Process] | None = None
+        self.bench.alive = lambda: getattr(self.local, "process", Process(None)).alive()
         self.bench.anew()
         self.run_id = f"run-{next(_run_ids)}"
         self.before: set[str] = set(self.bench.kind.jobs())
@@ -178,12 +214,17 @@ class SubmissionMachine(RuleBasedStateMachine):
 
     @initialize(data=st.data(), service=st.sampled_from(SERVICES))
     def begin(self, data: st.DataObject, service: tuple[str, int]) -> None:
-        self.kept = data.draw(st.sampled_from(self.bench.kept))
-        self.bench.keep(self.kept)
+        self.begin_with(data.draw(st.sampled_from(self.bench.kept)), service)
+
+    def begin_with(self, kept: Kept, service: tuple[str, int]) -> None:
+        """Begin with what Airflow keeps, and how the service reads a repeated request id and lists what is new."""
+        self.kept = kept
+        self.bench.keep(kept)
         self.service(service)
         self._begin_life()
 
     def _begin_life(self) -> None:
+        self._bury()
         now = self.bench.server.clock.now()
         self.dag_run = SimpleNamespace(id=next(_run_ids), run_after=now, start_date=now, clear_number=0)
         self._empty_store()
@@ -191,13 +232,14 @@ class SubmissionMachine(RuleBasedStateMachine):
         self.before = set(self.bench.kind.jobs())
 
     def _empty_store(self) -> None:
-        self.store = None if self.kept is Kept.NOTHING else Store(lambda: self.process.alive())
+        self.store = None if self.kept is Kept.NOTHING else Store()
 
     @rule(service=st.sampled_from(SERVICES))
     def service(self, service: tuple[str, int]) -> None:
         """The service reads a repeated request id, and lists what is new, in another way."""
         reading, lag = service
         self.bench.server.change(assumptions={"repeated_request_id": reading, "list_runs_lag_seconds": float(lag)})
+        self.forgets = reading == "forgotten"
 
     @rule(seconds=st.sampled_from([0.5, 5.0, 30.0]))
     def time_passes(self, seconds: float) -> None:
@@ -210,7 +252,41 @@ class SubmissionMachine(RuleBasedStateMachine):
         for kind in faults:
             self.bench.server.faults.add(FaultRule(kind=kind, operation=self.bench.kind.start))
         self.try_number += 1
-        self._run(dies_at, lambda operator, context: operator.execute(context))
+        self._run(Process(dies_at), lambda operator, context: operator.execute(context))
+
+    @precondition(lambda self: self.state == "queued" and self.lost is None)
+    @rule(stands_at=st.integers(0, 14))
+    def try_counts_as_lost(self, stands_at: int) -> None:
+        """Airflow tries the task, and hears nothing of the process for so long that it will try again."""
+        self.try_number += 1
+        process = Process(None, stands_at)
+        thread = threading.Thread(
+            target=self._run, args=(process, lambda operator, context: operator.execute(context)), daemon=True
+        )
+        thread.start()
+        while thread.is_alive() and not process.stands.wait(0.002):
+            pass
+        if process.stands.is_set():
+            process.counts, self.lost, self.state = False, (thread, process), "queued"
+            self.bench.server.advance(LOST_AFTER)
+
+    @precondition(lambda self: self.lost is not None)
+    @rule(dies_at=st.none() | st.integers(0, 6))
+    def lost_try_goes_on(self, dies_at: int | None) -> None:
+        """The process goes on where it stood, until it ends or is killed; Airflow takes nothing from it."""
+        # One that dies between a call that the service takes for a new one and its look behind leaves two jobs.
+        self._wake(None if self.forgets else dies_at)
+
+    def _wake(self, dies_at: int | None) -> None:
+        assert self.lost is not None
+        (thread, process), self.lost = self.lost, None
+        process.dies_at = dies_at
+        process.woken.set()
+        thread.join()
+
+    def _bury(self) -> None:
+        if self.lost is not None:
+            self._wake(0)
 
     @precondition(lambda self: self.state == "waiting")
     @rule(dies_at=st.none() | st.integers(0, 14))
@@ -219,7 +295,9 @@ class SubmissionMachine(RuleBasedStateMachine):
         self.bench.server.advance(120)
         payload = WaitEnd(Stop.ENDED, self.bench.kind.view(self.job_id)).to_payload()
         kwargs = {**self.resume, "event": json.loads(json.dumps(payload))}
-        self._run(dies_at, lambda operator, context: operator.resume_execution("execute_complete", kwargs, context))
+        self._run(
+            Process(dies_at), lambda operator, context: operator.resume_execution("execute_complete", kwargs, context)
+        )
 
     @precondition(lambda self: self.state == "waiting")
     @rule()
@@ -230,6 +308,7 @@ class SubmissionMachine(RuleBasedStateMachine):
     @rule()
     def user_clears(self) -> None:
         """A user clears the task: what waits for its job cancels it, and one that has succeeded is to run anew."""
+        self._bury()
         if self.state == "waiting":
             # A batch that is CREATING cannot be cancelled yet.
             self.bench.server.advance(3)
@@ -273,31 +352,38 @@ class SubmissionMachine(RuleBasedStateMachine):
             return self.store.notes_success()
         return any(self.bench.kind.notes_success(job_id) for job_id in self._paid())
 
-    def _run(self, dies_at: int | None, act: Callable[[Any, dict[str, Any]], Any]) -> None:
+    def _run(self, process: Process, act: Callable[[Any, dict[str, Any]], Any]) -> None:
         operator = self._operator()
         ti = TaskInstance(
-            task_id=operator.task_id, run_id=self.run_id, try_number=self.try_number, max_tries=self.max_tries
+            task_id=operator.task_id,
+            run_id=self.run_id,
+            try_number=self.try_number,
+            max_tries=self.max_tries,
+            start_date=self.bench.server.clock.now(),
         )
         ti.task = operator  # type: ignore[attr-defined]
         context: dict[str, Any] = {"ti": ti, "task_instance": ti, "params": {}, "run_id": self.run_id}
         context["dag_run"] = self.dag_run
         if self.store is not None:
-            context["task_state_store"] = self.store
+            context["task_state_store"] = StoreOfTry(self.store, process)
         operator.render_template_fields(context)
-        self.process = Process(dies_at)
+        self.local.process = process
         self.state = "queued"
+        state, resume = "queued", None
         try:
             act(operator, context)
         except TaskDeferred as deferred:
-            self.resume = json.loads(json.dumps(deferred.kwargs or {}))
-            self.state, self.job_id = "waiting", operator._job_id
+            state, resume = "waiting", json.loads(json.dumps(deferred.kwargs or {}))
         except (Killed, Exception) as error:
             # A try that fails is tried again.
             self.error = error
         else:
-            self.state = "succeeded"
+            state = "succeeded"
         finally:
-            self.process = Process(None)
+            self.local.process = Process(None)
+        if process.counts:
+            self.state, self.job_id = state, operator._job_id or ""
+            self.resume = resume or {}
 
     def _operator(self) -> BaseOperator:
         operator = self.bench.kind.make()

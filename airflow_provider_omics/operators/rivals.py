@@ -1,0 +1,145 @@
+"""Two tries of a task that start its job at the same time, since Airflow counts one as lost that is alive."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_omics.compat import heartbeat_timeout
+from airflow_provider_omics.healthomics.batch_looks import request_cancel
+from airflow_provider_omics.healthomics.batch_views import BatchView
+from airflow_provider_omics.healthomics.calls import Steps
+from airflow_provider_omics.healthomics.discovery import BATCH, EarlierJob, JobKind, find_jobs, seconds
+from airflow_provider_omics.healthomics.exceptions import OmicsServiceError
+from airflow_provider_omics.healthomics.identity import INTENT_TAG, Intent, Owner
+from airflow_provider_omics.healthomics.looks import cancel_run
+from airflow_provider_omics.healthomics.statuses import Phase
+from airflow_provider_omics.healthomics.waiting import Log
+
+if TYPE_CHECKING:
+    from airflow_provider_omics.hooks.omics import OmicsHook
+
+PhaseOf = Callable[[EarlierJob], Phase]
+# A new job may be missing from the list for a while.
+_PAUSES = (0.0, 1.0, 2.0, 4.0)
+_REPLACED = (Phase.FAILED, Phase.CANCELLED, Phase.DELETED)
+# Of a name that many tasks share.
+_MOST_LOOKED_AT = 25
+
+
+@dataclass(frozen=True)
+class Rivals:
+    """The other tries of a task that may be starting its job too.
+
+    All tries ask with the same request id for the same job, which is enough as long as the service remembers the id. So
+    whoever may have a rival looks behind its start, and where there are two jobs, both tries choose the same one: the
+    later of two generations, and of one generation the job that was created first. The other one is cancelled.
+
+    :param kind: what the jobs are.
+    :param began: when this try began, in seconds since the epoch; None if not known.
+    :param is_later: whether there was a try before this one.
+    :param cancels: whether the job that does not count is cancelled, or only told of.
+    :param phase_of: what the status of a job means.
+    :param pause: sleeps so many seconds and returns whether the task was killed meanwhile.
+    """
+
+    hook: OmicsHook
+    kind: JobKind
+    intent: Intent
+    began: float | None
+    is_later: bool
+    cancels: bool
+    phase_of: PhaseOf
+    log: Log
+    pause: Callable[[float], object]
+
+    @classmethod
+    def of(cls, context: Mapping[str, Any], **members: Any) -> Rivals:
+        """Read from the context of a task which try this is, and since when."""
+        ti = context["ti"]
+        began = ti.start_date.timestamp() if getattr(ti, "start_date", None) else None
+        return cls(began=began, is_later=ti.try_number > 1, **members)
+
+    def settle(self, names: Sequence[str], job_id: str, generation: int) -> EarlierJob | None:
+        """Look whether a job that was started just now is the only one, and leave one.
+
+        Best effort: the job has been started, and must not be lost for an error of looking.
+
+        :param names: names that jobs of the task can have.
+        :return: the job that counts in its place; None if it counts itself.
+        """
+        if not self._may_be_there():
+            return None
+        try:
+            rivals = self._rivals(names, job_id, generation)
+            best = min(rivals, key=lambda job: self._rank(job, generation), default=None)
+            if best is None:
+                return None
+            unlisted = {job_id} - {job.job_id for job in rivals}
+            active = {job.job_id for job in rivals if not self.phase_of(job).is_final}
+            for loser in sorted((unlisted | active) - {best.job_id}):
+                self._drop(loser)
+        except OmicsServiceError as error:
+            self.log.warning("Whether another try has started the same could not be found out: %s", error)
+            return None
+        return None if best.job_id == job_id else best
+
+    def _may_be_there(self) -> bool:
+        """Whether this may be a later try while an earlier one is alive, or one that counts as lost by now."""
+        return self.is_later or (self.began is not None and time.time() - self.began >= heartbeat_timeout() / 2)
+
+    def _rivals(self, names: Sequence[str], job_id: str, generation: int) -> list[EarlierJob]:
+        """Return the job that was started now, once the list shows it, and those that may count in its place."""
+        jobs: Sequence[EarlierJob] = ()
+        for pause in _PAUSES:
+            # Also where the task was killed meanwhile: a try that counts as lost is.
+            if pause and self.pause(pause):
+                break
+            steps = find_jobs(self.kind, self.intent, names, since=self.began, most=_MOST_LOOKED_AT)
+            jobs = self.hook.perform(steps, f"{self.kind.label}s named {names[0]!r}").jobs
+            if any(job.job_id == job_id for job in jobs):
+                break
+        return [job for job in jobs if job.job_id == job_id or self._may_count(job, generation)]
+
+    def _may_count(self, job: EarlierJob, generation: int) -> bool:
+        of = self._generation(job, generation)
+        is_replaced = self.phase_of(job) in _REPLACED or job.answer.get("status") == "STOPPING"
+        # That a later one was wanted is enough: it was seen then that the earlier ones are not.
+        return job.owner is Owner.INTENT and (of > generation or (of == generation and not is_replaced))
+
+    @staticmethod
+    def _generation(job: EarlierJob, generation: int) -> int:
+        """Return a job's generation; where its tags do not tell, it is young enough to be of the same."""
+        return job.generation if INTENT_TAG in job.tags else generation
+
+    def _rank(self, job: EarlierJob, generation: int) -> tuple[int, float, int, str]:
+        created = seconds(job.answer.get("creationTime")) or 0.0
+        return -self._generation(job, generation), created, len(job.job_id), job.job_id
+
+    def _drop(self, job_id: str) -> None:
+        label = f"{self.kind.label} {job_id}"
+        if not self.cancels:
+            self.log.warning("Two tries have started the same, and HealthOmics %s is not wanted: cancel it", label)
+            return
+        for pause in _PAUSES:
+            if (pause and self.pause(pause)) or self.hook.perform(self._cancel(job_id), label):
+                break
+        self.log.info("Asked HealthOmics to cancel %s: another try has started the same", label)
+
+    def _cancel(self, job_id: str) -> Steps[bool]:
+        """Ask for a job to be cancelled; False while it cannot be."""
+        if self.kind is BATCH:
+            return _is_asked(request_cancel(job_id))
+        return _is_settled(cancel_run(job_id))
+
+
+def _is_asked(steps: Steps[tuple[BatchView, bool]]) -> Steps[bool]:
+    _, is_asked = yield from steps
+    return is_asked
+
+
+def _is_settled(steps: Steps[bool]) -> Steps[bool]:
+    yield from steps
+    return True
