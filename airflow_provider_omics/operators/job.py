@@ -157,8 +157,8 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         return self._memory or Memory(context, None, self.log, is_on=self._keeps)
 
     def rivals(self, context: Context, intent: Intent, kind: JobKind, phase_of: PhaseOf) -> Rivals | None:
-        """Return who may be starting the job of an intent at the same time; None where each start is wanted."""
-        if not self._keeps:
+        """Return who may be starting the job of an intent at the same time; None where nobody could tell."""
+        if not (self._keeps and self.identity_tags):
             return None
         members = {"kind": kind, "intent": intent, "phase_of": phase_of, "cancels": self.cancel_on_kill}
         return Rivals.of(context, hook=self.hook, log=self.log, pause=self._killed.wait, **members)

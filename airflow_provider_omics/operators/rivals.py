@@ -74,7 +74,7 @@ class Rivals:
             return None
         try:
             rivals = self._rivals(names, job_id, generation)
-            best = min(rivals, key=lambda job: self._rank(job, generation), default=None)
+            best = min(rivals, key=_rank, default=None)
             if best is None:
                 return None
             unlisted = {job_id} - {job.job_id for job in rivals}
@@ -104,19 +104,11 @@ class Rivals:
         return [job for job in jobs if job.job_id == job_id or self._may_count(job, generation)]
 
     def _may_count(self, job: EarlierJob, generation: int) -> bool:
-        of = self._generation(job, generation)
-        is_replaced = self.phase_of(job) in _REPLACED or job.answer.get("status") == "STOPPING"
+        if job.owner is not Owner.INTENT or INTENT_TAG not in job.tags:
+            return False
         # That a later one was wanted is enough: it was seen then that the earlier ones are not.
-        return job.owner is Owner.INTENT and (of > generation or (of == generation and not is_replaced))
-
-    @staticmethod
-    def _generation(job: EarlierJob, generation: int) -> int:
-        """Return a job's generation; where its tags do not tell, it is young enough to be of the same."""
-        return job.generation if INTENT_TAG in job.tags else generation
-
-    def _rank(self, job: EarlierJob, generation: int) -> tuple[int, float, int, str]:
-        created = seconds(job.answer.get("creationTime")) or 0.0
-        return -self._generation(job, generation), created, len(job.job_id), job.job_id
+        is_replaced = self.phase_of(job) in _REPLACED or job.answer.get("status") == "STOPPING"
+        return job.generation > generation or (job.generation == generation and not is_replaced)
 
     def _drop(self, job_id: str) -> None:
         label = f"{self.kind.label} {job_id}"
@@ -133,6 +125,10 @@ class Rivals:
         if self.kind is BATCH:
             return _is_asked(request_cancel(job_id))
         return _is_settled(cancel_run(job_id))
+
+
+def _rank(job: EarlierJob) -> tuple[int, float, int, str]:
+    return -job.generation, seconds(job.answer.get("creationTime")) or 0.0, len(job.job_id), job.job_id
 
 
 def _is_asked(steps: Steps[tuple[BatchView, bool]]) -> Steps[bool]:
