@@ -9,10 +9,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
-from conftest import DEFAULTS, no_uri
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -129,7 +128,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def read(folder: Path, content: bytes, **options: Any) -> Cohort:
     path = folder / "sheet.csv"
     path.write_bytes(content)
-    return read_cohort(str(path), SheetOptions("sample", **options), DEFAULTS, no_uri)
+    return read_cohort(str(path), SheetOptions("sample", **options), {"outputUri": "s3://bucket/results"}, no_uri)
+
+
+def no_uri(uri: str) -> NoReturn:
+    """Stand for S3 where nothing may be read from it."""
+    raise AssertionError(f"{uri} was opened")
 
 
 def same(value: Any) -> str:
