@@ -12,6 +12,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG
 
+import airflow_provider_omics
 from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator
 
 RECORD = Path(os.environ.get("COHORT_BENCHMARK_RECORD", os.devnull))
@@ -24,7 +25,12 @@ def recorded(part: str) -> Iterator[None]:
         yield
     finally:
         used = resource.getrusage(resource.RUSAGE_SELF)
-        figures = {"part": part, "cpu": used.ru_utime + used.ru_stime, "peak_mib": used.ru_maxrss / 1024}
+        figures = {
+            "part": part,
+            "cpu": used.ru_utime + used.ru_stime,
+            "peak_mib": used.ru_maxrss / 1024,
+            "code": str(Path(airflow_provider_omics.__file__).parents[1]),
+        }
         with RECORD.open("a") as record:
             record.write(json.dumps(figures) + "\n")
 

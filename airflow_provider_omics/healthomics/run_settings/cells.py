@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from airflow_provider_omics.healthomics.run_settings.problems import Problems
 from airflow_provider_omics.healthomics.run_settings.types import CellError, looks_typed, type_issues, typed
 
 _SHOWN = 10
+_REMEMBERED = 1000
 
 
 class CellReader:
@@ -26,7 +28,7 @@ class CellReader:
         self._id_column = id_column
         self._problems = problems
         self._undecided: set[str] | None = None
-        self._filled: set[str] = set()
+        self._looked_typed: dict[str, set[str]] = defaultdict(set)
 
     def read(self, number: int, row: Mapping[str, str]) -> Mapping[str, Any]:
         """Return a row with the values of its cells; what is wrong with them goes to the problems."""
@@ -45,7 +47,7 @@ class CellReader:
 
     def tell(self, notes: Notes) -> None:
         """Tell of the columns whose cells all look like numbers, booleans or JSON, and were sent as text."""
-        columns = sorted((self._undecided or set()) & self._filled)
+        columns = sorted(name for name in self._undecided or () if self._looked_typed[name])
         if columns:
             more = ", ..." if len(columns) > _SHOWN else ""
             notes.add(
@@ -58,12 +60,13 @@ class CellReader:
     def _look_at(self, row: Mapping[str, str], undecided: set[str]) -> None:
         other = []
         for name in undecided:
-            cell = row.get(name)
-            if cell:
-                if looks_typed(cell):
-                    self._filled.add(name)
-                else:
-                    other.append(name)
+            cell, known = row.get(name), self._looked_typed[name]
+            if not cell or cell in known:
+                continue
+            if not looks_typed(cell):
+                other.append(name)
+            elif len(known) < _REMEMBERED:
+                known.add(cell)
         undecided.difference_update(other)
 
     def _typed(self, number: int, name: str, cell: str, kind: str) -> Any:

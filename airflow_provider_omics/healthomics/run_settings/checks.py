@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -43,6 +44,10 @@ class Checks:
         self._parameters = _mapping(defaults.get("parameters"))
         self._tags = _mapping(defaults.get("runTags"))
         self._default_size = len(json.dumps(self._parameters, default=str))
+        # With spaces after each comma and colon, as it is measured, JSON is at most twice as long as without.
+        self._small = (MAX_PARAMETERS_BYTES - self._default_size) // 2
+        longest = self._shape.members[ID].metadata.get("max", 0)
+        self._is_plain_id = re.compile(f"[!-~]{{1,{longest}}}").fullmatch
         self._has_output = defaults.get("outputUri") is not None
         self._first_of: dict[str, int] = {}
         self._without_output = 0
@@ -54,13 +59,15 @@ class Checks:
         :return: its setting as JSON, empty if it has no form in JSON, and everything that is wrong with it.
         """
         setting = sample.setting
-        issues = list(self._own_issues(setting))
+        plain = self._is_plain(setting)
+        issues = [] if plain else list(self._own_issues(setting))
         try:
             text = compact(setting)
         except (TypeError, ValueError, RecursionError):
             text = ""
             issues.extend(_unwritable_issues(setting))
-        issues.extend(self._merged_issues(setting, len(text)))
+        if not plain or len(text) > self._small:
+            issues.extend(self._merged_issues(setting, len(text)))
         issues.extend(self._duplicate_issues(sample))
         self._note_output(sample)
         found = [self._placed(issue, sample) for issue in issues]
@@ -77,6 +84,15 @@ class Checks:
                 "Give output_uri for all runs, or outputUri in every run setting",
             )
         yield from self._inputs.closing_issues()
+
+    def _is_plain(self, setting: Mapping[str, Any]) -> bool:
+        """Whether a setting has nothing but parameters and an id of characters that nobody can take for others."""
+        return (
+            len(setting) == 2
+            and type(setting.get("parameters")) is dict
+            and type(setting.get(ID)) is str
+            and self._is_plain_id(setting[ID]) is not None
+        )
 
     def _own_issues(self, setting: Mapping[str, Any]) -> Iterator[Issue]:
         members = self._shape.members
@@ -110,21 +126,21 @@ class Checks:
         tags = setting.get("runTags")
         if isinstance(tags, Mapping):
             yield from tag_issues("runTags", {**self._tags, **tags})
-        # With spaces after each comma and colon, as it is measured, JSON is at most twice as long as without.
         parameters = setting.get("parameters")
-        if isinstance(parameters, dict) and 2 * size + self._default_size > MAX_PARAMETERS_BYTES:
+        if isinstance(parameters, dict) and size > self._small:
             yield from parameter_issues({**self._parameters, **parameters})
 
-    def _duplicate_issues(self, sample: Sample) -> Iterator[Issue]:
+    def _duplicate_issues(self, sample: Sample) -> list[Issue]:
         run_setting_id = sample.setting.get(ID)
         if not isinstance(run_setting_id, str) or not run_setting_id:
-            return
+            return []
         first = self._first_of.setdefault(run_setting_id, sample.numbers[0])
-        if first != sample.numbers[0]:
-            fix = "Give every run setting its own id"
-            rows = "Give every row its own id, or set group_rows=True to make one run of the rows of a sample"
-            what = f"{run_setting_id!r} is the id of {self._origin.place([first])} too"
-            yield Issue(ID, what, rows if self._each_row else fix)
+        if first == sample.numbers[0]:
+            return []
+        fix = "Give every run setting its own id"
+        rows = "Give every row its own id, or set group_rows=True to make one run of the rows of a sample"
+        what = f"{run_setting_id!r} is the id of {self._origin.place([first])} too"
+        return [Issue(ID, what, rows if self._each_row else fix)]
 
     def _note_output(self, sample: Sample) -> None:
         if not self._has_output and sample.setting.get("outputUri") is None:

@@ -23,7 +23,7 @@ from airflow_provider_omics.healthomics.run_settings.places import Origin, Unit
 from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
 from airflow_provider_omics.healthomics.run_settings.same_reads import SameReads
 from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheets
-from airflow_provider_omics.healthomics.run_settings.samples import SampleMaker, SheetOptions, option_issues
+from airflow_provider_omics.healthomics.run_settings.samples import Sample, SampleMaker, SheetOptions, option_issues
 from airflow_provider_omics.healthomics.run_settings.shapes import Shapes
 from airflow_provider_omics.healthomics.run_settings.sources import Source, find_source
 from airflow_provider_omics.healthomics.run_settings.spool import Spool, compact
@@ -163,7 +163,7 @@ def _read(
             what = f"has more than {MAX_RUNS:,} run settings"
             raise UnreadableError(origin.name, what, f"Split the cohort into batches of at most {MAX_RUNS:,}")
         setting = normal_form(sample.setting, restored=source.rendered or built)
-        text, issues = checks.check(sample._replace(setting=setting))
+        text, issues = checks.check(Sample(sample.numbers, setting, sample.rows))
         problems.extend(issues)
         numbers.append(sample.numbers[0])
         if not problems:

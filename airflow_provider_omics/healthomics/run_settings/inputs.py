@@ -78,18 +78,20 @@ class InputChecks:
         self._local: dict[str, _Values] = {}
         self._told: dict[str, _Values] = {}
 
-    def check(self, sample: Sample, text: str) -> Iterator[Issue]:
-        """Yield what is wrong with the places that one sample names.
+    def check(self, sample: Sample, text: str) -> list[Issue]:
+        """Return what is wrong with the places that one sample names.
 
         :param text: its setting as compact JSON.
         """
+        issues: list[Issue] = []
         for number, row in sample.rows:
-            yield from self._check((number,), row, json.dumps(row, default=str, separators=(",", ":")), 1)
+            issues += self._check((number,), row, json.dumps(row, default=str, separators=(",", ":")), 1)
         parameters = sample.setting.get("parameters")
-        if isinstance(parameters, Mapping):
-            yield from self._check(sample.numbers, parameters, text, 2)
+        if type(parameters) is dict or isinstance(parameters, Mapping):
+            issues += self._check(sample.numbers, parameters, text, 2)
         if self._objects is not None:
             self._note_objects(sample, self._objects)
+        return issues
 
     def closing_issues(self) -> Iterator[Issue]:
         """Yield what only the whole cohort shows to be wrong."""
@@ -134,14 +136,16 @@ class InputChecks:
     def _where(self, numbers: tuple[int, ...], given: Mapping[str, Any], path: str) -> str:
         return self._origin.member(*exact_place(self._origin, numbers, given, path))
 
-    def _check(self, numbers: tuple[int, ...], given: Mapping[str, Any], text: str, braces: int) -> Iterator[Issue]:
+    def _check(self, numbers: tuple[int, ...], given: Mapping[str, Any], text: str, braces: int) -> list[Issue]:
         objects = _S3.findall(text)
         members = len(given) + 2 * (braces - 1)
+        issues: list[Issue] = []
         if self._learns(given) or not self._is_plain(text, objects, members, braces):
             for path, value in texts_of(given, "parameters"):
-                yield from self._judge(numbers, given, path, value)
+                issues.extend(self._judge(numbers, given, path, value))
         if self._same_reads is not None:
             self._same_reads.note(numbers, given, objects)
+        return issues
 
     def _is_plain(self, text: str, objects: list[tuple[str, str]], count: int, braces: int) -> bool:
         """Whether nothing in the JSON text of a flat object can be odd; cheap, since a cohort has a million values.

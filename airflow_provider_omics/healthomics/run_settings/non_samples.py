@@ -17,7 +17,7 @@ _SPREADSHEET_ERROR = re.compile(r"#(?:n/a|ref!|value!|name\?|div/0!|null!|num!|s
 # ="007" keeps a spreadsheet from reading a number.
 _FORMULA = re.compile(r'="|=[+-]?[A-Za-z_$][A-Za-z0-9_.$]*[(!:*/+&-]|=[+-]?\$?[A-Z]{1,3}\$?[0-9]+\s*$')
 _SUMMARY = re.compile(
-    r"(?:(?:grand|sub|over)[\s_-]*)?totals?(?:$|\s*[:=]|\s+\d|[\s_]+(?:samples?\b|rows?\b|of\b|number\b|count\b|reads?\b))"
+    r"(?:(?:grand|sub|over|overall)[\s_-]*)?totals?(?:$|\s*[:=]|\s+\d|[\s_]+(?:samples?\b|rows?\b|of\b|number\b|count\b|reads?\b))"
     r"|(?:sum|count|average|mean|median|total\s+\w+|number of \w+|n)\s*[:=]"
     r"|(?:sum|summe|gesamt|anzahl|somme|suma|totale|insgesamt|average|subtotal|grand total|number of \w+)$",
     re.IGNORECASE,
@@ -25,6 +25,11 @@ _SUMMARY = re.compile(
 _NOTE = re.compile(
     r"(?:note|notes|nb|n\.b\.|remark|remarks|comment|comments|legend|todo|bemerkung)\s*(?::|[.-](?:\s|$))",
     re.IGNORECASE,
+)
+# Of all words in the two patterns above, which are tried on ids that begin so.
+_BEGINNINGS = frozenset(
+    {"an", "av", "be", "co", "ge", "gr", "in", "le", "me", "n", "n ", "n.", "n:", "n=", "nb", "no", "nu", "ov", "re"}
+    | {"so", "su", "to"}
 )
 _WORDS_OF_A_NOTE = 3
 # With one column beside the id, an empty one may be the one optional input of a sample.
@@ -65,6 +70,7 @@ class RowJudge:
         self._id_at = id_at
         self._id_name = _plain(header[id_at])
         self._names = frozenset(map(_plain, header))
+        self._name_lengths = frozenset(map(len, self._names))
 
     def judge(self, cells: Sequence[str]) -> NonSample | None:
         """Return why a row is no sample; None if it may be one.
@@ -82,9 +88,12 @@ class RowJudge:
 
     def _is_ordinary(self, id_cell: str) -> bool:
         first = id_cell[:1]
-        return (first.isalnum() or first == "_") and not (
-            _SUMMARY.match(id_cell) or _NOTE.match(id_cell) or _plain(id_cell) in self._names
-        )
+        if not (first.isalnum() or first == "_"):
+            return False
+        if id_cell[:2].lower() in _BEGINNINGS and (_SUMMARY.match(id_cell) or _NOTE.match(id_cell)):
+            return False
+        may_be_name = len(id_cell) in self._name_lengths or not id_cell.isascii()
+        return not (may_be_name and _plain(id_cell) in self._names)
 
     def _marked(self, at: int, cell: str) -> NonSample | None:
         if _MARK.match(cell) and not spreadsheet_error(cell):

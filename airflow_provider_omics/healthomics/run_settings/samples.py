@@ -127,7 +127,8 @@ class SampleMaker:
             yield from self._grouped(rows)
         else:
             for number, run_setting_id, row in rows:
-                given = {name: value for name, value in row.items() if name != self._id_column and not _is_empty(value)}
+                given = {name: value for name, value in row.items() if value is not None and value != ""}
+                given.pop(self._id_column, None)
                 yield Sample((number,), self._setting(run_setting_id, given))
         if self._options.build_run_setting is None:
             self._cells.tell(self._notes)
@@ -166,7 +167,7 @@ class SampleMaker:
         return f", {SKIP_REMEDY}" if self._origin.unit is Unit.ROW and not self._options.layout.skip else ""
 
     def _setting(self, run_setting_id: Any, given: Mapping[str, Any]) -> dict[str, Any]:
-        parameters = {**self._fed(run_setting_id), **given}
+        parameters = {**self._fed(run_setting_id), **given} if self._id_is_parameter else given
         return {"runSettingId": run_setting_id, **({"parameters": parameters} if parameters else {})}
 
     def _fed(self, run_setting_id: Any) -> dict[str, Any]:

@@ -216,7 +216,7 @@ def _sound(record: Record, origin: Origin, problems: Problems) -> Iterator[Recor
 
 def is_object(record: Record, origin: Origin, problems: Problems) -> bool:
     """Whether a record is an object; if not, say so."""
-    if isinstance(record.value, Mapping):
+    if type(record.value) is dict or isinstance(record.value, Mapping):
         return True
     problems.extend(check_shape(inline_setting_shape(), record.value, origin.place([record.number])))
     return False

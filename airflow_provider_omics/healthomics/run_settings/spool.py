@@ -7,6 +7,7 @@ import json
 import tempfile
 from pathlib import Path
 
+_WRITTEN_AT_ONCE = 64 * 1024
 _FIRST, _BETWEEN, _LAST, _NONE = b"[\n", b",\n", b"\n]\n", b"[\n]\n"
 
 
@@ -27,17 +28,23 @@ class Spool:
         self.path = Path(self._file.name)
         self.count = 0
         self.size = 0
+        self._pending: list[str] = []
+        self._pending_size = 0
 
     def add(self, setting: str) -> None:
         """Write one run setting.
 
         :param setting: as JSON without line breaks, in ASCII.
         """
-        self._write((_BETWEEN if self.count else _FIRST) + setting.encode("ascii"))
+        self._pending.append(setting)
         self.count += 1
+        self._pending_size += len(setting)
+        if self._pending_size >= _WRITTEN_AT_ONCE:
+            self._write_pending()
 
     def finish(self) -> str:
         """Close the file and return its digest."""
+        self._write_pending()
         self._write(_LAST if self.count else _NONE)
         self._file.close()
         return self._hash.hexdigest()
@@ -46,6 +53,13 @@ class Spool:
         """Remove the file."""
         self._file.close()
         self.path.unlink(missing_ok=True)
+
+    def _write_pending(self) -> None:
+        if self._pending:
+            between = _FIRST if self.count == len(self._pending) else _BETWEEN
+            self._write(between + _BETWEEN.join(setting.encode("ascii") for setting in self._pending))
+            self._pending.clear()
+            self._pending_size = 0
 
     def _write(self, piece: bytes) -> None:
         self._file.write(piece)

@@ -84,20 +84,16 @@ def lines(text: TextIO, name: str, number: int = 0) -> Iterator[str]:
     :param number: how many were read before.
     :raises UnreadableError: a line never ends.
     """
-    while line := _line(text, name, number):
-        number += 1
-        if len(line) == MAX_LINE:
-            raise UnreadableError(
-                f"{name} line {number}",
-                f"is longer than {MAX_LINE:,} characters",
-                "Check that the file has the format that its name says",
-            )
-        yield line
-
-
-def _line(text: TextIO, name: str, number: int) -> str:
     try:
-        return text.readline(MAX_LINE)
+        while line := text.readline(MAX_LINE):
+            number += 1
+            if len(line) == MAX_LINE:
+                raise UnreadableError(
+                    f"{name} line {number}",
+                    f"is longer than {MAX_LINE:,} characters",
+                    "Check that the file has the format that its name says",
+                )
+            yield line
     except UnicodeError as error:
         what = f"is not the text that sheet_encoding says, {text.encoding}: {error}"
         raise UnreadableError(f"{name} after line {number}", what, "State the encoding that it has") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -163,6 +164,60 @@ def test_rows_above_the_header_are_refused_or_left_out(write: Write, read: Read)
     assert cohort.count == 2
     assert cohort.left_out == {LeftOut.EMPTY: 1, LeftOut.ABOVE: 3}
     assert told(cohort) == [f"Left out 4 rows of {path}: 1 empty; 3 above the header (row 1, 3, 4)"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "total",
+        "subtotal",
+        "sub-total 5",
+        "grand total",
+        "overall total",
+        "sum",
+        "sum: 4",
+        "summe",
+        "gesamt",
+        "anzahl",
+        "somme",
+        "suma",
+        "totale",
+        "insgesamt",
+        "average",
+        "count: 3",
+        "mean = 5",
+        "median: 1",
+        "number of samples",
+        "n = 3",
+        "N: 3",
+        "n=3",
+        "total reads",
+        "note: x",
+        "notes. x",
+        "nb: x",
+        "NB. x",
+        "N.B. - x",
+        "remark: x",
+        "comments: x",
+        "legend: x",
+        "todo: x",
+        "bemerkung: x",
+    ],
+)
+def test_every_summary_and_note_is_known_by_its_first_words(words: str, write: Write, read: Read) -> None:
+    path = write("x.csv", f'{HEADER}\n{ROWS}"{words}",s3://bucket/x,1\n')
+    with pytest.raises(OmicsRequestInvalidError) as caught:
+        read(path, "id")
+    (issue,) = caught.value.issues
+    assert re.search("is a total or another summary|is a note", issue.what), issue.what
+
+
+@pytest.mark.parametrize(
+    "sample", ["NB-01", "note-3", "total_1", "n12", "Summer1", "average_joe", "legend.v2", "sum-159"]
+)
+def test_ids_that_begin_like_summaries_and_notes_are_samples(sample: str, write: Write, read: Read) -> None:
+    cohort = read(write("x.csv", f"{HEADER}\n{sample},s3://bucket/x,1\n"), "id")
+    assert [setting["runSettingId"] for setting in settings(cohort)] == [sample]
 
 
 def test_many_rows_are_counted_and_the_first_named(write: Write, read: Read) -> None:
