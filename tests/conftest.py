@@ -61,7 +61,7 @@ def service_models_read_once() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def stacks_without_source() -> Iterator[None]:
-    """Spare the Amazon provider looking up the source of the whole stack for each client, a quarter of these tests' time.
+    """Spare the Amazon provider the source of the whole stack at each client, a quarter of these tests' time.
 
     It only wants to know who calls it.
     """

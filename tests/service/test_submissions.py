@@ -28,8 +28,8 @@ WORKFLOW = "77"
 #: More calls and looks than a try has until it waits for its job.
 MOMENTS = range(16)
 KEPT = list(Kept) if memory.state_store({"task_state_store": None}) is not None else [Kept.NOTHING]
-#: What Airflow keeps, and what the service does with a request id that it has seen. More than the id is needed only where
-#: it forgets the id at once.
+#: What Airflow keeps, and what the service does with an id that it has seen; only where it forgets the id at once
+#: does more count.
 WORLDS = [*((kept, "forgotten") for kept in KEPT), (KEPT[0], "first_answer"), (KEPT[-1], "conflict")]
 UNPAID_RUNS = (RunStatus.CANCELLED, RunStatus.FAILED)
 UNPAID_BATCHES = (BatchStatus.CANCELLED, BatchStatus.STOPPING, BatchStatus.FAILED)
