@@ -32,6 +32,7 @@ from airflow_provider_omics.healthomics.redrive import Redrive, leave_out
 from airflow_provider_omics.healthomics.results import ResultsTable
 from airflow_provider_omics.healthomics.retrying import Retrying
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, entries, select
+from airflow_provider_omics.healthomics.run_settings.naming import named, named_file
 from airflow_provider_omics.healthomics.s3_uris import place_issues
 from airflow_provider_omics.healthomics.statuses import BatchStatus, Phase
 from airflow_provider_omics.healthomics.waiting import Log
@@ -237,10 +238,27 @@ class CohortJob:
 
     def _start(self, progress: Progress, cohort: Cohort, since: float | None) -> tuple[Progress, BatchView]:
         if cohort.count <= _MOST_INLINE:
-            settings: dict[str, Any] = {"inlineSettings": list(cohort.settings())}
+            settings = self._inline(cohort)
+        elif self._names_runs:
+            settings = {"s3UriSettings": self._store_named(progress, cohort)}
         else:
             settings = {"s3UriSettings": cohort_uri(progress)}
         return self._submit(progress, settings, cohort, since)
+
+    @property
+    def _names_runs(self) -> bool:
+        """Whether runs that are not named are named after their samples."""
+        return self._defaults.get("name") is None
+
+    def _inline(self, part: Cohort) -> dict[str, Any]:
+        name = named if self._names_runs else dict
+        return {"inlineSettings": [name(setting) for setting in part.settings()]}
+
+    def _store_named(self, progress: Progress, part: Cohort) -> str:
+        uri = f"{progress.settings_place}/named-{part.digest[:40]}.json"
+        with named_file(part) as path:
+            self.hook.storage.put_once(uri, path)
+        return uri
 
     def start_again(self, progress: Progress, cohort: Cohort, earlier_tries: int) -> tuple[Progress, BatchView]:
         """Submit the whole cohort as one batch, in a later try that found no batch of an earlier one.
@@ -291,7 +309,9 @@ class CohortJob:
         """Submit some samples of the cohort again, in a batch of their own (StartRunBatch)."""
         with self.retrying(partial(self._choose, progress, wanted)) as chosen:
             if chosen.count <= _MOST_INLINE:
-                settings: dict[str, Any] = {"inlineSettings": list(chosen.settings())}
+                settings = self._inline(chosen)
+            elif self._names_runs:
+                settings = {"s3UriSettings": self.retrying(lambda: self._store_named(progress, chosen))}
             else:
                 chosen_uri = f"{progress.settings_place}/redrive-{chosen.digest[:40]}.json"
                 self.retrying(lambda: self.hook.storage.put_once(chosen_uri, chosen.path))
