@@ -143,6 +143,13 @@ class BatchOutcome:
         return self.status == BatchStatus.PROCESSED and self.counts.incomplete <= self.tolerated
 
     @property
+    def outcome(self) -> str:
+        """``completed``, ``completed_with_tolerated_failures`` or ``failed``."""
+        if not self.succeeded:
+            return "failed"
+        return "completed_with_tolerated_failures" if self.counts.incomplete else "completed"
+
+    @property
     def retry_may_help(self) -> bool:
         """Whether a further try of the task, which submits what did not complete, has a chance to end better.
 
@@ -166,6 +173,7 @@ class BatchOutcome:
             **asdict(self.counts),
             "tolerated": self.tolerated,
             "succeeded": self.succeeded,
+            "outcome": self.outcome,
             "failure_classes": self.failure_classes,
             "results_uri": self.results_uri,
             "results_jsonl_uri": self.results_jsonl_uri,

@@ -37,10 +37,12 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
     submits only the samples that did not complete, in a batch of their own. Results are merged over all batches.
 
     Returns the id of the last batch. Pushes ``batch_id`` and ``batch_arn`` as soon as the batch has started, and at the
-    end ``batch_summary`` (counts, status, ids of all batches, failure classes, where the results are),
+    end ``batch_summary`` (counts, status, ids of all batches, failure classes, where the results are, and ``outcome``:
+    ``completed``, ``completed_with_tolerated_failures`` or ``failed``),
     ``results_uri`` (the results table as CSV: one row per sample, in the order of the input; the same as JSONL is
     beside it), ``failed_run_setting_ids`` and ``failures`` (at most 100), and ``runs`` (id, run id and output URI of
-    each completed sample) unless there are more than ``runs_limit``. Fails with an
+    each completed sample) unless there are more than ``runs_limit``. The asset events of its outlets have ``outcome``
+    and ``batch_summary`` in their extra. Fails with an
     :class:`~airflow_provider_omics.healthomics.exceptions.OmicsBatchFailedError` if more samples than tolerated did not
     complete.
 
@@ -65,7 +67,8 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
     :param workflow_type: ``PRIVATE``, the only type that batches know.
     :param workflow_version_name: version of the workflow, up to 64 characters.
     :param workflow_owner_id: account id (12 digits) of the owner of a workflow shared with this account.
-    :param name: name of every run that has none of its own, up to 128 characters.
+    :param name: name of every run that has none of its own, up to 128 characters. The default, None, names such a run
+        after its sample, by its ``runSettingId``.
     :param parameters: inputs of every run, merged by name with the sample's own, which win; at most 256,000 bytes as
         JSON together.
     :param requester_pays_enabled: whether the runs may read inputs from buckets that use Requester Pays, at the cost of

@@ -1,11 +1,16 @@
-"""What a cohort came to, as XComs: bounded, whatever the number of samples."""
+"""What a cohort came to, as XComs and for the events of its outlets: bounded, whatever the number of samples."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.healthomics.batch_outcome import BatchOutcome
 from airflow_provider_omics.healthomics.results import ResultsTable, SampleResult
+from airflow_provider_omics.healthomics.waiting import Log
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
 
 _TOLD_CHARACTERS = 200
 _FAILURE_COLUMNS = (
@@ -38,6 +43,22 @@ def xcoms_of(outcome: BatchOutcome, table: ResultsTable, runs_limit: int) -> dic
             for row in completed
         ]
     return xcoms
+
+
+def tell_outlets(context: Context, outlets: Iterable[Any], outcome: BatchOutcome, log: Log) -> None:
+    """Give the asset events of the task's outlets the outcome as their extra; best effort.
+
+    An alias and a reference to an asset have no event of their own here.
+    """
+    try:
+        if "outlet_events" not in context:
+            return
+        events: Any = context["outlet_events"]
+        for outlet in outlets:
+            if hasattr(outlet, "uri") and hasattr(outlet, "extra"):
+                events[outlet].extra.update(outcome=outcome.outcome, batch_summary=outcome.summary())
+    except Exception as error:
+        log.warning("The asset events of the task do not tell the outcome of its cohort: %s", error)
 
 
 def _told(row: SampleResult) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from airflow_provider_omics.healthomics.run_settings.cohort import Cohort
 from airflow_provider_omics.healthomics.statuses import BatchStatus
 from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
 from airflow_provider_omics.links.omics import BATCH_LINKS, store_batch_links
-from airflow_provider_omics.operators.batch_xcoms import xcoms_of
+from airflow_provider_omics.operators.batch_xcoms import tell_outlets, xcoms_of
 from airflow_provider_omics.operators.cohort import CohortJob, Places, phase_of, sample_sheet_place
 from airflow_provider_omics.operators.cohort_input import OmicsCohortInputOperator
 from airflow_provider_omics.operators.job import push
@@ -274,6 +274,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
                 self.log.warning("The rest of batch %s was cancelled, since too many samples failed", last.batch_id)
             raise OmicsBatchFailedError(replace(outcome, stories=self._stories(outcome)))
         self.note_success(context, last.arn)
+        tell_outlets(context, self.outlets, outcome, self.log)
         counts = outcome.counts
         if counts.incomplete:
             self.log.warning("%s", outcome.describe())

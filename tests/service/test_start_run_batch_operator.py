@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
+from importlib.metadata import version
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.assets import Asset
 from airflow.providers.common.compat.sdk import AirflowFailException
 from cohorts import BUCKET, MODES, CohortLab, cohort, failing, instance, lasting, operator
 from task_runs import run_task
@@ -147,6 +150,29 @@ def test_so_many_failures_are_tolerated_and_not_one_more(
     assert task.ti.xcoms["failed_run_setting_ids"] == [f"bad-{n}" for n in range(bad)]
     assert len(task.ti.xcoms["runs"]) == 10 - bad
     assert lab.column(task.ti, "failure_code") == ["RUN_TASK_FAILED"] * bad + [""] * (10 - bad)
+
+
+@MODES
+@pytest.mark.parametrize(
+    ("bad", "outcome"), [(0, "completed"), (1, "completed_with_tolerated_failures")], ids=["clean", "tolerated"]
+)
+def test_what_was_tolerated_is_told_to_who_looks_at_the_result_or_waits_for_the_asset(
+    lab: CohortLab, deferrable: bool, bad: int, outcome: str
+) -> None:
+    asset, events = Asset(uri="s3://cohort-results/out", name="cohort"), outlet_event_accessors()
+    settings = [*cohort(2), *(failing(f"bad-{n}") for n in range(bad))]
+    more: dict[str, Any] = {"tolerated_failure_count": 1, "deferrable": deferrable, "outlets": [asset]}
+    task = lab.run(settings, context={"outlet_events": events}, **more)
+    summary = task.ti.xcoms["batch_summary"]
+    assert (summary["outcome"], summary["failed"]) == (outcome, bad)
+    assert events[asset].extra == {"outcome": outcome, "batch_summary": summary}
+
+
+def outlet_event_accessors() -> Any:
+    """What Airflow has in a task's context for the events of its outlets."""
+    if version("apache-airflow").startswith("2."):
+        return importlib.import_module("airflow.utils.context").OutletEventAccessors()
+    return importlib.import_module("airflow.sdk.execution_time.context").OutletEventAccessors()
 
 
 def test_failed_submissions_are_tolerated_as_failed_runs_are(lab: CohortLab) -> None:

@@ -136,6 +136,7 @@ def test_the_summary_is_json_and_adds_up() -> None:
         "unknown": 1,
         "tolerated": 2,
         "succeeded": False,
+        "outcome": "failed",
         "failure_classes": {"unknown": 3, "transient": 1, "cancelled": 1, "input": 1},
         "results_uri": "s3://results/table.csv",
         "results_jsonl_uri": "s3://results/table.jsonl",
