@@ -44,6 +44,7 @@ __all__ = [
     "OmicsWaitError",
     "failing_at_once",
     "failing_fast",
+    "skipping_no_mistakes",
 ]
 
 
@@ -98,6 +99,8 @@ class OmicsSensorTimeoutError(OmicsWaitError, AirflowSensorTimeout):
 def failing_at_once(sensor: BaseSensorOperator) -> Iterator[None]:
     """Turn an error of a sensor into one that Airflow does not retry, or into a skip where the sensor asks for it.
 
+    ``soft_fail`` skips when time is up, or when what was waited for has ended badly. A request that can never work is
+    a failure all the same: a parameter or an id that is wrong, a permission that is missing at the first look.
     What it looks at has ended, or cannot be looked at; only a service that was out of reach is worth another try. A
     sensor with a ``retry_policy`` (Airflow 3.3 and later) decides for itself.
     """
@@ -106,13 +109,39 @@ def failing_at_once(sensor: BaseSensorOperator) -> Iterator[None]:
     except OmicsError as error:
         final = _for_good(error)
         # 2.11 knows no never_fail, and does not honour soft_fail for every error of a deferred sensor.
-        soft = sensor.soft_fail and isinstance(final, AirflowException)
+        soft = sensor.soft_fail and isinstance(final, AirflowException) and _is_no_mistake(error)
         if soft or getattr(sensor, "never_fail", False):
             sensor.log.error("%s", error)
             raise AirflowSkipException(f"Skipped, since the sensor would fail: {error}") from error
         if getattr(sensor, "retry_policy", None):
             raise
         raise final.with_traceback(error.__traceback__) from error.__cause__
+
+
+@contextmanager
+def skipping_no_mistakes(sensor: BaseSensorOperator) -> Iterator[None]:
+    """Undo what Airflow's sensors make of ``soft_fail``: skip whatever fails for good, and fail when time is up."""
+    try:
+        yield
+    except AirflowSkipException as skip:
+        error = skip.__cause__
+        if not isinstance(error, OmicsError) or _is_no_mistake(error) or getattr(sensor, "never_fail", False):
+            raise
+        raise error from error.__cause__
+    except AirflowSensorTimeout as error:
+        if not sensor.soft_fail:
+            raise
+        raise AirflowSkipException(f"Skipped, since the sensor's time is up: {error}") from error
+
+
+def _is_no_mistake(error: OmicsError) -> bool:
+    """Whether the request of a sensor was right, and the end of what it waited for, or of its time, was bad."""
+    match error:
+        case OmicsWaitError():
+            return error.end.why is not Stop.ERROR
+        case OmicsSampleFailedError():
+            return not error.failure.is_mistake
+    return isinstance(error, (OmicsRunFailedError, OmicsBatchFailedError))
 
 
 def _if_retry_is_useless(error: OmicsError) -> OmicsError | None:
