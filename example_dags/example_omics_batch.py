@@ -19,9 +19,9 @@ Trigger the DAG with that sheet, and with where to run it::
     }
 
 1. ``cohort`` starts all samples as one batch and waits for it deferred. One sample may fail; with more, it fails.
-2. ``check_control`` rates the control sample as soon as that one is done, while the others go on. The two tasks before
-   it, ``batch_started`` and ``control``, wait beside ``cohort`` and not after it: they learn the batch's id from the
-   XCom that ``cohort`` pushes before it waits. If there is no batch, ``batch_started`` gives up after half an hour.
+2. ``check_control`` rates the control sample as soon as that one is done, while the others go on. The task before it,
+   ``control``, waits beside ``cohort`` and not after it: it is told the task's id, and finds the batch by itself as
+   soon as there is one. If ``cohort`` ends without a batch, so does ``control``.
 3. ``figures`` is mapped over the samples that completed: one task for each.
 4. ``qc_table`` writes a CSV file to S3, one row for each sample in the order of the sheet. A sample that did not
    complete has a row that says why. The table is written even if the cohort failed.
@@ -47,7 +47,6 @@ from airflow.providers.common.compat.sdk import (
     DAG,
     AirflowFailException,
     Param,
-    PokeReturnValue,
     get_current_context,
     task,
 )
@@ -107,19 +106,10 @@ with DAG(
         waiter_delay=2,
     )
 
-    # Rescheduled, so that it holds no worker: on a small Airflow the cohort may need that one to start at all.
-    @task.sensor(mode="reschedule", poke_interval=2, timeout=timedelta(minutes=30).total_seconds())
-    def batch_started() -> PokeReturnValue:
-        """Wait until the cohort has a batch, and return its id.
-
-        This is no task after the cohort: it would run when the cohort is done.
-        """
-        batch_id = get_current_context()["ti"].xcom_pull(task_ids="cohort", key="batch_id")
-        return PokeReturnValue(is_done=batch_id is not None, xcom_value=batch_id)
-
+    # With cohort.output["batch_id"] it would run when the cohort is done.
     control = OmicsBatchRunSensor(
         task_id="control",
-        batch_id=batch_started(),
+        cohort_task_id="cohort",
         run_setting_id="{{ params.control }}",
         deferrable=True,
         poke_interval=2,

@@ -159,6 +159,8 @@ class SampleView:
     :param batch: the batch, looked at since it has not submitted the sample.
     :param is_listed: whether the batch shows the sample at all; one that is not submitted yet may not be shown.
     :param is_missing: whether the batch will not submit the sample any more.
+    :param cohort_task: id of the task whose batches are looked for, while none of them is known; ``batch_id`` is empty
+        then.
     """
 
     KIND: ClassVar[str] = "sample"
@@ -172,6 +174,7 @@ class SampleView:
     batch: BatchView | None = None
     is_listed: bool = False
     is_missing: bool = False
+    cohort_task: str | None = None
 
     def listed(self, item: RunBatchListItemTypeDef) -> SampleView:
         """Return the sample with what an item of ListRunsInBatch says."""
@@ -190,11 +193,19 @@ class SampleView:
     @property
     def label(self) -> str:
         """What to call it in a message."""
-        return f"sample {self.run_setting_id!r} of batch {self.batch_id}"
+        of = f"batch {self.batch_id}" if self.batch_id else f"task {self.cohort_task!r}"
+        return f"sample {self.run_setting_id!r} of {of}"
+
+    @property
+    def is_contained(self) -> bool:
+        """Whether the batch has, or may yet come to show, the sample."""
+        return self.is_listed or self.run is not None or not (self.is_missing or self.batch_is_gone)
 
     @property
     def command(self) -> str:
         """Command of the AWS CLI that shows it."""
+        if not self.batch_id:
+            return "aws omics list-batch"
         sample = shlex.quote(self.run_setting_id)
         return f"aws omics list-runs-in-batch --batch-id {self.batch_id} --run-setting-id {sample}"
 
@@ -223,6 +234,8 @@ class SampleView:
     def describe(self) -> str:
         """Tell the state, for the log."""
         told = f"HealthOmics {self.label}"
+        if not self.batch_id:
+            return f"{told} has no batch yet"
         if self.run is not None:
             return f"{told} is run {self.run.run_id}, {self.run.status or self.submission_status}"
         if self.submission_status is not None:

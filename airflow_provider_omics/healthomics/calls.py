@@ -32,12 +32,26 @@ class Call:
     members: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class Question(Call):
+    """A question that is not for HealthOmics, asked in the middle of a conversation.
+
+    :param ask: answers it, and may block.
+    :param aask: answers it without blocking the event loop.
+    """
+
+    ask: Callable[[], Any]
+    aask: Callable[[], Awaitable[Any]]
+
+
 Steps = Generator[Call, Any, T]
 Answer = Callable[[Call], Awaitable[Any]]
 
 
 def make(client: Any, call: Call) -> Any:
     """Make one call with a boto3 client of HealthOmics; an error of the way to the service names its operation."""
+    if isinstance(call, Question):
+        return call.ask()
     try:
         return getattr(client, xform_name(call.operation))(**call.members)
     except Exception as error:

@@ -132,7 +132,7 @@ def find_jobs(
     :param most: how many jobs are looked at one by one, the newest first.
     """
     oldest = max((at - leeway for at, leeway in ((intent.dag_run.since, _LEEWAY), (since, _SKEW)) if at), default=None)
-    listed, unread = yield from _list(kind, names, oldest)
+    listed, unread = yield from list_named(kind, names, oldest)
     jobs: list[EarlierJob] = []
     others: list[EarlierJob] = []
     for place, job_id in enumerate(listed):
@@ -208,8 +208,11 @@ def _clock_lead(answer: Mapping[str, Any]) -> float:
     return 0.0 if -2.0 < lead < 1.0 else lead
 
 
-def _list(kind: JobKind, names: Sequence[str], oldest: float | None) -> Steps[tuple[list[str], int]]:
-    """Return the ids of all jobs of these names that are young enough, newest first, and how many were not listed."""
+def list_named(kind: JobKind, names: Sequence[str], oldest: float | None) -> Steps[tuple[list[str], int]]:
+    """Return the ids of all jobs of these names, newest first, and how many were not listed (ListRuns or ListBatch).
+
+    :param oldest: leave out those that were created before, in seconds since the epoch; None for none.
+    """
     listed: dict[str, float] = {}
     unread = 0
     for name in names:

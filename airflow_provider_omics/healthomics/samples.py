@@ -28,6 +28,14 @@ _BATCH_GONE = FailureAdvice(
     "", FailureClass.UNKNOWN, Owner.UNKNOWN, "Look at the outputs of the batch's runs; without it no sample is found."
 )
 
+_NO_BATCH = FailureAdvice(
+    "", FailureClass.INPUT, Owner.WORKFLOW, "See the log of that task; once it has started a batch, clear this one."
+)
+
+_NO_BATCH = FailureAdvice(
+    "", FailureClass.INPUT, Owner.UNKNOWN, "See the log of that task; once it has started a batch, clear this one."
+)
+
 
 def check_sample(batch_id: Any, run_setting_id: Any, more: Sequence[Issue] = ()) -> tuple[str, str]:
     """Return the ids of a batch and of one of its samples, which the service can have given out and been given.
@@ -62,6 +70,11 @@ class SampleFailure:
         """What is known about the cause."""
         return _story(self.sample)[1]
 
+    @property
+    def is_mistake(self) -> bool:
+        """Whether no batch was asked for the sample, as with an id that is wrong."""
+        return self.advice is _NOT_IN_BATCH
+
     def describe(self) -> str:
         """Return the whole story, for the task's log and its exception."""
         cause, advice = _story(self.sample)
@@ -87,6 +100,8 @@ def _story(sample: SampleView) -> tuple[str, FailureAdvice]:
 
 
 def _without_submission(sample: SampleView, batch: BatchView | None) -> tuple[str, FailureAdvice]:
+    if not sample.batch_id:
+        return "is in no batch, since the task has ended and started none that can be found", _NO_BATCH
     if sample.batch_is_gone:
         return "cannot be followed any more, since the batch was deleted", _BATCH_GONE
     if batch is not None and batch.status == BatchStatus.FAILED:

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import chain
 from typing import Any, Protocol
 
 from airflow_provider_omics.healthomics.batch_looks import BatchLook, SampleLook
 from airflow_provider_omics.healthomics.calls import Steps, T
+from airflow_provider_omics.healthomics.cohort_search import CohortSearch
 from airflow_provider_omics.healthomics.looks import RunLook
 from airflow_provider_omics.healthomics.waiting import Log, V, Wait, WaitEnd, awatch
-from airflow_provider_omics.healthomics.watching.batches import BatchAnswers, Conversation
+from airflow_provider_omics.healthomics.watching.batches import BatchAnswers, Conversation, SearchAnswers, Searching
 from airflow_provider_omics.healthomics.watching.desk import Desk
 from airflow_provider_omics.healthomics.watching.line import Connect, Line, Opened
 from airflow_provider_omics.healthomics.watching.meter import Meter, NoMeter
@@ -78,6 +79,7 @@ class StatusWatcher:
         self._tasks = Tasks()
         self._line = Line(connect, self._tasks, self.timing, self._meter)
         self._batches = BatchAnswers(self._line, self._tasks, self.timing)
+        self._searches = SearchAnswers(self._line, self._tasks, self.timing)
         self._runs = RunsDesk(self._line, self._tasks, self.timing)
         self._samples: dict[str, SamplesDesk] = {}
         self._talking = 0
@@ -114,6 +116,8 @@ class StatusWatcher:
                 return _Seat(self, desk, Ticket(sample, wait, self.timing, log))
             case BatchLook(batch_id=batch_id):
                 return self._talk(wait, batch_id)
+            case CohortSearch():
+                return nullcontext(Searching(self._line, self._searches, self.timing, wait.policy.delay))
         return self._talk(wait)
 
     def sit_down(self, desk: Desk[Any], ticket: Ticket[Any]) -> None:

@@ -22,6 +22,7 @@ from airflow_provider_omics.healthomics.exceptions import (
     OmicsServiceError,
     OmicsWaitError,
 )
+from airflow_provider_omics.healthomics.siblings import find_cohort, redrives, tell_unread_siblings
 from airflow_provider_omics.healthomics.statuses import BatchStatus
 from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
 from airflow_provider_omics.hooks.parameters import TEMPLATED
@@ -36,7 +37,7 @@ _TOLD_RUNS = 5
 
 
 class _BatchOperator(OmicsWaitingOperator[BatchView]):
-    """Base of the operators that stop or delete a batch, or its runs.
+    """Base of the operators that stop or delete a batch, or its runs, and the same of all batches of its cohort.
 
     :cvar operation: the API operation.
     """
@@ -46,40 +47,102 @@ class _BatchOperator(OmicsWaitingOperator[BatchView]):
     waits_for = BatchView
     operation: ClassVar[str]
 
-    def __init__(self, *, batch_id: str, wait_for_completion: bool, **kwargs: Any) -> None:
+    def __init__(self, *, batch_id: str, wait_for_completion: bool, whole_cohort: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.batch_id = batch_id
         self.wait_for_completion = wait_for_completion
+        self.whole_cohort = whole_cohort
 
     def execute(self, context: Context) -> str:
-        """Check the parameters and make the request."""
+        """Check the parameters, make the requests and, if wanted, wait for what they are for."""
         with failing_fast(self):
             self.check_waiting(self.operation)
             batch_id = check_batch_id(self.operation, self.batch_id)
             store_batch_links(context, self, self.hook, batch_id)
-            return self.request(context, batch_id)
+            waits, refused = self._request_all(batch_id)
+            if refused is not None:
+                raise refused
+            return self._wait_for_each(context, batch_id, waits)
+
+    def _request_all(self, batch_id: str) -> tuple[list[list[str]], OmicsServiceError | None]:
+        """Make the request for all batches, and return what to wait for and what was refused."""
+        if not self.whole_cohort:
+            return self._request_each([batch_id])
+        others, active, unfound = self._others(batch_id)
+        for batch in active:
+            # While a batch goes on, its task has need of the others; the service says what to do.
+            self.request(batch)
+        # The tags by which a later try finds the others go with the record.
+        waits, refused = self._request_each([*others, batch_id])
+        return waits, refused or unfound
 
     @abstractmethod
-    def request(self, context: Context, batch_id: str) -> str:
-        """Make the request and, if wanted, wait for what it is for."""
+    def request(self, batch_id: str) -> BatchGoal | None:
+        """Make the request for one batch, and return what to wait for; None where there is nothing to wait for."""
 
-    def wait_for(self, context: Context, batch_id: str, goal: BatchGoal, **arguments: Any) -> str:
-        """Wait until the batch has come to a goal."""
-        trigger = OmicsBatchTrigger(
-            batch_id=batch_id,
-            goal=goal.value,
-            gone_is_end=True,
-            **arguments,
-            **self.waiting_arguments(),
-        )
-        return str(self.wait(context, trigger))
+    @property
+    def trigger_arguments(self) -> dict[str, Any]:
+        """What the trigger has to know beyond the batch and what to wait for."""
+        return {}
 
     def finish(self, context: Context, end: WaitEnd[BatchView], **state: Any) -> str:
-        """Return the batch's id once what was waited for has come."""
+        """Return the batch's id once what was waited for has come, for the other batches of its cohort too."""
         if end.why is not Stop.ENDED:
             raise OmicsWaitError(end)
         self.conclude(end.view)
-        return end.view.batch_id
+        return self._wait_for_each(context, state.get("batch_id", end.view.batch_id), state.get("waits", []))
+
+    def _others(self, batch_id: str) -> tuple[list[str], list[str], OmicsServiceError | None]:
+        """Return the other batches of the cohort, newest first, those of all that go on, and what hid others."""
+        try:
+            found = self.hook.perform(find_cohort(batch_id), f"the other batches of the cohort of batch {batch_id}")
+        except OmicsServiceError as error:
+            self.log.error(
+                "%s is asked for batch %s alone, since other batches of its cohort could not be looked for: %s If "
+                "there are any, name each by its id; whole_cohort=False does not look for them",
+                self.operation,
+                batch_id,
+                error,
+            )
+            return [], [], None if self._is_first(batch_id) else error
+        others = [other for other in reversed(found.ids) if other != batch_id]
+        if others:
+            self.log.info("The cohort of batch %s has more batches: %s", batch_id, ", ".join(others))
+        tell_unread_siblings(found, f"batch {batch_id}", self.log)
+        return others, found.active if others else [], None
+
+    def _is_first(self, batch_id: str) -> bool:
+        """Whether nothing says that there must be other batches."""
+        try:
+            return self.hook.perform(redrives(batch_id), f"batch {batch_id}") == 0
+        except OmicsServiceError:
+            return True
+
+    def _request_each(self, batch_ids: Sequence[str]) -> tuple[list[list[str]], OmicsServiceError | None]:
+        """Make the request for every batch, also when it was refused for one."""
+        waits: list[list[str]] = []
+        refused: OmicsServiceError | None = None
+        for batch_id in batch_ids:
+            try:
+                goal = self.request(batch_id)
+            except OmicsServiceError as error:
+                if len(batch_ids) > 1:
+                    self.log.error("%s failed for batch %s of the cohort: %s", self.operation, batch_id, error)
+                refused = error
+            else:
+                waits += [] if goal is None else [[batch_id, goal.value]]
+        return waits, refused
+
+    def _wait_for_each(self, context: Context, batch_id: str, waits: Sequence[Sequence[str]]) -> str:
+        """Wait for one batch after the other, and return the id of the one that was named."""
+        if not waits:
+            return batch_id
+        (first, goal), *rest = waits
+        trigger = OmicsBatchTrigger(
+            batch_id=first, goal=goal, gone_is_end=True, **self.trigger_arguments, **self.waiting_arguments()
+        )
+        state = {"batch_id": batch_id, "waits": rest} if rest or first != batch_id else {}
+        return str(self.wait(context, trigger, **state))
 
     @abstractmethod
     def conclude(self, view: BatchView) -> None:
@@ -103,6 +166,10 @@ class OmicsCancelRunBatchOperator(_BatchOperator):
 
     :param batch_id: id of the batch (templated).
     :param wait_for_completion: whether to wait until the batch and its runs have ended.
+    :param whole_cohort: whether all batches of its cohort are cancelled: its task starts another one for samples
+        that failed. They are found by the tags that the provider gives a batch (``identity_tags`` of
+        :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`), among at most 100 of its name (ListBatch).
+        False for this batch alone.
     """
 
     operation = "CancelRunBatch"
@@ -110,15 +177,29 @@ class OmicsCancelRunBatchOperator(_BatchOperator):
     def __init__(self, *, batch_id: str, wait_for_completion: bool = False, **kwargs: Any) -> None:
         super().__init__(batch_id=batch_id, wait_for_completion=wait_for_completion, **kwargs)
 
-    def request(self, context: Context, batch_id: str) -> str:
-        """Ask for the cancellation as soon as the batch allows it and, if wanted, wait for the end."""
+    @property
+    def trigger_arguments(self) -> dict[str, Any]:
+        """What the trigger has to know beyond the batch and what to wait for."""
+        return {"cancel": True}
+
+    def _request_all(self, batch_id: str) -> tuple[list[list[str]], OmicsServiceError | None]:
+        # Nothing comes before the cancellation that was asked for.
+        waits, refused = self._request_each([batch_id])
+        if not self.whole_cohort:
+            return waits, refused
+        others, _, unfound = self._others(batch_id)
+        more, also_refused = self._request_each(others)
+        return waits + more, refused or also_refused or unfound
+
+    def request(self, batch_id: str) -> BatchGoal | None:
+        """Ask for the cancellation, and return what to wait for."""
         view, requested = self.hook.perform(request_cancel(batch_id), f"batch {batch_id}")
         goal = BatchGoal.ENDED if self.wait_for_completion else BatchGoal.CANCEL_REQUESTED
         if requested and (view.phase.is_final or not self.wait_for_completion):
             self.conclude(view)
-            return batch_id
+            return None
         self.log.info("%s; waiting %s", view.describe(), "for its end" if requested else "until it can be cancelled")
-        return self.wait_for(context, batch_id, goal, cancel=True)
+        return goal
 
     def conclude(self, view: BatchView) -> None:
         """Tell what there was to cancel."""
@@ -147,6 +228,10 @@ class OmicsDeleteRunBatchOperator(_BatchOperator):
 
     :param batch_id: id of the batch (templated).
     :param wait_for_completion: whether to wait until the batch is RUNS_DELETED, and to fail if it does not get there.
+    :param whole_cohort: whether the runs of all batches of its cohort are deleted: its task starts another one for
+        samples that failed. They are found by the tags that the provider gives a batch (``identity_tags`` of
+        :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`), among at most 100 of its name (ListBatch).
+        False for this batch alone.
     """
 
     operation = "DeleteRunBatch"
@@ -154,16 +239,14 @@ class OmicsDeleteRunBatchOperator(_BatchOperator):
     def __init__(self, *, batch_id: str, wait_for_completion: bool = True, **kwargs: Any) -> None:
         super().__init__(batch_id=batch_id, wait_for_completion=wait_for_completion, **kwargs)
 
-    def request(self, context: Context, batch_id: str) -> str:
-        """Ask for the deletion and, if wanted, wait until it is done."""
+    def request(self, batch_id: str) -> BatchGoal | None:
+        """Ask for the deletion, and return what to wait for."""
         view = self.hook.perform(delete_runs(batch_id), f"batch {batch_id}")
         if view.status != BatchStatus.RUNS_DELETING:
             self.log.info("HealthOmics %s is %s; it has no runs to delete", view.label, view.status)
-            return batch_id
+            return None
         self.log.info("The runs of HealthOmics %s are being deleted", view.label)
-        if not self.wait_for_completion:
-            return batch_id
-        return self.wait_for(context, batch_id, BatchGoal.RUNS_DELETED)
+        return BatchGoal.RUNS_DELETED if self.wait_for_completion else None
 
     def conclude(self, view: BatchView) -> None:
         """Tell that the runs are deleted, or fail if not all of them are."""
@@ -193,6 +276,10 @@ class OmicsDeleteBatchOperator(_BatchOperator):
 
     :param batch_id: id of the batch (templated).
     :param wait_for_completion: whether to wait until the service does not show the batch any more.
+    :param whole_cohort: whether all batches of its cohort are deleted: its task starts another one for samples
+        that failed. They are found by the tags that the provider gives a batch (``identity_tags`` of
+        :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`), among at most 100 of its name (ListBatch).
+        False for this batch alone.
     """
 
     operation = "DeleteBatch"
@@ -200,15 +287,13 @@ class OmicsDeleteBatchOperator(_BatchOperator):
     def __init__(self, *, batch_id: str, wait_for_completion: bool = True, **kwargs: Any) -> None:
         super().__init__(batch_id=batch_id, wait_for_completion=wait_for_completion, **kwargs)
 
-    def request(self, context: Context, batch_id: str) -> str:
-        """Ask for the deletion and, if wanted, wait until it is done."""
+    def request(self, batch_id: str) -> BatchGoal | None:
+        """Ask for the deletion, and return what to wait for."""
         if not self.hook.perform(delete_record(batch_id), f"batch {batch_id}"):
             self.log.info("HealthOmics batch %s was gone already", batch_id)
-            return batch_id
+            return None
         self.log.info("Asked HealthOmics to delete batch %s", batch_id)
-        if not self.wait_for_completion:
-            return batch_id
-        return self.wait_for(context, batch_id, BatchGoal.GONE)
+        return BatchGoal.GONE if self.wait_for_completion else None
 
     def conclude(self, view: BatchView) -> None:
         """Tell that the batch is deleted."""

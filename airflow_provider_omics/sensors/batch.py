@@ -26,6 +26,7 @@ from airflow_provider_omics.healthomics.samples import SampleFailure, check_samp
 from airflow_provider_omics.healthomics.statuses import Phase
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.links.omics import BATCH_LINKS, RUN_LINKS, store_batch_links, store_run_links
+from airflow_provider_omics.sensors.cohort import find_cohort_task, tell_waited_for_cohort, waited_for_cohort
 from airflow_provider_omics.sensors.waiting import OmicsWaitingSensor
 from airflow_provider_omics.triggers.batch import OmicsBatchRunTrigger, OmicsBatchTrigger
 
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
 
 _TOLD_FAILURES = 5
 _TARGETS = ("completed", "submitted")
+_ONE_OF_TWO = Issue(
+    "batch_id",
+    "and cohort_task_id exclude each other, and one of them is needed",
+    "Give cohort_task_id to wait beside the task that starts the batch, batch_id for any other batch",
+)
 
 
 class OmicsBatchSensor(OmicsWaitingSensor[BatchView]):
@@ -41,7 +47,9 @@ class OmicsBatchSensor(OmicsWaitingSensor[BatchView]):
 
     PROCESSED only says that every run has ended, so the sensor also fails if more samples than tolerated did not
     complete: submissions that failed, and runs that failed or were cancelled or deleted. A batch that ended FAILED or
-    CANCELLED is not waited for any longer, even if runs of it go on.
+    CANCELLED is not waited for any longer, even if runs of it go on. Where the task that started the batch has started
+    others for samples that failed, their newest is waited for too, and counts are those of the whole cohort; if its
+    samples were changed meanwhile, they are those of the newest batch.
 
     Returns ``{"batch_id": ..., "status": ..., "total": ..., "completed": ..., ...}`` with the counts of
     :class:`~airflow_provider_omics.healthomics.results.BatchCounts`. ``deferrable`` and ``start_from_trigger`` are
@@ -53,6 +61,10 @@ class OmicsBatchSensor(OmicsWaitingSensor[BatchView]):
     :param batch_id: id of the batch (templated).
     :param tolerated_failure_count: how many samples may end otherwise than completed, at least 0.
     :param tolerated_failure_percentage: the same as a share of the samples, 0 to 100; the larger of the two holds.
+    :param whole_cohort: whether the other batches of its cohort count too. They are found by the tags that the provider
+        gives a batch (``identity_tags`` of :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`), among at
+        most 100 of its name (ListBatch); if that is refused, the batch counts alone, with a warning. False for this
+        batch alone.
     """
 
     template_fields: Sequence[str] = ("batch_id", *TEMPLATED)
@@ -66,10 +78,13 @@ class OmicsBatchSensor(OmicsWaitingSensor[BatchView]):
         batch_id: str,
         tolerated_failure_count: int = 0,
         tolerated_failure_percentage: float = 0,
+        whole_cohort: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.batch_id = batch_id
+        self.whole_cohort = whole_cohort
+        self._cohort_before = waited_for_cohort(batch_id)
         self.tolerated_failure_count = tolerated_failure_count
         self.tolerated_failure_percentage = tolerated_failure_percentage
         self.start_in_triggerer()
@@ -81,13 +96,14 @@ class OmicsBatchSensor(OmicsWaitingSensor[BatchView]):
 
     def trigger_arguments(self) -> dict[str, Any]:
         """Return which batch the trigger waits for."""
-        return {"batch_id": self.batch_id, "goal": BatchGoal.DECIDED.value}
+        return {"batch_id": self.batch_id, "goal": BatchGoal.DECIDED.value, "whole_cohort": self.whole_cohort}
 
-    def checked_arguments(self) -> dict[str, Any]:
+    def checked_arguments(self, context: Context) -> dict[str, Any]:
         """Return which batch the trigger waits for, checked."""
         issues = list(self.own_issues())
         if issues:
             raise OmicsRequestInvalidError("GetBatch", issues)
+        tell_waited_for_cohort(self, self._cohort_before)
         return {**self.trigger_arguments(), "batch_id": check_batch_id("GetBatch", self.batch_id)}
 
     def store_links(self, context: Context, arguments: dict[str, Any]) -> None:
@@ -126,29 +142,73 @@ class OmicsBatchRunSensor(OmicsWaitingSensor[SampleView]):
     It does not wait for the rest of the batch. A sample that the batch does not show is waited for until the batch has
     submitted its samples, and for a minute more.
 
+    Give it either ``batch_id`` or, to wait beside the cohort's task and not after it, ``cohort_task_id``: then it finds
+    the batch of that task in its own DAG run as soon as there is one. Where a task has started several batches, since
+    it submits again what failed, the newest that has the sample tells what became of it. With ``cohort_task_id``, a
+    sample that failed is waited for while the task may submit it again: until the task has ended, if it has ``retries``
+    or ``redrive_attempts``.
+
     Returns ``{"batch_id": ..., "run_setting_id": ..., "run_id": ..., "run_uuid": ..., "run_output_uri": ...}``.
-    ``deferrable`` and ``start_from_trigger`` are described in
+    ``deferrable`` and ``start_from_trigger`` (not with ``cohort_task_id``: it defers from a worker) are described in
     :class:`~airflow_provider_omics.sensors.waiting.OmicsWaitingSensor`, the connection parameters in
     :mod:`airflow_provider_omics.hooks.parameters`.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_ListRunsInBatch.html
 
-    :param batch_id: id of the batch (templated).
     :param run_setting_id: the sample, as the batch's run settings name it (templated).
+    :param batch_id: id of the batch (templated); None with ``cohort_task_id``. ``cohort.output["batch_id"]`` makes the
+        sensor wait for all of the cohort.
     :param target: ``completed`` to wait until its run has COMPLETED, ``submitted`` until it has become a run; then
         ``run_output_uri`` is None if the service does not show it yet.
+    :param cohort_task_id: id of the :class:`~airflow_provider_omics.operators.batch.OmicsStartRunBatchOperator` in this
+        DAG whose batch has the sample, with its groups (templated); None with ``batch_id``. Its connection has to lead
+        to the same account and namespace.
+    :param cohort_map_index: which of its instances, if that task is mapped; -1 for one that is not (templated).
+    :param cohort_batch_name: the task's ``batch_name``, where it has one that a template makes of the task itself
+        (templated); None to take it from the task.
+    :param whole_cohort: with ``batch_id``, whether a sample that the batch does not have, or that failed in it, is
+        looked for in the other batches of its cohort. They are found by the tags that the provider gives a batch
+        (``identity_tags`` of :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`), among at most 100 of its
+        name (ListBatch); if that is refused, the batch counts alone, with a warning. False for this batch alone.
     """
 
-    template_fields: Sequence[str] = ("batch_id", "run_setting_id", *TEMPLATED)
+    template_fields: Sequence[str] = (
+        "batch_id",
+        "run_setting_id",
+        "cohort_task_id",
+        "cohort_map_index",
+        "cohort_batch_name",
+        *TEMPLATED,
+    )
     operator_extra_links = (*BATCH_LINKS, *RUN_LINKS)
     waits_for = SampleView
     trigger_class = OmicsBatchRunTrigger
 
-    def __init__(self, *, batch_id: str, run_setting_id: str, target: str = "completed", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        run_setting_id: str,
+        batch_id: str | None = None,
+        target: str = "completed",
+        cohort_task_id: str | None = None,
+        cohort_map_index: int | str = -1,
+        cohort_batch_name: str | None = None,
+        whole_cohort: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        if (batch_id is None) == (cohort_task_id is None):
+            raise OmicsRequestInvalidError("ListRunsInBatch", [_ONE_OF_TWO])
         super().__init__(**kwargs)
         self.batch_id = batch_id
         self.run_setting_id = run_setting_id
         self.target = target
+        self.cohort_task_id = cohort_task_id
+        self.cohort_map_index = cohort_map_index
+        self.cohort_batch_name = cohort_batch_name
+        self.whole_cohort = whole_cohort
+        self._cohort_before = waited_for_cohort(batch_id)
+        # Only a worker knows the DAG run.
+        self.start_from_trigger = self.start_from_trigger and cohort_task_id is None
         self.start_in_triggerer()
 
     def own_issues(self) -> Iterator[Issue]:
@@ -159,19 +219,37 @@ class OmicsBatchRunSensor(OmicsWaitingSensor[SampleView]):
 
     def trigger_arguments(self) -> dict[str, Any]:
         """Return which sample the trigger waits for, and what for."""
-        return {"batch_id": self.batch_id, "run_setting_id": self.run_setting_id, "target": self.target}
+        return {
+            "batch_id": self.batch_id,
+            "run_setting_id": self.run_setting_id,
+            "target": self.target,
+            "whole_cohort": self.whole_cohort,
+        }
 
-    def checked_arguments(self) -> dict[str, Any]:
+    def checked_arguments(self, context: Context) -> dict[str, Any]:
         """Return which sample the trigger waits for, and what for, checked."""
-        batch_id, sample = check_sample(self.batch_id, self.run_setting_id, list(self.own_issues()))
-        return {"batch_id": batch_id, "run_setting_id": sample, "target": self.target}
+        issues, cohort = list(self.own_issues()), None
+        if self.cohort_task_id is not None:
+            cohort, more = find_cohort_task(self, context)
+            issues += more
+        # What the batch will be is not known, but its id can be one.
+        known = self.batch_id if self.cohort_task_id is None else "0"
+        batch_id, sample = check_sample(known, self.run_setting_id, issues)
+        arguments = {**self.trigger_arguments(), "run_setting_id": sample}
+        if cohort is not None:
+            return {**arguments, "batch_id": None, "cohort": cohort.to_payload()}
+        tell_waited_for_cohort(self, self._cohort_before)
+        return {**arguments, "batch_id": batch_id}
 
     def store_links(self, context: Context, arguments: dict[str, Any]) -> None:
-        """Store the link to the runs of the batch."""
-        store_batch_links(context, self, self.hook, arguments["batch_id"])
+        """Store the link to the runs of the batch, if it is known."""
+        if arguments["batch_id"] is not None:
+            store_batch_links(context, self, self.hook, arguments["batch_id"])
 
     def store_links_of(self, context: Context, view: SampleView) -> None:
         """Store the links to the sample's run and its logs."""
+        if view.batch_id:
+            store_batch_links(context, self, self.hook, view.batch_id)
         # The service gives ids of deleted runs to others.
         if view.run is not None and view.phase is not Phase.DELETED:
             store_run_links(context, self, self.hook, view.run.run_id)

@@ -44,7 +44,7 @@ class OmicsRunSensor(OmicsWaitingSensor[RunView]):
         """Return which run the trigger waits for."""
         return {"run_id": self.run_id}
 
-    def checked_arguments(self) -> dict[str, Any]:
+    def checked_arguments(self, context: Context) -> dict[str, Any]:
         """Return which run the trigger waits for, checked."""
         issues = list(self.own_issues())
         if issues:

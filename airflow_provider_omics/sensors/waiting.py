@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import PokeReturnValue, conf
 from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_omics.compat import trigger_failure, triggerer_can_render, was_rescheduled
-from airflow_provider_omics.exceptions import failing_at_once
+from airflow_provider_omics.exceptions import failing_at_once, skipping_no_mistakes
 from airflow_provider_omics.healthomics.exceptions import OmicsWaitError
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.outcome import RunFailure, RunView
@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
     """Base of the sensors.
 
-    ``timeout``, ``poke_interval``, ``soft_fail`` and ``mode`` are Airflow's, also while deferred. A subclass calls
-    :meth:`start_in_triggerer` at the end of its ``__init__``.
+    ``timeout``, ``poke_interval`` and ``mode`` are Airflow's, also while deferred, and so is ``soft_fail``: in every
+    mode it skips when time is up, or when what was waited for has ended badly, and fails for a request that can never
+    work (a wrong id or parameter, a missing permission). A subclass calls :meth:`start_in_triggerer` at the end of its
+    ``__init__``.
 
     :cvar waits_for: what a subclass waits for.
     :cvar trigger_class: the trigger that it defers to.
@@ -63,6 +65,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
         self.deferrable = deferrable or start_from_trigger
         self.start_from_trigger = start_from_trigger
         self.error_budget = error_budget
+        self._trigger: OmicsWaitTrigger[V] | None = None
         self._wait: Wait[V] | None = None
 
     def start_in_triggerer(self) -> None:
@@ -79,7 +82,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
         """Return the arguments that say what the trigger waits for, as the user gave them."""
 
     @abstractmethod
-    def checked_arguments(self) -> dict[str, Any]:
+    def checked_arguments(self, context: Context) -> dict[str, Any]:
         """Return the same after rendering and checking.
 
         :raises OmicsRequestInvalidError: one of them cannot be right.
@@ -103,15 +106,16 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
     def execute(self, context: Context) -> Any:
         """Wait in the worker, or hand over to the triggerer."""
         if not self.deferrable:
-            return super().execute(context)
+            with skipping_no_mistakes(self):
+                return super().execute(context)
         with failing_at_once(self):
-            trigger = self._trigger(context, time.time())
+            trigger = self._new_trigger(context, time.time())
             # What can never work is told from here; and whatever the triggerer meets with later, this was an answer.
-            wait = trigger.new_wait()
-            end = look_once(wait, self.ask, self.log)
+            self._wait = trigger.new_wait()
+            end = self._look(trigger)
             if end is not None:
                 return self._finish(context, end)
-            trigger.is_known = not wait.is_failing
+            trigger.is_known = not self._wait.is_failing
         self.defer(
             trigger=trigger,
             method_name="execute_complete",
@@ -123,24 +127,31 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
         """Go on after the trigger has fired; where it failed, wait on in the worker."""
         failure = trigger_failure(next_method, next_kwargs)
         if failure is None:
-            return super().resume_execution(next_method, next_kwargs, context)
+            with skipping_no_mistakes(self):
+                return super().resume_execution(next_method, next_kwargs, context)
         self.log.warning("The trigger failed (%s); waiting on in this worker. See the triggerer's log", failure)
         with failing_at_once(self):
-            trigger = self._trigger(context, (context["ti"].start_date or datetime.now(UTC)).timestamp())
+            trigger = self._new_trigger(context, (context["ti"].start_date or datetime.now(UTC)).timestamp())
             trigger.is_known = not self.start_from_trigger
-            return self._finish(context, watch(trigger.new_wait(), self.ask, _pause, self.log))
+            wait = trigger.new_wait()
+            while True:
+                end = watch(wait, self.ask, _pause, self.log)
+                following = trigger.next_wait(wait, end)
+                if following is None:
+                    return self._finish(context, trigger.conclusion(wait, end))
+                wait = following
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once."""
         with failing_at_once(self):
-            if self._wait is None:
-                arguments = self.checked_arguments()
+            if self._trigger is None:
+                arguments = self.checked_arguments(context)
                 self.store_links(context, arguments)
-                trigger = self.trigger_class(**arguments, **self._trigger_kwargs())
+                self._trigger = self.trigger_class(**arguments, **self._trigger_kwargs())
                 # A look before the first answer would have ended it, had its error been one that lasts.
-                trigger.is_known = self.reschedule and was_rescheduled(context)
-                self._wait = trigger.new_wait()
-            end = look_once(self._wait, self.ask, self.log)
+                self._trigger.is_known = self.reschedule and was_rescheduled(context)
+                self._wait = self._trigger.new_wait()
+            end = self._look(self._trigger)
             if end is None:
                 return PokeReturnValue(is_done=False)
             return PokeReturnValue(is_done=True, xcom_value=self._finish(context, end))
@@ -150,7 +161,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
         with failing_at_once(self):
             end: WaitEnd[V] = WaitEnd.from_payload(event, self.waits_for)
             if self.start_from_trigger:
-                self.store_links(context, self.checked_arguments())
+                self.store_links(context, self.checked_arguments(context))
             return self._finish(context, end)
 
     @property
@@ -163,8 +174,20 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
         """Collect what explains why a run did not complete; what passes by itself is put up with."""
         return self.hook.explain_failure(run, retrying=replace(self.retrying, only_passing=True))
 
-    def _trigger(self, context: Context, started_at: float) -> OmicsWaitTrigger[V]:
-        arguments = self.checked_arguments()
+    def _look(self, trigger: OmicsWaitTrigger[V]) -> WaitEnd[V] | None:
+        """Look once at all that can be looked at now; None to look again."""
+        while self._wait is not None:
+            end = look_once(self._wait, self.ask, self.log)
+            if end is None:
+                return None
+            following = trigger.next_wait(self._wait, end)
+            if following is None:
+                return trigger.conclusion(self._wait, end)
+            self._wait = following
+        return None
+
+    def _new_trigger(self, context: Context, started_at: float) -> OmicsWaitTrigger[V]:
+        arguments = self.checked_arguments(context)
         self.store_links(context, arguments)
         return self.trigger_class(**arguments, **self._trigger_kwargs(), deadline=started_at + self._limit())
 

@@ -15,6 +15,8 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_provider_omics.compat import TRIGGERS_ARE_TOLD_OF_KILLS, task_state
+from airflow_provider_omics.healthomics.cohort_search import CohortSearch
+from airflow_provider_omics.healthomics.cohort_trail import Trail
 from airflow_provider_omics.healthomics.identity import TaskIdentity
 from airflow_provider_omics.healthomics.service_errors import concerns_all_calls, error_code
 from airflow_provider_omics.healthomics.waiting import ERROR_BUDGET, Look, Stop, V, Wait, WaitEnd, WaitPolicy
@@ -77,6 +79,7 @@ class OmicsWaitTrigger(BaseTrigger, Generic[V]):
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
+        self._trail: Trail[V] | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what the trigger is stored as: its class and its arguments, all of them JSON."""
@@ -110,12 +113,45 @@ class OmicsWaitTrigger(BaseTrigger, Generic[V]):
 
         :param clock: gives seconds since the epoch.
         """
-        return Wait(self.new_look(), self.policy(), clock)
+        self._trail = self.trail()
+        look = self.new_look() if self._trail is None else self._trail.first_look()
+        return Wait(look, self.policy(), clock)
+
+    def trail(self) -> Trail[V] | None:
+        """Return what to look at one after the other; None if there is only :meth:`new_look`."""
+        return None
+
+    def next_wait(self, wait: Wait[V], end: WaitEnd[V]) -> Wait[V] | None:
+        """Return what to wait for after a wait has ended; None if that was all."""
+        if self._trail is None or end.why is not Stop.ENDED:
+            return None
+        look = self._trail.next_look(wait.look, end.view, self.log)
+        # What has been looked at was answered.
+        return None if look is None else Wait(look, replace(self.policy(), is_known=True), wait.clock)
+
+    def conclusion(self, wait: Wait[V], end: WaitEnd[V]) -> WaitEnd[V]:
+        """Return what the last of several waits, which ended so, makes of all of them."""
+        if self._trail is None:
+            return end
+        if end.why is Stop.ENDED:
+            return replace(end, view=self._trail.verdict)
+        if isinstance(wait.look, CohortSearch) and wait.look.question is None:
+            # Without other batches, what was waited for has ended.
+            self.log.warning("Other batches of the cohort were not found: %s", end.reason)
+            return WaitEnd(Stop.ENDED, self._trail.verdict)
+        return end
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire the payload of a :class:`~airflow_provider_omics.healthomics.waiting.WaitEnd`."""
         async with self.watcher() as watcher:
-            end = await watcher.wait(self.new_wait(watcher.timing.clock), self.log)
+            wait = self.new_wait(watcher.timing.clock)
+            while True:
+                end = await watcher.wait(wait, self.log)
+                following = self.next_wait(wait, end)
+                if following is None:
+                    break
+                wait = following
+            end = self.conclusion(wait, end)
             if end.why is Stop.DEADLINE:
                 end = await self.at_deadline(watcher, end)
         resume_state = {} if self.resume_state is None else {"resume_state": self.resume_state}

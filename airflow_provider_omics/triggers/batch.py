@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any, ClassVar
 
+from asgiref.sync import sync_to_async
+
+from airflow_provider_omics.compat import task_state
 from airflow_provider_omics.healthomics.batch_looks import BatchGoal, BatchLook, SampleLook, request_cancel
 from airflow_provider_omics.healthomics.batch_views import BatchView, SampleView
+from airflow_provider_omics.healthomics.calls import Question
+from airflow_provider_omics.healthomics.cohort_search import CohortTask
+from airflow_provider_omics.healthomics.cohort_trail import BatchTrail, SampleTrail, Trail
+from airflow_provider_omics.healthomics.identity import TaskIdentity
 from airflow_provider_omics.healthomics.watch import StatusWatcher
 from airflow_provider_omics.triggers.base import OmicsJobTrigger, OmicsWaitTrigger
 
@@ -28,9 +36,11 @@ class OmicsBatchTrigger(OmicsJobTrigger[BatchView]):
     :param cancel: whether the batch is to be cancelled as soon as its state allows it.
     :param fail_above: cancel the batch once more samples than this have come to something else than COMPLETED; None
         for never.
+    :param whole_cohort: whether to go on to the last batch of its cohort, and to add up what they came to (ListBatch);
+        only with the goal ``decided``.
     """
 
-    arguments: ClassVar[tuple[str, ...]] = ("batch_id", "goal", "cancel", "fail_above")
+    arguments: ClassVar[tuple[str, ...]] = ("batch_id", "goal", "cancel", "fail_above", "whole_cohort")
 
     def __init__(
         self,
@@ -39,10 +49,12 @@ class OmicsBatchTrigger(OmicsJobTrigger[BatchView]):
         goal: str = BatchGoal.ENDED.value,
         cancel: bool = False,
         fail_above: int | None = None,
+        whole_cohort: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.batch_id = batch_id
+        self.whole_cohort = whole_cohort
         self.goal = goal
         self.cancel = cancel
         self.fail_above = fail_above
@@ -55,6 +67,10 @@ class OmicsBatchTrigger(OmicsJobTrigger[BatchView]):
     def new_look(self) -> BatchLook:
         """Return how to look at the batch."""
         return BatchLook(self.batch_id, BatchGoal(self.goal), cancel=self.cancel, fail_above=self.fail_above)
+
+    def trail(self) -> Trail[BatchView] | None:
+        """Return the batches to wait for, one after the other."""
+        return BatchTrail(self.batch_id) if self.whole_cohort else None
 
     async def stop(self, watcher: StatusWatcher) -> bool:
         """Ask for the batch to be cancelled (CancelRunBatch), or its runs if it FAILED; False if nothing is left.
@@ -76,19 +92,55 @@ class OmicsBatchRunTrigger(OmicsWaitTrigger[SampleView]):
 
     See https://docs.aws.amazon.com/omics/latest/api/API_ListRunsInBatch.html
 
-    :param batch_id: id of the batch.
+    :param batch_id: id of the batch; None with ``cohort``.
     :param run_setting_id: the sample.
     :param target: ``submitted`` to wait for the outcome of its submission, ``completed`` for the end of its run.
+    :param whole_cohort: whether other batches of the cohort tell too, the newest that has the sample (ListBatch).
+    :param cohort: the task that starts the batches, as
+        :class:`~airflow_provider_omics.healthomics.cohort_search.CohortTask` writes it; None with ``batch_id``.
     """
 
-    arguments: ClassVar[tuple[str, ...]] = ("batch_id", "run_setting_id", "target")
+    arguments: ClassVar[tuple[str, ...]] = ("batch_id", "run_setting_id", "target", "whole_cohort", "cohort")
 
-    def __init__(self, *, batch_id: str, run_setting_id: str, target: str = "completed", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        batch_id: str | None,
+        run_setting_id: str,
+        target: str = "completed",
+        whole_cohort: bool = False,
+        cohort: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.batch_id = batch_id
         self.run_setting_id = run_setting_id
         self.target = target
+        self.whole_cohort = whole_cohort
+        self.cohort = cohort
 
     def new_look(self) -> SampleLook:
-        """Return how to look at the sample."""
-        return SampleLook(self.batch_id, self.run_setting_id, only_submission=self.target == "submitted")
+        """Return how to look at the sample in the batch."""
+        return SampleLook(self.batch_id or "", self.run_setting_id, only_submission=self._only_submission)
+
+    def trail(self) -> Trail[SampleView] | None:
+        """Return the batches in which to look for the sample, one after the other."""
+        if self.cohort is None and not self.whole_cohort:
+            return None
+        cohort = None if self.cohort is None else CohortTask.from_payload(self.cohort)
+        question = None if cohort is None else self._question(cohort.task)
+        return SampleTrail(self.batch_id or "", self.run_setting_id, self._only_submission, cohort, question, time.time)
+
+    @property
+    def _only_submission(self) -> bool:
+        return self.target == "submitted"
+
+    def _question(self, task: TaskIdentity) -> Question:
+        def ask() -> str | None:
+            try:
+                return task_state(task.dag_id, task.run_id, task.task_id, task.map_index) or "none"
+            except Exception as error:
+                self.log.warning("Whether task %s goes on is not known: %s", task.task_id, error)
+                return None
+
+        return Question("GetTaskState", {}, ask, sync_to_async(ask))

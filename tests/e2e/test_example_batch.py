@@ -119,7 +119,7 @@ def test_the_control_is_checked_while_the_cohort_goes_on_and_every_sample_has_a_
 
     assert cwl_server.client("omics").get_batch(batchId=batch_id)["status"] == "PROCESSED"
     assert states(cluster, COHORT, run_id) == {
-        **{name: Counter(success=1) for name in ("cohort", "batch_started", "control", "check_control")},
+        **{name: Counter(success=1) for name in ("cohort", "control", "check_control")},
         **{name: Counter(success=1) for name in ("completed", "qc_table", "accept")},
         "figures": Counter(success=11),
     }
@@ -150,7 +150,7 @@ def test_a_cohort_that_fails_has_its_table_all_the_same(
     assert cluster.wait_for_dag_run(COHORT, run_id, TIMEOUT) == "failed"
     assert states(cluster, COHORT, run_id) == {
         **{name: Counter(failed=1) for name in ("cohort", "check_control")},
-        **{name: Counter(success=1) for name in ("batch_started", "control", "completed", "figures", "qc_table")},
+        **{name: Counter(success=1) for name in ("control", "completed", "figures", "qc_table")},
         "accept": Counter(upstream_failed=1),
     }
     assert "The control's mean quality is" in cluster.records.task_log(COHORT, run_id, "check_control")

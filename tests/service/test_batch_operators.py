@@ -339,7 +339,7 @@ class TestDeleteRuns:
                 world.forget_run(run)
 
         batches.slow(submissions_per_second=1 / FOR_EVER)
-        batches.after("GetBatch", vanish)
+        batches.after("DeleteRunBatch", vanish)
         if left:
             with pytest.raises(OmicsRunsNotDeletedError):
                 delete_runs(batch_id, deferrable=deferrable)
@@ -382,6 +382,11 @@ class TestDeleteBatch:
         batch_id = batches.in_state("PROCESSED")
         server.journal.clear()
         assert delete_batch(batch_id, wait_for_completion=False).result == batch_id
+        # The first tells by the batch's tags that it has no siblings.
+        assert [call.operation for call in server.journal.calls()] == ["GetBatch", "DeleteBatch"]
+        other = batches.ended()
+        server.journal.clear()
+        delete_batch(other, wait_for_completion=False, whole_cohort=False)
         assert [call.operation for call in server.journal.calls()] == ["DeleteBatch"]
 
     @EITHER_CODE

@@ -47,8 +47,10 @@ def server(omics_local: LocalOmics) -> LocalOmics:
 
 
 @pytest.fixture
-def lab(server: LocalOmics, make_workflow: Callable[..., str]) -> CohortLab:
+def lab(server: LocalOmics, make_workflow: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> CohortLab:
     """A service in which the tasks that were stored have started their run and their batch."""
+    # What a trigger stores of its cohort has the namespace in it.
+    monkeypatch.setenv("AIRFLOW__OMICS__NAMESPACE", "stored")
     lab = CohortLab(server, make_workflow())
     assert run_task(start_run(lab)).result == RUN
     lab.crash(cohort(SAMPLES))
@@ -79,6 +81,8 @@ def task_of(name: str, lab: CohortLab) -> tuple[Any, TaskInstance]:
             return OmicsBatchSensor(task_id="wait", batch_id=BATCH), wait
         case "OmicsBatchRunSensor":
             return OmicsBatchRunSensor(task_id="wait", batch_id=BATCH, run_setting_id="sample-1"), wait
+        case "OmicsBatchRunSensor beside the cohort":
+            return OmicsBatchRunSensor(task_id="wait", cohort_task_id="cohort", run_setting_id="sample-1"), wait
         case "OmicsDeleteBatchOperator":
             return OmicsDeleteBatchOperator(task_id="wait", batch_id=BATCH), wait
     raise AssertionError(name)

@@ -70,7 +70,6 @@ def test_the_run_example_gathers_whatever_became_of_the_runs() -> None:
 
 def test_the_batch_example_looks_out_for_the_control_beside_the_cohort_and_not_after_it() -> None:
     assert tasks_of("example_omics_batch") == {
-        "batch_started": ["control"],
         "control": ["check_control"],
         "check_control": [],
         "cohort": ["accept", "completed", "qc_table"],

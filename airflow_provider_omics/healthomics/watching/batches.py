@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_omics.healthomics.calls import Call, Steps, T, aconverse
+from airflow_provider_omics.healthomics.calls import Call, Question, Steps, T, aconverse
 from airflow_provider_omics.healthomics.watching.line import Line
 from airflow_provider_omics.healthomics.watching.tasks import Tasks
 from airflow_provider_omics.healthomics.watching.timing import Timing
 
 # Who asks for the first time is content with an answer to somebody else, if it is as good as new.
 _AS_NEW = 1.0
+_LONGEST_SEARCHED = 30.0
 _CHANGING = frozenset({"CancelRunBatch", "DeleteRunBatch", "DeleteBatch"})
 
 
@@ -94,6 +95,65 @@ class BatchAnswers:
         if batch_id in self._users:
             self._held[batch_id] = answer
         return answer
+
+
+@dataclass
+class SearchAnswers:
+    """Shares what is answered to those who look for the batches of a cohort: all of them ask the same."""
+
+    line: Line
+    tasks: Tasks
+    timing: Timing
+    _held: dict[str, BatchAnswer] = field(default_factory=dict, init=False)
+    _asking: dict[str, asyncio.Task[BatchAnswer]] = field(default_factory=dict, init=False)
+
+    async def get(self, call: Call, longest: float) -> Mapping[str, Any]:
+        """Return an answer that may have been given to somebody else.
+
+        :param longest: how old it may be, in seconds.
+        """
+        key, now = f"{call.operation} {sorted(call.members.items())}", self.timing.clock()
+        self._held = {key: held for key, held in self._held.items() if held.is_good(now, _LONGEST_SEARCHED, None)}
+        held = self._held.get(key)
+        if held is not None and held.is_good(now, longest, None):
+            return held.members
+        asking = self._asking.get(key)
+        if asking is None:
+            asking = self.tasks.start(self._ask(key, call))
+            self._asking[key] = asking
+            asking.add_done_callback(lambda _: self._asking.pop(key, None))
+        return (await asyncio.shield(asking)).members
+
+    async def _ask(self, key: str, call: Call) -> BatchAnswer:
+        asked_at = self.timing.clock()
+        answer = self._held[key] = BatchAnswer(await self.line.call(call), asked_at)
+        return answer
+
+
+class Searching:
+    """Holds the conversations of one who looks for the batches of a cohort.
+
+    :param delay: seconds between two looks.
+    """
+
+    def __init__(self, line: Line, answers: SearchAnswers, timing: Timing, delay: float) -> None:
+        self._line = line
+        self._answers = answers
+        self._timing = timing
+        self._longest = min(delay / 2, _LONGEST_SEARCHED)
+
+    async def ask(self, steps: Steps[T]) -> T:
+        """Make the calls of a conversation, or take what was answered to others just before."""
+        return await aconverse(self._answer, steps)
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep."""
+        await self._timing.sleep(seconds)
+
+    async def _answer(self, call: Call) -> Any:
+        if isinstance(call, Question):
+            return await call.aask()
+        return await self._answers.get(call, self._longest)
 
 
 class Conversation:

@@ -1,0 +1,89 @@
+"""What a sensor knows of the task that starts a cohort's batches."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_omics.compat import dag_run_life
+from airflow_provider_omics.healthomics.cohort_search import CohortTask
+from airflow_provider_omics.healthomics.discovery import BATCH, names_of
+from airflow_provider_omics.healthomics.identity import Intent, TaskIdentity
+from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.spelling import advice
+from airflow_provider_omics.operators.cohort_base import OmicsCohortOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import BaseOperator, Context
+
+    from airflow_provider_omics.sensors.batch import OmicsBatchRunSensor
+
+
+def waited_for_cohort(batch_id: Any) -> str | None:
+    """Return the id of the task whose end a sensor waits for before it starts, since it takes the batch's id from it.
+
+    :param batch_id: the sensor's argument, not rendered.
+    """
+    task = getattr(batch_id, "operator", None)
+    return task.task_id if isinstance(task, OmicsCohortOperator) and task.wait_for_completion else None
+
+
+def tell_waited_for_cohort(sensor: BaseOperator, cohort: str | None) -> None:
+    """Warn of a sensor that could not begin before the whole cohort was done.
+
+    :param cohort: what :func:`waited_for_cohort` returned.
+    """
+    if cohort is not None:
+        sensor.log.warning(
+            "Task %s has waited for all of the cohort of task %s before it looked, since its batch_id is that task's "
+            "output. To look while the cohort goes on, use OmicsBatchRunSensor with cohort_task_id=%r",
+            sensor.task_id,
+            cohort,
+            cohort,
+        )
+
+
+def find_cohort_task(sensor: OmicsBatchRunSensor, context: Context) -> tuple[CohortTask | None, list[Issue]]:
+    """Return the task that starts the batches, and what is wrong with how it was named."""
+    task_id, issues = str(sensor.cohort_task_id), []
+    try:
+        map_index = int(sensor.cohort_map_index)
+    except ValueError:
+        map_index = -1
+        issues.append(Issue("cohort_map_index", f"is {sensor.cohort_map_index!r}", "Give a whole number, -1 or more"))
+    dag = sensor.dag if sensor.has_dag() else None  # type: ignore[no-untyped-call]
+    if dag is not None and not dag.has_task(task_id):
+        issues.append(Issue("cohort_task_id", f"{task_id!r} is no task of DAG {dag.dag_id!r}", _remedy(task_id, dag)))
+    cohort: Any = None if issues or dag is None else dag.get_task(task_id)
+    kind = getattr(cohort, "operator_class", type(cohort))
+    if cohort is not None and not (isinstance(kind, type) and issubclass(kind, OmicsCohortOperator)):
+        issues.append(Issue("cohort_task_id", f"{task_id!r} starts no batch", "Name an OmicsStartRunBatchOperator"))
+    if issues:
+        return None, issues
+    ti = context["ti"]
+    task = TaskIdentity(ti.dag_id, ti.run_id, task_id, map_index)
+    life = dag_run_life(context)
+    intent = Intent(task, "StartRunBatch", sensor.hook.namespace, life)
+    name = sensor.cohort_batch_name or _batch_name(sensor, cohort, context)
+    default = (*names_of(BATCH, intent, None, tagged=True), *names_of(BATCH, intent, None, tagged=False))
+    names = (name,) if name else tuple(dict.fromkeys(default))
+    return CohortTask(task, sensor.hook.namespace, life, names, _is_redriven(cohort)), []
+
+
+def _batch_name(sensor: OmicsBatchRunSensor, cohort: Any, context: Context) -> str | None:
+    name = _argument(cohort, "batch_name")
+    return None if name is None else str(sensor.render_template(name, context))
+
+
+def _is_redriven(cohort: Any) -> bool:
+    # Of a task that cannot be seen, anything is possible.
+    return cohort is None or bool(_argument(cohort, "retries") or _argument(cohort, "redrive_attempts"))
+
+
+def _argument(task: Any, name: str) -> Any:
+    given = getattr(task, "partial_kwargs", None)
+    return getattr(task, name, None) if given is None else given.get(name, getattr(task, name, None))
+
+
+def _remedy(task_id: str, dag: Any) -> str:
+    likely = advice(task_id, [task.task_id for task in dag.tasks])
+    return f"{likely}Name the task that starts the batch, with the task groups that it is in"
