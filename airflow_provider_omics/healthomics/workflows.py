@@ -6,7 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from airflow_provider_omics.healthomics.calls import Call, Steps
+from airflow_provider_omics.healthomics.service_errors import error_code
 
 Template = Mapping[str, Mapping[str, Any]]
 
@@ -16,22 +19,33 @@ _ALWAYS_THERE = "standard"
 
 @dataclass(frozen=True)
 class WorkflowParameters:
-    """The parameters that a workflow takes, by themselves and with each Nextflow profile.
+    """The parameters that a workflow takes, by themselves and with each Nextflow profile, and where it defines them.
 
     :param template: ``parameterTemplate`` of GetWorkflow or GetWorkflowVersion; empty if the workflow has none.
     :param profile_templates: ``profileParameterTemplates``, by the names of profiles.
     :param profiles: names of all profiles; empty where they are not known.
+    :param engine: ``WDL``, ``WDL_LENIENT``, ``CWL`` or ``NEXTFLOW``, where it is known.
+    :param main: path of the main file in the definition.
+    :param definition: link to the zipped definition, where it was asked for.
     """
 
     template: Template = field(default_factory=dict)
     profile_templates: Mapping[str, Template] = field(default_factory=dict)
     profiles: tuple[str, ...] = ()
+    engine: str | None = None
+    main: str | None = None
+    definition: str | None = None
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> WorkflowParameters:
         """Read an answer of GetWorkflow or GetWorkflowVersion."""
         templates = answer.get("profileParameterTemplates") or {}
-        return cls(answer.get("parameterTemplate") or {}, templates, tuple(answer.get("profiles") or ()))
+        return cls(
+            answer.get("parameterTemplate") or {},
+            templates,
+            tuple(answer.get("profiles") or ()),
+            *(answer.get(name) for name in ("engine", "main", "definition")),
+        )
 
     @property
     def names(self) -> frozenset[str]:
@@ -75,17 +89,29 @@ def chosen_profiles(engine_settings: Any) -> tuple[str, ...]:
     return tuple(name.strip() for name in chosen.split(",") if name.strip())
 
 
-def look_up_parameters(setting: Mapping[str, Any]) -> Steps[WorkflowParameters]:
+def look_up_parameters(setting: Mapping[str, Any], *, definition: bool = False) -> Steps[WorkflowParameters]:
     """Return the parameters that the workflow of a run takes (GetWorkflow or GetWorkflowVersion).
 
     :param setting: members of StartRun or DefaultRunSetting that name the workflow.
+    :param definition: whether to ask for a link to its definition too, if it can be had.
     """
+    plain = _look_up_call(setting)
+    if not definition:
+        return WorkflowParameters.of((yield plain))
+    try:
+        answer = yield Call(plain.operation, {**plain.members, "export": ["DEFINITION"]})
+    except ClientError as error:
+        # Who may look at a workflow may not always have its definition.
+        if error_code(error) != "ValidationException":
+            raise
+        answer = yield plain
+    return WorkflowParameters.of(answer)
+
+
+def _look_up_call(setting: Mapping[str, Any]) -> Call:
     members = {"type": setting.get("workflowType"), "workflowOwnerId": setting.get("workflowOwnerId")}
     given = {name: value for name, value in members.items() if value is not None}
     version = setting.get("workflowVersionName")
     if version is None:
-        answer = yield Call("GetWorkflow", {"id": setting["workflowId"], **given})
-    else:
-        names = {"workflowId": setting["workflowId"], "versionName": version}
-        answer = yield Call("GetWorkflowVersion", {**names, **given})
-    return WorkflowParameters.of(answer)
+        return Call("GetWorkflow", {"id": setting["workflowId"], **given})
+    return Call("GetWorkflowVersion", {"workflowId": setting["workflowId"], "versionName": version, **given})

@@ -32,6 +32,7 @@ from airflow_provider_omics.links.omics import BATCH_LINKS, store_batch_links
 from airflow_provider_omics.operators.batch_xcoms import tell_outlets, xcoms_of
 from airflow_provider_omics.operators.cohort import CohortJob, Places, phase_of, sample_sheet_place
 from airflow_provider_omics.operators.cohort_input import OmicsCohortInputOperator
+from airflow_provider_omics.operators.definition_types import types_uri
 from airflow_provider_omics.operators.job import push
 from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
 
@@ -172,7 +173,12 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         self.look_for_inputs(cohort, job.request["defaultRunSetting"])
 
     def _read(self, job: CohortJob) -> Cohort:
-        return self.read_cohort(job.request["defaultRunSetting"], lambda: sample_sheet_place(self._places(job)))
+        defaults = job.request["defaultRunSetting"]
+        return self.read_cohort(
+            defaults,
+            lambda: sample_sheet_place(self._places(job)),
+            lambda: types_uri(self._places(job).settings, job.intent.task_name(), defaults),
+        )
 
     def _places(self, job: CohortJob) -> Places:
         default = job.request["defaultRunSetting"].get("outputUri")

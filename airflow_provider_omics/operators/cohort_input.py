@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from airflow_provider_omics.healthomics.batch_views import BatchView
+from airflow_provider_omics.healthomics.definition_types import is_exported
 from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError, OmicsServiceError
 from airflow_provider_omics.healthomics.input_places import input_place_notes
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, SheetOptions, read_cohort
 from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheetOptions, sample_sheet_issues
 from airflow_provider_omics.healthomics.run_settings.template import template_issues
 from airflow_provider_omics.healthomics.workflows import WorkflowParameters, look_up_parameters
+from airflow_provider_omics.operators.definition_types import look_up_types
 from airflow_provider_omics.operators.inputs import OmicsInputOperator
 
 INPUT_TEMPLATE_FIELDS = (
@@ -58,6 +60,11 @@ class OmicsCohortInputOperator(OmicsInputOperator[BatchView]):
     :param parameter_types: what the cells of a sheet are, by column: ``int``, ``float``, ``boolean``, ``string``,
         ``json``, or one of them and ``[]`` for a list written as JSON. Without a type a cell is sent as the text that
         it shows, and a column of numbers, booleans or JSON is told in the log. Cells that do not fit are refused.
+    :param types_from_definition: whether columns without a type of their own take the one that the workflow's
+        definition has for the parameter, as far as it can be read (GetWorkflow with ``export``, at most 20 MiB): CWL,
+        Nextflow with a ``nextflow_schema.json``, and WDL where miniwdl is installed (extra ``definitions``). It is read
+        once for a task instance and kept below ``settings_uri`` for its retries; without it cells stay text. Not for
+        ``build_run_setting``, ``sample_sheet_parameter``, shared workflows, or without ``validate_parameters``.
     :param sample_sheet_parameter: the parameter that takes a sheet, for workflows whose input is one (``input`` of
         nf-core's pipelines): every sample's rows are written to S3 as a sheet of their own, below ``settings_uri``,
         and the parameter gets its URI. The columns are then no parameters.
@@ -85,6 +92,7 @@ class OmicsCohortInputOperator(OmicsInputOperator[BatchView]):
         sample_sheet_parameter: str | None = None,
         sample_sheet_columns: Sequence[str] | None = None,
         duplicate_inputs: str = "warn",
+        types_from_definition: bool = True,
         validate_parameters: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -101,21 +109,25 @@ class OmicsCohortInputOperator(OmicsInputOperator[BatchView]):
         self.sample_sheet_parameter = sample_sheet_parameter
         self.sample_sheet_columns = sample_sheet_columns
         self.duplicate_inputs = duplicate_inputs
+        self.types_from_definition = types_from_definition
         self.validate_parameters = validate_parameters
         self._known_workflow: WorkflowParameters | None = None
 
-    def read_cohort(self, defaults: Mapping[str, Any], sheet_place: Callable[[], str]) -> Cohort:
+    def read_cohort(
+        self, defaults: Mapping[str, Any], sheet_place: Callable[[], str], types_uri: Callable[[], str]
+    ) -> Cohort:
         """Read the samples and check them, and tell what was done to them on the way.
 
         :param defaults: the ``defaultRunSetting`` of the batch.
         :param sheet_place: returns the folder in S3 for the sheets of samples.
+        :param types_uri: returns where the types are kept that come from the workflow's definition.
         :return: the samples; who gets them closes them.
         :raises OmicsRequestInvalidError: with everything that is wrong with them.
         """
         wrong = list(sample_sheet_issues(self.sample_sheet_parameter, self.sample_sheet_columns, defaults))
         if wrong:
             raise OmicsRequestInvalidError("StartRunBatch", wrong)
-        options = self._sheet_options(defaults, sheet_place)
+        options = self._sheet_options(defaults, sheet_place, types_uri)
         cohort = read_cohort(self.run_settings, options, defaults, self.hook.storage.open)
         for line in input_place_notes(defaults.get("parameters")):
             self.log.warning("%s", line)
@@ -139,7 +151,9 @@ class OmicsCohortInputOperator(OmicsInputOperator[BatchView]):
             cohort.objects.note(defaults.get("parameters"))
             self.look_for("StartRunBatch", cohort.objects)
 
-    def _sheet_options(self, defaults: Mapping[str, Any], sheet_place: Callable[[], str]) -> SheetOptions:
+    def _sheet_options(
+        self, defaults: Mapping[str, Any], sheet_place: Callable[[], str], types_uri: Callable[[], str]
+    ) -> SheetOptions:
         parameter = self.sample_sheet_parameter
         return SheetOptions(
             run_setting_id_column=self.run_setting_id_column,
@@ -158,7 +172,22 @@ class OmicsCohortInputOperator(OmicsInputOperator[BatchView]):
                 else None
             ),
             known_parameters=lambda: self._workflow(defaults).names if self.validate_parameters else frozenset(),
+            defined_types=lambda: self._defined_types(types_uri(), defaults),
         )
+
+    def _defined_types(self, uri: str, defaults: Mapping[str, Any]) -> Mapping[str, str]:
+        if not self._wants_definition(defaults):
+            return {}
+        return look_up_types(self.hook, uri, defaults["workflowId"], self._workflow(defaults), self.log)
+
+    def _wants_definition(self, defaults: Mapping[str, Any]) -> bool:
+        columns_are_parameters = (
+            self.run_setting_id_column is not None
+            and self.build_run_setting is None
+            and self.sample_sheet_parameter is None
+        )
+        wanted = self.types_from_definition and self.validate_parameters
+        return wanted and columns_are_parameters and is_exported(defaults)
 
     def _compare_parameters(self, cohort: Cohort, defaults: Mapping[str, Any]) -> None:
         issues = template_issues(cohort, self._workflow(defaults), defaults.get("engineSettings"))
@@ -168,7 +197,7 @@ class OmicsCohortInputOperator(OmicsInputOperator[BatchView]):
     def _workflow(self, defaults: Mapping[str, Any]) -> WorkflowParameters:
         if self._known_workflow is None:
             try:
-                steps = look_up_parameters(defaults)
+                steps = look_up_parameters(defaults, definition=self._wants_definition(defaults))
                 self._known_workflow = self.hook.perform(steps, f"workflow {defaults['workflowId']}")
             except OmicsServiceError as error:
                 remedy = f"{error.explanation.remedy}; or set validate_parameters=False to do without"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_provider_omics.healthomics.model import Issue
@@ -19,12 +19,23 @@ _REMEMBERED = 1000
 class CellReader:
     """Reads the rows of one sheet under the types that its user states, and notices columns that seem to want one.
 
-    :param types: a type for each of some columns; all other cells stay text.
+    :param stated: a type for each of some columns.
+    :param defined: returns the types that the workflow's definition has, for columns that nobody stated one of; called
+        once there is a row. All other cells stay text.
     """
 
-    def __init__(self, origin: Origin, types: Mapping[str, str], id_column: str, problems: Problems) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        stated: Mapping[str, str],
+        defined: Callable[[], Mapping[str, str]],
+        id_column: str,
+        problems: Problems,
+    ) -> None:
         self._origin = origin
-        self._types = types
+        self._stated = stated
+        self._defined = defined
+        self._types: Mapping[str, str] = stated
         self._id_column = id_column
         self._problems = problems
         self._undecided: set[str] | None = None
@@ -33,8 +44,10 @@ class CellReader:
     def read(self, number: int, row: Mapping[str, str]) -> Mapping[str, Any]:
         """Return a row with the values of its cells; what is wrong with them goes to the problems."""
         if self._undecided is None:
+            self._problems.extend(type_issues(self._stated, row))
+            defined = {name: kind for name, kind in self._defined().items() if name in row}
+            self._types = {**defined, **self._stated}
             self._undecided = row.keys() - self._types.keys() - {self._id_column}
-            self._problems.extend(type_issues(self._types, row))
         if self._undecided:
             self._look_at(row, self._undecided)
         if not self._types:
@@ -45,8 +58,17 @@ class CellReader:
                 values[name] = self._typed(number, name, row[name], kind)
         return values
 
+    def type_of(self, column: str) -> str | None:
+        """Return the type of a column's cells; None for text."""
+        return self._types.get(column)
+
     def tell(self, notes: Notes) -> None:
-        """Tell of the columns whose cells all look like numbers, booleans or JSON, and were sent as text."""
+        """Tell of types that come from the definition, and of columns of numbers, booleans or JSON sent as text."""
+        defined = {name: kind for name, kind in self._types.items() if name not in self._stated and kind != "string"}
+        if defined:
+            named = ", ".join(f"{name!r} {kind}" for name, kind in list(defined.items())[:_SHOWN])
+            more = ", ..." if len(defined) > _SHOWN else ""
+            notes.add(f"Types from the workflow's definition, for columns of {self._origin.name}: {named}{more}")
         columns = sorted(name for name in self._undecided or () if self._looked_typed[name])
         if columns:
             more = ", ..." if len(columns) > _SHOWN else ""
@@ -74,5 +96,10 @@ class CellReader:
             return typed(cell, kind)
         except CellError as error:
             where = f"{self._origin.place([number])}, column {name!r}"
-            self._problems.add(Issue(where, f"{error.what}, and its type is {kind}", error.fix))
+            if name in self._stated:
+                self._problems.add(Issue(where, f"{error.what}, and its type is {kind}", error.fix))
+            else:
+                fix = f"{error.fix}; or set types_from_definition=False to send text"
+                what = f"{error.what}, and its type is {kind} in the workflow's definition"
+                self._problems.add(Issue(where, what, fix))
             return cell

@@ -39,6 +39,8 @@ class SheetOptions:
     :param sheet_encoding: how the characters of a sheet are written; None for UTF-8.
     :param parameter_types: a type for each of some columns of a sheet; the cells of all others stay text.
     :param known_parameters: returns the names of the parameters that the workflow takes; called once, for rows.
+    :param defined_types: returns the types that the workflow's definition has for its parameters; called at most once,
+        for sheets whose columns are parameters.
     :param duplicate_inputs: what becomes of reads that two samples are given: ``off``, ``warn`` or ``fail``.
     :param sample_sheets: makes a sheet of each sample's rows in place of parameters of its columns.
     :param notes_objects: whether the objects in S3 that the samples name are noted, for someone to look for them.
@@ -53,6 +55,7 @@ class SheetOptions:
     sheet_encoding: str | None = None
     parameter_types: Mapping[str, str] | None = None
     known_parameters: Callable[[], Container[str]] = frozenset
+    defined_types: Callable[[], Mapping[str, str]] = dict
     sample_sheets: SampleSheetOptions | None = None
     duplicate_inputs: str = WARN
     notes_objects: bool = False
@@ -108,7 +111,8 @@ class SampleMaker:
         self._notes = notes
         self._problems = problems
         self._id_column = _checked_id_column(origin, options)
-        self._cells = CellReader(origin, options.parameter_types or {}, self._id_column or "", problems)
+        stated = options.parameter_types or {}
+        self._cells = CellReader(origin, stated, self._defined_types, self._id_column or "", problems)
         self.sheets = SampleSheets(options.sample_sheets, origin) if options.sample_sheets else None
         self._as_written: dict[int, Row] = {}
 
@@ -174,13 +178,21 @@ class SampleMaker:
         """Return the parameter that the column with the ids is too, where the workflow takes one of its name."""
         if not self._id_is_parameter or self._id_column is None:
             return {}
-        kind = (self._options.parameter_types or {}).get(self._id_column)
+        kind = self._cells.type_of(self._id_column)
         if kind is None or not isinstance(run_setting_id, str):
             return {self._id_column: run_setting_id}
         # What is wrong with it was said when its row was read.
         with suppress(CellError):
             return {self._id_column: typed(run_setting_id, kind)}
         return {}
+
+    def _defined_types(self) -> Mapping[str, str]:
+        # A function of the user gets cells as they are written, and a sheet of a sample has them so.
+        if self._options.build_run_setting is not None or self.sheets is not None:
+            return {}
+        types = self._options.defined_types()
+        # Rows of a sample become the list, each with an item.
+        return {name: kind.removesuffix("[]") for name, kind in types.items()} if self._options.group_rows else types
 
     @cached_property
     def _id_is_parameter(self) -> bool:
