@@ -55,7 +55,7 @@ def _truth(value: Any) -> Any:
 def _object(shape: Shape, value: Any) -> Any:
     if isinstance(value, str):
         with suppress(ValueError):
-            value = json.loads(value)
+            value = read_json(value)
     if not isinstance(value, Mapping):
         return value
     if getattr(shape, "is_document_type", False):
@@ -64,6 +64,27 @@ def _object(shape: Shape, value: Any) -> Any:
         entries: MapShape = shape  # type: ignore[assignment]
         return {restore(entries.key, key): restore(entries.value, inner) for key, inner in value.items()}
     return value
+
+
+def read_json(text: str) -> Any:
+    """Read JSON in which no object has a key twice, of which all but one value would be lost.
+
+    :raises ValueError: it is not such JSON; a ``json.JSONDecodeError`` says where.
+    """
+    return json.loads(text, object_pairs_hook=_with_keys_once, parse_constant=_refuse_constant)
+
+
+def _with_keys_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in members:
+            raise ValueError(f"it has the key {key!r} twice")
+        members[key] = value
+    return members
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"it has {name}, which is not JSON")
 
 
 def _document(value: Any) -> Any:

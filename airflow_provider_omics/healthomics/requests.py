@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.input_places import input_place_issues
 from airflow_provider_omics.healthomics.model import Issue, check_request, operation_model, snake_case
-from airflow_provider_omics.healthomics.rendering import restore
+from airflow_provider_omics.healthomics.rendering import read_json, restore
 from airflow_provider_omics.healthomics.s3_uris import object_uri_issues, place_issues
 
 if TYPE_CHECKING:
@@ -227,9 +227,11 @@ def _why_not_json(value: Any) -> str:
     if not isinstance(value, str) or not value.lstrip().startswith("{"):
         return ""
     try:
-        json.loads(value)
+        read_json(value)
     except json.JSONDecodeError as error:
         return f"; it is not JSON at line {error.lineno}, column {error.colno}: {error.msg}"
+    except ValueError as error:
+        return f"; {error}"
     return ""
 
 

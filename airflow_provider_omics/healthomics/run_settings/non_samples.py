@@ -12,12 +12,20 @@ SECTION = re.compile(r"\[[^\[\]]+\]")
 """A header of a section, such as ``[Data]``."""
 
 # In front of a cell that is no id: none of these begins a value.
-_MARK = re.compile(r"#|//|;|--|%|!|\*\*|/\*|<!--")
+_MARK = re.compile(r"#|//|;|--(?=.)|%|!|\*\*|/\*|<!--")
+# Words in front of an id.
+_TAKEN_OUT = re.compile(
+    r"(?:excluded?|skip(?:ped)?|removed?|failed|ignored?|omit(?:ted)?|deleted?|cancelled|withdrawn|rem"
+    r"|do not (?:run|use))(?:\s*[:-])?\s+\S",
+    re.IGNORECASE,
+)
 _SPREADSHEET_ERROR = re.compile(r"#(?:n/a|ref!|value!|name\?|div/0!|null!|num!|spill!|calc!)", re.IGNORECASE)
 # ="007" keeps a spreadsheet from reading a number.
 _FORMULA = re.compile(r'="|=[+-]?[A-Za-z_$][A-Za-z0-9_.$]*[(!:*/+&-]|=[+-]?\$?[A-Z]{1,3}\$?[0-9]+\s*$')
 _SUMMARY = re.compile(
     r"(?:(?:grand|sub|over|overall)[\s_-]*)?totals?(?:$|\s*[:=]|\s+\d|[\s_]+(?:samples?\b|rows?\b|of\b|number\b|count\b|reads?\b))"
+    r"|(?:(?:grand|sub|overall)[\s_-]*totals?|average|mean|median)\s+\w"
+    r"|(?:n|no\.?|nr\.?)\s+(?:of\s+)?(?:samples?|rows?|reads?|patients?)\b"
     r"|(?:sum|count|average|mean|median|total\s+\w+|number of \w+|n)\s*[:=]"
     r"|(?:sum|summe|gesamt|anzahl|somme|suma|totale|insgesamt|average|subtotal|grand total|number of \w+)$",
     re.IGNORECASE,
@@ -28,8 +36,8 @@ _NOTE = re.compile(
 )
 # Of all words in the two patterns above, which are tried on ids that begin so.
 _BEGINNINGS = frozenset(
-    {"an", "av", "be", "co", "ge", "gr", "in", "le", "me", "n", "n ", "n.", "n:", "n=", "nb", "no", "nu", "ov", "re"}
-    | {"so", "su", "to"}
+    {"an", "av", "be", "co", "ge", "gr", "in", "le", "me", "n", "n ", "n.", "n:", "n=", "nb", "no", "nr", "nu", "ov"}
+    | {"re", "so", "su", "to"}
 )
 _WORDS_OF_A_NOTE = 3
 # With one column beside the id, an empty one may be the one optional input of a sample.
@@ -92,6 +100,8 @@ class RowJudge:
             return False
         if id_cell[:2].lower() in _BEGINNINGS and (_SUMMARY.match(id_cell) or _NOTE.match(id_cell)):
             return False
+        if " " in id_cell and _TAKEN_OUT.match(id_cell):
+            return False
         may_be_name = len(id_cell) in self._name_lengths or not id_cell.isascii()
         return not (may_be_name and _plain(id_cell) in self._names)
 
@@ -111,6 +121,8 @@ class RowJudge:
             return NonSample(LeftOut.SUMMARY, self._id_at, f"is a total or another summary: {_shown(cell)}")
         if _NOTE.match(cell):
             return NonSample(LeftOut.NOTE, self._id_at, f"is a note: {_shown(cell)}")
+        if _TAKEN_OUT.match(cell):
+            return NonSample(LeftOut.COMMENT, self._id_at, f"is marked as taken out: {_shown(cell)}")
         if _plain(cell) == self._id_name:
             return NonSample(LeftOut.HEADER, self._id_at, f"repeats the header: {_shown(cell)}")
         if not (cell[0].isalnum() or cell[0] == "_"):
