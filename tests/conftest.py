@@ -12,6 +12,7 @@ import pytest
 from botocore.loaders import JSONFileLoader, Loader
 from call_clock import CallClock
 from omics_service import ROLE, await_status, wdl_zip
+from xdist.scheduler import LoadScopeScheduling
 
 from airflow_provider_omics.local import LocalOmics, Quotas, Timings
 
@@ -21,12 +22,18 @@ TESTS = Path(__file__).parent
 ALONE = ("test_demo.py", "test_celery_stack.py")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep tests that share an Airflow together where several processes run the tests (``--dist loadgroup``)."""
-    for item in items:
-        if item.get_closest_marker("e2e") or item.get_closest_marker("chaos"):
-            name = item.path.name if item.path.name in ALONE else item.path.relative_to(TESTS).parts[0]
-            item.add_marker(pytest.mark.xdist_group(name))
+class ByAirflow(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
+    """Keeps tests that share an Airflow together where several processes run the tests."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = Path(nodeid.partition("::")[0])
+        return path.name if path.name in ALONE else path.parts[1]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByAirflow | None:
+    """Schedule by what is shared (``--dist loadgroup``); the groups of pytest-xdist 3.8 get lost in pytest 9.2."""
+    return ByAirflow(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
