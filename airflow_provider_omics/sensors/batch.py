@@ -146,7 +146,7 @@ class OmicsBatchRunSensor(OmicsWaitingSensor[SampleView]):
     the batch of that task in its own DAG run as soon as there is one. Where a task has started several batches, since
     it submits again what failed, the newest that has the sample tells what became of it. With ``cohort_task_id``, a
     sample that failed is waited for while the task may submit it again: until the task has ended, if it has ``retries``
-    or ``redrive_attempts``.
+    or ``redrive_attempts``. Where Airflow does not tell the task's state, that is until the sensor's ``timeout``.
 
     Returns ``{"batch_id": ..., "run_setting_id": ..., "run_id": ..., "run_uuid": ..., "run_output_uri": ...}``.
     ``deferrable`` and ``start_from_trigger`` (not with ``cohort_task_id``: it defers from a worker) are described in
