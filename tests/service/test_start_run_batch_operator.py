@@ -159,7 +159,7 @@ def test_so_many_failures_are_tolerated_and_not_one_more(
 def test_what_was_tolerated_is_told_to_who_looks_at_the_result_or_waits_for_the_asset(
     lab: CohortLab, deferrable: bool, bad: int, outcome: str
 ) -> None:
-    asset, events = Asset(uri="s3://cohort-results/out", name="cohort"), outlet_event_accessors()
+    asset, events = Asset("s3://cohort-results/out"), outlet_event_accessors()
     settings = [*cohort(2), *(failing(f"bad-{n}") for n in range(bad))]
     more: dict[str, Any] = {"tolerated_failure_count": 1, "deferrable": deferrable, "outlets": [asset]}
     task = lab.run(settings, context={"outlet_events": events}, **more)
