@@ -10,7 +10,6 @@ from itertools import islice
 from typing import Any, Self
 
 from airflow_provider_omics.healthomics.failures import FailureClass, advise_batch
-from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.outcome import RunFailure
 from airflow_provider_omics.healthomics.redrive import WHAT_TO_DO, list_reasons, permanent_failures
 from airflow_provider_omics.healthomics.results import BatchCounts, ResultsTable, SampleEnd, SampleResult
@@ -38,15 +37,6 @@ class Tolerance:
         # The decimal that the user typed, since 2.3 % of 1,000 is 22.999... with floats.
         share = Fraction(str(self.percentage)) * total / 100
         return max(self.count, int(share))
-
-
-def tolerance_issues(count: Any, percentage: Any) -> Iterator[Issue]:
-    """Yield what is wrong with ``tolerated_failure_count`` and ``tolerated_failure_percentage``."""
-    if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-        yield Issue("tolerated_failure_count", f"is {count!r}", "Give a whole number of samples, 0 or more")
-    number = isinstance(percentage, (int, float)) and not isinstance(percentage, bool)
-    if not number or not 0 <= percentage <= 100:
-        yield Issue("tolerated_failure_percentage", f"is {percentage!r}", "Give a number from 0 to 100")
 
 
 @dataclass(frozen=True)

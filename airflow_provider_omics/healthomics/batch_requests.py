@@ -184,6 +184,11 @@ def _default_issues(setting: Mapping[str, Any]) -> Iterator[Issue]:
     known = {name: value for name, value in setting.items() if name in shape.members}
     yield from (unknown_member(name, shape) for name in setting if name not in known)
     yield from check_shape(shape, known, "")
+    yield from unmodelled_default_issues(known)
+
+
+def unmodelled_default_issues(known: Mapping[str, Any]) -> Iterator[Issue]:
+    """Yield what is wrong with the settings that all runs of a batch share, beyond what botocore's model says."""
     yield from output_issues(known)
     yield from parameter_issues(known.get("parameters"))
     yield from input_place_issues(known.get("parameters"))

@@ -26,6 +26,12 @@ from botocore.model import (
 
 from airflow_provider_omics.healthomics.newer_members import add_newer_members
 
+# By the pattern of the model, which says what a value looks like and not what it is.
+_FIXES = {
+    "arn:.+": "Give the whole ARN of the role, such as arn:aws:iam::123456789012:role/{value}",
+    "[0-9]+": "Give the id, which has digits only, and no name or ARN",
+}
+
 
 @dataclass(frozen=True)
 class Issue:
@@ -141,7 +147,8 @@ def _check_string(shape: StringShape, value: Any, where: str) -> Iterator[Issue]
     yield from _check_size(shape, len(value), where, "characters")
     pattern = shape.metadata.get("pattern")
     if pattern and value and not matches(pattern, value):
-        yield Issue(where, f"{_shown(value)} does not match the pattern {pattern}", "Correct the value")
+        fix = _FIXES.get(pattern, "Correct the value").format(value=value)
+        yield Issue(where, f"{_shown(value)} does not match the pattern {pattern}", fix)
 
 
 def _check_integer(shape: Shape, value: Any, where: str) -> Iterator[Issue]:

@@ -7,12 +7,16 @@ object where it wants text.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from botocore.model import MapShape, Shape
+
+
+_WHOLE = re.compile(r"[+-]?[0-9]+")
 
 
 def restore(shape: Shape | None, value: Any) -> Any:
@@ -40,9 +44,9 @@ def _text(value: Any) -> Any:
 
 
 def _whole_number(value: Any) -> Any:
-    if isinstance(value, str):
-        with suppress(ValueError):
-            return int(value.strip())
+    # Python would also read 12_3, and digits of other scripts.
+    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+        return int(value)
     return value
 
 

@@ -108,14 +108,6 @@ def check_id(operation: str, member: str, typed: str, value: Any) -> str:
     return str(text)
 
 
-def number_issues(where: str, value: Any, lowest: float) -> Iterator[Issue]:
-    """Yield what is wrong with a number that only this provider reads."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        yield Issue(where, f"is {type(value).__name__} {value!r}", "Give a number")
-    elif not value >= lowest:
-        yield Issue(where, f"{value} is too small", f"Give at least {lowest}")
-
-
 def fingerprint(request: Mapping[str, Any]) -> str:
     """Return a digest of what a request asks to be computed; by whom, when and under what name is left out."""
     return digest_without(NOT_COMPUTED, request)
@@ -136,6 +128,14 @@ def digest_without(names: Container[str], members: Mapping[str, Any]) -> str:
 def _start_run_issues(request: Mapping[str, Any], reserved_tags: int) -> Iterator[Issue]:
     # botocore makes a request id where there is none.
     yield from check_request("StartRun", {"requestId": "-", **request})
+    yield from unmodelled_issues(request, reserved_tags)
+
+
+def unmodelled_issues(request: Mapping[str, Any], reserved_tags: int = 0) -> Iterator[Issue]:
+    """Yield what is wrong with a StartRun request beyond what botocore's model says.
+
+    :param reserved_tags: how many tags will be added later.
+    """
     yield from _source_issues(request)
     yield from output_issues(request)
     yield from parameter_issues(

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow.providers.common.compat.sdk import BaseOperator
+
+from airflow_provider_omics.exceptions import OmicsRequestInvalidForGoodError
 from airflow_provider_omics.healthomics.calls import Steps, T, perform
+from airflow_provider_omics.healthomics.literal_requests import id_issues
+from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.service_errors import CREDENTIALS_REFUSED, Nature, error_code, nature
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
-from airflow_provider_omics.operators.templates import LiteralTextMixin
+from airflow_provider_omics.operators.arguments import value_issues
+from airflow_provider_omics.operators.templates import BULKY, TemplatesMixin, is_literal
 
 if TYPE_CHECKING:
     from airflow_provider_omics.hooks.omics import OmicsHook
 
 
-class OmicsBaseOperator(LiteralTextMixin):
+class OmicsBaseOperator(TemplatesMixin, BaseOperator):
     """Base of the HealthOmics operators.
 
     Its parameters are described in :mod:`airflow_provider_omics.hooks.parameters`.
+
+    :cvar id_argument: an API operation, its member that is an id, and the argument that this is; None for none.
     """
 
     ui_color = "#d8f0e6"
+    id_argument: ClassVar[tuple[str, str, str] | None] = None
 
     def __init__(
         self,
@@ -36,6 +46,57 @@ class OmicsBaseOperator(LiteralTextMixin):
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
+
+    @classmethod
+    def partial(cls, **kwargs: Any) -> Any:
+        """Return Airflow's half of a mapped operator, with what the DAG's file says of its arguments checked.
+
+        :raises OmicsRequestInvalidError: an argument cannot be right.
+        """
+        given = {name: value for name, value in kwargs.items() if name in cls.template_fields}
+        plain = {name: value for name, value in given.items() if name not in BULKY and is_literal(value)}
+        cls._refuse(kwargs.get("task_id"), cls.literal_issues(plain, None))
+        return super().partial(**kwargs)
+
+    def check_literals(self) -> None:
+        """Refuse arguments that can be seen to be wrong when the DAG is parsed; the last line of an ``__init__``.
+
+        A mapped task instance, which is made when it runs, leaves that to ``execute``.
+
+        :raises OmicsRequestInvalidError: an argument cannot be right.
+        """
+        if getattr(self, "_BaseOperator__from_mapped", False):
+            return
+        given = {name: getattr(self, name) for name in self.template_fields}
+        # Of many samples it is enough to see that there are some.
+        plain = {name: value for name, value in given.items() if self.is_literal(value, is_bulky=name in BULKY)}
+        self._refuse(self.task_id, self.literal_issues(plain, given.keys() - plain.keys()))
+
+    @classmethod
+    def literal_issues(cls, plain: Mapping[str, Any], templated: Collection[str] | None) -> Iterator[Issue]:
+        """Yield what is wrong with arguments that are no templates.
+
+        :param plain: these arguments, by name.
+        :param templated: names of those that are templates or a task's output; None where not all are known, as in
+            ``partial``.
+        """
+        if cls.id_argument is not None:
+            yield from id_issues(*cls.id_argument, plain)
+        yield from cls.request_issues(plain, templated)
+        for name, value in plain.items():
+            yield from value_issues(name, value)
+
+    @classmethod
+    def request_issues(cls, plain: Mapping[str, Any], templated: Collection[str] | None) -> Iterable[Issue]:
+        """Return what is wrong with a request whatever its templates come to; takes what ``literal_issues`` does."""
+        del plain, templated
+        return ()
+
+    @classmethod
+    def _refuse(cls, task_id: object, issues: Iterable[Issue]) -> None:
+        found = list(issues)
+        if found:
+            raise OmicsRequestInvalidForGoodError(f"{cls.__name__} {task_id!r}", found)
 
     @cached_property
     def hook(self) -> OmicsHook:

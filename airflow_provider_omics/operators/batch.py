@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_omics.healthomics.batch_requests import (
@@ -11,7 +11,8 @@ from airflow_provider_omics.healthomics.batch_requests import (
     build_start_run_batch,
 )
 from airflow_provider_omics.healthomics.chain import BATCH_TAG_COUNT
-from airflow_provider_omics.healthomics.model import api_name
+from airflow_provider_omics.healthomics.literal_requests import start_run_batch_issues
+from airflow_provider_omics.healthomics.model import Issue, api_name
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.operators.batch_end import (
     OmicsCancelRunBatchOperator,
@@ -46,9 +47,9 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
     :class:`~airflow_provider_omics.healthomics.exceptions.OmicsBatchFailedError` if more samples than tolerated did not
     complete.
 
-    Parameters that are None are not sent. The members of DefaultRunSetting, ``run_settings``, ``batch_name``, ``tags``
-    and the places in S3 are templates. ``wait_for_completion`` (without, there are no results), ``cancel_on_kill``,
-    ``on_timeout``, ``durable`` and ``identity_tags`` are described in
+    Parameters that are None are not sent. All but ``deferrable``, ``build_run_setting`` and ``botocore_config`` are
+    templates; numbers and flags are read from text too. ``wait_for_completion`` (without, there are no
+    results), ``cancel_on_kill``, ``on_timeout``, ``durable`` and ``identity_tags`` are described in
     :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`, ``deferrable``, ``waiter_delay``,
     ``waiter_max_attempts`` and ``error_budget`` in
     :class:`~airflow_provider_omics.operators.waiting.OmicsWaitingOperator`, the connection
@@ -221,6 +222,12 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
         self.batch_name = batch_name
         self.tags = tags
         self.request_id = request_id
+        self.check_literals()
+
+    @classmethod
+    def request_issues(cls, plain: Mapping[str, Any], templated: Collection[str] | None) -> Iterable[Issue]:
+        """Return what is wrong with the StartRunBatch request whatever its templates come to."""
+        return start_run_batch_issues(plain, templated)
 
     def build_request(self) -> dict[str, Any]:
         """Return the StartRunBatch request without its ``batchRunSettings``, checked."""

@@ -22,6 +22,7 @@ from airflow_provider_omics.healthomics.exceptions import (
     OmicsServiceError,
     OmicsWaitError,
 )
+from airflow_provider_omics.healthomics.literal_requests import BATCH_ID
 from airflow_provider_omics.healthomics.siblings import find_cohort, redrives, tell_unread_siblings
 from airflow_provider_omics.healthomics.statuses import BatchStatus
 from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
@@ -43,6 +44,7 @@ class _BatchOperator(OmicsWaitingOperator[BatchView]):
     """
 
     template_fields: Sequence[str] = ("batch_id", *TEMPLATED)
+    id_argument = BATCH_ID
     operator_extra_links = BATCH_LINKS
     waits_for = BatchView
     operation: ClassVar[str]
@@ -52,6 +54,7 @@ class _BatchOperator(OmicsWaitingOperator[BatchView]):
         self.batch_id = batch_id
         self.wait_for_completion = wait_for_completion
         self.whole_cohort = whole_cohort
+        self.check_literals()
 
     def execute(self, context: Context) -> str:
         """Check the parameters, make the requests and, if wanted, wait for what they are for."""

@@ -10,20 +10,15 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_omics.compat import dag_run_life, is_just_cleared, tries_before_clear
 from airflow_provider_omics.exceptions import failing_fast
 from airflow_provider_omics.healthomics.batch_looks import request_cancel
-from airflow_provider_omics.healthomics.batch_outcome import BatchOutcome, Tolerance, tolerance_issues
+from airflow_provider_omics.healthomics.batch_outcome import BatchOutcome, Tolerance
 from airflow_provider_omics.healthomics.batch_views import DELETED, BatchView
 from airflow_provider_omics.healthomics.calls import Steps
 from airflow_provider_omics.healthomics.chain import Progress
 from airflow_provider_omics.healthomics.discovery import BATCH
-from airflow_provider_omics.healthomics.exceptions import (
-    OmicsBatchFailedError,
-    OmicsRequestInvalidError,
-    OmicsWaitError,
-)
+from airflow_provider_omics.healthomics.exceptions import OmicsBatchFailedError, OmicsWaitError
 from airflow_provider_omics.healthomics.identity import Intent, TaskIdentity
 from airflow_provider_omics.healthomics.outcome import RunFailure
 from airflow_provider_omics.healthomics.redrive import Redrive, failed_samples, new_samples, note_left_out
-from airflow_provider_omics.healthomics.requests import number_issues
 from airflow_provider_omics.healthomics.results import ResultsTable, SampleEnd
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort
 from airflow_provider_omics.healthomics.statuses import BatchStatus
@@ -85,7 +80,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
     def execute(self, context: Context) -> str:
         """Submit the samples, or find where an earlier try left them, and, if wanted, wait for their end."""
         with failing_fast(self):
-            self._check()
+            self.check_waiting("StartRunBatch")
             self.begin(context)
             job = self._job(context)
             with self.starting(context), self._read(job) as cohort:
@@ -127,14 +122,6 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
             with self._read(cohort_job) as cohort:
                 progress = cohort_job.adopt(cohort_job.store(cohort, places, self.redrive_attempts), cleared)
         return str(self._go_on(context, cohort_job, progress, job))
-
-    def _check(self) -> None:
-        self.check_waiting("StartRunBatch")
-        issues = [*tolerance_issues(self.tolerated_failure_count, self.tolerated_failure_percentage)]
-        for name in ("redrive_attempts", "failure_lookup_limit", "runs_limit"):
-            issues += number_issues(name, getattr(self, name), 0)
-        if issues:
-            raise OmicsRequestInvalidError("StartRunBatch", issues)
 
     def _job(self, context: Context) -> CohortJob:
         request = self.build_request()

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.input_objects import InputObjects
-from airflow_provider_omics.healthomics.levels import FAIL, OFF, level_issues
-from airflow_provider_omics.healthomics.model import Issue
-from airflow_provider_omics.healthomics.requests import number_issues
+from airflow_provider_omics.healthomics.levels import FAIL, OFF
 from airflow_provider_omics.healthomics.waiting import V
 from airflow_provider_omics.hooks.input_check import InputReport, describe_unknown, look_for_inputs
 from airflow_provider_omics.operators.job import OmicsJobOperator
@@ -38,14 +35,6 @@ class OmicsInputOperator(OmicsJobOperator[V]):
     def looks_for_inputs(self) -> bool:
         """Whether inputs are looked for."""
         return self.check_inputs != OFF
-
-    def waiting_issues(self) -> list[Issue]:
-        """Return what is wrong with how to wait, and with how to look for inputs."""
-        return [*super().waiting_issues(), *self._check_issues()]
-
-    def _check_issues(self) -> Iterator[Issue]:
-        yield from level_issues("check_inputs", self.check_inputs)
-        yield from number_issues("check_inputs_timeout", self.check_inputs_timeout, 0)
 
     def look_for(self, operation: str, objects: InputObjects) -> None:
         """Look for inputs, and tell or refuse what is wrong with them.

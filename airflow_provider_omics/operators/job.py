@@ -18,7 +18,6 @@ from airflow_provider_omics.healthomics.console import run_list_url
 from airflow_provider_omics.healthomics.discovery import JobKind
 from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsServiceError, OmicsWaitError
 from airflow_provider_omics.healthomics.identity import FINISHED_TAG, Intent, TaskIdentity
-from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.outcome import RunFailure, RunView
 from airflow_provider_omics.healthomics.waiting import Log, Stop, V, WaitEnd
 from airflow_provider_omics.operators.memory import Memory
@@ -112,13 +111,6 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         self._memory = None
         # A try that looks for no job of an earlier one wants none.
         self._retry_is_left = retry_is_left(context["ti"]) if self.durable else False
-
-    def waiting_issues(self) -> list[Issue]:
-        """Return what is wrong with how to wait."""
-        issues = super().waiting_issues()
-        if self.on_timeout not in ("cancel", "detach"):
-            issues.append(Issue("on_timeout", f"is {self.on_timeout!r}", "Use cancel or detach"))
-        return issues
 
     @property
     def cancels_at_timeout(self) -> bool:

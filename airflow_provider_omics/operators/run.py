@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,8 +16,9 @@ from airflow_provider_omics.healthomics.exceptions import OmicsRunFailedError, O
 from airflow_provider_omics.healthomics.identity import TAG_COUNT, Intent, TaskIdentity
 from airflow_provider_omics.healthomics.input_objects import InputObjects
 from airflow_provider_omics.healthomics.input_places import input_place_notes
+from airflow_provider_omics.healthomics.literal_requests import RUN_ID, start_run_issues
 from airflow_provider_omics.healthomics.looks import cancel_run
-from airflow_provider_omics.healthomics.model import api_name
+from airflow_provider_omics.healthomics.model import Issue, api_name
 from airflow_provider_omics.healthomics.outcome import RunView
 from airflow_provider_omics.healthomics.requests import build_start_run, check_run_id, fingerprint, fingerprint_of_0_1_0
 from airflow_provider_omics.healthomics.statuses import Phase, RunStatus
@@ -74,7 +75,8 @@ class OmicsStartRunOperator(OmicsInputOperator[RunView]):
     :class:`~airflow_provider_omics.healthomics.exceptions.OmicsRunFailedError`, which is retried only where a retry
     can help.
 
-    Parameters that are None are not sent. The members of StartRun and ``start_run_kwargs`` are templates.
+    Parameters that are None are not sent. All but ``deferrable`` and ``botocore_config`` are templates; numbers and
+    flags are read from text too.
     ``wait_for_completion``, ``cancel_on_kill``, ``on_timeout``, ``durable`` and ``identity_tags`` are described in
     :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`, ``check_inputs`` and ``check_inputs_timeout`` in
     :class:`~airflow_provider_omics.operators.inputs.OmicsInputOperator`, ``deferrable``, ``waiter_delay``,
@@ -192,6 +194,12 @@ class OmicsStartRunOperator(OmicsInputOperator[RunView]):
         self.engine_settings = engine_settings
         self.request_id = request_id
         self.start_run_kwargs = start_run_kwargs
+        self.check_literals()
+
+    @classmethod
+    def request_issues(cls, plain: Mapping[str, Any], templated: Collection[str] | None) -> Iterable[Issue]:
+        """Return what is wrong with the StartRun request whatever its templates come to."""
+        return start_run_issues(START_RUN_FIELDS, plain, templated)
 
     def execute(self, context: Context) -> str:
         """Start the run, or find the one of an earlier try, and, if wanted, wait for it."""
@@ -334,12 +342,14 @@ class OmicsCancelRunOperator(OmicsWaitingOperator[RunView]):
     """
 
     template_fields: Sequence[str] = ("run_id", *TEMPLATED)
+    id_argument = RUN_ID
     waits_for = RunView
 
     def __init__(self, *, run_id: str, wait_for_completion: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.run_id = run_id
         self.wait_for_completion = wait_for_completion
+        self.check_literals()
 
     def execute(self, context: Context) -> str:
         """Ask for the cancellation and, if wanted, wait for the end."""
@@ -383,10 +393,12 @@ class OmicsDeleteRunOperator(OmicsBaseOperator):
     """
 
     template_fields: Sequence[str] = ("run_id", *TEMPLATED)
+    id_argument = RUN_ID
 
     def __init__(self, *, run_id: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.run_id = run_id
+        self.check_literals()
 
     def execute(self, context: Context) -> str:
         """Delete the run."""

@@ -13,10 +13,10 @@ from airflow.providers.common.compat.sdk import conf
 from airflow_provider_omics.exceptions import failing_fast
 from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.model import Issue
-from airflow_provider_omics.healthomics.requests import number_issues
 from airflow_provider_omics.healthomics.retrying import Retrying
 from airflow_provider_omics.healthomics.waiting import ERROR_BUDGET, V, WaitEnd, watch
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
+from airflow_provider_omics.operators.arguments import argument_issues
 from airflow_provider_omics.operators.base import OmicsBaseOperator
 from airflow_provider_omics.triggers.base import BACKSTOP, OmicsWaitTrigger
 
@@ -81,13 +81,7 @@ class OmicsWaitingOperator(OmicsBaseOperator, Generic[V]):
 
     def waiting_issues(self) -> list[Issue]:
         """Return what is wrong with how to wait."""
-        issues = [
-            *number_issues("waiter_delay", self.waiter_delay, 0.01),
-            *number_issues("error_budget", self.error_budget, 0),
-        ]
-        if self.waiter_max_attempts is not None:
-            issues += number_issues("waiter_max_attempts", self.waiter_max_attempts, 1)
-        return issues
+        return list(argument_issues(self))
 
     def wait(self, context: Context, trigger: OmicsWaitTrigger[V], **state: Any) -> Any:
         """Wait as the trigger would, here or in the triggerer, and finish the task.

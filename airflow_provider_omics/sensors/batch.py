@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.healthomics.batch_glance import glance, some_failures
 from airflow_provider_omics.healthomics.batch_looks import BatchGoal
-from airflow_provider_omics.healthomics.batch_outcome import Tolerance, tolerance_issues
+from airflow_provider_omics.healthomics.batch_outcome import Tolerance
 from airflow_provider_omics.healthomics.batch_requests import check_batch_id
 from airflow_provider_omics.healthomics.batch_views import BatchView, SampleView
 from airflow_provider_omics.healthomics.exceptions import (
@@ -18,6 +18,7 @@ from airflow_provider_omics.healthomics.exceptions import (
     OmicsSampleFailedError,
     OmicsServiceError,
 )
+from airflow_provider_omics.healthomics.literal_requests import BATCH_ID, id_issues, sample_issues
 from airflow_provider_omics.healthomics.looks import same_run
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.outcome import RunView
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 _TOLD_FAILURES = 5
-_TARGETS = ("completed", "submitted")
 _ONE_OF_TWO = Issue(
     "batch_id",
     "and cohort_task_id exclude each other, and one of them is needed",
@@ -68,6 +68,7 @@ class OmicsBatchSensor(OmicsWaitingSensor[BatchView]):
     """
 
     template_fields: Sequence[str] = ("batch_id", *TEMPLATED)
+    id_argument = BATCH_ID
     operator_extra_links = BATCH_LINKS
     waits_for = BatchView
     trigger_class = OmicsBatchTrigger
@@ -88,11 +89,6 @@ class OmicsBatchSensor(OmicsWaitingSensor[BatchView]):
         self.tolerated_failure_count = tolerated_failure_count
         self.tolerated_failure_percentage = tolerated_failure_percentage
         self.start_in_triggerer()
-
-    def own_issues(self) -> Iterator[Issue]:
-        """Yield what is wrong with the tolerance."""
-        yield from super().own_issues()
-        yield from tolerance_issues(self.tolerated_failure_count, self.tolerated_failure_percentage)
 
     def trigger_arguments(self) -> dict[str, Any]:
         """Return which batch the trigger waits for."""
@@ -211,11 +207,11 @@ class OmicsBatchRunSensor(OmicsWaitingSensor[SampleView]):
         self.start_from_trigger = self.start_from_trigger and cohort_task_id is None
         self.start_in_triggerer()
 
-    def own_issues(self) -> Iterator[Issue]:
-        """Yield what is wrong with the target."""
-        yield from super().own_issues()
-        if self.target not in _TARGETS:
-            yield Issue("target", f"is {self.target!r}", f"Use one of {', '.join(_TARGETS)}")
+    @classmethod
+    def request_issues(cls, plain: Mapping[str, Any], templated: Collection[str] | None) -> Iterable[Issue]:
+        """Return what is wrong with the ids of the batch and the sample that are no templates."""
+        del templated
+        return (*(id_issues(*BATCH_ID, plain) if plain.get("batch_id") is not None else ()), *sample_issues(plain))
 
     def trigger_arguments(self) -> dict[str, Any]:
         """Return which sample the trigger waits for, and what for."""

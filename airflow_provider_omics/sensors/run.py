@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError, OmicsRunFailedError
+from airflow_provider_omics.healthomics.literal_requests import RUN_ID
 from airflow_provider_omics.healthomics.outcome import RunView
 from airflow_provider_omics.healthomics.requests import check_run_id
 from airflow_provider_omics.healthomics.statuses import Phase
@@ -31,6 +32,7 @@ class OmicsRunSensor(OmicsWaitingSensor[RunView]):
     """
 
     template_fields: Sequence[str] = ("run_id", *TEMPLATED)
+    id_argument = RUN_ID
     operator_extra_links = RUN_LINKS
     waits_for = RunView
     trigger_class = OmicsRunTrigger

@@ -18,10 +18,10 @@ from airflow_provider_omics.exceptions import failing_at_once, skipping_no_mista
 from airflow_provider_omics.healthomics.exceptions import OmicsWaitError
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.outcome import RunFailure, RunView
-from airflow_provider_omics.healthomics.requests import number_issues
 from airflow_provider_omics.healthomics.retrying import Retrying
 from airflow_provider_omics.healthomics.waiting import ERROR_BUDGET, Stop, V, Wait, WaitEnd, look_once, watch
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
+from airflow_provider_omics.operators.arguments import argument_issues
 from airflow_provider_omics.sensors.base import OmicsBaseSensor
 from airflow_provider_omics.triggers.base import BACKSTOP, OmicsWaitTrigger
 
@@ -34,8 +34,9 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
 
     ``timeout``, ``poke_interval`` and ``mode`` are Airflow's, also while deferred, and so is ``soft_fail``: in every
     mode it skips when time is up, or when what was waited for has ended badly, and fails for a request that can never
-    work (a wrong id or parameter, a missing permission). A subclass calls :meth:`start_in_triggerer` at the end of its
-    ``__init__``.
+    work (a wrong id or parameter, a missing permission). All others but
+    ``deferrable``, ``start_from_trigger`` and ``botocore_config`` are templates. A subclass calls
+    :meth:`start_in_triggerer` at the end of its ``__init__``.
 
     :cvar waits_for: what a subclass waits for.
     :cvar trigger_class: the trigger that it defers to.
@@ -47,7 +48,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
         ``reschedule``, which looks from a new process each time, puts up with them until its ``timeout``.
     :param start_from_trigger: whether to go to the triggerer straight from the scheduler, without a worker first.
         The sensor defers from a worker all the same where the triggerer could not know its arguments: when it is
-        mapped, when a template pulls an XCom, and before Airflow 3.3 with any template.
+        mapped, when a template pulls an XCom, when a number is a template, and before Airflow 3.3 with any template.
     """
 
     waits_for: ClassVar[type[Any]]
@@ -71,8 +72,9 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
     def start_in_triggerer(self) -> None:
         """Have the scheduler start the trigger, where that was asked for and is possible.
 
-        With a parameter that is wrong the sensor goes to a worker, which tells before it waits.
+        With a parameter that may be wrong the sensor goes to a worker, which tells before it waits.
         """
+        self.check_literals()
         self.start_from_trigger = self.start_from_trigger and self._triggerer_can_start()
         if self.start_from_trigger:
             self.start_trigger_args = self._start_trigger_args()
@@ -96,8 +98,8 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
         """Store the links that only the end of waiting tells; none by default."""
 
     def own_issues(self) -> Iterable[Issue]:
-        """Yield what is wrong with the parameters that are no templates, and so can be checked at any time."""
-        return number_issues("error_budget", self.error_budget, 0)
+        """Yield what is wrong with the parameters that only this provider reads."""
+        return argument_issues(self)
 
     @abstractmethod
     def result(self, view: V) -> dict[str, Any]:

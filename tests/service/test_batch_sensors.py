@@ -218,12 +218,11 @@ class TestBatch:
         assert server.journal.calls() == []
 
     def test_a_wrong_tolerance_never_gets_to_the_triggerer(self) -> None:
-        right, wrong = (
-            OmicsBatchSensor(task_id="wait", batch_id="1", tolerated_failure_count=count, start_from_trigger=True)
-            for count in (1, -1)
-        )
-        assert (right.start_from_trigger, wrong.start_from_trigger) == (True, False)
-        assert wrong.deferrable
+        assert OmicsBatchSensor(
+            task_id="wait", batch_id="1", tolerated_failure_count=1, start_from_trigger=True
+        ).start_from_trigger
+        with pytest.raises(OmicsRequestInvalidError, match="tolerated_failure_count: is -1"):
+            OmicsBatchSensor(task_id="wait", batch_id="1", tolerated_failure_count=-1, start_from_trigger=True)
 
     def test_it_can_start_in_the_triggerer(self, batches: Batches) -> None:
         batch_id = batches.ended()

@@ -28,6 +28,7 @@ from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator
 from airflow_provider_omics.sensors.batch import OmicsBatchRunSensor, OmicsBatchSensor
 
 Says = Callable[..., None]
+REQUIRED: dict[str, Any] = {"workflow_id": "1", "role_arn": ROLE, "output_uri": OUT, "run_settings": "cohort.csv"}
 
 
 @pytest.fixture
@@ -221,7 +222,7 @@ class TestBesideTheCohort:
         lab.fail(cohort(3))
         airflow_says("running")
         with DAG("cohort", schedule=None) as dag:
-            OmicsStartRunBatchOperator(task_id="cohort", run_settings=[], role_arn=ROLE, output_uri=OUT)
+            OmicsStartRunBatchOperator(task_id="cohort", **REQUIRED)
         with pytest.raises(OmicsRunFailedError, match="'sample-1'"):
             wait_for_sample("sample-1", cohort_task_id="cohort", deferrable=deferrable, dag=dag)
 
@@ -283,7 +284,7 @@ class TestHowItIsNamed:
 
     def test_a_task_that_the_dag_does_not_have(self, lab: CohortLab) -> None:
         with DAG("cohort", schedule=None) as dag:
-            OmicsStartRunBatchOperator(task_id="the_cohort", run_settings=[])
+            OmicsStartRunBatchOperator(task_id="the_cohort", **REQUIRED)
         with pytest.raises(OmicsRequestInvalidError, match=r"'the-cohort' is no task.*Did you mean 'the_cohort'"):
             wait_for_sample("a", cohort_task_id="the-cohort", dag=dag)
         assert lab.calls("ListBatch") == 0
@@ -294,7 +295,7 @@ class TestHowItIsNamed:
     ) -> None:
         batch_id = lab.run(cohort(1)).result
         with DAG("cohort", schedule=None):
-            task = OmicsStartRunBatchOperator(task_id="cohort", run_settings=[], wait_for_completion=waits)
+            task = OmicsStartRunBatchOperator(task_id="cohort", wait_for_completion=waits, **REQUIRED)
             sensor = OmicsBatchRunSensor(task_id="wait", batch_id=task.output, run_setting_id="sample-0")
         sensor.batch_id = batch_id
         ti = TaskInstance(task_id="wait")

@@ -43,7 +43,7 @@ class Field:
         options = {**call["arguments"], "deferrable": self.deferrable}
         if call.get("operator") != "run":
             return operator(workflow_id, str(self.path), **options)
-        task = operator(workflow_id, [])
+        task = operator(workflow_id, str(self.path))
         common = {"role_arn": task.role_arn, "output_uri": task.output_uri, "waiter_delay": 0.02}
         text = self.path.read_text(encoding="utf-8-sig")
         return OmicsStartRunOperator(task_id="run", workflow_id=workflow_id, parameters=text, **{**common, **options})

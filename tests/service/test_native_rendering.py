@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import DAG
 from task_runs import TaskInstance, run_task
 
 from airflow_provider_omics.local import LocalOmics
+from airflow_provider_omics.operators.arguments import ARGUMENTS
 from airflow_provider_omics.operators.base import OmicsBaseOperator
 from airflow_provider_omics.operators.batch import (
     OmicsCancelRunBatchOperator,
@@ -29,11 +30,12 @@ from airflow_provider_omics.sensors.run import OmicsRunSensor
 
 ROLE = "arn:aws:iam::123456789012:role/omics"
 MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
+RUN: dict[str, Any] = {"workflow_id": "1234567", "role_arn": ROLE, "output_uri": "s3://results/out"}
 REQUIRED: dict[type[OmicsBaseOperator], dict[str, Any]] = {
-    OmicsStartRunOperator: {},
+    OmicsStartRunOperator: RUN,
     OmicsCancelRunOperator: {"run_id": "1"},
     OmicsDeleteRunOperator: {"run_id": "1"},
-    OmicsStartRunBatchOperator: {"run_settings": "s3://sheets/cohort.csv"},
+    OmicsStartRunBatchOperator: {**RUN, "run_settings": "s3://sheets/cohort.csv"},
     OmicsCancelRunBatchOperator: {"batch_id": "1"},
     OmicsDeleteRunBatchOperator: {"batch_id": "1"},
     OmicsDeleteBatchOperator: {"batch_id": "1"},
@@ -99,14 +101,15 @@ def test_text_without_a_mark_stays_as_it_was_written(
     native_dag: DAG, operator_class: type[OmicsBaseOperator], literal: str
 ) -> None:
     task = operator_class(task_id="task", dag=native_dag, **REQUIRED[operator_class])
-    for field in operator_class.template_fields:
+    fields = [field for field in operator_class.template_fields if field not in ARGUMENTS]
+    for field in fields:
         setattr(task, field, {literal: [literal, (literal, {"deep": literal})], "set": {literal}})
     task.render_template_fields(context(TaskInstance()))
-    for field in operator_class.template_fields:
+    for field in fields:
         assert getattr(task, field) == {literal: [literal, (literal, {"deep": literal})], "set": {literal}}, field
         setattr(task, field, literal)
     task.render_template_fields(context(TaskInstance()))
-    assert {getattr(task, field) for field in operator_class.template_fields} == {literal}
+    assert {getattr(task, field) for field in fields} == {literal}
 
 
 @pytest.mark.parametrize(
@@ -120,9 +123,7 @@ def test_text_without_a_mark_stays_as_it_was_written(
     ],
 )
 def test_text_with_a_mark_renders_as_airflow_does(native_dag: DAG, template: str, rendered: Any) -> None:
-    task = OmicsStartRunOperator(
-        task_id="task", dag=native_dag, workflow_id="1", role_arn=ROLE, parameters={"x": template, "y": "1E5"}
-    )
+    task = OmicsStartRunOperator(task_id="task", dag=native_dag, parameters={"x": template, "y": "1E5"}, **RUN)
     task.render_template_fields(context(TaskInstance()))
     assert task.parameters == {"x": rendered, "y": "1E5"}
 
@@ -130,7 +131,7 @@ def test_text_with_a_mark_renders_as_airflow_does(native_dag: DAG, template: str
 def test_marks_of_the_dag_count() -> None:
     marks = {"variable_start_string": "<<", "variable_end_string": ">>"}
     with DAG("own_marks", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), jinja_environment_kwargs=marks):
-        task = OmicsStartRunOperator(task_id="task", workflow_id="1", role_arn=ROLE, name="<<run_id>>-{{run_id}}")
+        task = OmicsStartRunOperator(task_id="task", name="<<run_id>>-{{run_id}}", **RUN)
     task.render_template_fields(context(TaskInstance(run_id="monday")))
     assert task.name == "monday-{{run_id}}"
 
@@ -159,10 +160,9 @@ def test_what_an_upstream_task_returned_is_no_template(native_dag: DAG) -> None:
     upstream = OmicsRunSensor(task_id="upstream", run_id="1")
     task = OmicsStartRunOperator(
         task_id="task",
-        workflow_id="1",
-        role_arn=ROLE,
         name=upstream.output,
         parameters={"x": upstream.output, "y": ["1E5", upstream.output]},
+        **RUN,
     )
     ti = Instance()
     ti.returned, ti.task = "1.10", task

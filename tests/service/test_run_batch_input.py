@@ -62,9 +62,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"results_uri": "/tmp/results.csv"}, "results_uri: '/tmp/results.csv' is not an S3 URI"),
     ({"tolerated_failure_count": -1}, "tolerated_failure_count: is -1"),
     ({"tolerated_failure_percentage": 101}, "tolerated_failure_percentage: is 101"),
-    ({"redrive_attempts": "2"}, "redrive_attempts: is str '2'"),
-    ({"failure_lookup_limit": -1}, "failure_lookup_limit: -1 is too small"),
-    ({"runs_limit": None}, "runs_limit: is NoneType"),
+    ({"redrive_attempts": "two"}, "redrive_attempts: is 'two'"),
+    ({"failure_lookup_limit": -1}, "failure_lookup_limit: is -1"),
+    ({"runs_limit": None}, "runs_limit: is None"),
     ({"waiter_delay": 0}, "waiter_delay"),
 ]
 

@@ -195,7 +195,9 @@ def test_templates_are_rendered_before_anything_is_checked(server: LocalOmics, w
     run = server.client("omics").get_run(id=task.result)
     assert (run["parameters"], run["priority"]) == ({"sample": "NA12878"}, 3)
     with pytest.raises(OmicsRequestInvalidError, match="fewer than 1"):
-        run_task(OmicsStartRunOperator(task_id="bad", workflow_id="{{ params.none }}", role_arn=ROLE, output_uri="x"))
+        run_task(
+            OmicsStartRunOperator(task_id="bad", workflow_id="{{ params.none }}", role_arn=ROLE, output_uri="s3://abc")
+        )
 
 
 @pytest.mark.parametrize(
@@ -461,7 +463,7 @@ def test_links_that_cannot_be_stored_do_not_lose_the_run(server: LocalOmics, wor
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"waiter_delay": 0}, {"waiter_delay": "30"}, {"waiter_max_attempts": 0}, {"waiter_max_attempts": "3"}]
+    "wrong", [{"waiter_delay": 0}, {"waiter_delay": "soon"}, {"waiter_max_attempts": 0}, {"waiter_max_attempts": "few"}]
 )
 def test_waiting_that_cannot_work_is_refused_before_the_start(
     server: LocalOmics, workflow_id: str, wrong: dict[str, Any]

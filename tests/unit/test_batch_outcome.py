@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_omics.healthomics.batch_outcome import BatchOutcome, Tolerance, tolerance_issues
+from airflow_provider_omics.healthomics.batch_outcome import BatchOutcome, Tolerance
 from airflow_provider_omics.healthomics.exceptions import OmicsBatchFailedError
 from airflow_provider_omics.healthomics.merging import BatchPart
 from airflow_provider_omics.healthomics.outcome import FailedTask, RunFailure, RunView
@@ -72,23 +72,6 @@ def test_the_larger_tolerance_holds_and_is_exact(count: int, percentage: float, 
 def test_a_share_is_what_the_user_typed(hundredths: int, total: int) -> None:
     typed = float(f"{hundredths // 100}.{hundredths % 100:02d}")
     assert Tolerance(percentage=typed).allowed(total) == int(Fraction(hundredths, 10_000) * total)
-
-
-@pytest.mark.parametrize(("count", "percentage"), [(0, 0), (0, 0.0), (100_000, 100), (1, 99.9)])
-def test_a_tolerance_that_makes_sense_is_accepted(count: int, percentage: float) -> None:
-    assert list(tolerance_issues(count, percentage)) == []
-
-
-@pytest.mark.parametrize("count", [-1, 1.0, 1.5, "1", None, True, float("nan")])
-def test_a_count_that_is_no_number_of_samples_is_refused(count: Any) -> None:
-    (issue,) = tolerance_issues(count, 0)
-    assert str(issue) == f"tolerated_failure_count: is {count!r}. Give a whole number of samples, 0 or more."
-
-
-@pytest.mark.parametrize("percentage", [-0.1, 100.1, "5", None, True, float("nan"), float("inf")])
-def test_a_percentage_outside_of_0_to_100_is_refused(percentage: Any) -> None:
-    (issue,) = tolerance_issues(0, percentage)
-    assert str(issue) == f"tolerated_failure_percentage: is {percentage!r}. Give a number from 0 to 100."
 
 
 @pytest.mark.parametrize("status", [None, *BatchStatus])
