@@ -19,7 +19,7 @@ _SCALARS |= {"Directory": "directory"}
 
 def main(folder: str, name: str) -> None:
     """Print the types."""
-    # The extra 'definitions' may be missing, as it is where types are checked.
+    # It may be missing, as it is where types are checked.
     WDL: Any = import_module("WDL")
     root = Path(folder).resolve()
 

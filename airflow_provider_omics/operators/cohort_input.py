@@ -62,7 +62,7 @@ class OmicsCohortInputOperator(OmicsInputOperator[BatchView]):
         it shows, and a column of numbers, booleans or JSON is told in the log. Cells that do not fit are refused.
     :param types_from_definition: whether columns without a type of their own take the one that the workflow's
         definition has for the parameter, as far as it can be read (GetWorkflow with ``export``, at most 20 MiB): CWL,
-        Nextflow with a ``nextflow_schema.json``, and WDL where miniwdl is installed (extra ``definitions``). It is read
+        Nextflow with a ``nextflow_schema.json``, and WDL where miniwdl is installed. It is read
         once for a task instance and kept below ``settings_uri`` for its retries; without it cells stay text. Not for
         ``build_run_setting``, ``sample_sheet_parameter``, shared workflows, or without ``validate_parameters``.
     :param sample_sheet_parameter: the parameter that takes a sheet, for workflows whose input is one (``input`` of

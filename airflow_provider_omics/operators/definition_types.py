@@ -12,9 +12,9 @@ from airflow_provider_omics.healthomics.waiting import Log
 from airflow_provider_omics.healthomics.workflows import WorkflowParameters
 from airflow_provider_omics.hooks.omics import OmicsHook
 
-_MISSING_EXTRA = (
-    "The types of the parameters of workflow %s are not read from its definition: miniwdl is not installed (extra "
-    "'definitions')"
+_MISSING_PARSER = (
+    "The types of the parameters of workflow %s are not read from its definition: that needs miniwdl, which is not "
+    "installed"
 )
 # As good as none: their cells are text anyway.
 _TEXTS = frozenset({"string", "file", "directory"})
@@ -49,7 +49,7 @@ def look_up_types(
     if workflow.engine is None:
         return {}
     if not is_supported(workflow.engine):
-        log.info(_MISSING_EXTRA, workflow_id)
+        log.info(_MISSING_PARSER, workflow_id)
         return {}
     if hook.storage.exists(uri):
         return _kept(hook, uri)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,14 +81,17 @@ def test_an_input_of_the_field_is_submitted_as_it_is_read_or_refused_with_its_pl
     server: LocalOmics,
     make_workflow: Callable[..., str],
     capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
     name: str,
     deferrable: bool,
 ) -> None:
     calls: list[Call] = json.loads((INPUTS / f"{name}{EXPECTED}").read_text(encoding="utf-8"))["calls"]
     field = Field(CohortLab(server, make_workflow()), make_workflow, name, deferrable)
     assert calls
+    caplog.set_level(logging.INFO)
     for number, call in enumerate(calls):
         capsys.readouterr()
+        caplog.clear()
         if "refused" in call:
             before = field.lab.calls("StartRun") + field.lab.calls("StartRunBatch")
             with pytest.raises(OmicsRequestInvalidError) as caught:
@@ -100,7 +104,7 @@ def test_an_input_of_the_field_is_submitted_as_it_is_read_or_refused_with_its_pl
             assert typed(field.submitted(call, task)) == typed(call["submitted"])
         if "sheets" in call:
             assert field.sheets(call, task) == call["sheets"]
-        log = capsys.readouterr().out
+        log = capsys.readouterr().out + caplog.text
         assert [part for part in call.get("told", ()) if part not in log] == [], log
         assert "submitted" in call or "sheets" in call
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,8 @@ from task_runs import TaskRun
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics import definition_types
 from airflow_provider_omics.local import LocalOmics
+
+Told = Callable[[], str]
 
 INPUTS = {"sample": "string", "min_len": "int?", "dedup": "boolean?", "bams": "File[]?", "code": "string?"}
 CWL = {"cwlVersion": "v1.2", "class": "Workflow", "inputs": INPUTS, "outputs": [], "steps": []}
@@ -40,6 +43,13 @@ TEMPLATE = {name: {"optional": name != "sample"} for name in INPUTS}
 def server(omics_local: LocalOmics) -> LocalOmics:
     """Airflow's connection leads to the server of the shared fixtures."""
     return omics_local
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Told:
+    """Return what the task has logged, wherever this Airflow logs to."""
+    caplog.set_level(logging.INFO)
+    return lambda: capsys.readouterr().out or caplog.text
 
 
 def zipped(**files: str) -> bytes:
@@ -89,7 +99,7 @@ def as_json(rows: list[dict[str, Any]]) -> str:
 def test_cells_have_the_types_of_the_definition(
     lab_of: Callable[[str], CohortLab],
     sheet: str,
-    capsys: pytest.CaptureFixture[str],
+    told: Told,
     engine: str,
     deferrable: bool,
 ) -> None:
@@ -101,7 +111,7 @@ def test_cells_have_the_types_of_the_definition(
     some = [{name: row[name] for name in ("min_len", "dedup") if name in row} for row in TYPED]
     rows = [{**text, **types} for text, types in zip(TEXT, some, strict=True)]
     assert submitted(lab, task) == as_json(rows if engine == "NEXTFLOW" else TYPED)
-    log = capsys.readouterr().out
+    log = told()
     assert "Types from the workflow's definition" in log
     assert "'min_len' int" in log
     assert ("looks like a number" in log) is (engine == "NEXTFLOW")
@@ -158,26 +168,26 @@ def test_what_the_first_try_found_holds_for_its_retries(
 
 
 def test_a_definition_that_cannot_be_read_fails_no_task(
-    lab_of: Callable[[str], CohortLab], sheet: str, capsys: pytest.CaptureFixture[str]
+    lab_of: Callable[[str], CohortLab], sheet: str, told: Told
 ) -> None:
     lab = lab_of("NEXTFLOW")
     lab.world.workflows[lab.workflow_id].definition_zip = zipped(**{"main.nf": "workflow {}"})
     task = lab.run(sheet, run_setting_id_column="sample")
     assert submitted(lab, task) == as_json(TEXT)
-    assert "cannot be read from its definition: it has no nextflow_schema.json" in capsys.readouterr().out
+    assert "cannot be read from its definition: it has no nextflow_schema.json" in told()
 
 
-def test_without_the_extra_there_is_one_line_and_nothing_kept(
+def test_without_miniwdl_there_is_one_line_and_nothing_kept(
     lab_of: Callable[[str], CohortLab],
     sheet: str,
-    capsys: pytest.CaptureFixture[str],
+    told: Told,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(definition_types, "find_spec", lambda _name: None)
     lab = lab_of("WDL")
     task = lab.run(sheet, run_setting_id_column="sample")
     assert submitted(lab, task) == as_json(TEXT)
-    assert capsys.readouterr().out.count("miniwdl is not installed (extra 'definitions')") == 1
+    assert told().count("that needs miniwdl, which is not installed") == 1
     assert lab.objects("out/airflow-batches/run-settings/parameter-types/") == {}
 
 
