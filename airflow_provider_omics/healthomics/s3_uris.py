@@ -12,6 +12,7 @@ from airflow_provider_omics.healthomics.model import Issue
 MAX_KEY_BYTES = 1024
 
 _S3_URI = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<key>.*))?", re.DOTALL)
+_IN_JSON = re.compile(r'"s3://([^/"\\]*)/([^"\\]*)')
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 # Braces with a comma are a pattern of names, {1,2}.
 _MARK = re.compile(r"\{\{.*?(?:\}\}|$)|\{%.*?%\}|\$\{[^{}]*\}|\{[^{},]*\}|<[^<>]*>|\$\([^()]*\)|%\(\w+\)s", re.DOTALL)
@@ -30,6 +31,12 @@ def parse_s3_uri(uri: Any) -> S3Uri | None:
     if match is None or not is_bucket_name(match["bucket"]):
         return None
     return S3Uri(match["bucket"], match["key"] or "")
+
+
+def uris_in_json(text: str) -> list[tuple[str, str]]:
+    """Return bucket and key of all that begins like an S3 URI in JSON, sound or not; a key ends before an escape."""
+    found: list[tuple[str, str]] = _IN_JSON.findall(text)
+    return found
 
 
 def is_bucket_name(name: str) -> bool:

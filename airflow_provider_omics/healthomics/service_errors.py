@@ -103,6 +103,11 @@ _S3_PERMISSION = (
     "Let the caller use s3:GetObject and s3:ListBucket there, s3:PutObject to write, and the bucket's KMS key if it "
     "has one; without s3:ListBucket S3 answers this also for an object that does not exist",
 )
+_KMS_PERMISSION = (
+    FailureClass.PERMISSION,
+    "Let the caller use kms:GenerateDataKey to write, and kms:Decrypt to read, with the key that the message names",
+)
+_KMS_KEY = (FailureClass.INPUT, "Check the KMS key of the bucket, or of the request: it must exist and be enabled")
 _S3_REGION = (FailureClass.INPUT, "The bucket is in another Region; use one in the Region of the connection")
 # S3 has codes of its own; those of HeadObject are HTTP statuses.
 _S3_REMEDIES: dict[str, tuple[FailureClass, str]] = {
@@ -124,6 +129,9 @@ _S3_REMEDIES: dict[str, tuple[FailureClass, str]] = {
         "The object was changed while it was read; see who writes it, then try again",
     ),
     "ConditionalRequestConflict": (FailureClass.TRANSIENT, "Another task writes the same object; try again"),
+    "KMS.NotFoundException": _KMS_KEY,
+    "KMS.DisabledException": _KMS_KEY,
+    "KMS.KMSInvalidStateException": _KMS_KEY,
     "SlowDown": (FailureClass.TRANSIENT, "Try again; if it lasts, make fewer requests at once"),
 }
 _NO_QUEUE = (
@@ -288,6 +296,8 @@ def explain(error: BaseException, operation: str, subject: str) -> Explanation:
     if isinstance(error, ClientError):
         message = str(error.response.get("Error", {}).get("Message") or error)
         request_id = error.response.get("ResponseMetadata", {}).get("RequestId") or None
+        if code == "AccessDenied" and "kms:" in message:
+            failure_class, remedy = _KMS_PERMISSION
     else:
         message, request_id = str(error), None
     return Explanation(

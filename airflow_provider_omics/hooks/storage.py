@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -36,6 +36,7 @@ _PRESENT_CODES = frozenset({"412", "PreconditionFailed"})
 # Another writer is at work on the same name.
 _AT_WORK_CODE = "ConditionalRequestConflict"
 _MOST_WRITERS = 5
+_PROOF = b"Written by an Airflow task to see whether it can write here. It may be deleted.\n"
 
 Tell = Callable[[Exception, str, str], OmicsServiceError]
 
@@ -138,6 +139,19 @@ class ObjectStorage:
             file.flush()
             with self._explained("PutObject", uri):
                 _upload(self._client, Path(file.name), bucket, key, ContentType=content_type)
+
+    def prove_writable(self, uri: str) -> None:
+        """Find out whether an object can be written: write a small one, and delete it again (PutObject, DeleteObject).
+
+        It stays where it may not be deleted.
+
+        :param uri: a name that nothing else has.
+        """
+        bucket, key = split_object_uri(uri, operation="PutObject")
+        with self._explained("PutObject", uri):
+            self._client.put_object(Bucket=bucket, Key=key, Body=_PROOF, ContentType="text/plain")
+        with suppress(ClientError, BotoCoreError):
+            self._client.delete_object(Bucket=bucket, Key=key)
 
     @cached_property
     def _client(self) -> S3Client:

@@ -100,7 +100,9 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
         ``sample_sheet_parameter`` asks for; the default is below ``output_uri``. Objects there are
         named by their content and never written again. With more than 100 samples the service role must read it.
     :param results_uri: where the results table goes: an ``s3://`` URI that ends in ``.csv``, or a folder. The default
-        is below ``output_uri``.
+        is below ``output_uri``. Before anything is submitted, a small object is written there and to ``settings_uri``,
+        and deleted if that is allowed. Instances of a mapped task need a place each, as with ``{{ ti.map_index }}`` in
+        it; the default is one.
     :param tolerated_failure_count: how many samples may end otherwise than COMPLETED, 0 or more.
     :param tolerated_failure_percentage: the same as a share of all samples, 0 to 100; the larger of both holds.
     :param fail_fast: whether the rest is cancelled as soon as more samples than tolerated have failed.

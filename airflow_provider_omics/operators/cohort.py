@@ -25,7 +25,7 @@ from airflow_provider_omics.healthomics.discovery import (
     unanswered,
     was_created_since,
 )
-from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError, OmicsServiceError
 from airflow_provider_omics.healthomics.identity import Intent
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.redrive import Redrive, leave_out
@@ -42,8 +42,10 @@ from airflow_provider_omics.operators.rivals import Rivals
 
 if TYPE_CHECKING:
     from airflow_provider_omics.hooks.omics import OmicsHook
+    from airflow_provider_omics.hooks.storage import ObjectStorage
 
 _MOST_INLINE = 100
+_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 # How long a batch that StartRunBatch has just named may be not found before it counts as deleted.
 _APPEARING_PAUSES = (1.0, 2.0, 4.0)
 
@@ -66,13 +68,33 @@ class Places:
         :raises OmicsRequestInvalidError: there is no default, or one of them is no place in S3.
         """
         base = f"{output_uri.rstrip('/')}/airflow-batches" if output_uri else None
-        name = re.sub(r"[^A-Za-z0-9._-]+", "-", intent.default_name())
+        name = _NOT_IN_NAMES.sub("-", intent.default_name())
         given = {"settings_uri": settings_uri, "results_uri": results_uri}
         issues = [*_place_issues(given, base)]
         if issues:
             raise OmicsRequestInvalidError("StartRunBatch", issues)
         settings = settings_uri or f"{base}/run-settings"
         return cls(settings.rstrip("/"), _stem(results_uri) if results_uri else f"{base}/{name}/results")
+
+    def prove_writable(self, storage: ObjectStorage, intent: Intent, *, with_results: bool) -> None:
+        """Write a small object to each place, so that a wrong one is found out before anything is submitted.
+
+        :param with_results: whether there will be results.
+        :raises OmicsServiceError: one of them cannot be written to.
+        """
+        name = _NOT_IN_NAMES.sub("-", intent.default_name())
+        proofs = {"settings_uri": f"{self.settings}/{name}.write-test"}
+        if with_results:
+            proofs["results_uri"] = f"{self.results}.write-test"
+        for parameter, uri in proofs.items():
+            try:
+                storage.prove_writable(uri)
+            except OmicsServiceError as error:
+                told = error.explanation
+                explained = replace(
+                    told, subject=f"{parameter} {told.subject}", remedy=f"{told.remedy}. Nothing was submitted"
+                )
+                raise OmicsServiceError(explained) from error.__cause__
 
 
 def sample_sheet_place(places: Places) -> str:

@@ -29,6 +29,7 @@ from airflow_provider_omics.operators.cohort import CohortJob, Places, phase_of,
 from airflow_provider_omics.operators.cohort_input import OmicsCohortInputOperator
 from airflow_provider_omics.operators.definition_types import types_uri
 from airflow_provider_omics.operators.job import push
+from airflow_provider_omics.operators.mapped_places import refuse, shared_place_issues
 from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         super().__init__(**kwargs)
         self.settings_uri = settings_uri
         self.results_uri = results_uri
+        self._results_uri_before_rendering = results_uri
         self.tolerated_failure_count = tolerated_failure_count
         self.tolerated_failure_percentage = tolerated_failure_percentage
         self.fail_fast = fail_fast
@@ -81,6 +83,8 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         """Submit the samples, or find where an earlier try left them, and, if wanted, wait for their end."""
         with failing_fast(self):
             self.check_waiting("StartRunBatch")
+            shared = self._results_uri_before_rendering
+            refuse("StartRunBatch", shared_place_issues(self, "results_uri", shared, context["ti"].map_index))
             self.begin(context)
             job = self._job(context)
             with self.starting(context), self._read(job) as cohort:
@@ -157,6 +161,8 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
 
     def _prove(self, job: CohortJob, cohort: Cohort) -> None:
         """Find out, before anything is submitted, what would go wrong later."""
+        places = self._places(job)
+        places.prove_writable(self.hook.storage, job.intent, with_results=self.wait_for_completion)
         self.look_for_inputs(cohort, job.request["defaultRunSetting"])
 
     def _read(self, job: CohortJob) -> Cohort:

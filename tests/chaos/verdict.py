@@ -15,6 +15,7 @@ from airflow_records import AirflowRecords
 from killing import Watch
 from plan import Trial
 
+from airflow_provider_omics.healthomics.s3_uris import split_object_uri
 from airflow_provider_omics.healthomics.statuses import BatchStatus, RunStatus, classify
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.local.journal import RunMade
@@ -149,7 +150,7 @@ def _result(trial: Trial, jobs: Jobs, server: LocalOmics, records: AirflowRecord
     pushed = {key: records.xcoms(trial.dag_id, trial.name, TASK_ID, key) for key in keys}
     tables = {}
     for map_index, uri in pushed.get("results_uri", {}).items():
-        bucket, _, key = str(uri).removeprefix("s3://").partition("/")
+        bucket, key = split_object_uri(uri, operation="GetObject")
         content = server.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read().decode()
         tables[map_index] = list(csv.DictReader(io.StringIO(content)))
     return json.loads(_without_ids(trial, jobs, json.dumps({"xcoms": pushed, "tables": tables})))

@@ -216,13 +216,14 @@ def test_fail_fast_waits_for_a_batch_to_leave_creating(lab: CohortLab) -> None:
 
 @MODES
 def test_results_that_cannot_be_written_fail_the_task_and_run_nothing_again(lab: CohortLab, deferrable: bool) -> None:
-    uri = "s3://no-such-bucket/results.csv"
-    settings: dict[str, Any] = {"results_uri": uri, "deferrable": deferrable, "error_budget": 0}
-    with pytest.raises(OmicsWaitError, match=r"PutObject for s3://no-such-bucket/results\.csv") as caught:
+    settings: dict[str, Any] = {"results_uri": f"s3://{BUCKET}/table.csv", "deferrable": deferrable, "error_budget": 0}
+    # What proves the two places, and the cohort, are written before the batch starts.
+    lab.fault("s3:PUT", skip=3, count=None, code="NoSuchBucket", http_status=404)
+    with pytest.raises(OmicsWaitError, match=r"PutObject for s3://cohort-results/table\.csv") as caught:
         lab.run(cohort(2), **settings)
     # A retry writes what this try could not.
     assert not isinstance(caught.value, AirflowFailException)
-    lab.s3.create_bucket(Bucket="no-such-bucket")
+    lab.server.faults.clear()
     again = lab.run(cohort(2), instance(2), **settings)
     assert lab.column(again.ti, "run_status") == ["COMPLETED"] * 2
     assert set(lab.runs_of().values()) == {1}

@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 from task_runs import TaskInstance, TaskRun, run_task
 
 from airflow_provider_omics.exceptions import OmicsBatchFailedError
+from airflow_provider_omics.healthomics.s3_uris import split_object_uri
 from airflow_provider_omics.healthomics.statuses import BatchStatus, RunStatus
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
@@ -110,8 +110,8 @@ class CohortLab:
         return ti
 
     def read(self, uri: str) -> str:
-        place = urlsplit(uri)
-        body = self.s3.get_object(Bucket=place.netloc, Key=place.path.lstrip("/"))["Body"].read()
+        bucket, key = split_object_uri(uri, operation="GetObject")
+        body = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         return str(body.decode())
 
     def rows(self, ti: TaskInstance) -> list[dict[str, str]]:

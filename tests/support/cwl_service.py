@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from airflow_provider_omics.healthomics.s3_uris import split_object_uri
 from airflow_provider_omics.local import LocalOmics
 
 ROLE = "arn:aws:iam::123456789012:role/omics"
@@ -65,7 +66,7 @@ class CwlService:
 
     def read(self, uri: str) -> bytes:
         """Return an object's content."""
-        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        bucket, key = split_object_uri(uri, operation="GetObject")
         content: bytes = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
         return content
 

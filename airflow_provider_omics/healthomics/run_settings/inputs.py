@@ -24,12 +24,11 @@ from airflow_provider_omics.healthomics.run_settings.places import Origin
 from airflow_provider_omics.healthomics.run_settings.same_reads import SameReads
 from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheetOptions
 from airflow_provider_omics.healthomics.run_settings.samples import Sample
-from airflow_provider_omics.healthomics.s3_uris import MAX_KEY_BYTES, is_bucket_name
+from airflow_provider_omics.healthomics.s3_uris import MAX_KEY_BYTES, is_bucket_name, uris_in_json
 
 _SHOWN = 5
 # The first samples of a shape tell which parameters are given S3 URIs.
 _LEARNING = 3
-_S3 = re.compile(r'"s3://([^/"\\]*)/([^"\\]*)')
 _ODD = ("<", "$", "\\", "~", "%", "./", ':"/')
 _ITEM = re.compile(r"parameters\.(.+)\[(\d+)\]")
 
@@ -137,7 +136,7 @@ class InputChecks:
         return self._origin.member(*exact_place(self._origin, numbers, given, path))
 
     def _check(self, numbers: tuple[int, ...], given: Mapping[str, Any], text: str, braces: int) -> list[Issue]:
-        objects = _S3.findall(text)
+        objects = uris_in_json(text)
         members = len(given) + 2 * (braces - 1)
         issues: list[Issue] = []
         if self._learns(given) or not self._is_plain(text, objects, members, braces):
