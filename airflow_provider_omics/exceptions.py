@@ -2,18 +2,21 @@
 
 A user catches, and writes retry rules for, the classes of :mod:`airflow_provider_omics.healthomics.exceptions`,
 which are named here too. Where a retry cannot mend the failure, what is raised is such a class and also Airflow's
-``AirflowFailException``, which ends the task whatever retries are left.
+``AirflowFailException``, which ends the task whatever retries are left. What leaves a task is raised without the
+frames in which it came about, so that its message is what a reader of the log sees.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import (
     AirflowException,
     AirflowFailException,
+    AirflowNotFoundException,
     AirflowSensorTimeout,
     AirflowSkipException,
 )
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OmicsBatchFailedError",
+    "OmicsConnectionNotFoundError",
     "OmicsError",
     "OmicsRequestInvalidError",
     "OmicsRunFailedError",
@@ -45,11 +49,20 @@ __all__ = [
     "failing_at_once",
     "failing_fast",
     "skipping_no_mistakes",
+    "telling_the_cause",
 ]
 
 
 class OmicsRequestInvalidForGoodError(OmicsRequestInvalidError, AirflowFailException):
     """The request is wrong, and asking again would not make it right."""
+
+
+class OmicsConnectionNotFoundError(OmicsServiceError, AirflowNotFoundException):
+    """The Airflow connection does not exist."""
+
+
+class OmicsConnectionNotFoundForGoodError(OmicsConnectionNotFoundError, AirflowFailException):
+    """The Airflow connection does not exist, and a retry would not make it."""
 
 
 class OmicsServiceForGoodError(OmicsServiceError, AirflowFailException):
@@ -74,6 +87,24 @@ class OmicsRunsNotDeletedForGoodError(OmicsRunsNotDeletedError, AirflowFailExcep
 
 class OmicsWaitForGoodError(OmicsWaitError, AirflowFailException):
     """Nobody waits any more, and starting over would change nothing."""
+
+
+def telling_the_cause(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a method of a task raise an :class:`OmicsError` without the frames and errors that led to it.
+
+    Its message has their texts. What was left out is logged with level DEBUG.
+    All other exceptions are left alone.
+    """
+
+    @wraps(method)
+    def call(self: BaseOperator, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return method(self, *args, **kwargs)
+        except OmicsError as error:
+            self.log.debug("What led to the failure", exc_info=True)
+            raise error.with_traceback(None) from None
+
+    return call
 
 
 @contextmanager
@@ -159,6 +190,8 @@ def _for_good(error: OmicsError) -> OmicsError:
     match error:
         case OmicsRequestInvalidError():
             return OmicsRequestInvalidForGoodError(error.subject, error.issues, error.total)
+        case OmicsConnectionNotFoundError():
+            return OmicsConnectionNotFoundForGoodError(error.explanation)
         case OmicsServiceError():
             return OmicsServiceForGoodError(error.explanation)
         case OmicsRunFailedError():

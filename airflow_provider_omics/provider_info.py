@@ -37,7 +37,14 @@ def get_provider_info() -> dict[str, Any]:
         "triggers": [_modules("triggers.batch", "triggers.events", "triggers.run")],
         "extra-links": [
             f"airflow_provider_omics.links.omics.{link}"
-            for link in ("OmicsRunLink", "OmicsRunLogLink", "OmicsEngineLogLink", "OmicsRunListLink")
+            for link in (
+                "OmicsRunLink",
+                "OmicsRunLogLink",
+                "OmicsEngineLogLink",
+                "OmicsRunListLink",
+                "OmicsResultsLink",
+                "OmicsFailedRunLogLink",
+            )
         ],
         "config": {
             "omics": {

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from airflow_provider_omics.healthomics.batch_views import CANCELLABLE, DELETED, BatchView, SampleView
 from airflow_provider_omics.healthomics.calls import PAGE_SIZE, Call, Steps, list_pages
+from airflow_provider_omics.healthomics.failure_news import FailureNews
 from airflow_provider_omics.healthomics.looks import cancel_run, look_at_run, same_run
 from airflow_provider_omics.healthomics.outcome import RunView
 from airflow_provider_omics.healthomics.service_errors import WRONG_STATE_CODES, Nature, error_code, nature
@@ -69,6 +70,8 @@ class BatchLook:
     _refusals: int = field(default=0, init=False)
     _leftovers: _Leftovers = field(init=False)
     _pace: _Pace = field(init=False)
+    _failures: FailureNews = field(init=False, default_factory=FailureNews)
+    _news: list[str] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         self.unseen = BatchView(self.batch_id)
@@ -76,7 +79,7 @@ class BatchLook:
         self._pace = _Pace(self.clock)
 
     def steps(self) -> Steps[BatchView]:
-        """Ask once; one call, unless the batch has to be stopped or has left runs behind."""
+        """Ask once; one call, unless the batch has to be stopped, has left runs behind, or samples of it failed."""
         view = yield from look_at_batch(self.batch_id)
         wanted = self.cancel or (self.fail_above is not None and view.not_completed > self.fail_above)
         if wanted and not self._requested and view.status in CANCELLABLE:
@@ -84,6 +87,9 @@ class BatchLook:
         if self.goal in (BatchGoal.ENDED, BatchGoal.CANCEL_REQUESTED) and view.status in _MAY_LEAVE_RUNS:
             active = yield from self._leftovers.look(cancel=wanted, fresh=not _is_overdue(view, self.clock()))
             view = replace(view, active_run_id=active)
+        if self.goal in (BatchGoal.ENDED, BatchGoal.DECIDED) and not view.phase.is_final:
+            # Once it has ended, all of them are told.
+            self._news = yield from self._failures.look(view)
         # Also where a triggerer before this one had asked for it.
         stopped = wanted and view.status in (BatchStatus.STOPPING, BatchStatus.CANCELLED)
         return replace(view, cancel_requested=self._requested or stopped)
@@ -102,12 +108,16 @@ class BatchLook:
                 return view.phase.is_final
 
     def tell(self, before: BatchView | None, view: BatchView) -> str | None:
-        """Tell a change of status, share or failures, with an estimate of what remains."""
-        remaining = self._pace.remaining(view)
-        told = tell_changes(before, view)
-        if told and view.cancel_requested and not (before and before.cancel_requested):
+        """Tell a change of status, share or failures, what remains by estimate, and what failed lately."""
+        remaining, news = self._pace.remaining(view), self._news
+        self._news = []
+        if before is not None and before.milestone == view.milestone:
+            return None
+        told = view.describe()
+        if view.cancel_requested and not (before and before.cancel_requested):
             told = f"{told}; it is being cancelled"
-        return f"{told}; about {remaining} remain" if told and remaining else told
+        told = f"{told}; about {remaining} remain" if remaining else told
+        return "\n".join([told, *news])
 
     def _request_cancel(self) -> Steps[bool]:
         try:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from itertools import islice
 from typing import Any, Self
 
-from airflow_provider_omics.healthomics.failures import FailureClass, advise_batch
+from airflow_provider_omics.healthomics.failures import FailureAdvice, FailureClass, advise_batch
 from airflow_provider_omics.healthomics.outcome import RunFailure
 from airflow_provider_omics.healthomics.redrive import WHAT_TO_DO, list_reasons, permanent_failures
 from airflow_provider_omics.healthomics.results import BatchCounts, ResultsTable, SampleEnd, SampleResult
@@ -172,7 +172,14 @@ class BatchOutcome:
     def describe(self) -> str:
         """Return the whole story, for the task's log and its exception."""
         return "\n".join(
-            [self._headline(), *self._batch_end(), *self._by_class(), *self._left_out(), *self._first(), *self._where()]
+            [
+                self._headline(),
+                *self._batch_end(),
+                *self._by_class(),
+                *self._first(),
+                *self._where(),
+                *self._what_to_do(),
+            ]
         )
 
     def _headline(self) -> str:
@@ -191,7 +198,6 @@ class BatchOutcome:
                 f"The batch itself FAILED: {self.failure_reason or 'without a reason'} "
                 f"[{advice.failure_class}; who can act: {advice.owner}]."
             )
-            yield f"What to do: {advice.advice}"
         if self.is_glance and self.counts.unknown and self.status in (BatchStatus.FAILED, BatchStatus.CANCELLED):
             yield f"{self.counts.unknown:,} of its runs may go on; OmicsCancelRunBatchOperator cancels them."
         if self.status is None:
@@ -205,11 +211,6 @@ class BatchOutcome:
         for group in self.groups:
             yield f"- {group.count:,} of class {group.failure_class}; who can act: {'; or '.join(group.owners)}"
 
-    def _left_out(self) -> Iterator[str]:
-        if self.permanent:
-            reasons = list_reasons(dict(self.permanent))
-            yield f"A retry does not run again what it cannot mend ({reasons}). {WHAT_TO_DO}."
-
     def _number(self, end: SampleEnd) -> int:
         number: int = getattr(self.counts, end.value)
         return number
@@ -218,16 +219,32 @@ class BatchOutcome:
         told, stories = self.failures[:_TOLD_FAILURES], {story.run.run_id: story for story in self.stories}
         if told:
             yield "Some of them:" if self.is_glance else f"The first {len(told)} in the order of the input:"
+        advised: set[str] = set()
         for row in told:
-            yield from _lines_of(row, stories.get(row.run_id or ""))
-            if self.is_glance and row.advice:
-                yield f"    Who can act: {row.advice.owner}"
+            story, advice = stories.get(row.run_id or ""), row.advice
+            yield from _lines_of(row, story)
+            # What is the same for many is said once.
+            if story is None and advice is not None and advice.advice not in advised:
+                advised.add(advice.advice)
+                yield from _advice_of(row, advice, with_owner=self.is_glance)
 
     def _where(self) -> Iterator[str]:
         if self.results_uri:
             yield f"All samples: {self.results_uri}"
         if len(self.batch_ids) > 1:
             yield f"Earlier batches of this cohort: {', '.join(self.batch_ids[:-1])}"
+
+    def _what_to_do(self) -> Iterator[str]:
+        if self.status == BatchStatus.FAILED:
+            yield f"What to do: {advise_batch(self.failure_reason).advice}"
+        elif self.permanent:
+            reasons = list_reasons(dict(self.permanent))
+            yield f"A retry does not run again what it cannot mend ({reasons}). {WHAT_TO_DO}."
+        elif self.results_uri and self.failures:
+            yield (
+                "What to do: mend what the table of all samples tells under failure_message; a retry of the task, or a "
+                "clear, then runs again only the samples that did not complete."
+            )
 
 
 _BATCH_ENDS = {
@@ -255,13 +272,19 @@ def _groups(table: ResultsTable) -> list[FailureGroup]:
 
 def _lines_of(row: SampleResult, story: RunFailure | None) -> Iterator[str]:
     run = f", run {row.run_id}" if row.run_id else ""
-    yield f"- {row.run_setting_id}{run}: {_cause(row)}"
+    yield f"- {row.run_setting_id}{run}: {cause_of(row)}"
     if story is not None:
         yield from (f"    {line}" for line in story.describe().splitlines())
-    elif row.advice is not None and row.advice.advice not in (row.failure_message or ""):
-        yield f"    What to do: {row.advice.advice}"
 
 
-def _cause(row: SampleResult) -> str:
+def _advice_of(row: SampleResult, advice: FailureAdvice, *, with_owner: bool) -> Iterator[str]:
+    if advice.advice not in (row.failure_message or ""):
+        yield f"    What to do: {advice.advice}"
+    if with_owner:
+        yield f"    Who can act: {advice.owner}"
+
+
+def cause_of(row: SampleResult) -> str:
+    """Return how a sample ended, and why, as one text."""
     code = row.failure_code if row.run_id else row.submission_failure_reason
     return ": ".join(part for part in (_ENDS.get(row.end, row.run_status), code, row.failure_message) if part)

@@ -130,8 +130,15 @@ class BatchView:
             return f"{text}, but its run {self.active_run_id} goes on"
         if not self.total or self.status in (BatchStatus.CREATING, BatchStatus.PENDING):
             return text
-        share = 100 * self.done // self.total
-        return f"{text}: {share} % of {self.total} samples done, {self.not_completed} failed or stopped so far"
+        failed, stopped = self.failed + self.failed_submissions, self.cancelled + self.deleted
+        told = f"{text}: {self.done:,} of {self.total:,} samples done, {failed:,} failed"
+        return f"{told}, {stopped:,} cancelled or deleted" if stopped else told
+
+    @property
+    def milestone(self) -> tuple[Any, ...]:
+        """What has to change for the log to tell of the batch again: not each of very many samples."""
+        share = 100 * self.done // self.total if self.total else 0
+        return self.status, self.active_run_id, share, self.not_completed
 
     def gone(self) -> BatchView:
         """Return the batch as it is once the service does not know it any more."""

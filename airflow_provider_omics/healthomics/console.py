@@ -20,6 +20,12 @@ def run_list_url(region: str, partition: str) -> str:
     return f"{_console(region, partition)}/omics/home?region={region}#/runs"
 
 
+def object_url(region: str, partition: str, bucket: str, key: str) -> str:
+    """Return the page of an object in S3."""
+    page = f"/s3/object/{quote(bucket, safe='')}?region={region}&prefix={quote(key, safe='')}"
+    return f"{_console(region, partition)}{page}"
+
+
 def log_stream_url(region: str, partition: str, stream: str) -> str:
     """Return the page of one stream of the HealthOmics log group."""
     group, stream = quote(LOG_GROUP, safe=""), quote(stream, safe="")

@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 class OmicsError(Exception):
     """Base of everything that this provider raises on purpose."""
 
+    def __str__(self) -> str:
+        return self.message()
+
+    def message(self) -> str:
+        """Return cause, place and remedy, in this order, as lines that may be long."""
+        return super().__str__()
+
 
 class OmicsRequestInvalidError(OmicsError, ValueError):
     """A request was refused before it was sent.
@@ -37,7 +44,8 @@ class OmicsRequestInvalidError(OmicsError, ValueError):
         self.issues = tuple(issues)
         self.total = len(self.issues) if total is None else total
 
-    def __str__(self) -> str:
+    def message(self) -> str:
+        """Return cause, place and remedy, in this order, as lines that may be long."""
         more = self.total > len(self.issues)
         count = f"{self.total:,} problems, the first {len(self.issues)}:" if more else f"{self.total} problem(s)."
         head = f"{self.subject}: nothing was sent, since the request has {count}"
@@ -60,8 +68,9 @@ class OmicsServiceError(OmicsError):
         self.failure_class = explanation.failure_class
         self.explanation = explanation
 
-    def __str__(self) -> str:
-        return self.explanation.describe()
+    def message(self) -> str:
+        """Return cause, place and remedy, in this order, as lines that may be long."""
+        return "\n".join(self.explanation.lines())
 
 
 class OmicsRunFailedError(OmicsError):
@@ -74,7 +83,8 @@ class OmicsRunFailedError(OmicsError):
         super().__init__(failure)
         self.failure = failure
 
-    def __str__(self) -> str:
+    def message(self) -> str:
+        """Return cause, place and remedy, in this order, as lines that may be long."""
         return self.failure.describe()
 
     @property
@@ -118,7 +128,8 @@ class OmicsBatchFailedError(OmicsError):
         super().__init__(outcome)
         self.outcome = outcome
 
-    def __str__(self) -> str:
+    def message(self) -> str:
+        """Return cause, place and remedy, in this order, as lines that may be long."""
         return self.outcome.describe()
 
     @property
@@ -157,7 +168,8 @@ class OmicsSampleFailedError(OmicsError):
         super().__init__(failure)
         self.failure = failure
 
-    def __str__(self) -> str:
+    def message(self) -> str:
+        """Return cause, place and remedy, in this order, as lines that may be long."""
         return self.failure.describe()
 
     @property
@@ -198,13 +210,14 @@ class OmicsRunsNotDeletedError(OmicsError):
         """Id of the batch."""
         return self.batch.batch_id
 
-    def __str__(self) -> str:
+    def message(self) -> str:
+        """Return cause, place and remedy, in this order, as lines that may be long."""
         number = self.batch.failed_deletions or "some"
         head = (
-            f"HealthOmics batch {self.batch_id} ended {self.batch.status}: {number} of its runs could not be deleted. "
-            "The service does not try it again; delete them one by one with OmicsDeleteRunOperator."
+            f"HealthOmics batch {self.batch_id} ended {self.batch.status}: {number} of its runs could not be deleted."
         )
-        return "\n".join([head, *(f"- {run.describe()}" for run in self.undeleted)])
+        fix = "What to do: delete them one by one with OmicsDeleteRunOperator, since the service does not try it again."
+        return "\n".join([head, *(f"- {run.describe()}" for run in self.undeleted), fix])
 
 
 class OmicsWaitError(OmicsError):
@@ -232,5 +245,18 @@ class OmicsWaitError(OmicsError):
         """Code of the error that ended the wait, such as ``AccessDeniedException``, if one did."""
         return self.end.error_code
 
-    def __str__(self) -> str:
-        return f"Stopped waiting for HealthOmics {self.end.view.label}: {self.end.reason}"
+    def message(self) -> str:
+        """Return cause, place and remedy, in this order, as lines that may be long."""
+        told = f"Stopped waiting for HealthOmics {self.end.view.label}: {self.end.reason}"
+        limit = _LIMITS.get(self.end.why)
+        if limit is None:
+            return told
+        look = f"see what takes so long with: {self.end.view.command}"
+        return f"{told.rstrip('.')}.\nWhat to do: raise {limit}, or {look}"
+
+
+# By the value of the reason for which waiting ended.
+_LIMITS = {
+    "attempts": "waiter_max_attempts",
+    "deadline": "execution_timeout, or the timeout of the sensor",
+}

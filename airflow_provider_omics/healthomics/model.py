@@ -132,6 +132,12 @@ def _check_map(shape: MapShape, value: Any, where: str) -> Iterator[Issue]:
         yield from check_shape(shape.value, inner, _join(where, str(key)))
 
 
+_MEANT_BY_PATTERN = {
+    "[0-9]+": ("no id", "Give the id, which is a number, and neither a name nor an ARN"),
+    "arn:.+": ("no ARN", "Give the ARN, such as arn:aws:iam::123456789012:role/OmicsRole, and not the name"),
+}
+
+
 def _check_string(shape: StringShape, value: Any, where: str) -> Iterator[Issue]:
     if not isinstance(value, str):
         yield _wrong_type(where, value, "text")
@@ -144,8 +150,13 @@ def _check_string(shape: StringShape, value: Any, where: str) -> Iterator[Issue]
                 f"Use one of {', '.join(shape.enum)}",
             )
         return
-    yield from _check_size(shape, len(value), where, "characters")
     pattern = shape.metadata.get("pattern")
+    if pattern in _MEANT_BY_PATTERN and value and not matches(pattern, value):
+        # How long it is does not matter then.
+        what, fix = _MEANT_BY_PATTERN[pattern]
+        yield Issue(where, f"{_shown(value)} is {what}", fix)
+        return
+    yield from _check_size(shape, len(value), where, "characters")
     if pattern and value and not matches(pattern, value):
         fix = _FIXES.get(pattern, "Correct the value").format(value=value)
         yield Issue(where, f"{_shown(value)} does not match the pattern {pattern}", fix)

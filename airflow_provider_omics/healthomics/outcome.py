@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_omics.healthomics.failures import FailureAdvice, advise
+from airflow_provider_omics.healthomics.failures import CANCELLED, DELETED, FailureAdvice, advise
 from airflow_provider_omics.healthomics.statuses import Phase, RunStatus, classify
 
 if TYPE_CHECKING:
@@ -140,7 +140,6 @@ class RunFailure:
         ]
         if run.status_message:
             lines.append(f"Message: {_cut(run.status_message)}")
-        lines.append(f"What to do: {self.advice.advice}")
         return lines
 
     def _tasks(self) -> list[str]:
@@ -157,7 +156,12 @@ class RunFailure:
         return lines
 
     def _closing(self) -> list[str]:
-        return [f"Console: {self.console_url}"] if self.console_url else []
+        lines = [f"Console: {self.console_url}"] if self.console_url else []
+        advice = self.advice if self.run.phase is Phase.FAILED else _ADVICE_BY_PHASE.get(self.run.phase)
+        return lines if advice is None else [*lines, f"What to do: {advice.advice}"]
+
+
+_ADVICE_BY_PHASE = {Phase.CANCELLED: CANCELLED, Phase.DELETED: DELETED}
 
 
 def _cause(task: FailedTask) -> str:

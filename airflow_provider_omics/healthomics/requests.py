@@ -266,7 +266,11 @@ def storage_issues(request: Mapping[str, Any]) -> Iterator[Issue]:
 
 
 def combination_issues(request: Mapping[str, Any]) -> Iterator[Issue]:
-    """Yield settings of cache and network that need each other."""
+    """Yield settings of cache and network that need each other, and a role that is none."""
+    role = request.get("roleArn")
+    if isinstance(role, str) and ":iam:" in role and ":role/" not in role:
+        fix = "Give the ARN of a role, such as arn:aws:iam::123456789012:role/OmicsRole"
+        yield Issue("roleArn", f"{role!r} is not a role", fix)
     if request.get("cacheBehavior") is not None and request.get("cacheId") is None and request.get("runId") is None:
         yield Issue("cacheBehavior", "has no effect without a run cache", "Give cache_id too, or leave it out")
     vpc, configuration = request.get("networkingMode") == "VPC", request.get("configurationName")

@@ -20,6 +20,7 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as EndpointConnectionFailed
 
 from airflow_provider_omics.healthomics.failures import FailureClass
+from airflow_provider_omics.healthomics.regions import is_host_of_aws, region_advice
 
 
 class Nature(StrEnum):
@@ -173,6 +174,18 @@ _REMEDIES: dict[str, tuple[FailureClass, str]] = {
         "The credentials have expired; check how long the connection's session lasts and what renews it",
     ),
     "AirflowNotFoundException": (FailureClass.INPUT, "Make the connection, or correct aws_conn_id"),
+    "NoCredentialsError": (
+        FailureClass.PERMISSION,
+        "Give the connection an access key, a role or a profile, or the worker a role; a connection aws_default that "
+        "does not exist stands for boto3's own search for credentials",
+    ),
+    "NoRegionError": (FailureClass.INPUT, "Give region_name to the task, or to the connection in its extra"),
+    "InvalidRegionError": (FailureClass.INPUT, "Write region_name of the task or connection as in us-east-1"),
+    "ProfileNotFound": (FailureClass.INPUT, "Correct profile_name in the connection's extra, or write the profile"),
+    "EndpointAddressError": (
+        FailureClass.INPUT,
+        'Write "endpoint_url" in the connection\'s extra as in https://host:443, or take it out for AWS itself',
+    ),
     "ParamValidationError": (FailureClass.INPUT, "Correct the value that the message names"),
     "ServiceQuotaExceededException": (
         FailureClass.QUOTA,
@@ -196,10 +209,19 @@ _REMEDIES: dict[str, tuple[FailureClass, str]] = {
     **_SQS_REMEDIES,
 }
 _SQS_OPERATIONS = frozenset({"ReceiveMessage", "DeleteMessageBatch"})
+_OF_A_BATCH = (
+    "; a shared workflow needs workflow_owner_id, and a Ready2Run workflow runs in no batch: start single runs with "
+    "OmicsStartRunOperator and workflow_type READY2RUN"
+)
 _SPECIAL = {
     ("StartRun", "ResourceNotFoundException"): (
         "; a Ready2Run workflow needs workflow_type READY2RUN, a shared one workflow_owner_id"
     ),
+    # Only the samples of a batch are compared with their workflow.
+    ("GetWorkflow", "ResourceNotFoundException"): _OF_A_BATCH,
+    ("GetWorkflowVersion", "ResourceNotFoundException"): f"; so for workflow_version_name{_OF_A_BATCH}",
+    ("StartRunBatch", "ResourceNotFoundException"): _OF_A_BATCH,
+    ("GetBatch", "ResourceNotFoundException"): "; a batch whose record was deleted cannot be found any more",
 }
 
 
@@ -220,11 +242,19 @@ class Explanation:
     remedy: str
 
     def describe(self) -> str:
-        """Return cause and remedy as one text."""
-        status = f" (HTTP {self.http_status})" if self.http_status else ""
+        """Return cause and remedy as one line."""
         request = f" [AWS request id {self.request_id}]" if self.request_id else ""
-        what = f"{self.operation} for {self.subject} failed: {self.code}{status}"
-        return f"{what}: {self.message.rstrip('.')}. {self.remedy}.{request}"
+        return f"{self._cause}. {self.remedy}.{request}"
+
+    def lines(self) -> list[str]:
+        """Return cause and remedy as a line each."""
+        request = [f"AWS request id: {self.request_id}"] if self.request_id else []
+        return [f"{self._cause}.", *request, f"What to do: {self.remedy}."]
+
+    @property
+    def _cause(self) -> str:
+        status = f" (HTTP {self.http_status})" if self.http_status else ""
+        return f"{self.operation} for {self.subject} failed: {self.code}{status}: {self.message.rstrip('.')}"
 
 
 WRONG_STATE_CODES = frozenset({"ConflictException", "ValidationException"})
@@ -254,7 +284,9 @@ def nature(error: BaseException) -> Nature:
             return Nature.MISSING
         passing = code in _PASSING_CODES or (_http_status(error) or 0) >= 500
         return Nature.PASSING if passing else Nature.LASTING
-    return Nature.PASSING if isinstance(error, _PASSING_ERRORS) else Nature.LASTING
+    # A Region that does not exist will not come into being.
+    passing = isinstance(error, _PASSING_ERRORS) and region_advice(error) is None
+    return Nature.PASSING if passing else Nature.LASTING
 
 
 def concerns_all_calls(error: BaseException) -> bool:
@@ -313,6 +345,10 @@ def explain(error: BaseException, operation: str, subject: str) -> Explanation:
 
 
 def _fallback(error: BaseException) -> tuple[FailureClass, str]:
+    if (advice := region_advice(error)) is not None:
+        return FailureClass.INPUT, advice
+    if is_host_of_aws(error):
+        return FailureClass.TRANSIENT, "Check the worker's way to AWS (DNS, proxy, VPC endpoint), then try again"
     if isinstance(error, EndpointConnectionFailed) and "//workflows-" in str(error):
         own = 'With an endpoint of your own, set "inject_host_prefix": false in the connection\'s config_kwargs'
         return FailureClass.TRANSIENT, own

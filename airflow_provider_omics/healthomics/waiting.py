@@ -271,9 +271,14 @@ class Wait(Generic[V]):
         budget = 0.0 if _is_refused_for_state(explanation) else self._budget(kind)
         if errors.are_too_many(now, budget):
             why = Stop.ERROR if budget <= 0 and kind is not Nature.PASSING else Stop.UNREACHABLE
-            return WaitEnd(why, self.last, self._give_up(told, errors, now, budget), explanation.code)
+            reason = self._give_up(told, errors, now, budget) if budget > 0 else "\n".join(explanation.lines())
+            return WaitEnd(why, self.last, reason, explanation.code)
         lasted = errors.lasted(now, budget)
         return self._again(seconds, f"Still waiting: {told} Errors: {lasted}; looking again in {seconds:.0f} s", True)
+
+    def timed_out(self) -> WaitEnd[V]:
+        """Return the end for a task whose time is up."""
+        return WaitEnd(Stop.DEADLINE, self.last, f"time is up and {self._state}")
 
     def interrupted(self) -> WaitEnd[V]:
         """Return the end for a task that was killed while it waited."""
@@ -293,8 +298,6 @@ class Wait(Generic[V]):
         return self.policy.error_budget if is_put_up_with else 0.0
 
     def _give_up(self, told: str, errors: Errors, now: float, budget: float) -> str:
-        if budget <= 0:
-            return told
         lasted, last = errors.lasted(now, budget), self.last
         fate = f"The {last.KIND} was not cancelled, and may go on; look at it with: {last.command}"
         return f"{told} There were nothing but errors, {lasted}. {fate}"
@@ -308,7 +311,7 @@ class Wait(Generic[V]):
         if deadline is not None:
             left = deadline - self.clock()
             if left <= 0:
-                return WaitEnd(Stop.DEADLINE, self.last, f"time is up and {self._state}")
+                return self.timed_out()
             seconds = min(seconds, left)
         return KeepWaiting(seconds, note, alarming)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,11 +11,13 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
 from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from asgiref.sync import sync_to_async
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from airflow_provider_omics.exceptions import OmicsConnectionNotFoundError
 from airflow_provider_omics.healthomics import calls, looks
 from airflow_provider_omics.healthomics.asking import ask_for_job
 from airflow_provider_omics.healthomics.batch_views import BatchView
@@ -22,6 +25,7 @@ from airflow_provider_omics.healthomics.console import run_url
 from airflow_provider_omics.healthomics.exceptions import OmicsServiceError
 from airflow_provider_omics.healthomics.newer_members import add_newer_members
 from airflow_provider_omics.healthomics.outcome import RunFailure, RunView
+from airflow_provider_omics.healthomics.regions import is_endpoint_of_aws
 from airflow_provider_omics.healthomics.retrying import at_once
 from airflow_provider_omics.healthomics.service_errors import Nature, WrongStateError, error_code, explain, nature
 from airflow_provider_omics.healthomics.statuses import Phase
@@ -34,7 +38,6 @@ from airflow_provider_omics.hooks.storage import ObjectStorage
 from airflow_provider_omics.hooks.task_logs import failed_tasks
 
 if TYPE_CHECKING:
-    from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
     from mypy_boto3_logs.client import CloudWatchLogsClient
     from mypy_boto3_omics.client import OmicsClient
     from mypy_boto3_omics.type_defs import GetRunResponseTypeDef
@@ -49,7 +52,16 @@ T = TypeVar("T")
 # "standard" also retries RequestTimeoutException (408), which botocore's default mode does not.
 _RETRY_MODE, _ATTEMPTS = "standard", 6
 _FOR_MANY_CALLS = Config(connect_timeout=10, read_timeout=20, max_pool_connections=CALLS_AT_A_TIME)
+# An address with a scheme and a host; botocore raises an error of Python's own for any other.
+_ADDRESS = re.compile(r"https?://[^/\s]+.*")
+_CALL_ERRORS = (ClientError, BotoCoreError, AirflowNotFoundException)
 _NO_RETRIES: Any = {"mode": _RETRY_MODE, "total_max_attempts": 1}
+
+
+class EndpointAddressError(BotoCoreError):
+    """The connection's endpoint is no address."""
+
+    fmt = "endpoint_url is {endpoint_url!r}, which is no address"
 
 
 class OmicsHook(_HookBase):
@@ -91,11 +103,15 @@ class OmicsHook(_HookBase):
 
         :raises AirflowNotFoundException: it is missing, and is not the default one, in whose place boto3's own
             credential chain is used.
+        :raises EndpointAddressError: its endpoint is none.
         """
         config: AwsConnectionWrapper = super().conn_config
         # Other credentials may lead to another account, in which a run that goes on does not exist.
         if self.aws_conn_id not in (None, "", self.default_conn_name) and not config:
             raise AirflowNotFoundException(f"The connection {self.aws_conn_id!r} isn't defined")
+        endpoint_url = config.get_service_endpoint_url("omics")
+        if endpoint_url is not None and not _ADDRESS.fullmatch(endpoint_url):
+            raise EndpointAddressError(endpoint_url=endpoint_url)
         return config
 
     def get_session(self, region_name: str | None = None, deferrable: bool = False) -> Any:
@@ -106,6 +122,11 @@ class OmicsHook(_HookBase):
         session: Any = super().get_session(region_name, deferrable)
         add_newer_members(session)
         return session
+
+    @property
+    def has_console(self) -> bool:
+        """Whether calls go to AWS itself, whose console then shows what they are about."""
+        return is_endpoint_of_aws(self.conn.meta.endpoint_url)
 
     @cached_property
     def storage(self) -> ObjectStorage:
@@ -122,8 +143,11 @@ class OmicsHook(_HookBase):
         """What tells the jobs of this deployment from others'; see :mod:`airflow_provider_omics.hooks.namespace`.
 
         :raises OmicsRequestInvalidError: the one that is set cannot be one.
+        :raises OmicsServiceError: the connection does not exist, or has no address for an endpoint.
         """
-        return deployment_namespace(self.conn_config.get_service_config("omics").get("namespace"))
+        with self._explained("Connecting", "HealthOmics"):
+            chosen = self.conn_config.get_service_config("omics").get("namespace")
+        return deployment_namespace(chosen)
 
     async def open_watching_client(self) -> Opened:
         """Make a client for many waiters, which does not retry by itself, without blocking the event loop.
@@ -162,7 +186,7 @@ class OmicsHook(_HookBase):
             told = self._told(wrong.error, wrong.error.operation_name, subject).explanation
             explained = replace(told, remedy=wrong.remedy, failure_class=wrong.failure_class)
             raise OmicsServiceError(explained) from wrong.error
-        except (ClientError, BotoCoreError) as error:
+        except _CALL_ERRORS as error:
             # Without an operation there was no call yet: the connection makes no client.
             raise self._told(error, calls.failed_operation(error) or "Connecting", subject) from error
 
@@ -272,7 +296,7 @@ class OmicsHook(_HookBase):
         if run.phase is Phase.DELETED:
             # Its id may be another run's by now.
             return RunFailure(run)
-        url = run_url(self.conn_region_name, self.conn_partition, run.run_id)
+        url = run_url(self.conn_region_name, self.conn_partition, run.run_id) if self.has_console else None
         try:
             tasks, more = failed_tasks(self.conn, self._logs_client, run.run_id, task_limit, log_lines, retrying)
         except Exception as error:
@@ -306,13 +330,21 @@ class OmicsHook(_HookBase):
         :param service: such as ``s3``.
         :param defaults: settings that give way to those of the connection and the hook.
         """
-        return SessionHook(
+        hook: SessionHook[Any] = SessionHook(
             aws_conn_id=self.aws_conn_id,
             region_name=self.region_name,
             verify=self.verify,
             client_type=service,
             config=(defaults or Config()).merge(self._get_config()),
         )
+        # Not read again: Airflow tells in the log each time where the credentials come from.
+        hook.conn_config = AwsConnectionWrapper(
+            conn=self.conn_config,
+            region_name=self._region_name,
+            botocore_config=hook._config,
+            verify=self._verify,
+        )
+        return hook
 
     def _client_of(self, service: str) -> Any:
         return self.hook_of(service).conn
@@ -321,13 +353,15 @@ class OmicsHook(_HookBase):
     def _explained(self, operation: str, subject: str) -> Iterator[None]:
         try:
             yield
-        except (ClientError, BotoCoreError) as error:
+        except _CALL_ERRORS as error:
             raise self._told(error, operation, subject) from error
 
     def _told(self, error: Exception, operation: str, subject: str) -> OmicsServiceError:
         place = f" in {self.region_name}" if self.region_name else ""
         where = f"{subject}{place} with connection {self.aws_conn_id!r}"
-        return OmicsServiceError(explain(error, operation, where))
+        told = explain(error, operation, where)
+        kind = OmicsConnectionNotFoundError if isinstance(error, AirflowNotFoundException) else OmicsServiceError
+        return kind(told)
 
 
 def _with_defaults(retries: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""Links from a task to the run and its logs in the AWS console."""
+"""Links from a task to runs, logs and results in the AWS console; none where an endpoint is not AWS's own."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
@@ -10,14 +11,18 @@ from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 from airflow_provider_omics.healthomics.console import (
     engine_log_stream,
     log_stream_url,
+    object_url,
     run_list_url,
     run_log_stream,
     run_url,
 )
+from airflow_provider_omics.healthomics.results import SampleEnd
+from airflow_provider_omics.healthomics.s3_uris import parse_s3_uri
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context, TaskInstanceKey
 
+    from airflow_provider_omics.healthomics.batch_outcome import BatchOutcome
     from airflow_provider_omics.hooks.omics import OmicsHook
 
 
@@ -30,8 +35,8 @@ class OmicsLink(BaseOperatorLink):
         return f"_link_{type(self).__name__}"
 
     @abstractmethod
-    def url(self, region: str, partition: str, run_id: str) -> str:
-        """Return the address for a run."""
+    def url(self, region: str, partition: str, key: str) -> str:
+        """Return the address for the id of a run or a batch, or for a URI."""
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
         """Return the stored address, or nothing before a run is known."""
@@ -43,8 +48,8 @@ class OmicsRunLink(OmicsLink):
 
     name = "HealthOmics run"
 
-    def url(self, region: str, partition: str, run_id: str) -> str:
-        return run_url(region, partition, run_id)
+    def url(self, region: str, partition: str, key: str) -> str:
+        return run_url(region, partition, key)
 
 
 class OmicsRunLogLink(OmicsLink):
@@ -52,8 +57,8 @@ class OmicsRunLogLink(OmicsLink):
 
     name = "Run log"
 
-    def url(self, region: str, partition: str, run_id: str) -> str:
-        return log_stream_url(region, partition, run_log_stream(run_id))
+    def url(self, region: str, partition: str, key: str) -> str:
+        return log_stream_url(region, partition, run_log_stream(key))
 
 
 class OmicsEngineLogLink(OmicsLink):
@@ -61,8 +66,8 @@ class OmicsEngineLogLink(OmicsLink):
 
     name = "Engine log"
 
-    def url(self, region: str, partition: str, run_id: str) -> str:
-        return log_stream_url(region, partition, engine_log_stream(run_id))
+    def url(self, region: str, partition: str, key: str) -> str:
+        return log_stream_url(region, partition, engine_log_stream(key))
 
 
 class OmicsRunListLink(OmicsLink):
@@ -70,12 +75,33 @@ class OmicsRunListLink(OmicsLink):
 
     name = "HealthOmics runs"
 
-    def url(self, region: str, partition: str, run_id: str) -> str:
+    def url(self, region: str, partition: str, key: str) -> str:
         return run_list_url(region, partition)
+
+
+class OmicsResultsLink(OmicsLink):
+    """The results table of a cohort in the S3 console."""
+
+    name = "Results table"
+
+    def url(self, region: str, partition: str, key: str) -> str:
+        place = parse_s3_uri(key)
+        return "" if place is None else object_url(region, partition, place.bucket, place.key)
+
+
+class OmicsFailedRunLogLink(OmicsLink):
+    """The log in CloudWatch of the first run of a cohort that failed, in the order of the input."""
+
+    name = "Log of the first failed run"
+
+    def url(self, region: str, partition: str, key: str) -> str:
+        return log_stream_url(region, partition, run_log_stream(key))
 
 
 RUN_LINKS: tuple[OmicsLink, ...] = (OmicsRunLink(), OmicsRunLogLink(), OmicsEngineLogLink())
 BATCH_LINKS: tuple[OmicsLink, ...] = (OmicsRunListLink(),)
+BATCH_SENSOR_LINKS: tuple[OmicsLink, ...] = (*BATCH_LINKS, OmicsFailedRunLogLink())
+COHORT_LINKS: tuple[OmicsLink, ...] = (*BATCH_SENSOR_LINKS, OmicsResultsLink())
 
 
 def store_run_links(context: Context, operator: BaseOperator, hook: OmicsHook, run_id: str) -> None:
@@ -83,20 +109,33 @@ def store_run_links(context: Context, operator: BaseOperator, hook: OmicsHook, r
 
     Best effort: a run that was started must not be lost for a link.
     """
-    _store(RUN_LINKS, context, operator, hook, f"run {run_id}", run_id)
+    _store([(link, run_id) for link in RUN_LINKS], context, operator, hook, f"run {run_id}")
 
 
 def store_batch_links(context: Context, operator: BaseOperator, hook: OmicsHook, batch_id: str) -> None:
     """Store the address of the list of runs for a batch; best effort, as for runs."""
-    _store(BATCH_LINKS, context, operator, hook, f"batch {batch_id}", batch_id)
+    _store([(link, batch_id) for link in BATCH_LINKS], context, operator, hook, f"batch {batch_id}")
+
+
+def store_outcome_links(context: Context, operator: BaseOperator, hook: OmicsHook, outcome: BatchOutcome) -> None:
+    """Store the addresses of a batch's results table and of its first failed run's log; best effort, as for runs."""
+    keys: list[tuple[OmicsLink, str]] = []
+    if outcome.results_uri is not None:
+        keys.append((OmicsResultsLink(), outcome.results_uri))
+    failed = next((row.run_id for row in outcome.failures if row.end is SampleEnd.FAILED and row.run_id), None)
+    if failed is not None:
+        keys.append((OmicsFailedRunLogLink(), failed))
+    _store(keys, context, operator, hook, f"batch {outcome.batch_id}")
 
 
 def _store(
-    links: tuple[OmicsLink, ...], context: Context, operator: BaseOperator, hook: OmicsHook, label: str, key: str
+    keys: Iterable[tuple[OmicsLink, str]], context: Context, operator: BaseOperator, hook: OmicsHook, label: str
 ) -> None:
     try:
+        if not hook.has_console:
+            return
         region, partition = hook.conn_region_name, hook.conn_partition
-        for link in links:
+        for link, key in keys:
             context["ti"].xcom_push(key=link.xcom_key, value=link.url(region, partition, key))
     except Exception as error:
         operator.log.warning("The links of HealthOmics %s could not be stored: %s", label, error)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_omics.exceptions import OmicsRequestInvalidForGoodError
+from airflow_provider_omics.exceptions import OmicsRequestInvalidForGoodError, telling_the_cause
 from airflow_provider_omics.healthomics.calls import Steps, T, perform
 from airflow_provider_omics.healthomics.literal_requests import id_issues
 from airflow_provider_omics.healthomics.model import Issue
@@ -21,8 +21,12 @@ if TYPE_CHECKING:
     from airflow_provider_omics.hooks.omics import OmicsHook
 
 
+# What Airflow calls of a task.
+_ENTRIES = ("execute", "execute_complete", "resume_execution")
+
+
 class OmicsBaseOperator(TemplatesMixin, BaseOperator):
-    """Base of the HealthOmics operators.
+    """Base of the HealthOmics operators and sensors.
 
     Its parameters are described in :mod:`airflow_provider_omics.hooks.parameters`.
 
@@ -31,6 +35,13 @@ class OmicsBaseOperator(TemplatesMixin, BaseOperator):
 
     ui_color = "#d8f0e6"
     id_argument: ClassVar[tuple[str, str, str] | None] = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Let what a subclass raises end with its message, however Airflow enters it."""
+        super().__init_subclass__(**kwargs)
+        for name in _ENTRIES:
+            if name in vars(cls):
+                setattr(cls, name, telling_the_cause(vars(cls)[name]))
 
     def __init__(
         self,

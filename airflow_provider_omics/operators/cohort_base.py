@@ -23,7 +23,7 @@ from airflow_provider_omics.healthomics.results import ResultsTable, SampleEnd
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort
 from airflow_provider_omics.healthomics.statuses import BatchStatus
 from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
-from airflow_provider_omics.links.omics import BATCH_LINKS, store_batch_links
+from airflow_provider_omics.links.omics import COHORT_LINKS, store_batch_links, store_outcome_links
 from airflow_provider_omics.operators.batch_xcoms import tell_outlets, xcoms_of
 from airflow_provider_omics.operators.cohort import CohortJob, Places, phase_of, sample_sheet_place
 from airflow_provider_omics.operators.cohort_input import OmicsCohortInputOperator
@@ -45,7 +45,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
     :class:`~airflow_provider_omics.operators.batch.OmicsStartRunBatchOperator`.
     """
 
-    operator_extra_links = BATCH_LINKS
+    operator_extra_links = COHORT_LINKS
     waits_for = BatchView
 
     def __init__(
@@ -268,6 +268,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         if outcome.counts.completed > self.runs_limit:
             self.log.info("XCom 'runs' is not pushed for more than %s samples (runs_limit)", f"{self.runs_limit:,}")
         self._push(context, xcoms_of(outcome, table, self.runs_limit))
+        store_outcome_links(context, self, self.hook, outcome)
         if not outcome.succeeded:
             if last.cancel_requested:
                 self.log.warning("The rest of batch %s was cancelled, since too many samples failed", last.batch_id)

@@ -9,6 +9,7 @@ from typing import Any
 from airflow_provider_omics.healthomics.batch_views import BatchView
 from airflow_provider_omics.healthomics.definition_types import is_exported
 from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError, OmicsServiceError
+from airflow_provider_omics.healthomics.failures import FailureClass
 from airflow_provider_omics.healthomics.input_places import input_place_notes
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, SheetOptions, read_cohort
 from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheetOptions, sample_sheet_issues
@@ -200,6 +201,8 @@ class OmicsCohortInputOperator(OmicsInputOperator[BatchView]):
                 steps = look_up_parameters(defaults, definition=self._wants_definition(defaults))
                 self._known_workflow = self.hook.perform(steps, f"workflow {defaults['workflowId']}")
             except OmicsServiceError as error:
+                if error.failure_class is not FailureClass.PERMISSION or error.operation == "Connecting":
+                    raise
                 remedy = f"{error.explanation.remedy}; or set validate_parameters=False to do without"
                 raise OmicsServiceError(replace(error.explanation, remedy=remedy)) from error.__cause__
         return self._known_workflow

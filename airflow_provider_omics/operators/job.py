@@ -276,7 +276,7 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
     def _where(self, job: V) -> str:
         """Tell where the console shows the job, if the connection still tells its Region."""
         try:
-            return f" or {self.page_of(job)}"
+            return f" or {self.page_of(job)}" if self.hook.has_console else ""
         except Exception:
             return ""
 

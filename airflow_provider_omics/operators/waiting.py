@@ -93,6 +93,7 @@ class OmicsWaitingOperator(OmicsBaseOperator, Generic[V]):
             trigger.deadline, timeout = self._limits(context)
             # Twice: dag.test() loses the kwargs, and a triggerer that has not been upgraded yet sends no state back.
             trigger.resume_state = state or None
+            self.log.info("%s", trigger.announcement)
             self.defer(trigger=trigger, method_name="execute_complete", timeout=timeout, kwargs=state or None)
         end = watch(trigger.new_wait(), self.ask, self._killed.wait, self.log)
         return self.finish(context, end, **state)

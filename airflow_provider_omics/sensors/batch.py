@@ -25,8 +25,16 @@ from airflow_provider_omics.healthomics.outcome import RunView
 from airflow_provider_omics.healthomics.results import SampleResult
 from airflow_provider_omics.healthomics.samples import SampleFailure, check_sample
 from airflow_provider_omics.healthomics.statuses import Phase
+from airflow_provider_omics.healthomics.waiting import WaitEnd
 from airflow_provider_omics.hooks.parameters import TEMPLATED
-from airflow_provider_omics.links.omics import BATCH_LINKS, RUN_LINKS, store_batch_links, store_run_links
+from airflow_provider_omics.links.omics import (
+    BATCH_LINKS,
+    BATCH_SENSOR_LINKS,
+    RUN_LINKS,
+    store_batch_links,
+    store_outcome_links,
+    store_run_links,
+)
 from airflow_provider_omics.sensors.cohort import find_cohort_task, tell_waited_for_cohort, waited_for_cohort
 from airflow_provider_omics.sensors.waiting import OmicsWaitingSensor
 from airflow_provider_omics.triggers.batch import OmicsBatchRunTrigger, OmicsBatchTrigger
@@ -69,7 +77,7 @@ class OmicsBatchSensor(OmicsWaitingSensor[BatchView]):
 
     template_fields: Sequence[str] = ("batch_id", *TEMPLATED)
     id_argument = BATCH_ID
-    operator_extra_links = BATCH_LINKS
+    operator_extra_links = BATCH_SENSOR_LINKS
     waits_for = BatchView
     trigger_class = OmicsBatchTrigger
 
@@ -122,6 +130,13 @@ class OmicsBatchSensor(OmicsWaitingSensor[BatchView]):
             outcome.tolerated,
         )
         return {"batch_id": view.batch_id, "status": view.status, **asdict(outcome.counts)}
+
+    def _finish(self, context: Context, end: WaitEnd[BatchView]) -> dict[str, Any]:
+        try:
+            return super()._finish(context, end)
+        except OmicsBatchFailedError as error:
+            store_outcome_links(context, self, self.hook, error.outcome)
+            raise
 
     def _failures(self, view: BatchView) -> tuple[SampleResult, ...]:
         try:

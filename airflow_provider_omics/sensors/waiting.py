@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
-from airflow.providers.common.compat.sdk import PokeReturnValue, conf
+from airflow.providers.common.compat.sdk import AirflowSensorTimeout, PokeReturnValue, conf
 from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_omics.compat import trigger_failure, triggerer_can_render, was_rescheduled
-from airflow_provider_omics.exceptions import failing_at_once, skipping_no_mistakes
+from airflow_provider_omics.exceptions import OmicsSensorTimeoutError, failing_at_once, skipping_no_mistakes
 from airflow_provider_omics.healthomics.exceptions import OmicsWaitError
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.outcome import RunFailure, RunView
@@ -109,7 +109,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
         """Wait in the worker, or hand over to the triggerer."""
         if not self.deferrable:
             with skipping_no_mistakes(self):
-                return super().execute(context)
+                return self._poke_on(context)
         with failing_at_once(self):
             trigger = self._new_trigger(context, time.time())
             # What can never work is told from here; and whatever the triggerer meets with later, this was an answer.
@@ -118,12 +118,22 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
             if end is not None:
                 return self._finish(context, end)
             trigger.is_known = not self._wait.is_failing
+            self.log.info("%s", trigger.announcement)
         self.defer(
             trigger=trigger,
             method_name="execute_complete",
             timeout=timedelta(seconds=self._limit()) + BACKSTOP,
         )
         return None
+
+    def _poke_on(self, context: Context) -> Any:
+        try:
+            return super().execute(context)
+        except AirflowSensorTimeout as error:
+            # Airflow's own says neither what was waited for nor what to do.
+            if self._wait is None or isinstance(error, OmicsWaitError):
+                raise
+            raise OmicsSensorTimeoutError(self._wait.timed_out()) from error
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after the trigger has fired; where it failed, wait on in the worker."""

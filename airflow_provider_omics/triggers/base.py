@@ -34,6 +34,18 @@ BACKSTOP = timedelta(minutes=2)
 """How long after a trigger's deadline Airflow's own timeout steps in, in case that the trigger did not."""
 
 
+class _Payload(dict[str, Any]):
+    """The payload of an event, which Airflow's log shows as what ended and why.
+
+    :ivar told: the same as text.
+    """
+
+    told = ""
+
+    def __repr__(self) -> str:
+        return self.told
+
+
 class OmicsWaitTrigger(BaseTrigger, Generic[V]):
     """Base of the triggers that wait for one thing and fire one event that says how it ended.
 
@@ -98,6 +110,12 @@ class OmicsWaitTrigger(BaseTrigger, Generic[V]):
     def new_look(self) -> Look[V]:
         """Return how to look at what is waited for."""
 
+    @property
+    def announcement(self) -> str:
+        """What the task's log says when the wait begins here."""
+        label, every = self.new_look().unseen.label, f"{self.waiter_delay:g}"
+        return f"Waiting in the triggerer for HealthOmics {label}, without a worker; looking every {every} seconds"
+
     def policy(self) -> WaitPolicy:
         """Return how to wait."""
         return WaitPolicy(
@@ -155,7 +173,9 @@ class OmicsWaitTrigger(BaseTrigger, Generic[V]):
             if end.why is Stop.DEADLINE:
                 end = await self.at_deadline(watcher, end)
         resume_state = {} if self.resume_state is None else {"resume_state": self.resume_state}
-        yield TriggerEvent({**end.to_payload(), **resume_state})  # type: ignore[no-untyped-call]
+        payload = _Payload(end.to_payload(), **resume_state)
+        payload.told = f"{end.view.label}: {end.why}"
+        yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
 
     async def at_deadline(self, watcher: StatusWatcher, end: WaitEnd[V]) -> WaitEnd[V]:
         """Do what has to be done when time is up, and return the end to fire."""

@@ -73,9 +73,8 @@ def test_a_deferred_task_has_its_links_and_identifiers(
     links = cluster.extra_links(DAG_ID, dag_run, TASK_ID)
 
     assert links.keys() == {"HealthOmics run", "Run log", "Engine log"}
-    assert links["HealthOmics run"].endswith(f"region=us-east-1#/runs/{run_id}")
-    assert all(link.startswith("https://us-east-1.console.aws.amazon.com/") for link in links.values())
-    assert links["Engine log"].startswith(links["Run log"])
+    # AWS's console knows nothing of a run on a server of one's own.
+    assert not any(links.values())
     pushed = {key: cluster.records.xcoms(DAG_ID, dag_run, TASK_ID, key) for key in IDENTIFIERS}
     assert pushed == {key: {-1: run[member]} for key, member in IDENTIFIERS.items()}
 

@@ -99,12 +99,6 @@ def test_a_refusal_names_the_permission_that_is_missing(
     assert isinstance(caught.value, AirflowFailException)
 
 
-@ALL
-def test_the_runs_are_linked(batches: Batches, task: Callable[..., TaskRun]) -> None:
-    done = task(batches.in_state("CANCELLED"))
-    assert done.ti.xcoms["_link_OmicsRunListLink"].endswith("/omics/home?region=us-east-1#/runs")
-
-
 class TestCancel:
     @pytest.mark.parametrize("status", ["PENDING", "SUBMITTING", "INPROGRESS"])
     def test_it_neither_waits_nor_defers_where_it_need_not(

@@ -270,7 +270,7 @@ def test_results_go_into_a_folder(lab: CohortLab) -> None:
 
 
 def test_a_bucket_that_is_missing_stops_the_task_before_its_batch(lab: CohortLab) -> None:
-    with pytest.raises(OmicsServiceError, match=r"NoSuchBucket.*Check the bucket's name") as caught:
+    with pytest.raises(OmicsServiceError, match=r"(?s)NoSuchBucket.*Check the bucket's name") as caught:
         lab.run(cohort(2), settings_uri="s3://no-such-bucket/settings")
     assert isinstance(caught.value, AirflowFailException)
     with pytest.raises(OmicsServiceError, match=r"NoSuchKey.*Check the name"):
@@ -280,7 +280,9 @@ def test_a_bucket_that_is_missing_stops_the_task_before_its_batch(lab: CohortLab
 
 def test_a_refusal_of_the_service_names_cause_and_remedy(lab: CohortLab) -> None:
     lab.deny("StartRunBatch")
-    with pytest.raises(OmicsServiceError, match=f"StartRunBatch for workflow {lab.workflow_id}.*omics:StartRunBatch"):
+    with pytest.raises(
+        OmicsServiceError, match=f"(?s)StartRunBatch for workflow {lab.workflow_id}.*omics:StartRunBatch"
+    ):
         lab.run(cohort(1))
     lab.server.faults.clear()
     with pytest.raises(OmicsServiceError, match="ResourceNotFoundException") as caught:

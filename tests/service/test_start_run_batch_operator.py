@@ -48,7 +48,6 @@ def test_a_cohort_completes_and_every_sample_has_a_row(lab: CohortLab, deferrabl
     summary = task.ti.xcoms["batch_summary"]
     assert (summary["status"], summary["total"], summary["completed"]) == ("PROCESSED", 3, 3)
     assert (task.ti.xcoms["failed_run_setting_ids"], task.ti.xcoms["failures"]) == ([], [])
-    assert task.ti.xcoms["_link_OmicsRunListLink"]
     assert len(task.triggers) == (1 if deferrable else 0)
 
 
@@ -110,14 +109,14 @@ def test_without_waiting_the_id_comes_back_at_once(lab: CohortLab, deferrable: b
     task = lab.run([lasting("slow", 3600)], wait_for_completion=False, deferrable=deferrable)
     assert lab.omics.get_batch(batchId=task.result)["status"] != "PROCESSED"
     assert task.triggers == []
-    assert sorted(task.ti.xcoms) == ["_link_OmicsRunListLink", "batch_arn", "batch_id"]
+    assert sorted(task.ti.xcoms) == ["batch_arn", "batch_id"]
     # A later try finds the same batch, and does not wait either.
     assert lab.run([lasting("slow", 3600)], instance(2), wait_for_completion=False).result == task.result
     assert lab.calls("StartRunBatch") == 1
 
 
-def test_without_xcom_push_only_the_link_is_stored(lab: CohortLab) -> None:
-    assert sorted(lab.run(cohort(1), do_xcom_push=False).ti.xcoms) == ["_link_OmicsRunListLink"]
+def test_without_xcom_push_nothing_is_pushed(lab: CohortLab) -> None:
+    assert lab.run(cohort(1), do_xcom_push=False).ti.xcoms == {}
 
 
 # (count, percentage, failing samples of 10, whether that is tolerated)

@@ -198,8 +198,8 @@ def test_lines_that_end_in_an_error_leave_the_object_alone(s3: Any, storage: Obj
 @pytest.mark.parametrize(
     ("uri", "code", "told"),
     [
-        (URI, "NoSuchKey", "GetObject for s3://cohorts/study/samples.csv .*case-sensitive"),
-        ("s3://no-such-bucket/key", "NoSuchBucket", "GetObject for s3://no-such-bucket/key .*bucket's name"),
+        (URI, "NoSuchKey", "(?s)GetObject for s3://cohorts/study/samples.csv .*case-sensitive"),
+        ("s3://no-such-bucket/key", "NoSuchBucket", "(?s)GetObject for s3://no-such-bucket/key .*bucket's name"),
     ],
 )
 def test_what_is_not_there_cannot_be_read(storage: ObjectStorage, uri: str, code: str, told: str) -> None:

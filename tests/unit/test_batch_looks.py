@@ -106,6 +106,19 @@ def sample_look(client: Client, batch: Batch, name: str = "sample-0", **settings
     return SampleLook(batch.batch_id, name, clock=client.now, **settings)
 
 
+class Told:
+    """The lines that looks are told with."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self._before: BatchView | None = None
+
+    def hear(self, watched: BatchLook, view: BatchView) -> BatchView:
+        self.lines += (watched.tell(self._before, view) or "").splitlines()
+        self._before = view
+        return view
+
+
 def follow(client: Client, watched: BatchLook | SampleLook, step: float = 0.5) -> Iterator[Any]:
     """Look until it is over, moving the clock between two looks."""
     for _ in range(1000):
@@ -153,8 +166,44 @@ class TestWaiting:
         for view in follow(client, watched, step=1):
             told.append(watched.tell(before, view))
             before = view
-        assert any(line and "50 % of 20 samples done, 0 failed or stopped so far; about 0:00:" in line for line in told)
+        assert any(line and "10 of 20 samples done, 0 failed; about 0:00:" in line for line in told)
         assert None in told
+
+    def test_each_failure_is_told_once_with_its_cause_while_the_rest_runs(self, client: Client) -> None:
+        rules = (OutcomeRule(pattern="sample-[0-2]", outcome="SERVICE_ERROR", seconds=1),)
+        lab = client.lab = BatchWorld(outcomes=SimulatedOutcomes(rules=rules, write_logs=False))
+        watched, told = look(client, lab.start(many(8))), Told()
+        lists = 0
+        for view in follow(client, watched):
+            told.hear(watched, view)
+            lists += client.called["ListRuns"]
+        lines = [line for line in told.lines if line.startswith("- ")]
+        assert sorted(line.split(",")[0] for line in lines) == ["- sample-0", "- sample-1", "- sample-2"]
+        assert all("FAILED: SERVICE_ERROR" in line and "who can act: AWS" in line for line in lines)
+        assert any("3 of 8 samples done, 3 failed" in line for line in told.lines)
+        # Asked for only when there are more than before.
+        assert 1 <= lists <= 3
+
+    def test_no_more_than_20_failures_are_told_one_by_one(self, client: Client) -> None:
+        rules = (OutcomeRule(pattern="sample-*", outcome="INPUT_URI_NOT_FOUND", seconds=1),)
+        lab = client.lab = BatchWorld(outcomes=SimulatedOutcomes(rules=rules, write_logs=False))
+        watched, told = look(client, lab.start(many(40))), Told()
+        calls: Counter[str] = Counter()
+        for view in follow(client, watched):
+            told.hear(watched, view)
+            calls += client.called
+        assert len([line for line in told.lines if line.startswith("- ")]) == 20
+        assert told.lines.count("20 failed samples were told; further ones are only counted until the end.") == 1
+        assert calls["ListRuns"] <= 20
+
+    def test_a_refused_look_at_failures_is_no_failed_look(self, client: Client) -> None:
+        rules = (OutcomeRule(pattern="sample-0", outcome="SERVICE_ERROR", seconds=1),)
+        lab = client.lab = BatchWorld(outcomes=SimulatedOutcomes(rules=rules, write_logs=False))
+        client.refusals["ListRuns"] = (1, "AccessDeniedException")
+        watched, told = look(client, lab.start(many(4))), Told()
+        *_, last = (told.hear(watched, view) for view in follow(client, watched))
+        assert last.status == "PROCESSED"
+        assert "Which samples failed could not be looked up now: AccessDeniedException" in told.lines
 
     def test_too_many_failures_cancel_the_rest(self, client: Client) -> None:
         rules = (OutcomeRule(pattern="sample-[0-2]", outcome="SERVICE_ERROR", seconds=1),)

@@ -159,6 +159,8 @@ def test_the_message_ends_the_search() -> None:
         "    What to do: The run was deleted: look at its outputs, or run the sample again.",
         "All samples: s3://results/table.csv",
         "Earlier batches of this cohort: 101",
+        "What to do: mend what the table of all samples tells under failure_message; a retry of the task, or a clear, "
+        "then runs again only the samples that did not complete.",
     ]
 
 
@@ -185,7 +187,7 @@ def test_the_story_of_a_run_takes_the_place_of_its_advice() -> None:
     [
         (
             "FAILED",
-            "The batch itself FAILED: Please retry [transient; who can act: AWS].\nWhat to do: Start the batch again.",
+            "The batch itself FAILED: Please retry [transient; who can act: AWS].",
         ),
         ("CANCELLED", "The batch was cancelled: "),
         (
@@ -202,6 +204,7 @@ def test_the_story_of_a_run_takes_the_place_of_its_advice() -> None:
 def test_a_batch_that_was_not_processed_is_told_first(status: str | None, told: str) -> None:
     text = outcome_of("FAILED", status=status, failure_reason="Please retry" if status == "FAILED" else None).describe()
     assert text.partition("\n")[2].startswith(told)
+    assert text.endswith("What to do: Start the batch again.") is (status == "FAILED")
 
 
 def test_a_processed_batch_needs_no_word_about_itself() -> None:

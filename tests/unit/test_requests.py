@@ -20,7 +20,7 @@ GOOD: dict[str, Any] = {
 # (what is changed in a good request, the member that is named, words of the message, words of the remedy)
 BAD: list[tuple[dict[str, Any], str, str, str]] = [
     ({"roleArn": None}, "role_arn", "is missing", "requires"),
-    ({"roleArn": "omics-role"}, "role_arn", "arn:.+", "Correct"),
+    ({"roleArn": "omics-role"}, "role_arn", "is no ARN", "Give the ARN"),
     ({"roleArn": "arn:" + "x" * 125}, "role_arn", "129 characters", "at most 128"),
     ({"outputUri": None}, "output_uri", "is missing", "requires"),
     ({"outputUri": "bucket/results"}, "output_uri", "not an S3 URI", "s3://my-bucket"),
@@ -31,7 +31,7 @@ BAD: list[tuple[dict[str, Any], str, str, str]] = [
     ({"outputUri": "s3://bkt/" + "x" * 742}, "output_uri", "751 characters", "at most 750"),
     ({"workflowId": None}, "workflow_id", "neither workflow_id nor run_id", "Give workflow_id"),
     ({"runId": "7654321"}, "workflow_id", "both workflow_id 1234567 and run_id 7654321", "run an earlier run again"),
-    ({"workflowId": "wf-1"}, "workflow_id", "[0-9]+", "Correct"),
+    ({"workflowId": "wf-1"}, "workflow_id", "is no id", "Give the id"),
     ({"workflowId": ""}, "workflow_id", "0 characters", "at least 1"),
     ({"workflowId": "1" * 19}, "workflow_id", "19 characters", "at most 18"),
     ({"workflowType": "PUBLIC"}, "workflow_type", "'PUBLIC'", "PRIVATE, READY2RUN"),

@@ -24,9 +24,9 @@ GOOD: dict[str, Any] = {"workflowId": "1234567", "roleArn": "arn:aws:iam::123456
 # (what is changed in good settings, the member that is named, words of the message, words of the remedy)
 BAD: list[tuple[dict[str, Any], str, str, str]] = [
     ({"workflowId": None}, "workflow_id", "is missing", "requires"),
-    ({"workflowId": "wf-1"}, "workflow_id", "[0-9]+", "Correct"),
+    ({"workflowId": "wf-1"}, "workflow_id", "is no id", "Give the id"),
     ({"roleArn": None}, "role_arn", "is missing", "requires"),
-    ({"roleArn": "omics-role"}, "role_arn", "arn:.+", "Correct"),
+    ({"roleArn": "omics-role"}, "role_arn", "is no ARN", "Give the ARN"),
     ({"workflowType": "READY2RUN"}, "workflow_type", "not possible in a batch", "OmicsStartRunOperator"),
     ({"workflowType": "PUBLIC"}, "workflow_type", "'PUBLIC'", "PRIVATE, READY2RUN"),
     ({"workflowVersionName": "-1"}, "workflow_version_name", "pattern", "Correct"),
