@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from airflow_provider_omics.healthomics.batch_requests import (
 from airflow_provider_omics.healthomics.chain import BATCH_TAG_COUNT
 from airflow_provider_omics.healthomics.literal_requests import start_run_batch_issues
 from airflow_provider_omics.healthomics.model import Issue, api_name
+from airflow_provider_omics.healthomics.run_settings.parameters_file import without_file
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.operators.batch_end import (
     OmicsCancelRunBatchOperator,
@@ -71,7 +73,8 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
     :param name: name of every run that has none of its own, up to 128 characters. The default, None, names such a run
         after its sample, by its ``runSettingId``.
     :param parameters: inputs of every run, merged by name with the sample's own, which win; at most 256,000 bytes as
-        JSON together.
+        JSON together. A path or ``s3://`` URI of a JSON file that holds them is read when the task starts the batch;
+        what it holds then is kept below ``settings_uri``, for redrives.
     :param requester_pays_enabled: whether the runs may read inputs from buckets that use Requester Pays, at the cost of
         this account; the service's default is False.
     :param run_tags: tags of every run, merged by key with the sample's own; at most 50 together.
@@ -151,7 +154,7 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
         workflow_version_name: str | None = None,
         workflow_owner_id: str | None = None,
         name: str | None = None,
-        parameters: dict[str, Any] | str | None = None,
+        parameters: dict[str, Any] | str | os.PathLike[str] | None = None,
         requester_pays_enabled: bool | str | None = None,
         run_tags: dict[str, str] | str | None = None,
         run_group_id: str | None = None,
@@ -229,11 +232,12 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
     @classmethod
     def request_issues(cls, plain: Mapping[str, Any], templated: Collection[str] | None) -> Iterable[Issue]:
         """Return what is wrong with the StartRunBatch request whatever its templates come to."""
-        return start_run_batch_issues(plain, templated)
+        return start_run_batch_issues(without_file(plain), templated)
 
     def build_request(self) -> dict[str, Any]:
         """Return the StartRunBatch request without its ``batchRunSettings``, checked."""
         fields = {api_name(name): getattr(self, name) for name in DEFAULT_RUN_SETTING_FIELDS}
+        fields["parameters"] = self.read_parameters("StartRunBatch")
         return build_start_run_batch(
             build_default_run_setting(fields, self.default_run_setting),
             batch_name=self.batch_name,

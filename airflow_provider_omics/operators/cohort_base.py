@@ -97,6 +97,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         if end.why is not Stop.ENDED:
             raise OmicsWaitError(self.give_up(end))
         progress = Progress.from_payload(state["progress"])
+        self.recall_parameters(progress)
         return str(self._go_on(context, self._job(context), progress, end.view))
 
     def cancel_job(self, job_id: str) -> None:
@@ -143,6 +144,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         if not may_adopt:
             self._prove(job, cohort)
         progress = job.store(cohort, self._places(job), self.redrive_attempts)
+        self.keep_parameters(progress)
         if not self.durable:
             # So many batches can each of them have started.
             progress = replace(progress, next_generation=earlier_tries * (1 + self.redrive_attempts))

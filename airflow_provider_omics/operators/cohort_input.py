@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from airflow_provider_omics.healthomics.batch_views import BatchView
+from airflow_provider_omics.healthomics.chain import Progress
 from airflow_provider_omics.healthomics.definition_types import is_exported
 from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError, OmicsServiceError
 from airflow_provider_omics.healthomics.failures import FailureClass
 from airflow_provider_omics.healthomics.input_places import input_place_notes
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, SheetOptions, read_cohort
+from airflow_provider_omics.healthomics.run_settings.parameters_file import file_of, read_parameters
 from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheetOptions, sample_sheet_issues
 from airflow_provider_omics.healthomics.run_settings.template import template_issues
 from airflow_provider_omics.healthomics.workflows import WorkflowParameters, look_up_parameters
@@ -142,6 +145,27 @@ class OmicsCohortInputOperator(OmicsInputOperator[BatchView]):
                 raise
         return cohort
 
+    def keep_parameters(self, progress: Progress) -> None:
+        """Keep what a file of parameters held, so that samples that are submitted again are given the same."""
+        if self._parameters_in is not None:
+            content = json.dumps(self._parameters_in[1]).encode()
+            self.hook.storage.put_all_once([(_parameters_uri(progress), content)], "application/json")
+
+    def recall_parameters(self, progress: Progress) -> None:
+        """Take the parameters as they were read from a file when the batch was started."""
+        name = file_of(self.parameters)
+        if name is None:
+            return
+        kept, storage = _parameters_uri(progress), self.hook.storage
+        try:
+            held = self.retrying(lambda: read_parameters("StartRunBatch", kept, storage.open))
+        except OmicsServiceError as error:
+            if error.code != "NoSuchKey":
+                raise
+            # The parameters were no file when the batch was started.
+            return
+        self._parameters_in = name, held
+
     def look_for_inputs(self, cohort: Cohort, defaults: Mapping[str, Any]) -> None:
         """Look for the inputs of all samples in S3, if that is wanted.
 
@@ -206,3 +230,8 @@ class OmicsCohortInputOperator(OmicsInputOperator[BatchView]):
                 remedy = f"{error.explanation.remedy}; or set validate_parameters=False to do without"
                 raise OmicsServiceError(replace(error.explanation, remedy=remedy)) from error.__cause__
         return self._known_workflow
+
+
+def _parameters_uri(progress: Progress) -> str:
+    """Return where the parameters are kept, by the digest of all that the samples share."""
+    return f"{progress.settings_place}/parameters-{progress.cohort.partition('-')[0]}.json"

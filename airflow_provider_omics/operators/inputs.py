@@ -7,6 +7,7 @@ from typing import Any
 from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.input_objects import InputObjects
 from airflow_provider_omics.healthomics.levels import FAIL, OFF
+from airflow_provider_omics.healthomics.run_settings.parameters_file import file_of, read_parameters
 from airflow_provider_omics.healthomics.waiting import V
 from airflow_provider_omics.hooks.input_check import InputReport, describe_unknown, look_for_inputs
 from airflow_provider_omics.operators.job import OmicsJobOperator
@@ -26,8 +27,11 @@ class OmicsInputOperator(OmicsJobOperator[V]):
     :param check_inputs_timeout: seconds after which no more inputs are looked for, 0 or more.
     """
 
+    parameters: Any = None
+
     def __init__(self, *, check_inputs: str = OFF, check_inputs_timeout: float = 600, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self._parameters_in: tuple[str, dict[str, Any]] | None = None
         self.check_inputs = check_inputs
         self.check_inputs_timeout = check_inputs_timeout
 
@@ -35,6 +39,20 @@ class OmicsInputOperator(OmicsJobOperator[V]):
     def looks_for_inputs(self) -> bool:
         """Whether inputs are looked for."""
         return self.check_inputs != OFF
+
+    def read_parameters(self, operation: str) -> Any:
+        """Return ``parameters``; where they are a file, what it held when this process first read it.
+
+        :param operation: API operation that they are for.
+        :raises OmicsRequestInvalidError: the file does not hold one JSON object.
+        """
+        name = file_of(self.parameters)
+        if name is None:
+            return self.parameters
+        if self._parameters_in is None or self._parameters_in[0] != name:
+            self._parameters_in = name, read_parameters(operation, name, self.hook.storage.open)
+            self.log.info("Read the parameters from %s", name)
+        return self._parameters_in[1]
 
     def look_for(self, operation: str, objects: InputObjects) -> None:
         """Look for inputs, and tell or refuse what is wrong with them.

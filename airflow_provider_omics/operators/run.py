@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
@@ -21,6 +22,7 @@ from airflow_provider_omics.healthomics.looks import cancel_run
 from airflow_provider_omics.healthomics.model import Issue, api_name
 from airflow_provider_omics.healthomics.outcome import RunView
 from airflow_provider_omics.healthomics.requests import build_start_run, check_run_id, fingerprint, fingerprint_of_0_1_0
+from airflow_provider_omics.healthomics.run_settings.parameters_file import without_file
 from airflow_provider_omics.healthomics.statuses import Phase, RunStatus
 from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
 from airflow_provider_omics.hooks.parameters import TEMPLATED
@@ -97,7 +99,8 @@ class OmicsStartRunOperator(OmicsInputOperator[RunView]):
     :param workflow_version_name: version of the workflow, up to 64 characters.
     :param run_id: id of an earlier run to run again; what is not given is taken from that run.
     :param name: name of the run, up to 128 characters; the default names the DAG and the task.
-    :param parameters: the workflow's inputs, as an object of at most 256,000 bytes as JSON.
+    :param parameters: the workflow's inputs, as an object of at most 256,000 bytes as JSON, or a path or ``s3://`` URI
+        of a JSON file that holds one; the file is read when the task starts the run, and what it holds is sent.
     :param parameters_uri: S3 URI of a JSON file with the workflow's inputs, up to 1,093 characters, in place of
         ``parameters``. The service reads it when the run has started; one that is not valid fails the run with
         ``INVALID_RUN_PARAMETERS``.
@@ -144,7 +147,7 @@ class OmicsStartRunOperator(OmicsInputOperator[RunView]):
         workflow_version_name: str | None = None,
         run_id: str | None = None,
         name: str | None = None,
-        parameters: dict[str, Any] | str | None = None,
+        parameters: dict[str, Any] | str | os.PathLike[str] | None = None,
         parameters_uri: str | None = None,
         requester_pays_enabled: bool | str | None = None,
         tags: dict[str, str] | str | None = None,
@@ -199,7 +202,7 @@ class OmicsStartRunOperator(OmicsInputOperator[RunView]):
     @classmethod
     def request_issues(cls, plain: Mapping[str, Any], templated: Collection[str] | None) -> Iterable[Issue]:
         """Return what is wrong with the StartRun request whatever its templates come to."""
-        return start_run_issues(START_RUN_FIELDS, plain, templated)
+        return start_run_issues(START_RUN_FIELDS, without_file(plain), templated)
 
     def execute(self, context: Context) -> str:
         """Start the run, or find the one of an earlier try, and, if wanted, wait for it."""
@@ -297,6 +300,7 @@ class OmicsStartRunOperator(OmicsInputOperator[RunView]):
     def _starter(self, context: Context) -> tuple[OnceStarter, dict[str, Any]]:
         ours = TAG_COUNT if self.identity_tags else 0
         fields = {api_name(name): getattr(self, name) for name in START_RUN_FIELDS}
+        fields["parameters"] = self.read_parameters("StartRun")
         request = build_start_run(fields, self.start_run_kwargs, reserved_tags=ours)
         for line in input_place_notes(request.get("parameters")):
             self.log.warning("%s", line)

@@ -6,13 +6,12 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, TextIO
 
 from airflow_provider_omics.healthomics.batch_requests import inline_setting_shape
 from airflow_provider_omics.healthomics.model import Issue, check_shape
+from airflow_provider_omics.healthomics.run_settings.files import find_file, opened
 from airflow_provider_omics.healthomics.run_settings.json_array import Entry, StrictDecoder, array_entries, said
 from airflow_provider_omics.healthomics.run_settings.notes import Notes
 from airflow_provider_omics.healthomics.run_settings.places import Origin, Unit
@@ -90,23 +89,7 @@ def _text_source(given: str, open_uri: Callable[[str], BinaryIO]) -> Source:
 
 
 def _named_source(name: str, open_uri: Callable[[str], BinaryIO]) -> Source:
-    if name.startswith("s3://"):
-        return _file_source(name, lambda: open_uri(name))
-    path = Path(name)
-    if not _exists(path):
-        what = f"{name[:_SHOWN]!r} is no file here, no s3:// URI, and no JSON list"
-        raise UnreadableError(PARAMETER, what, _KINDS)
-    if path.is_dir():
-        raise UnreadableError(PARAMETER, f"{name!r} is a directory", _KINDS)
-    return _file_source(name, lambda: path.open("rb"))
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        # A text too long, or with a character, for the name of a file.
-        return False
+    return _file_source(name, find_file(name, PARAMETER, "no JSON list", _KINDS, open_uri))
 
 
 def _inline_source(given: str) -> Source:
@@ -134,7 +117,7 @@ def _file_source(name: str, open_binary: Callable[[], BinaryIO]) -> Source:
     gzipped = name.lower().endswith(".gz")
 
     def read(layout: Layout, notes: Notes, problems: Problems) -> Iterator[Record]:
-        with _opened(name, open_binary) as stream:
+        with opened(name, open_binary) as stream:
             encoding = layout.encoding if origin.unit is Unit.ROW else None
             text = open_text(stream, name, gzipped=gzipped, encoding=encoding)
             if suffix == ".json":
@@ -147,18 +130,6 @@ def _file_source(name: str, open_binary: Callable[[], BinaryIO]) -> Source:
                     yield Record(number, row)
 
     return Source(origin, False, read)
-
-
-@contextmanager
-def _opened(name: str, open_binary: Callable[[], BinaryIO]) -> Iterator[BinaryIO]:
-    try:
-        stream = open_binary()
-    except PermissionError as error:
-        raise UnreadableError(name, "may not be read", "Give the worker's user permission to read it") from error
-    try:
-        yield stream
-    finally:
-        stream.close()
 
 
 def _array_records(text: TextIO, origin: Origin, problems: Problems) -> Iterator[Record]:
