@@ -207,7 +207,8 @@ def test_an_error_of_looking_is_never_a_missing_input(
     put(lab, *KEYS[:4])
     lab.fault("s3:HEAD", count=1, code=code, http_status=status)
     with pytest.raises(OmicsRequestInvalidError) as caught:
-        lab.run(sheet(*ROWS), run_setting_id_column="sample", check_inputs="fail")
+        # The types would be looked for in S3 first.
+        lab.run(sheet(*ROWS), run_setting_id_column="sample", check_inputs="fail", types_from_definition=False)
     assert {issue.what.partition(f"{READS}/")[2][:3] for issue in caught.value.issues} <= {"2_1", "2_2"}
     assert "1 of 6 inputs could not be checked" in told()
 
