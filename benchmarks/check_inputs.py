@@ -48,7 +48,7 @@ def look(connection: str, count: int) -> tuple[float, float, float, int, int]:
     with closing(InputObjects()) as objects:
         for n, uri in enumerate(uris(count)):
             objects.note({"fastq": uri}, lambda path, n=n: f"cohort.csv row {n // 2 + 2}, {path}")  # type: ignore[misc]
-        client = OmicsHook().client_for_many_calls("s3")
+        client = OmicsHook().client_for_many_looks()
         report = look_for_inputs(client, objects, seconds=3600, log=log, is_killed=lambda: False)
     took, cpu = time.perf_counter() - began, time.process_time() - worked
     return took, cpu, memory_peak() - before, report.looked, report.problems

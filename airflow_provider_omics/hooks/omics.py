@@ -33,6 +33,7 @@ from airflow_provider_omics.healthomics.watching.line import Opened
 from airflow_provider_omics.healthomics.watching.pace import rates_of
 from airflow_provider_omics.hooks.input_check import CALLS_AT_A_TIME
 from airflow_provider_omics.hooks.namespace import deployment_namespace
+from airflow_provider_omics.hooks.object_settings import ObjectSettings
 from airflow_provider_omics.hooks.sessions import SessionHook
 from airflow_provider_omics.hooks.storage import ObjectStorage
 from airflow_provider_omics.hooks.task_logs import failed_tasks
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from mypy_boto3_logs.client import CloudWatchLogsClient
     from mypy_boto3_omics.client import OmicsClient
     from mypy_boto3_omics.type_defs import GetRunResponseTypeDef
+    from mypy_boto3_s3.client import S3Client
     from types_aiobotocore_omics.client import OmicsClient as AsyncOmicsClient
 
     _HookBase = SessionHook[OmicsClient]
@@ -73,6 +75,8 @@ class OmicsHook(_HookBase):
     Takes the arguments of :class:`~airflow.providers.amazon.aws.hooks.base_aws.AwsBaseHook`: ``aws_conn_id``,
     ``region_name``, ``verify``, ``config``.
 
+    :ivar object_settings: what requests for objects in S3 carry beyond their names.
+
     See https://docs.aws.amazon.com/omics/latest/api/API_Operations_AWS_HealthOmics.html
     """
 
@@ -80,6 +84,7 @@ class OmicsHook(_HookBase):
         kwargs["client_type"] = "omics"
         super().__init__(*args, **kwargs)
         self._retries_itself = True
+        self.object_settings = ObjectSettings()
 
     def _get_config(self, config: Config | None = None) -> Config:
         merged = self._merged_config(config)
@@ -130,12 +135,18 @@ class OmicsHook(_HookBase):
 
     @cached_property
     def storage(self) -> ObjectStorage:
-        """Objects in S3, through the same connection."""
-        return ObjectStorage(lambda: self._client_of("s3"), self._told)
+        """Objects in S3 that are this provider's own, through the same connection, with ``object_settings``."""
+        return ObjectStorage(lambda: self.object_settings.apply(self._client_of("s3")), self._told)
+
+    @cached_property
+    def inputs(self) -> ObjectStorage:
+        """Objects in S3 that users have written, through the same connection."""
+        settings = self.object_settings.of_inputs()
+        return ObjectStorage(lambda: settings.apply(self._client_of("s3")), self._told)
 
     def renew(self) -> None:
         """Have the next call made with a new client, and with the connection as it is then."""
-        for name in ("conn", "_client", "conn_config", "storage"):
+        for name in ("conn", "_client", "conn_config", "storage", "inputs"):
             self.__dict__.pop(name, None)
 
     @cached_property
@@ -317,12 +328,10 @@ class OmicsHook(_HookBase):
         hook = await sync_to_async(self.hook_of)(service)
         return await hook.open_async_client()
 
-    def client_for_many_calls(self, service: str) -> Any:
-        """Make a client of another service for calls that threads make side by side, none of which may take long.
-
-        :param service: such as ``s3``.
-        """
-        return self.hook_of(service, _FOR_MANY_CALLS).conn
+    def client_for_many_looks(self) -> S3Client:
+        """Make a client that looks for inputs in S3 in threads side by side, with no call that takes long."""
+        client: S3Client = self.hook_of("s3", _FOR_MANY_CALLS).conn
+        return self.object_settings.of_inputs().apply(client)
 
     def hook_of(self, service: str, defaults: Config | None = None) -> SessionHook[Any]:
         """Return a hook of another service that uses the same connection.

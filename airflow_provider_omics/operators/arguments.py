@@ -88,21 +88,27 @@ class Flag:
     """Yes or no.
 
     :param or_text: whether it may also be text of another meaning, or None.
+    :param is_optional: whether it may be None.
     """
 
     or_text: bool = False
+    is_optional: bool = False
 
     @property
     def wanted(self) -> str:
         """What to give."""
-        return "Give true or false" + (", or text" if self.or_text else "")
+        return f"Give true or false{', or text' if self.or_text else ''}{', or None' if self.is_optional else ''}"
 
     def read(self, value: Any) -> Any:
         """Read ``true`` and ``false``, in letters of any case."""
+        if self.is_optional and isinstance(value, str) and value.strip().lower() in _NOTHING:
+            return None
         return _TRUTHS.get(value.strip().lower(), value) if isinstance(value, str) else value
 
     def fits(self, value: Any) -> bool:
         """Whether it is true or false."""
+        if value is None and self.is_optional:
+            return True
         return isinstance(value, bool) or (self.or_text and (value is None or isinstance(value, str)))
 
 
@@ -162,6 +168,8 @@ ARGUMENTS: dict[str, Kind] = {
     "identity_tags": _FLAG,
     "check_inputs": _LEVEL,
     "check_inputs_timeout": Number(0),
+    "s3_requester_pays": _FLAG,
+    "s3_bucket_key_enabled": Flag(is_optional=True),
     "group_rows": _FLAG,
     "non_sample_rows": Choice(("fail", "skip")),
     "parameter_types": Object(),

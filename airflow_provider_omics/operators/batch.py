@@ -106,6 +106,11 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
         is below ``output_uri``. Before anything is submitted, a small object is written there and to ``settings_uri``,
         and deleted if that is allowed. Instances of a mapped task need a place each, as with ``{{ ti.map_index }}`` in
         it; the default is one.
+    :param s3_kms_key_id: id, ARN or alias of the KMS key that the task encrypts with what it writes to ``settings_uri``
+        and ``results_uri``; the default is the bucket's own encryption. The service role must be able to decrypt it.
+    :param s3_bucket_key_enabled: whether an S3 Bucket Key is used with it; the default is the bucket's setting.
+    :param s3_expected_bucket_owner: account id (12 digits) that the buckets of ``settings_uri`` and ``results_uri``
+        must belong to; S3 refuses every call of the task that concerns another's.
     :param tolerated_failure_count: how many samples may end otherwise than COMPLETED, 0 or more.
     :param tolerated_failure_percentage: the same as a share of all samples, 0 to 100; the larger of both holds.
     :param fail_fast: whether the rest is cancelled as soon as more samples than tolerated have failed.
@@ -131,6 +136,8 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
         "request_id",
         "settings_uri",
         "results_uri",
+        "s3_kms_key_id",
+        "s3_expected_bucket_owner",
         *TEMPLATED,
     )
     template_fields_renderers = {  # noqa: RUF012 - Airflow declares it without ClassVar
@@ -177,6 +184,9 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
         request_id: str | None = None,
         settings_uri: str | None = None,
         results_uri: str | None = None,
+        s3_kms_key_id: str | None = None,
+        s3_bucket_key_enabled: bool | None = None,
+        s3_expected_bucket_owner: str | None = None,
         tolerated_failure_count: int = 0,
         tolerated_failure_percentage: float = 0,
         fail_fast: bool = False,
@@ -190,6 +200,9 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
             run_settings=run_settings,
             settings_uri=settings_uri,
             results_uri=results_uri,
+            s3_kms_key_id=s3_kms_key_id,
+            s3_bucket_key_enabled=s3_bucket_key_enabled,
+            s3_expected_bucket_owner=s3_expected_bucket_owner,
             tolerated_failure_count=tolerated_failure_count,
             tolerated_failure_percentage=tolerated_failure_percentage,
             fail_fast=fail_fast,

@@ -23,6 +23,7 @@ from airflow_provider_omics.healthomics.results import ResultsTable, SampleEnd
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort
 from airflow_provider_omics.healthomics.statuses import BatchStatus
 from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
+from airflow_provider_omics.hooks.object_settings import ObjectSettings
 from airflow_provider_omics.links.omics import COHORT_LINKS, store_batch_links, store_outcome_links
 from airflow_provider_omics.operators.batch_xcoms import tell_outlets, xcoms_of
 from airflow_provider_omics.operators.cohort import CohortJob, Places, phase_of, sample_sheet_place
@@ -53,6 +54,9 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         *,
         settings_uri: str | None = None,
         results_uri: str | None = None,
+        s3_kms_key_id: str | None = None,
+        s3_bucket_key_enabled: bool | None = None,
+        s3_expected_bucket_owner: str | None = None,
         tolerated_failure_count: int = 0,
         tolerated_failure_percentage: float = 0,
         fail_fast: bool = False,
@@ -66,6 +70,9 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         self.settings_uri = settings_uri
         self.results_uri = results_uri
         self._results_uri_before_rendering = results_uri
+        self.s3_kms_key_id = s3_kms_key_id
+        self.s3_bucket_key_enabled = s3_bucket_key_enabled
+        self.s3_expected_bucket_owner = s3_expected_bucket_owner
         self.tolerated_failure_count = tolerated_failure_count
         self.tolerated_failure_percentage = tolerated_failure_percentage
         self.fail_fast = fail_fast
@@ -74,6 +81,16 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         self.failure_lookup_limit = failure_lookup_limit
         self.runs_limit = runs_limit
         self._started: BatchView | None = None
+
+    @property
+    def object_settings(self) -> ObjectSettings:
+        """What the task's own requests for objects in S3 carry beyond their names."""
+        return ObjectSettings(
+            kms_key_id=self.s3_kms_key_id,
+            bucket_key_enabled=self.s3_bucket_key_enabled,
+            expected_bucket_owner=self.s3_expected_bucket_owner,
+            requester_pays=self.s3_requester_pays,
+        )
 
     @abstractmethod
     def build_request(self) -> dict[str, Any]:

@@ -38,7 +38,7 @@ INPUT_TEMPLATE_FIELDS = (
 class OmicsCohortInputOperator(OmicsInputOperator[BatchView]):
     """Base of the operator that runs a cohort: its samples, read from a list, a file or a sheet.
 
-    ``check_inputs`` and ``check_inputs_timeout`` are described in
+    ``check_inputs``, ``check_inputs_timeout`` and ``s3_requester_pays`` are described in
     :class:`~airflow_provider_omics.operators.inputs.OmicsInputOperator`.
 
     :param run_settings: the samples, 1 to 100,000: a list of InlineSetting objects by the API's names
@@ -132,7 +132,7 @@ class OmicsCohortInputOperator(OmicsInputOperator[BatchView]):
         if wrong:
             raise OmicsRequestInvalidError("StartRunBatch", wrong)
         options = self._sheet_options(defaults, sheet_place, types_uri)
-        cohort = read_cohort(self.run_settings, options, defaults, self.hook.storage.open)
+        cohort = read_cohort(self.run_settings, options, defaults, self.hook.inputs.open)
         for line in input_place_notes(defaults.get("parameters")):
             self.log.warning("%s", line)
         for note in cohort.notes:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.input_objects import InputObjects
 from airflow_provider_omics.healthomics.levels import FAIL, OFF
+from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.run_settings.parameters_file import file_of, read_parameters
 from airflow_provider_omics.healthomics.waiting import V
 from airflow_provider_omics.hooks.input_check import InputReport, describe_unknown, look_for_inputs
+from airflow_provider_omics.hooks.object_settings import ObjectSettings
 from airflow_provider_omics.operators.job import OmicsJobOperator
+
+if TYPE_CHECKING:
+    from airflow_provider_omics.hooks.omics import OmicsHook
 
 _TOLD = 20
 
@@ -25,20 +31,48 @@ class OmicsInputOperator(OmicsJobOperator[V]):
         object (ListObjectsV2). What could not be checked, since calls failed or time was over, is told and submitted.
         A try that takes over a job of an earlier one does not look.
     :param check_inputs_timeout: seconds after which no more inputs are looked for, 0 or more.
+    :param s3_requester_pays: whether this account pays for what the task itself reads and writes in buckets that use
+        Requester Pays; for the runs' own reading there is ``requester_pays_enabled``.
     """
 
     parameters: Any = None
 
-    def __init__(self, *, check_inputs: str = OFF, check_inputs_timeout: float = 600, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        check_inputs: str = OFF,
+        check_inputs_timeout: float = 600,
+        s3_requester_pays: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self._parameters_in: tuple[str, dict[str, Any]] | None = None
         self.check_inputs = check_inputs
         self.check_inputs_timeout = check_inputs_timeout
+        self.s3_requester_pays = s3_requester_pays
+
+    @property
+    def object_settings(self) -> ObjectSettings:
+        """What the task's own requests for objects in S3 carry beyond their names."""
+        return ObjectSettings(requester_pays=self.s3_requester_pays)
+
+    @cached_property
+    def hook(self) -> OmicsHook:
+        """The hook, made when it is first needed."""
+        hook = super().hook
+        hook.object_settings = self.object_settings
+        return hook
 
     @property
     def looks_for_inputs(self) -> bool:
         """Whether inputs are looked for."""
         return self.check_inputs != OFF
+
+    def waiting_issues(self) -> list[Issue]:
+        """Return what is wrong with how to wait, and with how to read and write in S3."""
+        known = super().waiting_issues()
+        told = {issue.where for issue in known}
+        return [*known, *(issue for issue in self.object_settings.issues() if issue.where not in told)]
 
     def read_parameters(self, operation: str) -> Any:
         """Return ``parameters``; where they are a file, what it held when this process first read it.
@@ -50,7 +84,7 @@ class OmicsInputOperator(OmicsJobOperator[V]):
         if name is None:
             return self.parameters
         if self._parameters_in is None or self._parameters_in[0] != name:
-            self._parameters_in = name, read_parameters(operation, name, self.hook.storage.open)
+            self._parameters_in = name, read_parameters(operation, name, self.hook.inputs.open)
             self.log.info("Read the parameters from %s", name)
         return self._parameters_in[1]
 
@@ -65,7 +99,7 @@ class OmicsInputOperator(OmicsJobOperator[V]):
             return
         self.log.info("Looking for %s inputs in S3 (check_inputs)", f"{objects.count:,}")
         report = look_for_inputs(
-            self.hook.client_for_many_calls("s3"),
+            self.hook.client_for_many_looks(),
             objects,
             seconds=self.check_inputs_timeout,
             log=self.log,

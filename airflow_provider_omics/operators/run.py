@@ -80,11 +80,11 @@ class OmicsStartRunOperator(OmicsInputOperator[RunView]):
     Parameters that are None are not sent. All but ``deferrable`` and ``botocore_config`` are templates; numbers and
     flags are read from text too.
     ``wait_for_completion``, ``cancel_on_kill``, ``on_timeout``, ``durable`` and ``identity_tags`` are described in
-    :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`, ``check_inputs`` and ``check_inputs_timeout`` in
-    :class:`~airflow_provider_omics.operators.inputs.OmicsInputOperator`, ``deferrable``, ``waiter_delay``,
-    ``waiter_max_attempts`` and ``error_budget`` in
-    :class:`~airflow_provider_omics.operators.waiting.OmicsWaitingOperator`, the connection
-    parameters in :mod:`airflow_provider_omics.hooks.parameters`.
+    :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`, ``check_inputs``, ``check_inputs_timeout`` and
+    ``s3_requester_pays`` in :class:`~airflow_provider_omics.operators.inputs.OmicsInputOperator`, ``deferrable``,
+    ``waiter_delay``, ``waiter_max_attempts`` and ``error_budget`` in
+    :class:`~airflow_provider_omics.operators.waiting.OmicsWaitingOperator`, the connection parameters in
+    :mod:`airflow_provider_omics.hooks.parameters`.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_StartRun.html
 

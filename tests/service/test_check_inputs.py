@@ -74,14 +74,14 @@ def seen(lab: CohortLab, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str
     from airflow_provider_omics.hooks.omics import OmicsHook
 
     sent: list[tuple[str, str]] = []
-    make = OmicsHook.client_for_many_calls
+    make = OmicsHook.client_for_many_looks
 
-    def noting(self: OmicsHook, service: str) -> Any:
-        client = make(self, service)
+    def noting(self: OmicsHook) -> Any:
+        client = make(self)
         client.meta.events.register("before-send.s3", lambda request, **_: sent.append((request.method, request.url)))
         return client
 
-    monkeypatch.setattr(OmicsHook, "client_for_many_calls", noting)
+    monkeypatch.setattr(OmicsHook, "client_for_many_looks", noting)
     lab.seen = sent  # type: ignore[attr-defined]
     return sent
 
@@ -236,14 +236,14 @@ def test_a_killed_task_submits_nothing(lab: CohortLab, monkeypatch: pytest.Monke
     put(lab, "0.bam")
     files = [f"s3://{READS}/{n}.bam" for n in range(500)]
     task = operator(lab.workflow_id, [{"runSettingId": "a", "parameters": {"files": files}}], check_inputs="fail")
-    make = type(task.hook).client_for_many_calls
+    make = type(task.hook).client_for_many_looks
 
-    def killing(self: Any, service: str) -> Any:
-        client = make(self, service)
+    def killing(self: Any) -> Any:
+        client = make(self)
         client.meta.events.register("before-send.s3", lambda **_: task.on_kill())
         return client
 
-    monkeypatch.setattr(type(task.hook), "client_for_many_calls", killing)
+    monkeypatch.setattr(type(task.hook), "client_for_many_looks", killing)
     with pytest.raises(OmicsError, match="killed while its inputs were looked for; nothing was submitted"):
         run_task(task, instance())
     assert lab.calls("StartRunBatch") == 0
