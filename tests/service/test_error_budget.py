@@ -122,7 +122,6 @@ def test_when_the_budget_is_over_the_task_fails_says_where_its_run_is_and_leaves
     for words in (
         f"run {run_id}",
         f"aws omics get-run --id {run_id}",
-        f"#/runs/{run_id}",
         "omics:GetRun",
         "(error_budget)",
         "was not cancelled",

@@ -273,7 +273,7 @@ def test_a_bucket_that_is_missing_stops_the_task_before_its_batch(lab: CohortLab
     with pytest.raises(OmicsServiceError, match=r"(?s)NoSuchBucket.*Check the bucket's name") as caught:
         lab.run(cohort(2), settings_uri="s3://no-such-bucket/settings")
     assert isinstance(caught.value, AirflowFailException)
-    with pytest.raises(OmicsServiceError, match=r"NoSuchKey.*Check the name"):
+    with pytest.raises(OmicsServiceError, match=r"(?s)NoSuchKey.*Check the name"):
         lab.run(f"{OUT}/no-such-sheet.csv", run_setting_id_column="sample")
     assert lab.calls("StartRunBatch") == 0
 
