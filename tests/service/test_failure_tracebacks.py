@@ -104,8 +104,8 @@ def test_a_refused_call_has_its_remedy_last(deferrable: bool) -> None:
 @pytest.mark.parametrize(
     ("task", "kind"),
     [
-        (OmicsDeleteRunOperator(task_id="delete", run_id="run-1"), OmicsRequestInvalidError),
-        (OmicsDeleteBatchOperator(task_id="delete", batch_id=" "), OmicsRequestInvalidError),
+        (OmicsDeleteRunOperator(task_id="delete", run_id="{{ 'run-1' }}"), OmicsRequestInvalidError),
+        (OmicsDeleteBatchOperator(task_id="delete", batch_id="{{ ' ' }}"), OmicsRequestInvalidError),
         (
             OmicsStartRunOperator(task_id="start", workflow_id="7654321", role_arn=ROLE, output_uri=OUT),
             OmicsServiceError,
@@ -120,7 +120,7 @@ def test_every_operator_raises_without_inner_frames(task: BaseOperator, kind: ty
 
 def test_the_frames_are_kept_for_those_who_look_for_them(mocker: MockerFixture) -> None:
     log = mocker.patch.object(OmicsDeleteRunOperator, "log", new_callable=mocker.PropertyMock).return_value
-    failure_of(OmicsDeleteRunOperator(task_id="delete", run_id="run-1"))
+    failure_of(OmicsDeleteRunOperator(task_id="delete", run_id="{{ 'run-1' }}"))
     log.debug.assert_called_once_with("What led to the failure", exc_info=True)
 
 
