@@ -40,7 +40,7 @@ NORMAL = [
         (r'File "[^"]*/(airflow_provider_omics/[^"]+)", line \d+', r'File "\1", line ...'),
         (r"botocore \d+\.\d+\.\d+", "botocore 1.44.0"),
         (r"Use one of ap-[a-z0-9, -]+", "Use one of ap-northeast-1, ..."),
-        (r"is (PENDING|STARTING|RUNNING)\b", "is RUNNING"),
+        (r"is (PENDING|STARTING|RUNNING|not seen yet)\b", "is RUNNING"),
         # Which of a run's tasks fails is drawn by lot.
         (r"\b(prepare|analyse|report)\b", "analyse"),
     )
