@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -89,6 +90,13 @@ def stacks_without_source() -> Iterator[None]:
 def call_clock() -> CallClock:
     """A clock for a server on which jobs last for so many calls; it has to be told which server to follow."""
     return CallClock()
+
+
+@pytest.fixture
+def told(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
+    """Return what was logged since it was last asked for; Airflow 3 writes it to the standard output."""
+    caplog.set_level(logging.INFO)
+    return lambda: capsys.readouterr().out + caplog.text
 
 
 @pytest.fixture

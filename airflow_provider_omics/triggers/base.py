@@ -113,7 +113,7 @@ class OmicsWaitTrigger(BaseTrigger, Generic[V]):
     @property
     def announcement(self) -> str:
         """What the task's log says when the wait begins here."""
-        label, every = self.new_look().unseen.label, f"{self.waiter_delay:g}"
+        label, every = self._first_look(self.trail()).unseen.label, f"{self.waiter_delay:g}"
         return f"Waiting in the triggerer for HealthOmics {label}, without a worker; looking every {every} seconds"
 
     def policy(self) -> WaitPolicy:
@@ -132,8 +132,10 @@ class OmicsWaitTrigger(BaseTrigger, Generic[V]):
         :param clock: gives seconds since the epoch.
         """
         self._trail = self.trail()
-        look = self.new_look() if self._trail is None else self._trail.first_look()
-        return Wait(look, self.policy(), clock)
+        return Wait(self._first_look(self._trail), self.policy(), clock)
+
+    def _first_look(self, trail: Trail[V] | None) -> Look[V]:
+        return self.new_look() if trail is None else trail.first_look()
 
     def trail(self) -> Trail[V] | None:
         """Return what to look at one after the other; None if there is only :meth:`new_look`."""

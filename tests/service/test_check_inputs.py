@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,13 +44,6 @@ def sheet(tmp_path: Path) -> Callable[..., str]:
         return str(path)
 
     return write
-
-
-@pytest.fixture
-def told(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Told:
-    """Return what was logged since it was last asked for; Airflow 3 writes it to the standard output."""
-    caplog.set_level(logging.INFO)
-    return lambda: capsys.readouterr().out + caplog.text
 
 
 def put(lab: CohortLab, *keys: str, **settings: Any) -> None:

@@ -174,7 +174,7 @@ class TestAfterTheCohort:
 class TestBesideTheCohort:
     @MODES
     def test_it_waits_for_the_batch_and_not_for_the_rest_of_it(
-        self, lab: CohortLab, airflow_says: Says, deferrable: bool
+        self, lab: CohortLab, airflow_says: Says, told: Callable[[], str], deferrable: bool
     ) -> None:
         def start() -> None:
             lab.crash([*cohort(1), lasting("slow", 3600)])
@@ -184,7 +184,8 @@ class TestBesideTheCohort:
         [batch_id] = lab.world.batches
         assert (done.result["batch_id"], done.result["run_setting_id"]) == (batch_id, "sample-0")
         assert lab.omics.get_batch(batchId=batch_id)["status"] == "INPROGRESS"
-        assert done.ti.xcoms["_link_OmicsRunListLink"]
+        announced = "Waiting in the triggerer for HealthOmics sample 'sample-0' of task 'cohort', without a worker"
+        assert (announced in told()) == deferrable
 
     @MODES
     @pytest.mark.parametrize(
