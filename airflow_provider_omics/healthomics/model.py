@@ -26,12 +26,6 @@ from botocore.model import (
 
 from airflow_provider_omics.healthomics.newer_members import add_newer_members
 
-# By the pattern of the model, which says what a value looks like and not what it is.
-_FIXES = {
-    "arn:.+": "Give the whole ARN of the role, such as arn:aws:iam::123456789012:role/{value}",
-    "[0-9]+": "Give the id, which has digits only, and no name or ARN",
-}
-
 
 @dataclass(frozen=True)
 class Issue:
@@ -132,6 +126,7 @@ def _check_map(shape: MapShape, value: Any, where: str) -> Iterator[Issue]:
         yield from check_shape(shape.value, inner, _join(where, str(key)))
 
 
+# The pattern says what a value looks like, and not what it is.
 _MEANT_BY_PATTERN = {
     "[0-9]+": ("no id", "Give the id, which is a number, and neither a name nor an ARN"),
     "arn:.+": ("no ARN", "Give the ARN, such as arn:aws:iam::123456789012:role/OmicsRole, and not the name"),
@@ -158,8 +153,7 @@ def _check_string(shape: StringShape, value: Any, where: str) -> Iterator[Issue]
         return
     yield from _check_size(shape, len(value), where, "characters")
     if pattern and value and not matches(pattern, value):
-        fix = _FIXES.get(pattern, "Correct the value").format(value=value)
-        yield Issue(where, f"{_shown(value)} does not match the pattern {pattern}", fix)
+        yield Issue(where, f"{_shown(value)} does not match the pattern {pattern}", "Correct the value")
 
 
 def _check_integer(shape: Shape, value: Any, where: str) -> Iterator[Issue]:

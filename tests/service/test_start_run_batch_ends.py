@@ -71,7 +71,6 @@ def test_failed_runs_tell_cause_owner_log_and_table(lab: CohortLab, deferrable: 
         "OUT_OF_MEMORY_ERROR",
         "the author of the workflow",
         "Simulated failure of task",
-        f"#/runs/{table[0]['run_id']}",
         task.ti.xcoms["results_uri"],
     ):
         assert part in told

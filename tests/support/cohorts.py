@@ -139,6 +139,11 @@ class CohortLab:
     def calls(self, operation: str) -> int:
         return self.server.journal.counts[operation]
 
+    def calls_after_the_wait(self) -> Counter[str]:
+        """Count the calls of the omics API since the batch was last looked at, by operation."""
+        operations = [call.operation for call in self.server.journal.calls()]
+        return Counter(operations[len(operations) - operations[::-1].index("GetBatch") :])
+
     def effects(self, operation: str) -> int:
         """Count the calls that changed something."""
         return self.server.journal.effects[operation]

@@ -45,8 +45,8 @@ def told(operator_class: type[OmicsBaseOperator], **arguments: Any) -> list[str]
         (
             OmicsStartRunOperator,
             {**RUN, "role_arn": "OmicsRole"},
-            "role_arn: 'OmicsRole' does not match the pattern arn:.+. Give the whole ARN of the role, such as "
-            "arn:aws:iam::123456789012:role/OmicsRole.",
+            "role_arn: 'OmicsRole' is no ARN. Give the ARN, such as arn:aws:iam::123456789012:role/OmicsRole, and not "
+            "the name.",
         ),
         (OmicsStartRunOperator, {**RUN, "output_uri": None}, "output_uri: is missing"),
         (OmicsStartRunOperator, {**RUN, "output_uri": "results/out"}, "output_uri: 'results/out' is not an S3 URI"),
