@@ -61,7 +61,7 @@ def test_numbers_and_repeated_keys_come_from_the_query() -> None:
         ("GET", "/run", "maxResults=many", b"", "maxResults: is str 'many'"),
         ("GET", "/run", "maxResults=0", b"", "maxResults: 0 is out of range"),
         ("GET", "/run", "status=DONE", b"", "status: 'DONE'"),
-        ("GET", "/run/abc", "", b"", "id: 'abc' does not match"),
+        ("GET", "/run/abc", "", b"", "id: 'abc' is no id"),
         ("POST", "/run", "", b"", "roleArn: is missing"),
         ("POST", "/run", "", {"roleArn": "arn:x", "priority": "1"}, "priority: is str"),
         ("POST", "/run", "", {"roleArn": "arn:x", "colour": 1}, "colour: is not a member"),

@@ -47,7 +47,9 @@ run_settings = st.lists(
             "priority": st.integers(0, 100_000),
             "parameters": st.dictionaries(st.text(), json_values, max_size=5),
             "runTags": st.dictionaries(
-                st.text("abc:-é", min_size=1).filter(lambda key: not key.startswith("aws:")), st.text(max_size=9)
+                st.text("abc:-é", min_size=1).filter(lambda key: not key.startswith("aws:")),
+                st.text(max_size=9),
+                max_size=50,
             ),
             "outputBucketOwnerId": st.just("123456789012"),
             "engineSettings": st.dictionaries(st.text(), json_values, max_size=3),
@@ -98,13 +100,15 @@ def test_json_lines(written: list[dict[str, Any]], end: str, ascii_only: bool, p
     assert read_back(f"{BUCKET}.jsonl{'.gz' if packed else ''}", content=content) == written
 
 
+# A name that begins as a place does is taken for a value in a sheet without a header.
+columns_of_a_sheet = names.filter(lambda name: trimmed(name) == name and name != "id" and not {*"/\\"} & {*name})
 cells = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=30).filter(
     lambda cell: not trimmed(cell).startswith("#")
 )
 
 
 @given(
-    st.lists(names.filter(lambda name: trimmed(name) == name and name != "id"), min_size=1, max_size=5, unique=True),
+    st.lists(columns_of_a_sheet, min_size=1, max_size=5, unique=True),
     st.lists(ids.map(lambda text: f"S{text}"), min_size=1, max_size=12, unique=True),
     st.sampled_from([("csv", ","), ("tsv", "\t")]),
     st.sampled_from(["\n", "\r\n"]),
