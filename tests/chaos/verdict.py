@@ -146,7 +146,8 @@ def active(jobs: Jobs, server: LocalOmics) -> Iterator[str]:
 
 
 def _result(trial: Trial, jobs: Jobs, server: LocalOmics, records: AirflowRecords) -> Any:
-    keys = sorted(records.xcom_keys(trial.dag_id, trial.name, TASK_ID))
+    # Airflow writes the links when the end of the task has been told already; here they lead nowhere.
+    keys = sorted(key for key in records.xcom_keys(trial.dag_id, trial.name, TASK_ID) if not key.startswith("_link_"))
     pushed = {key: records.xcoms(trial.dag_id, trial.name, TASK_ID, key) for key in keys}
     tables = {}
     for map_index, uri in pushed.get("results_uri", {}).items():
