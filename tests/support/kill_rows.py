@@ -24,7 +24,7 @@ class Row:
     """One way in which a task may end before its job does.
 
     :ivar modes: where the task can be while it waits.
-    :ivar retries: of the task.
+    :ivar retries: of the task; a busy machine uses some up before the task has even begun.
     :ivar execution_timeout: of the task, in seconds.
     :ivar dagrun_timeout: of the DAG, in seconds.
     :ivar error_budget: of the task, in seconds.
@@ -34,7 +34,7 @@ class Row:
 
     name: str
     modes: Sequence[str] = MODES
-    retries: int = 3
+    retries: int = 9
     execution_timeout: int | None = None
     dagrun_timeout: int | None = None
     error_budget: int = 3600
