@@ -29,10 +29,6 @@ _BATCH_GONE = FailureAdvice(
 )
 
 _NO_BATCH = FailureAdvice(
-    "", FailureClass.INPUT, Owner.WORKFLOW, "See the log of that task; once it has started a batch, clear this one."
-)
-
-_NO_BATCH = FailureAdvice(
     "", FailureClass.INPUT, Owner.UNKNOWN, "See the log of that task; once it has started a batch, clear this one."
 )
 

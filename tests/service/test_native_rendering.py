@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import DAG
-from task_runs import TaskInstance, run_task
+from task_runs import InstanceWithUpstream, TaskInstance, run_task
 
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.operators.arguments import ARGUMENTS
@@ -77,19 +77,6 @@ def server(omics_local: LocalOmics) -> LocalOmics:
     return omics_local
 
 
-class Instance(TaskInstance):
-    """A task instance whose upstream task has returned a value."""
-
-    returned: Any = None
-    task: Any = None
-
-    def xcom_pull(self, *_args: Any, **_kwargs: Any) -> Any:
-        return self.returned
-
-    def get_relevant_upstream_map_indexes(self, *_args: Any, **_kwargs: Any) -> None:
-        return None
-
-
 def context(ti: TaskInstance, dag: DAG | None = None) -> Any:
     facts = {"dag": dag, "dag_run": SimpleNamespace(conf={}), "run_id": ti.run_id, "expanded_ti_count": 1}
     return {"ti": ti, "task_instance": ti, "params": {}, **facts}
@@ -149,7 +136,7 @@ def test_text_of_mapped_tasks_stays_as_it_was_written(native_dag: DAG, expanded:
         mapped = partial.expand_kwargs([{"workflow_id": "007", "parameters": parameters}])
     else:
         mapped = partial.expand(workflow_id=["007"], parameters=[parameters])
-    unmapped = context(Instance(map_index=0), native_dag)
+    unmapped = context(InstanceWithUpstream(map_index=0), native_dag)
     mapped.render_template_fields(unmapped)
     task = unmapped["task"]
     assert (task.workflow_id, task.parameters) == ("007", {"sample": "1E5", "n": 2})
@@ -164,7 +151,7 @@ def test_what_an_upstream_task_returned_is_no_template(native_dag: DAG) -> None:
         parameters={"x": upstream.output, "y": ["1E5", upstream.output]},
         **RUN,
     )
-    ti = Instance()
+    ti = InstanceWithUpstream()
     ti.returned, ti.task = "1.10", task
     task.render_template_fields(context(ti))
     assert (task.name, task.parameters) == ("1.10", {"x": "1.10", "y": ["1E5", "1.10"]})

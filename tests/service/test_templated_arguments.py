@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowFailException
 from cohorts import BUCKET, OUT, cohort, failing
-from task_runs import TaskInstance, run_task
+from task_runs import InstanceWithUpstream, TaskInstance, run_task
 
 from airflow_provider_omics.exceptions import OmicsBatchFailedError, OmicsRequestInvalidError
 from airflow_provider_omics.local import LocalOmics
@@ -20,19 +20,6 @@ from airflow_provider_omics.sensors.batch import OmicsBatchRunSensor, OmicsBatch
 ROLE = "arn:aws:iam::123456789012:role/omics"
 MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
 NATIVE = pytest.mark.parametrize("native", [False, True], ids=["text", "native"])
-
-
-class Instance(TaskInstance):
-    """A task instance whose upstream task has returned a value."""
-
-    returned: Any = None
-    task: Any = None
-
-    def xcom_pull(self, *_args: Any, **_kwargs: Any) -> Any:
-        return self.returned
-
-    def get_relevant_upstream_map_indexes(self, *_args: Any, **_kwargs: Any) -> None:
-        return None
 
 
 @pytest.fixture
@@ -89,7 +76,7 @@ def test_an_upstream_task_says_whether_to_wait(
     upstream = OmicsCancelRunOperator(task_id="upstream", run_id="1")
     task = start_run(make_workflow(), wait_for_completion=upstream.output, waiter_delay=600)
     assert task.upstream_task_ids == {"upstream"}
-    ti = Instance()
+    ti = InstanceWithUpstream()
     ti.returned, ti.task = returned, task
     # It would look again only after ten minutes.
     assert run_task(task, ti, expanded_ti_count=None).result

@@ -31,6 +31,21 @@ class TaskInstance:
         self.xcoms[key] = value
 
 
+class InstanceWithUpstream(TaskInstance):
+    """A task instance whose upstream task has returned a value."""
+
+    returned: Any = None
+    task: Any = None
+
+    def xcom_pull(self, *_args: Any, **_kwargs: Any) -> Any:
+        """Return what the upstream task returned."""
+        return self.returned
+
+    def get_relevant_upstream_map_indexes(self, *_args: Any, **_kwargs: Any) -> None:
+        """Say that no upstream task is mapped."""
+        return
+
+
 @dataclass
 class TaskRun:
     """What came of a task.
