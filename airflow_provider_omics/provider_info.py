@@ -32,7 +32,7 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": [_modules("hooks.omics")],
-        "operators": [_modules("operators.batch", "operators.batch_end", "operators.run")],
+        "operators": [_modules("operators.batch", "operators.batch_end", "operators.run", "operators.run_end")],
         "sensors": [_modules("sensors.batch", "sensors.run")],
         "triggers": [_modules("triggers.batch", "triggers.events", "triggers.run")],
         "extra-links": [

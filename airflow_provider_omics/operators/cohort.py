@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import time
 import uuid
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -25,98 +24,25 @@ from airflow_provider_omics.healthomics.discovery import (
     unanswered,
     was_created_since,
 )
-from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError, OmicsServiceError
 from airflow_provider_omics.healthomics.identity import Intent
-from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.redrive import Redrive, leave_out
 from airflow_provider_omics.healthomics.results import ResultsTable
 from airflow_provider_omics.healthomics.retrying import Retrying
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, entries, select
 from airflow_provider_omics.healthomics.run_settings.naming import named, named_file
-from airflow_provider_omics.healthomics.s3_uris import place_issues
 from airflow_provider_omics.healthomics.statuses import BatchStatus, Phase
 from airflow_provider_omics.healthomics.waiting import Log
+from airflow_provider_omics.operators.cohort_paths import CohortPaths
 from airflow_provider_omics.operators.gathering import Gathering, cohort_uri, look_at_batch
 from airflow_provider_omics.operators.memory import Memory, forget_finished
 from airflow_provider_omics.operators.rivals import Rivals
 
 if TYPE_CHECKING:
     from airflow_provider_omics.hooks.omics import OmicsHook
-    from airflow_provider_omics.hooks.storage import ObjectStorage
 
 _MOST_INLINE = 100
-_NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 # How long a batch that StartRunBatch has just named may be not found before it counts as deleted.
 _APPEARING_PAUSES = (1.0, 2.0, 4.0)
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where a task keeps what is too large for XCom.
-
-    :param settings: folder of the files of run settings.
-    :param results: the results table, without its suffix.
-    """
-
-    settings: str
-    results: str
-
-    @classmethod
-    def of(cls, intent: Intent, output_uri: str | None, settings_uri: str | None, results_uri: str | None) -> Places:
-        """Choose the places, by default under the batch's ``output_uri``.
-
-        :raises OmicsRequestInvalidError: there is no default, or one of them is no place in S3.
-        """
-        base = f"{output_uri.rstrip('/')}/airflow-batches" if output_uri else None
-        name = _NOT_IN_NAMES.sub("-", intent.default_name())
-        given = {"settings_uri": settings_uri, "results_uri": results_uri}
-        issues = [*_place_issues(given, base)]
-        if issues:
-            raise OmicsRequestInvalidError("StartRunBatch", issues)
-        settings = settings_uri or f"{base}/run-settings"
-        return cls(settings.rstrip("/"), _stem(results_uri) if results_uri else f"{base}/{name}/results")
-
-    def prove_writable(self, storage: ObjectStorage, intent: Intent, *, with_results: bool) -> None:
-        """Write a small object to each place, so that a wrong one is found out before anything is submitted.
-
-        :param with_results: whether there will be results.
-        :raises OmicsServiceError: one of them cannot be written to.
-        """
-        name = _NOT_IN_NAMES.sub("-", intent.default_name())
-        proofs = {"settings_uri": f"{self.settings}/{name}.write-test"}
-        if with_results:
-            proofs["results_uri"] = f"{self.results}.write-test"
-        for parameter, uri in proofs.items():
-            try:
-                storage.prove_writable(uri)
-            except OmicsServiceError as error:
-                told = error.explanation
-                explained = replace(
-                    told, subject=f"{parameter} {told.subject}", remedy=f"{told.remedy}. Nothing was submitted"
-                )
-                raise OmicsServiceError(explained) from error.__cause__
-
-
-def sample_sheet_place(places: Places) -> str:
-    """Return the folder of the samples' sheets."""
-    return f"{places.settings}/sample-sheets"
-
-
-def _place_issues(given: Mapping[str, str | None], base: str | None) -> Iterable[Issue]:
-    for name, uri in given.items():
-        if uri is None and base is None:
-            yield Issue(
-                name, "is missing, and has no default without output_uri", "Give a place such as s3://my-bucket/x"
-            )
-        elif uri is not None:
-            yield from place_issues(name, uri, "s3://my-bucket/cohort-1")
-
-
-def _stem(uri: str) -> str:
-    for suffix in (".csv", ".jsonl"):
-        if uri.endswith(suffix):
-            return uri.removesuffix(suffix)
-    return f"{uri.rstrip('/')}/results"
 
 
 @dataclass(frozen=True)
@@ -162,7 +88,7 @@ class CohortJob:
         defaults: Mapping[str, Any] = self.request["defaultRunSetting"]
         return defaults
 
-    def store(self, cohort: Cohort, places: Places, redrives: int) -> Progress:
+    def store(self, cohort: Cohort, places: CohortPaths, redrives: int) -> Progress:
         """Write the cohort to S3, unless it is there already, and return the progress before its first batch.
 
         :param redrives: how many batches may follow within the try.
@@ -173,7 +99,7 @@ class CohortJob:
         # Whoever wrote the settings had written the sheets that they name.
         if cohort.sheets is not None and not self.hook.storage.exists(uri):
             self.hook.storage.put_all_once(cohort.sheets, cohort.sheets.content_type)
-            self.log.info("The sheets of %s samples are in %s", f"{cohort.count:,}", sample_sheet_place(places))
+            self.log.info("The sheets of %s samples are in %s", f"{cohort.count:,}", places.sample_sheets)
         self.hook.storage.put_once(uri, cohort.path)
         self.log.info("The settings of %s samples are in %s", f"{cohort.count:,}", uri)
         return progress
@@ -213,7 +139,7 @@ class CohortJob:
         found = self._found(tries_before_clear)
         return self._look(found[-1].batch_id) if found else None
 
-    def recall(self, places: Places, redrives: int, tries_before_clear: int) -> Progress | None:
+    def recall(self, places: CohortPaths, redrives: int, tries_before_clear: int) -> Progress | None:
         """Return the progress of a try that lost it, by what its batches and the stored cohort tell.
 
         :param redrives: how many batches could follow within the try.

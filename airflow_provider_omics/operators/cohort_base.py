@@ -26,8 +26,9 @@ from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
 from airflow_provider_omics.hooks.object_settings import ObjectSettings
 from airflow_provider_omics.links.omics import COHORT_LINKS, store_batch_links, store_outcome_links
 from airflow_provider_omics.operators.batch_xcoms import tell_outlets, xcoms_of
-from airflow_provider_omics.operators.cohort import CohortJob, Places, phase_of, sample_sheet_place
+from airflow_provider_omics.operators.cohort import CohortJob, phase_of
 from airflow_provider_omics.operators.cohort_input import OmicsCohortInputOperator
+from airflow_provider_omics.operators.cohort_paths import CohortPaths
 from airflow_provider_omics.operators.definition_types import types_uri
 from airflow_provider_omics.operators.job import push
 from airflow_provider_omics.operators.mapped_places import refuse, shared_place_issues
@@ -188,13 +189,13 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         defaults = job.request["defaultRunSetting"]
         return self.read_cohort(
             defaults,
-            lambda: sample_sheet_place(self._places(job)),
+            lambda: self._places(job).sample_sheets,
             lambda: types_uri(self._places(job).settings, job.intent.task_name(), defaults),
         )
 
-    def _places(self, job: CohortJob) -> Places:
+    def _places(self, job: CohortJob) -> CohortPaths:
         default = job.request["defaultRunSetting"].get("outputUri")
-        return Places.of(job.intent, default, self.settings_uri, self.results_uri)
+        return CohortPaths.of(job.intent, default, self.settings_uri, self.results_uri)
 
     def _submitted(self, context: Context, progress: Progress, batch: BatchView) -> Progress:
         self._follow(context, batch)

@@ -1,4 +1,4 @@
-"""Operators for runs: start, cancel, delete."""
+"""Operator that starts a run and waits for it."""
 
 from __future__ import annotations
 
@@ -17,25 +17,27 @@ from airflow_provider_omics.healthomics.exceptions import OmicsRunFailedError, O
 from airflow_provider_omics.healthomics.identity import TAG_COUNT, Intent, TaskIdentity
 from airflow_provider_omics.healthomics.input_objects import InputObjects
 from airflow_provider_omics.healthomics.input_places import input_place_notes
-from airflow_provider_omics.healthomics.literal_requests import RUN_ID, start_run_issues
+from airflow_provider_omics.healthomics.literal_requests import start_run_issues
 from airflow_provider_omics.healthomics.looks import cancel_run
 from airflow_provider_omics.healthomics.model import Issue, api_name
 from airflow_provider_omics.healthomics.outcome import RunView
-from airflow_provider_omics.healthomics.requests import build_start_run, check_run_id, fingerprint, fingerprint_of_0_1_0
+from airflow_provider_omics.healthomics.requests import build_start_run, fingerprint, fingerprint_of_0_1_0
 from airflow_provider_omics.healthomics.run_settings.parameters_file import without_file
 from airflow_provider_omics.healthomics.statuses import Phase, RunStatus
 from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.links.omics import RUN_LINKS, store_run_links
-from airflow_provider_omics.operators.base import OmicsBaseOperator
 from airflow_provider_omics.operators.inputs import OmicsInputOperator
 from airflow_provider_omics.operators.job import push
 from airflow_provider_omics.operators.once import OnceStarter, phase_of
-from airflow_provider_omics.operators.waiting import OmicsWaitingOperator
+from airflow_provider_omics.operators.run_end import OmicsCancelRunOperator, OmicsDeleteRunOperator
 from airflow_provider_omics.triggers.run import OmicsRunTrigger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+# Where a user looks for them.
+__all__ = ["START_RUN_FIELDS", "OmicsCancelRunOperator", "OmicsDeleteRunOperator", "OmicsStartRunOperator"]
 
 START_RUN_FIELDS = (
     "workflow_id",
@@ -331,83 +333,3 @@ class OmicsStartRunOperator(OmicsInputOperator[RunView]):
             return
         values = {"run_arn": run.arn, "run_uuid": run.uuid, "run_output_uri": run.output_uri}
         push(context, self.log, values)
-
-
-class OmicsCancelRunOperator(OmicsWaitingOperator[RunView]):
-    """Cancel a run; a run that has ended or is gone is cancelled enough.
-
-    Returns the run's id. The connection parameters are described in
-    :mod:`airflow_provider_omics.hooks.parameters`.
-
-    See https://docs.aws.amazon.com/omics/latest/api/API_CancelRun.html
-
-    :param run_id: id of the run (templated).
-    :param wait_for_completion: whether to wait until the run has ended.
-    """
-
-    template_fields: Sequence[str] = ("run_id", *TEMPLATED)
-    id_argument = RUN_ID
-    waits_for = RunView
-
-    def __init__(self, *, run_id: str, wait_for_completion: bool = False, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.run_id = run_id
-        self.wait_for_completion = wait_for_completion
-        self.check_literals()
-
-    def execute(self, context: Context) -> str:
-        """Ask for the cancellation and, if wanted, wait for the end."""
-        with failing_fast(self):
-            self.check_waiting("CancelRun")
-            run_id = check_run_id("CancelRun", self.run_id)
-            if not self.hook.cancel_run(run_id):
-                self.log.info("HealthOmics run %s has ended or is gone; nothing to cancel", run_id)
-                return run_id
-            self.log.info("Asked HealthOmics to cancel run %s", run_id)
-            if not self.wait_for_completion:
-                return run_id
-            trigger = OmicsRunTrigger(
-                run_id=run_id,
-                gone_is_end=True,
-                **self.waiting_arguments(),
-            )
-            return str(self.wait(context, trigger))
-
-    def finish(self, context: Context, end: WaitEnd[RunView], **state: Any) -> str:
-        """Return the run's id once the run has ended, however it did."""
-        if end.why is not Stop.ENDED:
-            raise OmicsWaitError(end)
-        self.log.info("HealthOmics run %s ended %s", end.view.run_id, end.view.status)
-        return end.view.run_id
-
-    def on_kill(self) -> None:
-        """Stop waiting; the cancellation goes on."""
-        self._killed.set()
-
-
-class OmicsDeleteRunOperator(OmicsBaseOperator):
-    """Delete the record of a run that has ended; its outputs and logs stay. A run that is gone is deleted enough.
-
-    Returns the run's id. The connection parameters are described in
-    :mod:`airflow_provider_omics.hooks.parameters`.
-
-    See https://docs.aws.amazon.com/omics/latest/api/API_DeleteRun.html
-
-    :param run_id: id of the run (templated).
-    """
-
-    template_fields: Sequence[str] = ("run_id", *TEMPLATED)
-    id_argument = RUN_ID
-
-    def __init__(self, *, run_id: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.run_id = run_id
-        self.check_literals()
-
-    def execute(self, context: Context) -> str:
-        """Delete the run."""
-        with failing_fast(self):
-            run_id = check_run_id("DeleteRun", self.run_id)
-            deleted = self.hook.delete_run(run_id)
-        self.log.info("HealthOmics run %s %s", run_id, "was deleted" if deleted else "was gone already")
-        return run_id

@@ -20,8 +20,8 @@ _CHANGING = frozenset({"CancelRunBatch", "DeleteRunBatch", "DeleteBatch"})
 
 
 @dataclass(frozen=True)
-class BatchAnswer:
-    """An answer of GetBatch.
+class Answer:
+    """Answer of the service to a call.
 
     :param asked_at: when it was asked for, in seconds since the epoch.
     """
@@ -35,31 +35,51 @@ class BatchAnswer:
 
 
 @dataclass
-class BatchAnswers:
-    """Shares the answers of GetBatch; errors too, among those who waited for the same call."""
+class _SharedAnswers:
+    """Single-flight cache: who asks the same at the same time shares one call, its answer or its error."""
 
     line: Line
     tasks: Tasks
     timing: Timing
-    _held: dict[str, BatchAnswer] = field(default_factory=dict, init=False)
-    _asking: dict[str, asyncio.Task[BatchAnswer]] = field(default_factory=dict, init=False)
+    _held: dict[str, Answer] = field(default_factory=dict, init=False)
+    _asking: dict[str, asyncio.Task[Answer]] = field(default_factory=dict, init=False)
+
+    def _is_kept(self, key: str) -> bool:
+        """Whether an answer is held for those who ask later."""
+        return True
+
+    async def _share(self, key: str, call: Call, longest: float, after: float | None = None) -> Answer:
+        held = self._held.get(key)
+        if held is not None and held.is_good(self.timing.clock(), longest, after):
+            return held
+        asking = self._asking.get(key)
+        if asking is None:
+            asking = self.tasks.start(self._ask(key, call))
+            self._asking[key] = asking
+            asking.add_done_callback(lambda _: self._asking.pop(key, None))
+        return await asyncio.shield(asking)
+
+    async def _ask(self, key: str, call: Call) -> Answer:
+        asked_at = self.timing.clock()
+        answer = Answer(await self.line.call(call), asked_at)
+        if self._is_kept(key):
+            self._held[key] = answer
+        return answer
+
+
+@dataclass
+class BatchAnswers(_SharedAnswers):
+    """Shares the answers of GetBatch, which are held as long as somebody may ask for the batch again."""
+
     _users: dict[str, int] = field(default_factory=dict, init=False)
 
-    async def get(self, batch_id: str, longest: float, after: float | None = None) -> BatchAnswer:
+    async def get(self, batch_id: str, longest: float, after: float | None = None) -> Answer:
         """Return an answer that may have been given to somebody else.
 
         :param longest: how old it may be, in seconds.
         :param after: when the answer was asked for that the caller has already.
         """
-        held = self._held.get(batch_id)
-        if held is not None and held.is_good(self.timing.clock(), longest, after):
-            return held
-        asking = self._asking.get(batch_id)
-        if asking is None:
-            asking = self.tasks.start(self._ask(batch_id))
-            self._asking[batch_id] = asking
-            asking.add_done_callback(lambda _: self._asking.pop(batch_id, None))
-        return await asyncio.shield(asking)
+        return await self._share(batch_id, Call("GetBatch", {"batchId": batch_id}), longest, after)
 
     def forget(self, batch_id: str) -> None:
         """Give nobody an answer from before now."""
@@ -88,46 +108,22 @@ class BatchAnswers:
             del self._users[batch_id]
             self.forget(batch_id)
 
-    async def _ask(self, batch_id: str) -> BatchAnswer:
-        asked_at = self.timing.clock()
-        members = await self.line.call(Call("GetBatch", {"batchId": batch_id}))
-        answer = BatchAnswer(members, asked_at)
-        if batch_id in self._users:
-            self._held[batch_id] = answer
-        return answer
+    def _is_kept(self, key: str) -> bool:
+        return key in self._users
 
 
 @dataclass
-class SearchAnswers:
+class SearchAnswers(_SharedAnswers):
     """Shares what is answered to those who look for the batches of a cohort: all of them ask the same."""
-
-    line: Line
-    tasks: Tasks
-    timing: Timing
-    _held: dict[str, BatchAnswer] = field(default_factory=dict, init=False)
-    _asking: dict[str, asyncio.Task[BatchAnswer]] = field(default_factory=dict, init=False)
 
     async def get(self, call: Call, longest: float) -> Mapping[str, Any]:
         """Return an answer that may have been given to somebody else.
 
         :param longest: how old it may be, in seconds.
         """
-        key, now = f"{call.operation} {sorted(call.members.items())}", self.timing.clock()
+        now = self.timing.clock()
         self._held = {key: held for key, held in self._held.items() if held.is_good(now, _LONGEST_SEARCHED, None)}
-        held = self._held.get(key)
-        if held is not None and held.is_good(now, longest, None):
-            return held.members
-        asking = self._asking.get(key)
-        if asking is None:
-            asking = self.tasks.start(self._ask(key, call))
-            self._asking[key] = asking
-            asking.add_done_callback(lambda _: self._asking.pop(key, None))
-        return (await asyncio.shield(asking)).members
-
-    async def _ask(self, key: str, call: Call) -> BatchAnswer:
-        asked_at = self.timing.clock()
-        answer = self._held[key] = BatchAnswer(await self.line.call(call), asked_at)
-        return answer
+        return (await self._share(f"{call.operation} {sorted(call.members.items())}", call, longest)).members
 
 
 class Searching:
