@@ -119,7 +119,8 @@ class AirflowCluster:
                 redis = stack.enter_context(RedisServer(self._site.home))
                 by_celery = self._stack.settings(redis.url(0), redis.url(1), self._preload)
                 self._environment |= {**by_celery, **self._chosen}
-            self.records = AirflowRecords(self._site.home, self.database.url, self.check)
+            # A scheduler that ends with its database is no reason to give up on a database that comes back.
+            self.records = AirflowRecords(self._site.home, self.database.url, self.check_database)
             stack.callback(self.records.close)
             stack.callback(lambda: stop_all(self.processes.values()))
             self._start()
@@ -232,6 +233,10 @@ class AirflowCluster:
     def check(self) -> None:
         """Raise ProcessError, with the end of its log, if a process has ended by itself."""
         check_all([*self.database.processes, *self.processes.values()])
+
+    def check_database(self) -> None:
+        """Raise ProcessError, with the end of its log, if the database's server has ended by itself."""
+        check_all(self.database.processes)
 
     def wait_for(
         self,

@@ -129,6 +129,24 @@ class Caretaker:
                 process.kill()
                 self._later(self._bring_up, name)
 
+    def persist(self, act: Callable[[], None], is_done: Callable[[], bool]) -> None:
+        """Do something that needs all of Airflow, again once what ended by itself meanwhile is up.
+
+        :param act: does it; raises ProcessError when a process has ended.
+        :param is_done: whether it was done though it raised.
+        """
+        while True:
+            try:
+                return act()
+            except ProcessError:
+                known = len(self.revived)
+                self.revive()
+                self.join()
+                if len(self.revived) == known:
+                    raise
+                if is_done():
+                    return None
+
     def join(self) -> None:
         """Wait until everything is up."""
         while self._threads:

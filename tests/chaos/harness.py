@@ -191,7 +191,10 @@ class Harness:
             "workflow_id": self._workflows[trial.reading],
             "seconds": str(trial.seconds),
         }
-        self.cluster.trigger(trial.dag_id, trial.name, conf)
+        self.caretaker.persist(
+            lambda: self.cluster.trigger(trial.dag_id, trial.name, conf),
+            lambda: self.cluster.records.dag_run_state(trial.dag_id, trial.name) is not None,
+        )
         return watch
 
     def _earlier_release(self) -> Path | None:

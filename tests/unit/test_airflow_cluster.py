@@ -103,7 +103,7 @@ def cluster(tmp_path: Path, server: PostgresServer, database: str) -> Iterator[A
     """An Airflow of which only the database is there."""
     cluster = AirflowCluster(tmp_path, tmp_path, web=True)
     cluster.database = AirflowDatabase(database.replace("postgresql", "postgresql+psycopg2", 1), server)
-    cluster.records = AirflowRecords(tmp_path, cluster.database.url, cluster.check)
+    cluster.records = AirflowRecords(tmp_path, cluster.database.url, cluster.check_database)
     yield cluster
     cluster.records.close()
 
