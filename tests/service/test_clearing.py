@@ -66,10 +66,10 @@ def test_a_task_that_is_cleared_after_its_success_runs_its_job_anew(
 ) -> None:
     lab.assume(repeated_request_id=reading)
     first = lab.run(context=new_store(), deferrable=deferrable).result
-    assert lab.get(first)["tags"]["airflow-finished-try"] == "1"
     after = new_store()
     second = lab.run(cleared(2, 1), context=after, deferrable=deferrable).result
     assert second != first
+    assert lab.get(first)["tags"]["airflow-finished-try"] == "1"
     # A retry of the cleared task takes over the new job, and a second clear runs another.
     assert lab.run(cleared(3, 1), context=after, deferrable=deferrable).result == second
     third = lab.run(cleared(4, 3), context=new_store(), deferrable=deferrable).result

@@ -16,6 +16,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 from virtual_environment import AIRFLOWS
 
 from airflow_provider_omics import __version__
@@ -85,6 +86,28 @@ def test_the_changelog_has_the_version() -> None:
     assert newest.group(1) == __version__ == PROJECT["project"]["version"]
 
 
+def test_no_airflow_that_is_still_to_come_is_locked_out() -> None:
+    (airflow_itself,) = (one for one in dependencies() if one.name == "apache-airflow")
+    assert {bound.operator for bound in airflow_itself.specifier} == {">="}
+    # 3.4.0 was there before anybody had tried it.
+    assert all(airflow_itself.specifier.contains(version, prereleases=True) for version in ("3.4.0b2", "3.4.0", "4.0"))
+
+
+@pytest.mark.parametrize(
+    ("airflow_version", "package", "breaks_it"),
+    [
+        # Its execution API answers validation errors under later ones.
+        ("3.0", "fastapi", "0.117"),
+        ("3.0", "cadwyn", "5.5"),
+        # It has no celery.backends.database.retry, which the celery provider imports.
+        *((version, "celery", "5.7") for version in AIRFLOWS),
+    ],
+)
+def test_a_lock_holds_back_what_breaks_its_airflow(airflow_version: str, package: str, breaks_it: str) -> None:
+    (locked,) = pinned(REPOSITORY / "requirements" / f"airflow-{airflow_version}.txt")[package]
+    assert Version(locked) < Version(breaks_it)
+
+
 def test_there_is_a_lock_for_each_airflow_that_is_tested() -> None:
     assert [lock.stem.removeprefix("airflow-") for lock in LOCKS] == list(AIRFLOWS)
 
@@ -110,6 +133,11 @@ def test_a_lock_has_everything_in_a_version_that_is_asked_for(lock: Path) -> Non
 def test_a_lock_names_no_address_and_no_path(lock: Path) -> None:
     strange = [line for line in lock.read_text().splitlines() if re.search(r"://|--|@|^\s*[./]", line)]
     assert strange == []
+
+
+def dependencies() -> list[Requirement]:
+    """What whoever installs the package gets with it."""
+    return [Requirement(text) for text in PROJECT["project"]["dependencies"]]
 
 
 def asked_by_group(name: str) -> list[str]:
