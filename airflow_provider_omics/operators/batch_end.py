@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_omics.exceptions import failing_fast
 from airflow_provider_omics.healthomics.batch_deletion import (
     UndeletedRun,
     delete_record,
@@ -28,7 +27,7 @@ from airflow_provider_omics.healthomics.statuses import BatchStatus
 from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.links.omics import BATCH_LINKS, store_batch_links
-from airflow_provider_omics.operators.waiting import OmicsWaitingOperator
+from airflow_provider_omics.operators.waiting import OmicsRequestOperator
 from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
 _TOLD_RUNS = 5
 
 
-class _BatchOperator(OmicsWaitingOperator[BatchView]):
+class _BatchOperator(OmicsRequestOperator[BatchView]):
     """Base of the operators that stop or delete a batch, or its runs, and the same of all batches of its cohort.
 
     :cvar operation: the API operation.
@@ -56,16 +55,15 @@ class _BatchOperator(OmicsWaitingOperator[BatchView]):
         self.whole_cohort = whole_cohort
         self.check_literals()
 
-    def execute(self, context: Context) -> str:
-        """Check the parameters, make the requests and, if wanted, wait for what they are for."""
-        with failing_fast(self):
-            self.check_waiting(self.operation)
-            batch_id = check_batch_id(self.operation, self.batch_id)
-            store_batch_links(context, self, self.hook, batch_id)
-            waits, refused = self._request_all(batch_id)
-            if refused is not None:
-                raise refused
-            return self._wait_for_each(context, batch_id, waits)
+    def make_request(self, context: Context) -> str:
+        """Make the requests and, if wanted, wait for what they are for; return the id that was named."""
+        self.check_waiting(self.operation)
+        batch_id = check_batch_id(self.operation, self.batch_id)
+        store_batch_links(context, self, self.hook, batch_id)
+        waits, refused = self._request_all(batch_id)
+        if refused is not None:
+            raise refused
+        return self._wait_for_each(context, batch_id, waits)
 
     def _request_all(self, batch_id: str) -> tuple[list[list[str]], OmicsServiceError | None]:
         """Make the request for all batches, and return what to wait for and what was refused."""
@@ -150,10 +148,6 @@ class _BatchOperator(OmicsWaitingOperator[BatchView]):
     @abstractmethod
     def conclude(self, view: BatchView) -> None:
         """Tell how it ended, or raise what explains why it is not what was asked for."""
-
-    def on_kill(self) -> None:
-        """Stop waiting; what was requested goes on."""
-        self._killed.set()
 
 
 class OmicsCancelRunBatchOperator(_BatchOperator):

@@ -13,14 +13,14 @@ from airflow_provider_omics.healthomics.requests import check_run_id
 from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.operators.base import OmicsBaseOperator
-from airflow_provider_omics.operators.waiting import OmicsWaitingOperator
+from airflow_provider_omics.operators.waiting import OmicsRequestOperator
 from airflow_provider_omics.triggers.run import OmicsRunTrigger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
-class OmicsCancelRunOperator(OmicsWaitingOperator[RunView]):
+class OmicsCancelRunOperator(OmicsRequestOperator[RunView]):
     """Cancel a run; a run that has ended or is gone is cancelled enough.
 
     Returns the run's id. The connection parameters are described in
@@ -42,23 +42,22 @@ class OmicsCancelRunOperator(OmicsWaitingOperator[RunView]):
         self.wait_for_completion = wait_for_completion
         self.check_literals()
 
-    def execute(self, context: Context) -> str:
-        """Ask for the cancellation and, if wanted, wait for the end."""
-        with failing_fast(self):
-            self.check_waiting("CancelRun")
-            run_id = check_run_id("CancelRun", self.run_id)
-            if not self.hook.cancel_run(run_id):
-                self.log.info("HealthOmics run %s has ended or is gone; nothing to cancel", run_id)
-                return run_id
-            self.log.info("Asked HealthOmics to cancel run %s", run_id)
-            if not self.wait_for_completion:
-                return run_id
-            trigger = OmicsRunTrigger(
-                run_id=run_id,
-                gone_is_end=True,
-                **self.waiting_arguments(),
-            )
-            return str(self.wait(context, trigger))
+    def make_request(self, context: Context) -> str:
+        """Ask for the cancellation and, if wanted, wait for the end; return the run's id."""
+        self.check_waiting("CancelRun")
+        run_id = check_run_id("CancelRun", self.run_id)
+        if not self.hook.cancel_run(run_id):
+            self.log.info("HealthOmics run %s has ended or is gone; nothing to cancel", run_id)
+            return run_id
+        self.log.info("Asked HealthOmics to cancel run %s", run_id)
+        if not self.wait_for_completion:
+            return run_id
+        trigger = OmicsRunTrigger(
+            run_id=run_id,
+            gone_is_end=True,
+            **self.waiting_arguments(),
+        )
+        return str(self.wait(context, trigger))
 
     def finish(self, context: Context, end: WaitEnd[RunView], **state: Any) -> str:
         """Return the run's id once the run has ended, however it did."""
@@ -66,10 +65,6 @@ class OmicsCancelRunOperator(OmicsWaitingOperator[RunView]):
             raise OmicsWaitError(end)
         self.log.info("HealthOmics run %s ended %s", end.view.run_id, end.view.status)
         return end.view.run_id
-
-    def on_kill(self) -> None:
-        """Stop waiting; the cancellation goes on."""
-        self._killed.set()
 
 
 class OmicsDeleteRunOperator(OmicsBaseOperator):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 from airflow.providers.common.compat.sdk import conf
 
+from airflow_provider_omics.compat import trigger_failure
 from airflow_provider_omics.exceptions import failing_fast
 from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.model import Issue
@@ -127,3 +128,31 @@ class OmicsWaitingOperator(OmicsBaseOperator, Generic[V]):
             return None, None
         seconds = limit.total_seconds()
         return started.timestamp() + seconds - min(_HEAD_START, seconds * 0.1), limit + BACKSTOP
+
+
+class OmicsRequestOperator(OmicsWaitingOperator[V]):
+    """Base of the operators that cancel or delete, which may be asked for any number of times."""
+
+    def execute(self, context: Context) -> str:
+        """Check the parameters, make the request and, if wanted, wait for what it is for."""
+        with failing_fast(self):
+            return self.make_request(context)
+
+    @abstractmethod
+    def make_request(self, context: Context) -> str:
+        """Do what :meth:`execute` says, and return the id that was named."""
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after the trigger has fired; where it failed, ask again and wait in the worker."""
+        failure = trigger_failure(next_method, next_kwargs)
+        if failure is None:
+            return super().resume_execution(next_method, next_kwargs, context)
+        self.log.warning("The trigger failed (%s); waiting on in this worker. See the triggerer's log", failure)
+        # Not deferred once more: what made the trigger fail may make each trigger fail.
+        self.deferrable = False
+        with failing_fast(self):
+            return self.make_request(context)
+
+    def on_kill(self) -> None:
+        """Stop waiting; what was requested goes on."""
+        self._killed.set()

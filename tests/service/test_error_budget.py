@@ -21,6 +21,11 @@ from task_runs import TaskInstance, fire, load_trigger, run_task
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError, OmicsWaitError
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
+from airflow_provider_omics.operators.batch import (
+    OmicsCancelRunBatchOperator,
+    OmicsDeleteBatchOperator,
+    OmicsDeleteRunBatchOperator,
+)
 from airflow_provider_omics.operators.run import OmicsCancelRunOperator, OmicsStartRunOperator
 from airflow_provider_omics.sensors.batch import OmicsBatchRunSensor, OmicsBatchSensor
 from airflow_provider_omics.sensors.run import OmicsRunSensor
@@ -307,3 +312,27 @@ def test_a_cancellation_that_is_waited_for_puts_up_with_what_lasts(
     )
     assert run_task(operator).result == run
     assert any(call.fault for call in server.journal.calls("GetRun"))
+
+
+@MODES
+@pytest.mark.parametrize(
+    "operator_class", [OmicsCancelRunBatchOperator, OmicsDeleteRunBatchOperator, OmicsDeleteBatchOperator]
+)
+def test_what_cancels_or_deletes_a_batch_puts_up_with_what_lasts(
+    lab: CohortLab, operator_class: Any, deferrable: bool
+) -> None:
+    is_cancelled = operator_class is OmicsCancelRunBatchOperator
+    ti = lab.crash([lasting("slow", 600)]) if is_cancelled else lab.run(cohort(1)).ti
+    batch_id = ti.xcoms["batch_id"]
+    # A batch is looked at before it is asked to stop.
+    refuse(lab.server, "GetBatch", DENIED, skip=int(is_cancelled), count=2)
+    operator = operator_class(
+        task_id="end",
+        batch_id=batch_id,
+        whole_cohort=False,
+        wait_for_completion=True,
+        deferrable=deferrable,
+        waiter_delay=0.02,
+    )
+    assert run_task(operator).result == batch_id
+    assert len([call for call in lab.server.journal.calls("GetBatch") if call.fault]) == 2

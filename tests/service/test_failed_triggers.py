@@ -23,7 +23,12 @@ from airflow_provider_omics.exceptions import (
 )
 from airflow_provider_omics.local import LocalOmics, OutcomeRule, SimulatedOutcomes
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
-from airflow_provider_omics.operators.run import OmicsStartRunOperator
+from airflow_provider_omics.operators.batch import (
+    OmicsCancelRunBatchOperator,
+    OmicsDeleteBatchOperator,
+    OmicsDeleteRunBatchOperator,
+)
+from airflow_provider_omics.operators.run import OmicsCancelRunOperator, OmicsStartRunOperator
 from airflow_provider_omics.sensors.run import OmicsRunSensor
 
 FAILED = {"error": "Trigger failure", "traceback": ["ModuleNotFoundError: No module named 'airflow_provider_omics'"]}
@@ -222,6 +227,46 @@ def test_a_sensor_whose_trigger_failed_waits_on_in_the_worker(lab: CohortLab, re
         max_tries=retries,
     )
     assert waits.resume()["run_id"] == run.run_id
+
+
+@ENDINGS
+def test_a_cancellation_of_a_run_is_waited_for_in_the_worker(lab: CohortLab, retries: int) -> None:
+    Deferred(lambda: run_operator(lab, **LONG))
+    (run,) = lab.server.journal.runs()
+
+    def cancel() -> OmicsCancelRunOperator:
+        return OmicsCancelRunOperator(
+            task_id="cancel", run_id=run.run_id, wait_for_completion=True, deferrable=True, waiter_delay=0.02
+        )
+
+    assert Deferred(cancel, max_tries=retries).resume() == run.run_id
+    assert lab.omics.get_run(id=run.run_id)["status"] == "CANCELLED"
+
+
+@ENDINGS
+@pytest.mark.parametrize(
+    ("operator_class", "status"),
+    [
+        (OmicsCancelRunBatchOperator, "CANCELLED"),
+        (OmicsDeleteRunBatchOperator, "RUNS_DELETED"),
+        (OmicsDeleteBatchOperator, None),
+    ],
+)
+def test_what_cancels_or_deletes_a_batch_waits_on_in_the_worker(
+    lab: CohortLab, operator_class: Any, status: str | None, retries: int
+) -> None:
+    is_cancelled = status == "CANCELLED"
+    ti = lab.crash([lasting("slow", 3600)]) if is_cancelled else lab.run(cohort(1)).ti
+    batch_id = ti.xcoms["batch_id"]
+
+    def end() -> Any:
+        return operator_class(
+            task_id="end", batch_id=batch_id, wait_for_completion=True, deferrable=True, waiter_delay=0.02
+        )
+
+    assert Deferred(end, max_tries=retries).resume() == batch_id
+    left = {batch["id"]: batch["status"] for batch in lab.omics.list_batch()["items"]}
+    assert left.get(batch_id) == status
 
 
 def test_a_sensor_that_waits_on_keeps_its_timeout_and_its_soft_fail(lab: CohortLab) -> None:
