@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from botocore.loaders import JSONFileLoader, Loader
 from call_clock import CallClock
+from hypothesis import HealthCheck, settings
 from omics_service import ROLE, await_status, wdl_zip
 from xdist.scheduler import LoadScopeScheduling
 
@@ -37,12 +38,21 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByAirflow | 
     return ByAirflow(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Have no property test depend on the machine's speed, nor on chance unless more examples are asked for."""
+    at_random = config.getoption("--more-examples") > 1
+    settings.register_profile(
+        "tests", deadline=None, derandomize=not at_random, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("tests")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--more-examples",
         type=int,
         default=1,
-        help="how many times as many examples of interrupted submissions to try, at random if more than 1",
+        help="how many times as many examples of interrupted submissions to try; above 1 all examples are random",
     )
 
 

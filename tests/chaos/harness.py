@@ -39,17 +39,17 @@ POLL_INTERVAL = 0.2
 # Beside an outage; long enough for a busy machine: what counts is how a trial ends.
 TRIAL_TIMEOUT = 1800.0
 # Quick to notice a death, and slow enough that a busy machine does not look like one: a scheduler that counts as dead
-# while it lives resets every task again and again.
+# while it lives resets every task again and again, and a task without a retry that counts as dead has failed.
 SETTINGS = {
     "AIRFLOW__CORE__PARALLELISM": "24",
     "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "64",
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "90",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
     "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "20",
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "2",
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
     # Airflow 2.11 has other names for the same.
-    "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": "15",
+    "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": "90",
     "AIRFLOW__SCHEDULER__ZOMBIE_DETECTION_INTERVAL": "2",
     "AIRFLOW__SCHEDULER__LOCAL_TASK_JOB_HEARTBEAT_SEC": "20",
 }

@@ -177,7 +177,7 @@ def test_while_nothing_ends_only_the_batch_is_looked_at() -> None:
     in_virtual_time(work)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     count=st.integers(3, 250),
     waited=st.integers(1, 250),

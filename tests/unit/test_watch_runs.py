@@ -82,7 +82,7 @@ def test_ends_are_confirmed_while_the_lists_are_read_again() -> None:
     in_virtual_time(work)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     count=st.integers(1, 160),
     lag=st.sampled_from([0.0, 0.0, 3.0, 40.0]),

@@ -74,7 +74,7 @@ def act(local: BatchWorld, batch: Batch, action: str, value: float) -> str | Non
     return None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(actions=st.lists(ACTIONS, max_size=40), bad=st.sets(st.integers(0, 7)), failing=st.floats(0, 1))
 def test_counts_agree_with_the_runs_whatever_happens(
     actions: list[tuple[str, float]], bad: set[int], failing: float
