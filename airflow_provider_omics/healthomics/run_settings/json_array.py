@@ -110,7 +110,8 @@ def _not_an_array(name: str, opening: str) -> UnreadableError:
             "is an object, not an array of run settings",
             "Put the run settings into [ ], without anything around it; if it has one object a line, name it .jsonl",
         )
-    return UnreadableError(name, f"begins with {opening!r}, not with [", "Give a JSON array of run settings")
+    fix = "Give a JSON array of run settings; the name of a sheet ends in .csv or .tsv"
+    return UnreadableError(name, f"begins with {opening!r}, not with [", fix)
 
 
 class _Window:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from airflow_provider_omics.healthomics.run_settings.notes import LeftOut
@@ -13,12 +13,13 @@ SECTION = re.compile(r"\[[^\[\]]+\]")
 
 # In front of a cell that is no id: none of these begins a value.
 _MARK = re.compile(r"#|//|;|--(?=.)|%|!|\*\*|/\*|<!--")
+_WORDS_TAKEN_OUT = "excluded?|skip(?:ped)?|removed?|failed|ignored?|omit(?:ted)?|deleted?|cancelled|withdrawn"
 # Words in front of an id.
-_TAKEN_OUT = re.compile(
-    r"(?:excluded?|skip(?:ped)?|removed?|failed|ignored?|omit(?:ted)?|deleted?|cancelled|withdrawn|rem"
-    r"|do not (?:run|use))(?:\s*[:-])?\s+\S",
-    re.IGNORECASE,
-)
+_TAKEN_OUT = re.compile(rf"(?:{_WORDS_TAKEN_OUT}|rem|do not \w+)(?:\s*[:-])?\s+\S", re.IGNORECASE)
+# The same behind it, in brackets.
+_TAKEN_OUT_BEHIND = re.compile(rf".*[(\[]\s*(?:{_WORDS_TAKEN_OUT}|do not \w+)\s*[)\]]", re.IGNORECASE | re.DOTALL)
+# What a spreadsheet keeps text with, or a program puts around it.
+_QUOTES = frozenset("'\"`\u00b4\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb")
 _SPREADSHEET_ERROR = re.compile(r"#(?:n/a|ref!|value!|name\?|div/0!|null!|num!|spill!|calc!)", re.IGNORECASE)
 # ="007" keeps a spreadsheet from reading a number.
 _FORMULA = re.compile(r'="|=[+-]?[A-Za-z_$][A-Za-z0-9_.$]*[(!:*/+&-]|=[+-]?\$?[A-Z]{1,3}\$?[0-9]+\s*$')
@@ -49,11 +50,13 @@ class NonSample(NamedTuple):
 
     :param at: position of the cell that tells.
     :param what: the reason in words, with what was found.
+    :param fix: what to do about it where the row may be a sample, and is never left out; empty for all others.
     """
 
     kind: LeftOut
     at: int
     what: str
+    fix: str = ""
 
 
 def spreadsheet_error(cell: str) -> bool:
@@ -71,9 +74,11 @@ class RowJudge:
 
     :param header: names of the columns.
     :param id_at: position of the column with the ids.
+    :param may_go: whether a row with these values and no id may be left out.
     """
 
-    def __init__(self, header: Sequence[str], id_at: int) -> None:
+    def __init__(self, header: Sequence[str], id_at: int, may_go: Callable[[Sequence[str]], bool]) -> None:
+        self._may_go = may_go
         self._width = len(header)
         self._id_at = id_at
         self._id_name = _plain(header[id_at])
@@ -102,6 +107,9 @@ class RowJudge:
             return False
         if " " in id_cell and _TAKEN_OUT.match(id_cell):
             return False
+        last = id_cell[-1]
+        if last == ":" or (last in ")]" and _TAKEN_OUT_BEHIND.match(id_cell)):
+            return False
         may_be_name = len(id_cell) in self._name_lengths or not id_cell.isascii()
         return not (may_be_name and _plain(id_cell) in self._names)
 
@@ -119,12 +127,15 @@ class RowJudge:
             return NonSample(LeftOut.SECTION, self._id_at, f"is a section header: {_shown(cell)}")
         if _SUMMARY.match(cell):
             return NonSample(LeftOut.SUMMARY, self._id_at, f"is a total or another summary: {_shown(cell)}")
-        if _NOTE.match(cell):
+        if _NOTE.match(cell) or cell[-1] == ":":
             return NonSample(LeftOut.NOTE, self._id_at, f"is a note: {_shown(cell)}")
-        if _TAKEN_OUT.match(cell):
+        if _TAKEN_OUT.match(cell) or _TAKEN_OUT_BEHIND.fullmatch(cell):
             return NonSample(LeftOut.COMMENT, self._id_at, f"is marked as taken out: {_shown(cell)}")
         if _plain(cell) == self._id_name:
             return NonSample(LeftOut.HEADER, self._id_at, f"repeats the header: {_shown(cell)}")
+        if cell[0] in _QUOTES:
+            fix = "Write the id without it; an apostrophe in front is how spreadsheets keep text"
+            return NonSample(LeftOut.COMMENT, self._id_at, f"has a quote in front: {_shown(cell)}", fix)
         if not (cell[0].isalnum() or cell[0] == "_"):
             what = f"begins with {cell[0]!r}, as a row does that was taken out: {_shown(cell)}"
             return NonSample(LeftOut.COMMENT, self._id_at, what)
@@ -140,7 +151,7 @@ class RowJudge:
         told = self._marked(at, cell) or self._unlike_an_id(cell)
         if told is not None:
             return told._replace(at=at)
-        if self._width == 1:
+        if self._width == 1 or (at != self._id_at and not self._may_go(cells)):
             return None
         if len(cell.split()) >= _WORDS_OF_A_NOTE or cell[-1] in ":.!?" or self._width >= _COLUMNS_OF_A_SHEET:
             return NonSample(LeftOut.NOTE, at, f"has nothing but {_shown(cell)}")

@@ -17,7 +17,7 @@ from airflow_provider_omics.healthomics.run_settings.problems import Problems, U
 from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheetOptions, SampleSheets
 from airflow_provider_omics.healthomics.run_settings.sources import Record, is_object
 from airflow_provider_omics.healthomics.run_settings.tables import SKIP_REMEDY, Layout
-from airflow_provider_omics.healthomics.run_settings.text import is_delimiter, is_text_encoding
+from airflow_provider_omics.healthomics.run_settings.text import delimiter_of, is_delimiter, is_text_encoding
 from airflow_provider_omics.healthomics.run_settings.types import CellError, type_issues, typed
 
 Row = Mapping[str, Any]
@@ -61,14 +61,20 @@ class SheetOptions:
     notes_objects: bool = False
 
     @property
+    def is_grouped(self) -> bool:
+        """Whether a sample may have several rows."""
+        return self.group_rows or self.build_run_setting is not None or self.sample_sheets is not None
+
+    @property
     def layout(self) -> Layout:
         """Where a sheet has its table, and what becomes of rows that are no samples."""
         return Layout(
             self.run_setting_id_column or "",
             self.non_sample_rows == SKIP,
             self.sheet_section,
-            self.sheet_delimiter,
+            None if self.sheet_delimiter is None else delimiter_of(self.sheet_delimiter),
             self.sheet_encoding,
+            self.is_grouped,
         )
 
 
@@ -79,7 +85,7 @@ def option_issues(options: SheetOptions) -> Iterator[Issue]:
         yield Issue("non_sample_rows", f"{options.non_sample_rows!r} is unknown", fix)
     yield from level_issues("duplicate_inputs", options.duplicate_inputs)
     delimiter, encoding = options.sheet_delimiter, options.sheet_encoding
-    if delimiter is not None and not is_delimiter(delimiter):
+    if delimiter is not None and not is_delimiter(delimiter_of(delimiter)):
         yield Issue("sheet_delimiter", f"{delimiter!r} divides no cells", "Give one character, such as ';' or '\\t'")
     if encoding is not None and not is_text_encoding(encoding):
         fix = "Use one such as utf-8, utf-16, windows-1252 or shift_jis"
@@ -162,13 +168,17 @@ class SampleMaker:
     def _no_id(self, record: Record, id_column: str) -> Issue:
         where = f"{self._origin.place([record.number])}, column {id_column!r}"
         if id_column in record.value:
-            return Issue(where, "has no run setting id", f"Give every row the id of its sample{self._or_skip}")
+            return Issue(where, "has no run setting id", f"Give every row the id of its sample{self._or_else(record)}")
         columns = ", ".join(map(str, record.value))
         return Issue(where, "is missing", f"Add it, or name another column in run_setting_id_column: {columns}")
 
-    @property
-    def _or_skip(self) -> str:
-        return f", {SKIP_REMEDY}" if self._origin.unit is Unit.ROW and not self._options.layout.skip else ""
+    def _or_else(self, record: Record) -> str:
+        layout = self._options.layout
+        if self._origin.unit is not Unit.ROW:
+            return ""
+        if layout.grouped:
+            return "; merged cells have it in their first row only"
+        return f", {SKIP_REMEDY}" if not layout.skip and layout.leaves_out_without_id(record.value.values()) else ""
 
     def _setting(self, run_setting_id: Any, given: Mapping[str, Any]) -> dict[str, Any]:
         parameters = {**self._fed(run_setting_id), **given} if self._id_is_parameter else given

@@ -20,6 +20,7 @@ from airflow_provider_omics.healthomics.run_settings.tables import (
     Line,
     Table,
     find_table,
+    may_be_input,
     undivided_issue,
 )
 from airflow_provider_omics.healthomics.run_settings.text import flaw, lines
@@ -27,8 +28,8 @@ from airflow_provider_omics.healthomics.spelling import advice
 from airflow_provider_omics.healthomics.unseen import SPACES, hidden, trimmed
 
 # The line that tells Excel, which does not show it.
-_NAMES_DELIMITER = re.compile(r'\ufeff?"?sep=(?P<delimiter>[^"\s]|\t)"?,*\s*', re.IGNORECASE)
-_MAY_BE_INPUT = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[/.~]?/|[A-Za-z]:\\\\").match
+_NAMES_DELIMITER = re.compile(r'\ufeff?"?sep=(?P<delimiter>[^"\s]|\t)"?(?:,|(?P=delimiter))*\s*', re.IGNORECASE)
+_JSON = re.compile(r'\ufeff?\s*(?:\[\s*(?:\{|$)|\{\s*(?:"|\}|$))')
 _UNCLOSED = "Close the quote, or double a quote that is part of the value"
 
 
@@ -45,6 +46,9 @@ def sheet_rows(
     :raises UnreadableError: the rest of the sheet cannot be read.
     """
     first = next(lines(text, origin.name), "")
+    if _JSON.match(first):
+        fix = "Name it .json if it is an array, .jsonl if it has one object a line"
+        raise UnreadableError(origin.name, "is JSON, and no sheet", fix)
     named = _NAMES_DELIMITER.fullmatch(first)
     if named is not None:
         delimiter = named["delimiter"]
@@ -61,7 +65,7 @@ def sheet_rows(
         if name != given:
             notes.removed_spaces("column name", table.header.number)
     if layout.id_column not in header:
-        raise _no_id_column(layout.id_column, header, origin)
+        raise _no_id_column(layout.id_column, header, origin, table.header.number)
     yield from _Rows(header, origin, layout, notes, problems).samples(table)
 
 
@@ -75,7 +79,7 @@ class _Rows:
         self._notes = notes
         self._problems = problems
         self._id_at = header.index(layout.id_column)
-        self._judge = RowJudge(header, self._id_at)
+        self._judge = RowJudge(header, self._id_at, layout.leaves_out_without_id)
 
     def samples(self, table: Table) -> Iterator[tuple[int, dict[str, str]]]:
         header, width = self._header, len(self._header)
@@ -101,16 +105,16 @@ class _Rows:
         found = self._judge.judge(cells)
         if found is None:
             id_cell = cells[self._id_at] if self._id_at < len(cells) else ""
-            if not self._layout.skip or id_cell or any(map(_MAY_BE_INPUT, cells)):
+            if not self._layout.skip or id_cell or not self._layout.leaves_out_without_id(cells):
                 return False
             self._notes.left_out(LeftOut.WITHOUT_ID, number)
-        elif self._layout.skip:
+        elif self._layout.skip and not found.fix:
             self._notes.left_out(found.kind, number)
         else:
             # A row can be longer than the header.
             column = repr(self._header[found.at]) if found.at < len(self._header) else str(found.at + 1)
             where = f"{self._origin.place([number])}, column {column}"
-            self._problems.add(Issue(where, found.what, f"Remove the row, {SKIP_REMEDY}"))
+            self._problems.add(Issue(where, found.what, found.fix or f"Remove the row, {SKIP_REMEDY}"))
         return True
 
     def _note_spaces(self, number: int, cells: list[str], given: list[str]) -> None:
@@ -147,7 +151,10 @@ def _is_plain_start(cells: list[str]) -> bool:
     return first[:1].isalnum() and first.isascii()
 
 
-def _no_id_column(id_column: str, header: list[str], origin: Origin) -> UnreadableError:
+def _no_id_column(id_column: str, header: list[str], origin: Origin, number: int) -> UnreadableError:
+    if len(header) == 1 and id_column in header[0].split():
+        what = f"is one column, {header[0]!r}, which spaces divide"
+        return UnreadableError(origin.place([number]), what, "Divide the columns by commas, or by tabs in a .tsv file")
     what = f"{id_column!r} is not a column of {origin.name}" if id_column else f"is missing, and {origin.name} needs it"
     fix = (
         f"{advice(id_column, header)}Name one of its columns: {', '.join(header)}. If its first row is a sample "
@@ -181,7 +188,7 @@ def _header_issues(header: list[str], origin: Origin, number: int, delimiter: st
             yield Issue(where, "has no name", "Name the column, or remove it")
         elif hidden(name):
             yield Issue(where, f"{name!r} has a character that is not seen, {hidden(name)}", "Write the name anew")
-        elif _MAY_BE_INPUT(name):
+        elif may_be_input(name):
             fix = "Put a row with the names of the columns above the samples"
             yield Issue(where, f"{name!r} is a value and no name of a column", fix)
         elif name in seen:

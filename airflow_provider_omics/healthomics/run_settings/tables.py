@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -12,6 +13,7 @@ from airflow_provider_omics.healthomics.run_settings.non_samples import SECTION
 from airflow_provider_omics.healthomics.run_settings.notes import LeftOut, Notes
 from airflow_provider_omics.healthomics.run_settings.places import Origin
 from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
+from airflow_provider_omics.healthomics.spelling import meant
 from airflow_provider_omics.healthomics.unseen import trimmed
 
 SKIP_REMEDY = "or set non_sample_rows='skip' to leave out rows that are no samples"
@@ -20,6 +22,10 @@ _MOST_ROWS_ABOVE = 50
 _SHOWN = 60
 _DELIMITER_NAMES = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
 _SHOWN_SECTIONS = 12
+
+
+may_be_input = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://|[/.~]?/|[A-Za-z]:\\\\").match
+"""Match the beginning of a cell that names a place, as inputs do."""
 
 
 class Line(NamedTuple):
@@ -41,6 +47,7 @@ class Layout:
     :param section: the section that holds the table, without brackets; None for a sheet that is one table.
     :param delimiter: what divides its cells; None for what its name says.
     :param encoding: how its characters are written; None for UTF-8.
+    :param grouped: whether a sample may have several rows, of which merged cells name it in the first.
     """
 
     id_column: str = ""
@@ -48,6 +55,11 @@ class Layout:
     section: str | None = None
     delimiter: str | None = None
     encoding: str | None = None
+    grouped: bool = False
+
+    def leaves_out_without_id(self, cells: Iterable[str]) -> bool:
+        """Whether a row with values and no id may be left out: it has no input, and is no further row of a sample."""
+        return not self.grouped and not any(map(may_be_input, cells))
 
 
 @dataclass
@@ -83,12 +95,22 @@ def find_table(lines: Iterator[Line], layout: Layout, origin: Origin, notes: Not
     head = [first]
     if layout.id_column and not _names(first, layout.id_column):
         head.extend(islice(lines, _MOST_ROWS_ABOVE))
-    at = next((at for at, line in enumerate(head) if _names(line, layout.id_column)), 0)
+    at = next((at for at, line in enumerate(head) if _names(line, layout.id_column)), None)
     if any(section_name(line.cells) is not None for line in head[:at]):
         raise _several_tables(chain(head, lines), layout, origin)
+    if at is None:
+        # The reader of the table says that the column is missing, and which there are.
+        return Table(_likely_header(head, layout.id_column), iter(()))
     for line in head[:at]:
         _note_above(line, layout, origin, notes, problems)
     return Table(head[at], chain(head[at + 1 :], lines))
+
+
+def _likely_header(head: Sequence[Line], id_column: str) -> Line:
+    """Return the row that may be the header although it lacks the column: not a title, nor a comment above it."""
+    alike = (line for line in head if meant(id_column, map(trimmed, line.cells)) is not None)
+    several = (line for line in head if sum(map(bool, map(trimmed, line.cells))) > 1)
+    return next(alike, None) or next(several, head[0])
 
 
 def undivided_issue(line: Line, delimiter: str, origin: Origin) -> Issue | None:
@@ -151,14 +173,19 @@ def _table_of_section(rest: Iterator[Line], name: str, origin: Origin) -> Table:
     width = len(header.cells)
     while width and not trimmed(header.cells[width - 1]):
         width -= 1
-    return Table(Line(header.number, header.cells[:width]), _until_next_section(rest), padded=True)
+    return Table(Line(header.number, header.cells[:width]), _rows_of_section(rest, name, origin), padded=True)
 
 
-def _until_next_section(lines: Iterator[Line]) -> Iterator[Line]:
+def _rows_of_section(lines: Iterator[Line], name: str, origin: Origin) -> Iterator[Line]:
+    current: str | None = name
     for line in lines:
-        if section_name(line.cells) is not None:
-            return
-        yield line
+        begun = section_name(line.cells)
+        if begun is not None and begun.casefold() == name.casefold():
+            what = f"begins the section [{begun}] again"
+            raise UnreadableError(origin.place([line.number]), what, "Put its rows below those of the first one")
+        current = begun or current
+        if current == name:
+            yield line
 
 
 def _several_tables(lines: Iterable[Line], layout: Layout, origin: Origin) -> UnreadableError:

@@ -15,10 +15,30 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _GZIP = b"\x1f\x8b"
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+# The marks of UTF-32 begin with those of UTF-16, or are their own.
+_WIDE = {
+    b"\xff\xfe\0\0": "utf-32",
+    b"\0\0\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+}
 # What a program for spreadsheets writes, whatever the name of the file says.
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-_HEAD = 4
+# What people save, or are sent, in place of the file that they wanted, by how it begins.
+_OTHER_FILES = {
+    b"<!doctype html": "is a web page",
+    b"<html": "is a web page",
+    b"<?xml": "is XML",
+    b"<error>": "is XML",
+    b"%pdf-": "is a PDF",
+    b"version https://git-lfs": "is a pointer of Git LFS to a file",
+}
+_FETCH = {
+    "is a pointer of Git LFS to a file": "Fetch the file itself (git lfs pull) where the task reads it",
+    "is a PDF": "Export its table as CSV, and give that",
+}
+_FETCH_ANEW = "Open it to see what was sent in its place, and fetch the file itself"
+_HEAD = max(map(len, _OTHER_FILES)) + len(codecs.BOM_UTF8)
 MAX_LINE = 8 * 1024 * 1024
 """The longest line that is read, in characters; settings of one run are far shorter."""
 
@@ -34,6 +54,11 @@ def workbook(name: str) -> UnreadableError:
     """Return the error for a file of a spreadsheet program."""
     fix = "Save its sheet as CSV, in Excel as the type CSV UTF-8, and give that"
     return UnreadableError(name, "is a workbook of a spreadsheet program, or another archive, and no text", fix)
+
+
+def delimiter_of(mark: str) -> str:
+    r"""Return the delimiter that a text means: itself, or a tab for ``\t`` out of a form that takes no tab."""
+    return mark.replace("\\t", "\t")
 
 
 def is_delimiter(mark: str) -> bool:
@@ -70,12 +95,21 @@ def open_text(stream: Readable, name: str, *, gzipped: bool = False, encoding: s
     if source.head.startswith(_WORKBOOKS):
         raise workbook(name)
     codec = "utf-8" if encoding is None or source.head.startswith(codecs.BOM_UTF8) else codecs.lookup(encoding).name
-    if source.head.startswith(_UTF_16) and not codec.startswith("utf-16"):
-        fix = "Save it as UTF-8; in Excel choose the type CSV UTF-8. A sheet may stay so with sheet_encoding='utf-16'"
-        raise UnreadableError(name, "is UTF-16 text", fix)
+    wide = next((wide for mark, wide in _WIDE.items() if source.head.startswith(mark)), None)
+    if wide is not None and not codec.startswith(wide):
+        fix = f"Save it as UTF-8; in Excel choose the type CSV UTF-8. A sheet may stay so with sheet_encoding={wide!r}"
+        raise UnreadableError(name, f"is {wide.upper()} text", fix)
+    _refuse_other_files(source.head, name)
     if codec == "utf-8":
         return io.TextIOWrapper(io.BufferedReader(source), encoding="utf-8-sig", errors="surrogateescape", newline="")
     return io.TextIOWrapper(io.BufferedReader(source), encoding=codec, newline="")
+
+
+def _refuse_other_files(head: bytes, name: str) -> None:
+    begin = head.removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    what = next((what for start, what in _OTHER_FILES.items() if begin.startswith(start)), None)
+    if what is not None:
+        raise UnreadableError(name, f"{what}, and no table or JSON", _FETCH.get(what, _FETCH_ANEW))
 
 
 def lines(text: TextIO, name: str, number: int = 0) -> Iterator[str]:
@@ -96,7 +130,10 @@ def lines(text: TextIO, name: str, number: int = 0) -> Iterator[str]:
             yield line
     except UnicodeError as error:
         what = f"is not the text that sheet_encoding says, {text.encoding}: {error}"
-        raise UnreadableError(f"{name} after line {number}", what, "State the encoding that it has") from None
+        # Without a mark at the beginning, nobody knows which of its two bytes comes first.
+        wide = text.encoding in _WIDE.values()
+        fix = f"State the encoding that it has{f', such as {text.encoding}-le' if wide else ''}"
+        raise UnreadableError(f"{name} after line {number}", what, fix) from None
 
 
 def flaw(text: str) -> tuple[int, str, str] | None:

@@ -80,6 +80,9 @@ NON_SAMPLES: list[tuple[str, LeftOut, str]] = [
     ("*C,s3://bucket/c,3", LeftOut.COMMENT, "begins with '*', as a row does that was taken out: '*C'"),
     ("(C),s3://bucket/c,3", LeftOut.COMMENT, "begins with '(', as a row does that was taken out"),
     ("~C~,s3://bucket/c,3", LeftOut.COMMENT, "begins with '~', as a row does that was taken out"),
+    ("C (excluded),s3://bucket/c,3", LeftOut.COMMENT, "is marked as taken out: 'C (excluded)'"),
+    ("C[FAILED],s3://bucket/c,3", LeftOut.COMMENT, "is marked as taken out: 'C[FAILED]'"),
+    ("do not process C,s3://bucket/c,3", LeftOut.COMMENT, "is marked as taken out: 'do not process C'"),
     ("# everything below failed QC", LeftOut.COMMENT, "is commented out"),
     ("----,----,----", LeftOut.COMMENT, "is commented out"),
     ("[Data],,", LeftOut.SECTION, "is a section header: '[Data]'"),
@@ -95,6 +98,8 @@ NON_SAMPLES: list[tuple[str, LeftOut, str]] = [
     ("sum,0,2", LeftOut.SUMMARY, "is a total or another summary"),
     ("n = 2,,", LeftOut.SUMMARY, "is a total or another summary"),
     ("Note: B is a repeat,,", LeftOut.NOTE, "is a note: 'Note: B is a repeat'"),
+    ("Gesamt:,2,", LeftOut.NOTE, "is a note: 'Gesamt:'"),
+    ("Approved by:,Dr. X,2024-05-01", LeftOut.NOTE, "is a note: 'Approved by:'"),
     ("exported by the LIMS on Monday", LeftOut.NOTE, "has nothing but 'exported by the LIMS on Monday'"),
     (",,checked by hand", LeftOut.NOTE, "column 'lane': has nothing but 'checked by hand'"),
     ("C,,", LeftOut.NOTE, "has nothing but 'C'"),
@@ -126,7 +131,7 @@ def test_a_row_that_is_no_sample_is_refused_or_left_out_and_counted(
 @pytest.mark.parametrize(
     "row",
     ["Total_RNA_1,s3://bucket/c,3", "totalRNA,s3://bucket/c,3", "_C,s3://bucket/c,3", "sumo,s3://bucket/c,3",
-     "Notes1,s3://bucket/c,3", "5-C,s3://bucket/c,3", "Zähler,s3://bucket/c,3", "C,s3://bucket/lane,", "NOTCH1,x,"],
+     "Notes1,s3://bucket/c,3", "C (repeat),s3://bucket/c,3", "C(2),s3://bucket/c,3", "5-C,s3://bucket/c,3", "Zähler,s3://bucket/c,3", "C,s3://bucket/lane,", "NOTCH1,x,"],
 )  # fmt: skip
 def test_a_sample_is_a_sample(row: str, write: Write, read: Read) -> None:
     for skip in ("fail", "skip"):
@@ -148,6 +153,42 @@ def test_a_row_without_id_is_left_out_only_if_it_has_no_input(write: Write, read
     assert read(path, "id", non_sample_rows="skip").left_out == {LeftOut.WITHOUT_ID: 1}
     with pytest.raises(OmicsRequestInvalidError, match="row 4, column 'id': has no run setting id"):
         read(write("y.csv", f"{HEADER}\n{ROWS},s3://bucket/c,3\n"), "id", non_sample_rows="skip")
+
+
+@pytest.mark.parametrize("row", [",s3://bucket/c,", ",s3://bucket/c,3"])
+def test_reads_without_an_id_are_never_left_out(row: str, write: Write, read: Read) -> None:
+    path = write("x.csv", f"{HEADER}\n{ROWS}{row}\n")
+    for skip in ("fail", "skip"):
+        with pytest.raises(OmicsRequestInvalidError) as caught:
+            read(path, "id", non_sample_rows=skip)
+        (issue,) = caught.value.issues
+        assert issue.where == f"{path} row 4, column 'id'"
+        # The way that leaves rows out would not leave out this one.
+        assert issue.fix == "Give every row the id of its sample"
+
+
+@pytest.mark.parametrize("row", [",,L2", ",checked,L2"])
+@pytest.mark.parametrize("grouped", [{"group_rows": True}, {"build_run_setting": lambda _rows: {}}], ids=["rows", "own"])
+def test_further_rows_of_a_merged_cell_are_never_left_out(
+    row: str, grouped: dict[str, Any], write: Write, read: Read
+) -> None:
+    path = write("x.csv", f"{HEADER}\n{ROWS}{row}\n")
+    with pytest.raises(OmicsRequestInvalidError) as caught:
+        read(path, "id", non_sample_rows="skip", **grouped)
+    (issue,) = caught.value.issues
+    assert issue.where == f"{path} row 4, column 'id'"
+    assert issue.fix == "Give every row the id of its sample; merged cells have it in their first row only"
+
+
+@pytest.mark.parametrize("sample", ["'007", "'C'", "\u2018C\u2019", "\u201cC\u201d", "`C`"])
+def test_a_quoted_id_is_refused_and_never_left_out(sample: str, write: Write, read: Read) -> None:
+    path = write("x.csv", f"{HEADER}\n{ROWS}{sample},s3://bucket/c,3\n")
+    for skip in ("fail", "skip"):
+        with pytest.raises(OmicsRequestInvalidError) as caught:
+            read(path, "id", non_sample_rows=skip)
+        (issue,) = caught.value.issues
+        assert (issue.where, issue.what) == (f"{path} row 4, column 'id'", f"has a quote in front: {sample!r}")
+        assert "Write the id without it" in issue.fix
 
 
 def test_rows_above_the_header_are_refused_or_left_out(write: Write, read: Read) -> None:
