@@ -31,6 +31,7 @@ from airflow_provider_omics.healthomics.exceptions import (
     OmicsServiceError,
     OmicsWaitError,
 )
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.waiting import Stop
 
 if TYPE_CHECKING:
@@ -51,6 +52,19 @@ __all__ = [
     "skipping_no_mistakes",
     "telling_the_cause",
 ]
+
+for _kind in (
+    OmicsBatchFailedError,
+    OmicsError,
+    OmicsRequestInvalidError,
+    OmicsRunFailedError,
+    OmicsRunsNotDeletedError,
+    OmicsSampleFailedError,
+    OmicsServiceError,
+    OmicsWaitError,
+):
+    # The name that a log shows is the one to catch it by.
+    _kind.__module__ = __name__
 
 
 class OmicsRequestInvalidForGoodError(OmicsRequestInvalidError, AirflowFailException):
@@ -142,8 +156,8 @@ def failing_at_once(sensor: BaseSensorOperator) -> Iterator[None]:
         # 2.11 knows no never_fail, and does not honour soft_fail for every error of a deferred sensor.
         soft = sensor.soft_fail and isinstance(final, AirflowException) and _is_no_mistake(error)
         if soft or getattr(sensor, "never_fail", False):
-            sensor.log.error("%s", error)
-            raise AirflowSkipException(f"Skipped, since the sensor would fail: {error}") from error
+            sensor.log.error("%s", entry("%s", error))
+            raise AirflowSkipException(entry("Skipped, since the sensor would fail: %s", error)) from error
         if getattr(sensor, "retry_policy", None):
             raise
         raise final.with_traceback(error.__traceback__) from error.__cause__
@@ -162,7 +176,7 @@ def skipping_no_mistakes(sensor: BaseSensorOperator) -> Iterator[None]:
     except AirflowSensorTimeout as error:
         if not sensor.soft_fail:
             raise
-        raise AirflowSkipException(f"Skipped, since the sensor's time is up: {error}") from error
+        raise AirflowSkipException(entry("Skipped, since the sensor's time is up: %s", error)) from error
 
 
 def _is_no_mistake(error: OmicsError) -> bool:

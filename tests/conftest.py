@@ -13,6 +13,7 @@ import pytest
 from botocore.loaders import JSONFileLoader, Loader
 from call_clock import CallClock
 from hypothesis import HealthCheck, settings
+from omics_errors import unwrapped
 from omics_service import ROLE, await_status, wdl_zip
 from xdist.scheduler import LoadScopeScheduling
 
@@ -106,7 +107,7 @@ def call_clock() -> CallClock:
 def told(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
     """Return what was logged since it was last asked for; Airflow 3 writes it to the standard output."""
     caplog.set_level(logging.INFO)
-    return lambda: capsys.readouterr().out + caplog.text
+    return lambda: unwrapped(capsys.readouterr().out + caplog.text)
 
 
 @pytest.fixture

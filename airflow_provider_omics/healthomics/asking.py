@@ -17,6 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_provider_omics.healthomics.backoff import Backoff
 from airflow_provider_omics.healthomics.calls import Call
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.service_errors import (
     Nature,
     error_code,
@@ -57,7 +58,9 @@ class _Throttling:
         if self._paused - self._told_at >= _BETWEEN_NOTES:
             self._told_at = self._paused
             told = (self.operation, f"{_LONGEST_THROTTLING:.0f}", self._times, f"{self._paused:.0f}")
-            self.log.info("%s is throttled; asking again for up to %s s (times: %s, for %s s so far)", *told)
+            self.log.info(
+                "%s", entry("%s is throttled; asking again for up to %s s (times: %s, for %s s so far)", *told)
+            )
         seconds = _AFTER_THROTTLING.seconds(self._times)
         self._paused += seconds
         return self.pause(seconds) is not True
@@ -113,7 +116,7 @@ def _look_behind(error: Exception, call: Call, find: Callable[[], T | None] | No
     """Look for the job that a call may have made although it brought no answer."""
     if find is None or not may_have_had_its_effect(error):
         return None
-    log.info("%s brought no answer (%s); looking whether it had its effect", call.operation, error)
+    log.info("%s", entry("%s brought no answer (%s); looking whether it had its effect", call.operation, error))
     return find()
 
 

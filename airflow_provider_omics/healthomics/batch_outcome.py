@@ -219,7 +219,7 @@ class BatchOutcome:
         told, stories = self.failures[:_TOLD_FAILURES], {story.run.run_id: story for story in self.stories}
         if told:
             yield "Some of them:" if self.is_glance else f"The first {len(told)} in the order of the input:"
-        advised: set[str] = set()
+        advised = {self._last_advice}
         for row in told:
             story, advice = stories.get(row.run_id or ""), row.advice
             yield from _lines_of(row, story)
@@ -236,21 +236,29 @@ class BatchOutcome:
 
     def _what_to_do(self) -> Iterator[str]:
         if self.status == BatchStatus.FAILED:
-            yield f"What to do: {advise_batch(self.failure_reason).advice}"
+            yield f"What to do: {self._last_advice}"
         elif self.permanent:
             reasons = list_reasons(dict(self.permanent))
-            yield f"A retry does not run again what it cannot mend ({reasons}). {WHAT_TO_DO}."
-        elif self.results_uri and self.failures:
-            yield (
-                "What to do: mend what the table of all samples tells under failure_message; a retry of the task, or a "
-                "clear, then runs again only the samples that did not complete."
-            )
+            yield f"A retry does not run again what it cannot mend ({reasons})."
+            yield f"What to do: {WHAT_TO_DO}."
+        elif self.failures and self.results_uri:
+            mend = self._last_advice or "Mend what the table of all samples tells under failure_message."
+            yield f"What to do: {mend} {_THEN}"
+
+    @property
+    def _last_advice(self) -> str | None:
+        """What the last line says to do about each of the first failures; None if that differs from one to another."""
+        if self.status == BatchStatus.FAILED:
+            return advise_batch(self.failure_reason).advice
+        advices = {row.advice.advice for row in self.failures if row.advice is not None}
+        return advices.pop() if len(advices) == 1 and self.results_uri and not self.permanent else None
 
 
 _BATCH_ENDS = {
     Phase.CANCELLED: "The batch was cancelled: what had not ended was stopped, what was not submitted never will be.",
     Phase.DELETED: "The runs of the batch were deleted ({status}), and of a run that is gone no end can be proved.",
 }
+_THEN = "A retry of the task, or a clear, then runs again only the samples that did not complete."
 _NO_END = "The batch is {status}, which is not its end; its runs may go on."
 _ENDS = {
     SampleEnd.FAILED_SUBMISSION: "its submission FAILED",
@@ -278,10 +286,10 @@ def _lines_of(row: SampleResult, story: RunFailure | None) -> Iterator[str]:
 
 
 def _advice_of(row: SampleResult, advice: FailureAdvice, *, with_owner: bool) -> Iterator[str]:
-    if advice.advice not in (row.failure_message or ""):
-        yield f"    What to do: {advice.advice}"
     if with_owner:
         yield f"    Who can act: {advice.owner}"
+    if advice.advice not in (row.failure_message or ""):
+        yield f"    What to do: {advice.advice}"
 
 
 def cause_of(row: SampleResult) -> str:

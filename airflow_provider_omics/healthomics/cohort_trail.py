@@ -15,6 +15,7 @@ from airflow_provider_omics.healthomics.batch_looks import BatchGoal, BatchLook,
 from airflow_provider_omics.healthomics.batch_views import BatchView, SampleView
 from airflow_provider_omics.healthomics.calls import Question
 from airflow_provider_omics.healthomics.cohort_search import CohortSearch, CohortTask
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.service_errors import explain
 from airflow_provider_omics.healthomics.siblings import CohortBatch, find_cohort, tell_unread_siblings
 from airflow_provider_omics.healthomics.statuses import Phase
@@ -63,9 +64,12 @@ class _CohortTrail(Generic[V]):
         if search.refusal is not None:
             told = explain(search.refusal, search.operation, f"the cohort of {self.label}")
             log.warning(
-                "Whether the cohort of %s has other batches is not known, so it counts alone: %s",
-                self.label,
-                told.describe(),
+                "%s",
+                entry(
+                    "Whether the cohort of %s has other batches is not known, so it counts alone: %s",
+                    self.label,
+                    told.describe(),
+                ),
             )
         tell_unread_siblings(search.found, self.label, log)
         self.batches = search.found.batches or self.batches

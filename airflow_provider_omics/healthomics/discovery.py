@@ -21,6 +21,7 @@ from airflow_provider_omics.healthomics.identity import (
     Intent,
     Owner,
 )
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.service_errors import Nature, nature
 from airflow_provider_omics.healthomics.waiting import Log
 
@@ -188,12 +189,15 @@ def tell_unread(kind: JobKind, names: Sequence[str], found: Discovery, log: Log)
     """Tell that there were too many jobs of the names looked for to look at each."""
     if found.unread:
         log.warning(
-            "Of the %ss named %r only the newest %s were looked at; %s or more were left out. Give the task's jobs a "
-            "name that fewer have",
-            kind.label,
-            names[0],
-            f"{MOST_LOOKED_AT:,}",
-            f"{found.unread:,}",
+            "%s",
+            entry(
+                "Of the %ss named %r only the newest %s were looked at; %s or more were left out. "
+                "Give the task's jobs a name that fewer have",
+                kind.label,
+                names[0],
+                f"{MOST_LOOKED_AT:,}",
+                f"{found.unread:,}",
+            ),
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.healthomics.failures import FailureClass
+from airflow_provider_omics.healthomics.wrapping import wrap
 
 if TYPE_CHECKING:
     from airflow_provider_omics.healthomics.batch_deletion import UndeletedRun
@@ -18,16 +19,26 @@ if TYPE_CHECKING:
     from airflow_provider_omics.healthomics.service_errors import Explanation
     from airflow_provider_omics.healthomics.waiting import WaitEnd
 
+_WIDTH = 115
+
 
 class OmicsError(Exception):
-    """Base of everything that this provider raises on purpose."""
+    """Base of everything that this provider raises on purpose; as text it is :meth:`message` in short lines."""
 
     def __str__(self) -> str:
-        return self.message()
+        kind = type(self)
+        # A log has the name of the class in front of the first line.
+        name = f"{kind.__module__}.{kind.__qualname__}: "
+        return wrap(self.message(), first=_WIDTH - len(name))
 
     def message(self) -> str:
         """Return cause, place and remedy, in this order, as lines that may be long."""
         return super().__str__()
+
+
+def message_of(error: BaseException) -> str:
+    """Return the text of an error as it is before it is broken into short lines, to make a part of another text."""
+    return error.message() if isinstance(error, OmicsError) else str(error)
 
 
 class OmicsRequestInvalidError(OmicsError, ValueError):
@@ -47,7 +58,8 @@ class OmicsRequestInvalidError(OmicsError, ValueError):
     def message(self) -> str:
         """Return cause, place and remedy, in this order, as lines that may be long."""
         more = self.total > len(self.issues)
-        count = f"{self.total:,} problems, the first {len(self.issues)}:" if more else f"{self.total} problem(s)."
+        problems = "1 problem" if self.total == 1 else f"{self.total:,} problems"
+        count = f"{problems}, the first {len(self.issues)}:" if more else f"{problems}."
         head = f"{self.subject}: nothing was sent, since the request has {count}"
         return "\n".join([head, *(f"- {issue}" for issue in self.issues)])
 

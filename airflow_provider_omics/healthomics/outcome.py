@@ -129,18 +129,14 @@ class RunFailure:
 
     def _headline(self) -> list[str]:
         run = self.run
-        named = f" ({run.name})" if run.name else ""
-        named += f", {self.sample}," if self.sample else ""
+        label = f"HealthOmics run {run.run_id}" + (f", {self.sample}," if self.sample else "")
+        named = [f"Name: {run.name}"] if run.name else []
         if run.phase is not Phase.FAILED:
-            return [f"HealthOmics run {run.run_id}{named} ended {run.status or 'in an unknown state'}."]
+            return [f"{label} ended {run.status or 'in an unknown state'}.", *named]
         code = run.failure_code or "without a failure code"
-        lines = [
-            f"HealthOmics run {run.run_id}{named} FAILED: {code} "
-            f"[{self.advice.failure_class}; who can act: {self.advice.owner}]."
-        ]
-        if run.status_message:
-            lines.append(f"Message: {_cut(run.status_message)}")
-        return lines
+        head = f"{label} FAILED: {code} [{self.advice.failure_class}; who can act: {self.advice.owner}]."
+        message = [f"Message: {_cut(run.status_message)}"] if run.status_message else []
+        return [head, *named, *message]
 
     def _tasks(self) -> list[str]:
         lines: list[str] = []

@@ -10,6 +10,7 @@ from typing import TypeVar
 from airflow_provider_omics.healthomics.backoff import Errors, look_again
 from airflow_provider_omics.healthomics.calls import failed_operation
 from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsServiceError
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.service_errors import (
     Nature,
     concerns_all_calls,
@@ -86,7 +87,7 @@ class Retrying:
         if errors.count == 1 and not is_from_aws(cause):
             self.log.exception("An error that is not of AWS")
         told, lasted = told_of(error, self.subject), errors.lasted(now, self.error_budget)
-        self.log.warning("%s Errors: %s; trying again in %.0f s", told, lasted, seconds)
+        self.log.warning("%s", entry("%s Errors: %s; trying again in %.0f s", told, lasted, seconds))
         if nature(cause) is Nature.LASTING or concerns_all_calls(cause):
             self.renew()
         self.is_killed = self.pause(seconds)

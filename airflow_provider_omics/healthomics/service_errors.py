@@ -19,6 +19,7 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as EndpointConnectionFailed
 
+from airflow_provider_omics.healthomics.exceptions import message_of
 from airflow_provider_omics.healthomics.failures import FailureClass
 from airflow_provider_omics.healthomics.regions import is_host_of_aws, region_advice
 
@@ -331,7 +332,7 @@ def explain(error: BaseException, operation: str, subject: str) -> Explanation:
         if code == "AccessDenied" and "kms:" in message:
             failure_class, remedy = _KMS_PERMISSION
     else:
-        message, request_id = str(error), None
+        message, request_id = message_of(error), None
     return Explanation(
         operation=operation,
         subject=subject,

@@ -14,6 +14,7 @@ from airflow_provider_omics.healthomics.calls import Steps
 from airflow_provider_omics.healthomics.chain import COHORT_TAG
 from airflow_provider_omics.healthomics.discovery import BATCH, list_named, seconds, show
 from airflow_provider_omics.healthomics.identity import FINISHED_TAG, GENERATION_TAG, INTENT_TAG, TASK_TAG
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.statuses import BatchStatus, Phase, classify
 from airflow_provider_omics.healthomics.waiting import Log
 
@@ -137,10 +138,13 @@ def tell_unread_siblings(found: CohortBatches, label: str, log: Log) -> None:
     """
     if found.unread:
         log.warning(
-            "Of the batches named as %s or as its batches only the newest were looked at, not %s or more others; "
-            "the cohort may have some among them. Give the cohort's task a batch_name that fewer have",
-            label,
-            f"{found.unread:,}",
+            "%s",
+            entry(
+                "Of the batches named as %s or as its batches only the newest were looked at, not %s or more others; "
+                "the cohort may have some among them. Give the cohort's task a batch_name that fewer have",
+                label,
+                f"{found.unread:,}",
+            ),
         )
 
 

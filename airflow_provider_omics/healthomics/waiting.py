@@ -17,6 +17,7 @@ from typing import Any, ClassVar, Generic, Protocol, Self, TypeVar
 from airflow_provider_omics.healthomics.backoff import Backoff, Errors, look_again
 from airflow_provider_omics.healthomics.calls import Steps, failed_operation
 from airflow_provider_omics.healthomics.exceptions import OmicsError
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.service_errors import (
     WRONG_STATE_CODES,
     Explanation,
@@ -271,8 +272,9 @@ class Wait(Generic[V]):
         budget = 0.0 if _is_refused_for_state(explanation) else self._budget(kind)
         if errors.are_too_many(now, budget):
             why = Stop.ERROR if budget <= 0 and kind is not Nature.PASSING else Stop.UNREACHABLE
-            reason = self._give_up(told, errors, now, budget) if budget > 0 else "\n".join(explanation.lines())
-            return WaitEnd(why, self.last, reason, explanation.code)
+            fate = self._fate(errors, now, budget) if budget > 0 else []
+            *cause, remedy = explanation.lines()
+            return WaitEnd(why, self.last, "\n".join([*cause, *fate, remedy]), explanation.code)
         lasted = errors.lasted(now, budget)
         return self._again(seconds, f"Still waiting: {told} Errors: {lasted}; looking again in {seconds:.0f} s", True)
 
@@ -297,10 +299,12 @@ class Wait(Generic[V]):
         is_put_up_with = kind is Nature.PASSING or self._last is not None or self.policy.is_known
         return self.policy.error_budget if is_put_up_with else 0.0
 
-    def _give_up(self, told: str, errors: Errors, now: float, budget: float) -> str:
+    def _fate(self, errors: Errors, now: float, budget: float) -> list[str]:
         lasted, last = errors.lasted(now, budget), self.last
-        fate = f"The {last.KIND} was not cancelled, and may go on; look at it with: {last.command}"
-        return f"{told} There were nothing but errors, {lasted}. {fate}"
+        return [
+            f"There were nothing but errors, {lasted}.",
+            f"The {last.KIND} was not cancelled, and may go on; look at it with: {last.command}",
+        ]
 
     @property
     def _state(self) -> str:
@@ -392,4 +396,4 @@ def _judge(wait: Wait[V], error: Exception, log: Log) -> KeepWaiting | WaitEnd[V
 
 def _tell(decision: KeepWaiting, log: Log) -> None:
     if decision.note:
-        (log.warning if decision.alarming else log.info)("%s", decision.note)
+        (log.warning if decision.alarming else log.info)("%s", entry(decision.note))

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 from airflow_provider_omics.healthomics.events import StatusEvent, UnreadableEvent, read_event
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.patience import Patience
 from airflow_provider_omics.healthomics.service_errors import CREDENTIALS_REFUSED, error_code, is_from_aws
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
@@ -192,7 +193,7 @@ class EventQueue:
 
     def _tell_once(self, message_id: str, text: str) -> None:
         if message_id not in self._told:
-            self._log.warning("%s", text)
+            self._log.warning("%s", entry(text))
         self._told[message_id] = None
         self._told.move_to_end(message_id)
         if len(self._told) > _MOST_REMEMBERED:

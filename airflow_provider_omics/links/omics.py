@@ -16,6 +16,7 @@ from airflow_provider_omics.healthomics.console import (
     run_log_stream,
     run_url,
 )
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.results import SampleEnd
 from airflow_provider_omics.healthomics.s3_uris import parse_s3_uri
 
@@ -138,4 +139,4 @@ def _store(
         for link, key in keys:
             context["ti"].xcom_push(key=link.xcom_key, value=link.url(region, partition, key))
     except Exception as error:
-        operator.log.warning("The links of HealthOmics %s could not be stored: %s", label, error)
+        operator.log.warning("%s", entry("The links of HealthOmics %s could not be stored: %s", label, error))

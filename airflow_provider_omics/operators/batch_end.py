@@ -22,6 +22,7 @@ from airflow_provider_omics.healthomics.exceptions import (
     OmicsWaitError,
 )
 from airflow_provider_omics.healthomics.literal_requests import BATCH_ID
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.siblings import find_cohort, redrives, tell_unread_siblings
 from airflow_provider_omics.healthomics.statuses import BatchStatus
 from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
@@ -99,11 +100,14 @@ class _BatchOperator(OmicsRequestOperator[BatchView]):
             found = self.hook.perform(find_cohort(batch_id), f"the other batches of the cohort of batch {batch_id}")
         except OmicsServiceError as error:
             self.log.error(
-                "%s is asked for batch %s alone, since other batches of its cohort could not be looked for: %s If "
-                "there are any, name each by its id; whole_cohort=False does not look for them",
-                self.operation,
-                batch_id,
-                error,
+                "%s",
+                entry(
+                    "%s is asked for batch %s alone, since other batches of its cohort could not be looked for: %s If "
+                    "there are any, name each by its id; whole_cohort=False does not look for them",
+                    self.operation,
+                    batch_id,
+                    error,
+                ),
             )
             return [], [], None if self._is_first(batch_id) else error
         others = [other for other in reversed(found.ids) if other != batch_id]
@@ -128,7 +132,9 @@ class _BatchOperator(OmicsRequestOperator[BatchView]):
                 goal = self.request(batch_id)
             except OmicsServiceError as error:
                 if len(batch_ids) > 1:
-                    self.log.error("%s failed for batch %s of the cohort: %s", self.operation, batch_id, error)
+                    self.log.error(
+                        "%s", entry("%s failed for batch %s of the cohort: %s", self.operation, batch_id, error)
+                    )
                 refused = error
             else:
                 waits += [] if goal is None else [[batch_id, goal.value]]
@@ -195,7 +201,9 @@ class OmicsCancelRunBatchOperator(_BatchOperator):
         if requested and (view.phase.is_final or not self.wait_for_completion):
             self.conclude(view)
             return None
-        self.log.info("%s; waiting %s", view.describe(), "for its end" if requested else "until it can be cancelled")
+        self.log.info(
+            "%s", entry("%s; waiting %s", view.describe(), "for its end" if requested else "until it can be cancelled")
+        )
         return goal
 
     def conclude(self, view: BatchView) -> None:
@@ -208,7 +216,7 @@ class OmicsCancelRunBatchOperator(_BatchOperator):
             told = f"has ended {view.status}; nothing is left to cancel"
         else:
             told = "is being cancelled"
-        self.log.info("HealthOmics %s %s", view.label, told)
+        self.log.info("%s", entry("HealthOmics %s %s", view.label, told))
 
 
 class OmicsDeleteRunBatchOperator(_BatchOperator):
@@ -257,7 +265,9 @@ class OmicsDeleteRunBatchOperator(_BatchOperator):
         try:
             return self.hook.perform(undeleted_runs(view.batch_id, _TOLD_RUNS), view.label)
         except OmicsServiceError as error:
-            self.log.warning("What kept runs of HealthOmics %s could not be looked up: %s", view.label, error)
+            self.log.warning(
+                "%s", entry("What kept runs of HealthOmics %s could not be looked up: %s", view.label, error)
+            )
             return ()
 
 

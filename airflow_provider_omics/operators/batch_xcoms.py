@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.healthomics.batch_outcome import BatchOutcome
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.results import ResultsTable, SampleResult
 from airflow_provider_omics.healthomics.waiting import Log
 
@@ -58,7 +59,7 @@ def tell_outlets(context: Context, outlets: Iterable[Any], outcome: BatchOutcome
             if hasattr(outlet, "uri") and hasattr(outlet, "extra"):
                 events[outlet].extra.update(outcome=outcome.outcome, batch_summary=outcome.summary())
     except Exception as error:
-        log.warning("The asset events of the task do not tell the outcome of its cohort: %s", error)
+        log.warning("%s", entry("The asset events of the task do not tell the outcome of its cohort: %s", error))
 
 
 def _told(row: SampleResult) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from airflow_provider_omics.healthomics.discovery import (
     was_created_since,
 )
 from airflow_provider_omics.healthomics.identity import Intent
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.redrive import Redrive, leave_out
 from airflow_provider_omics.healthomics.results import ResultsTable
 from airflow_provider_omics.healthomics.retrying import Retrying
@@ -314,7 +315,7 @@ class CohortJob:
         chosen = self._look(rival.job_id)
         self.memory.started(max(rival.generation, generation), chosen.batch_id, chosen.uuid, progress.cohort)
         told = (chosen.batch_id, batch.batch_id)
-        self.log.info("HealthOmics batch %s of another try is waited for in place of batch %s", *told)
+        self.log.info("%s", entry("HealthOmics batch %s of another try is waited for in place of batch %s", *told))
         return chosen
 
     def _unanswered(self, generation: int, since: float | None) -> BatchView | None:

@@ -17,6 +17,7 @@ from airflow_provider_omics.healthomics.chain import Progress
 from airflow_provider_omics.healthomics.discovery import BATCH
 from airflow_provider_omics.healthomics.exceptions import OmicsBatchFailedError, OmicsWaitError
 from airflow_provider_omics.healthomics.identity import Intent, TaskIdentity
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.outcome import RunFailure
 from airflow_provider_omics.healthomics.redrive import Redrive, failed_samples, new_samples, note_left_out
 from airflow_provider_omics.healthomics.results import ResultsTable, SampleEnd
@@ -229,7 +230,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
             table = gathering.gather(progress, views, self.failure_lookup_limit)
             redrive = self._to_redrive(context, job, progress, table, views[-1])
         if redrive.left_out:
-            self.log.warning("%s", redrive.describe())
+            self.log.warning("%s", entry(redrive.describe()))
         again = redrive.samples
         if again:
             self._stop_if_killed(context, views[-1])
@@ -297,7 +298,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         tell_outlets(context, self.outlets, outcome, self.log)
         counts = outcome.counts
         if counts.incomplete:
-            self.log.warning("%s", outcome.describe())
+            self.log.warning("%s", entry(outcome.describe()))
         self.log.info(
             "%s of %s samples of the cohort completed (tolerated failures: %s)",
             f"{counts.completed:,}",

@@ -13,6 +13,7 @@ from airflow_provider_omics.healthomics.definition_types import is_exported
 from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError, OmicsServiceError
 from airflow_provider_omics.healthomics.failures import FailureClass
 from airflow_provider_omics.healthomics.input_places import input_place_notes
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, SheetOptions, read_cohort
 from airflow_provider_omics.healthomics.run_settings.parameters_file import file_of, read_parameters
 from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheetOptions, sample_sheet_issues
@@ -134,7 +135,7 @@ class OmicsCohortInputOperator(OmicsInputOperator[BatchView]):
         options = self._sheet_options(defaults, sheet_place, types_uri)
         cohort = read_cohort(self.run_settings, options, defaults, self.hook.inputs.open)
         for line in input_place_notes(defaults.get("parameters")):
-            self.log.warning("%s", line)
+            self.log.warning("%s", entry(line))
         for note in cohort.notes:
             (self.log.warning if note.warning else self.log.info)("%s", note.text)
         if self.validate_parameters:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_omics.healthomics.definition_types import definition_types, download, is_supported
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.waiting import Log
 from airflow_provider_omics.healthomics.workflows import WorkflowParameters
 from airflow_provider_omics.hooks.omics import OmicsHook
@@ -49,13 +50,13 @@ def look_up_types(
     if workflow.engine is None:
         return {}
     if not is_supported(workflow.engine):
-        log.info(_MISSING_PARSER, workflow_id)
+        log.info("%s", entry(_MISSING_PARSER, workflow_id))
         return {}
     if hook.storage.exists(uri):
         return _kept(hook, uri)
     types, why_none = _read(workflow.engine, workflow.main, workflow.definition)
     if why_none is not None:
-        log.info(_UNREADABLE, workflow_id, why_none)
+        log.info("%s", entry(_UNREADABLE, workflow_id, why_none))
     elif _TEXTS.issuperset(types.values()):
         return types
     hook.storage.put_all_once([(uri, json.dumps(types, sort_keys=True).encode())], "application/json")

@@ -19,6 +19,7 @@ from airflow_provider_omics.healthomics.chain import ChainedBatch, Progress
 from airflow_provider_omics.healthomics.collecting import collect_batch, confirm_unsettled, look_up_failures
 from airflow_provider_omics.healthomics.discovery import BATCH, show
 from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsServiceError, OmicsWaitError
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.redrive import MOST_CAUSES
 from airflow_provider_omics.healthomics.results import NOT_SUBMITTED, ResultsTable, SampleEnd
 from airflow_provider_omics.healthomics.retrying import Retrying, told_of
@@ -87,7 +88,7 @@ class Gathering:
                 raise
             lasted = f"There were nothing but errors, {self.retrying.lasted()}, while the results were gathered"
             fate = f"The batch is {batch.status}, and nothing of it is lost; look at it with: {batch.command}"
-            reason = f"{told_of(error, batch.label)} {lasted}. {fate}. {next_step}"
+            reason = f"{told_of(error, batch.label)}\n{lasted}.\n{fate}\nWhat to do: {next_step}"
             code = error.code if isinstance(error, OmicsServiceError) else error_code(error)
             raise OmicsWaitError(WaitEnd(Stop.UNREACHABLE, batch, reason, code)) from error
 
@@ -176,7 +177,7 @@ class Gathering:
         unknown = sum(row.end is SampleEnd.FAILED and row.failure_code is None for row in table.rows())
         if not unknown:
             return
-        self.log.info("Looking up why %s more runs failed before they are run again", f"{unknown:,}")
+        self.log.info("%s", entry("Looking up why %s more runs failed before they are run again", f"{unknown:,}"))
         self._perform(look_up_failures(table, limit=MOST_CAUSES), "the failed runs", is_optional=True)
 
     def _perform(self, steps: Steps[T], label: str, *, is_optional: bool = False) -> T:

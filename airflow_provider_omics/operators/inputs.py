@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.input_objects import InputObjects
 from airflow_provider_omics.healthomics.levels import FAIL, OFF
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.run_settings.parameters_file import file_of, read_parameters
 from airflow_provider_omics.healthomics.waiting import V
@@ -109,14 +110,14 @@ class OmicsInputOperator(OmicsJobOperator[V]):
             raise OmicsError("The task was killed while its inputs were looked for; nothing was submitted")
         unknown = describe_unknown(report, objects)
         if unknown is not None:
-            self.log.warning("%s. They are submitted as they are", unknown)
+            self.log.warning("%s", entry("%s. They are submitted as they are", unknown))
         if report.problems and self.check_inputs == FAIL:
             raise OmicsRequestInvalidError(operation, report.issues, report.problems)
         self._tell(report, is_whole=unknown is None)
 
     def _tell(self, report: InputReport, *, is_whole: bool) -> None:
         for issue in report.issues[:_TOLD]:
-            self.log.warning("%s", issue)
+            self.log.warning("%s", entry(str(issue)))
         more = report.problems - min(_TOLD, len(report.issues))
         if more > 0:
             self.log.warning("%s more inputs have problems", f"{more:,}")

@@ -16,8 +16,9 @@ from airflow_provider_omics.exceptions import failing_fast
 from airflow_provider_omics.healthomics.calls import Steps
 from airflow_provider_omics.healthomics.console import run_list_url
 from airflow_provider_omics.healthomics.discovery import JobKind
-from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsServiceError, OmicsWaitError
+from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsServiceError, OmicsWaitError, message_of
 from airflow_provider_omics.healthomics.identity import FINISHED_TAG, Intent, TaskIdentity
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.outcome import RunFailure, RunView
 from airflow_provider_omics.healthomics.waiting import Log, Stop, V, WaitEnd
 from airflow_provider_omics.operators.memory import Memory
@@ -169,7 +170,7 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         try:
             self.hook.tag(arn, {FINISHED_TAG: str(context["ti"].try_number)})
         except OmicsServiceError as error:
-            self.log.warning("If this task is cleared, its job will count as not finished: %s", error)
+            self.log.warning("%s", entry("If this task is cleared, its job will count as not finished: %s", error))
 
     @property
     def _keeps(self) -> bool:
@@ -187,7 +188,7 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         try:
             job_id = self.find_active_job(context)
         except Exception as error:
-            self.log.warning("Whether a job of this task goes on could not be found out: %s", error)
+            self.log.warning("%s", entry("Whether a job of this task goes on could not be found out: %s", error))
             return
         if job_id is not None:
             self._job_id = job_id
@@ -250,7 +251,9 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
             identity = TaskIdentity.of(context["ti"])
             state = task_state(identity.dag_id, identity.run_id, identity.task_id, identity.map_index)
         except Exception as error:
-            self.log.warning("Why the task was killed could not be found out, so its job goes on: %s", error)
+            self.log.warning(
+                "%s", entry("Why the task was killed could not be found out, so its job goes on: %s", error)
+            )
             return
         if state in _ENDED_BY_AIRFLOW:
             self.log.info("The task was killed, but counts as %s; %s is left to a retry", state, self._label(job_id))
@@ -270,15 +273,16 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
             # The trigger has tried, and could not; or there is none.
             self._cancel(self._job_id, "its task has reached its execution_timeout")
         elif end.why in (Stop.ERROR, Stop.UNREACHABLE):
-            return replace(end, reason=f"{end.reason}{self._where(end.view)}. {self.next_step}")
+            *cause, remedy = end.reason.split("\n")
+            return replace(end, reason="\n".join([*cause, *self._where(end.view), f"{remedy} {self.next_step}."]))
         return end
 
-    def _where(self, job: V) -> str:
+    def _where(self, job: V) -> list[str]:
         """Tell where the console shows the job, if the connection still tells its Region."""
         try:
-            return f" or {self.page_of(job)}" if self.hook.has_console else ""
+            return [f"Console: {self.page_of(job)}"] if self.hook.has_console else []
         except Exception:
-            return ""
+            return []
 
     def explain(self, run: RunView, **limits: int) -> RunFailure:
         """Collect what explains why a run did not complete; what passes by itself is put up with."""
@@ -308,19 +312,23 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
     def _without_trigger(self, context: Context, error: Exception) -> Any:
         job = self.retrying(lambda: self.find_last_job(context))
         if job is None:
-            raise OmicsError(f"The trigger failed ({error}), and no job of this task was found") from error
+            raise OmicsError(f"The trigger failed ({message_of(error)}), and no job of this task was found") from error
         if job.phase.is_final:
-            self.log.info("The trigger failed (%s), but HealthOmics %s has ended; finishing the task", error, job.label)
+            self.log.info(
+                "%s",
+                entry("The trigger failed (%s), but HealthOmics %s has ended; finishing the task", error, job.label),
+            )
             return self.wait_on(context, job)
         if is_deferral_timeout(error):
             if self.cancels_at_timeout:
                 self._cancel(str(getattr(job, f"{job.KIND}_id")), "its task has reached its execution_timeout")
             raise error
-        waited = f"The trigger that waited for HealthOmics {job.label} failed: {error}; see the triggerer's log"
+        what = message_of(error)
+        waited = f"The trigger that waited for HealthOmics {job.label} failed: {what}; see the triggerer's log"
         if self._retry_is_left:
             raise OmicsError(f"{waited}. The {job.KIND} goes on. {self.next_step}") from error
         # Not deferred once more: what made the trigger fail may make each trigger fail.
-        self.log.warning("%s. No retry is left, so this worker waits on", waited)
+        self.log.warning("%s", entry("%s. No retry is left, so this worker waits on", waited))
         self._waits_on, self.deferrable = True, False
         return self.wait_on(context, job)
 
@@ -347,7 +355,7 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
             self.cancel_job(job_id)
         except Exception as error:
             self._is_cancelled = False
-            self._untold = f"HealthOmics {self._label(job_id)} could not be cancelled at once: {error}"
+            self._untold = f"HealthOmics {self._label(job_id)} could not be cancelled at once: {message_of(error)}"
         else:
             self._untold = f"Asked HealthOmics to cancel {self._label(job_id)}, since its task {why}"
 
@@ -355,7 +363,7 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         # Not in the signal handler: it may have interrupted the logger, which would wait for itself.
         untold, self._untold = self._untold, None
         if untold:
-            self.log.info("%s", untold)
+            self.log.info("%s", entry(untold))
 
     def _cancel(self, job_id: str, why: str) -> None:
         label = self._label(job_id)
@@ -367,11 +375,11 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
                 if asked is not None:
                     break
         except Exception as error:
-            self.log.warning("HealthOmics %s could not be cancelled: %s", label, error)
+            self.log.warning("%s", entry("HealthOmics %s could not be cancelled: %s", label, error))
             return
         self._is_cancelled = asked is not None
         told = {True: "is being cancelled", False: "has ended; nothing to cancel", None: "cannot be cancelled yet"}
-        self.log.info("HealthOmics %s %s: %s", label, told[asked], why)
+        self.log.info("%s", entry("HealthOmics %s %s: %s", label, told[asked], why))
 
     def _label(self, job_id: str) -> str:
         return f"{self.waits_for.KIND} {job_id}"
@@ -387,4 +395,4 @@ def push(context: Context, log: Log, values: Mapping[str, Any]) -> None:
             try:
                 context["ti"].xcom_push(key=key, value=value)
             except Exception as error:
-                log.warning("XCom %r could not be pushed: %s", key, error)
+                log.warning("%s", entry("XCom %r could not be pushed: %s", key, error))

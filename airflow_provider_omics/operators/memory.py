@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import conf
 from airflow_provider_omics.compat import STATE_OUTLIVES_CLEAR, is_of_earlier_try, state_store
 from airflow_provider_omics.healthomics.discovery import EarlierJob
 from airflow_provider_omics.healthomics.exceptions import OmicsError
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.waiting import Log
 
 _KEY = "airflow-provider-omics"
@@ -129,7 +130,9 @@ class Memory:
         try:
             kept = self._store[0].get(_KEY)
         except Exception as error:
-            self._log.warning("What earlier tries left in Airflow's state store could not be read: %s", error)
+            self._log.warning(
+                "%s", entry("What earlier tries left in Airflow's state store could not be read: %s", error)
+            )
             return None
         if not isinstance(kept, Mapping) or "intent" not in kept:
             self.is_blank = True
@@ -148,7 +151,7 @@ class Memory:
         try:
             store.set(_KEY, asdict(job), retention=for_ever)
         except Exception as error:
-            self._log.warning("Airflow's state store could not be written: %s", error)
+            self._log.warning("%s", entry("Airflow's state store could not be written: %s", error))
             return not is_of_earlier_try(error)
         return True
 

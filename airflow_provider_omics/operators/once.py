@@ -20,6 +20,7 @@ from airflow_provider_omics.healthomics.discovery import (
     was_created_since,
 )
 from airflow_provider_omics.healthomics.identity import Intent
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.outcome import RunView
 from airflow_provider_omics.healthomics.statuses import Phase, RunStatus
 from airflow_provider_omics.healthomics.waiting import Log
@@ -175,7 +176,10 @@ class OnceStarter:
             return
         self.hook.cancel_run(run.run_id)
         self.log.info(
-            "Asked HealthOmics to cancel run %s of an earlier try: the task asks for something else now", run.run_id
+            "%s",
+            entry(
+                "Asked HealthOmics to cancel run %s of an earlier try: the task asks for something else now", run.run_id
+            ),
         )
 
     def _ask(self, request: Mapping[str, Any], generation: int, *, is_first: bool) -> RunView:
@@ -247,7 +251,7 @@ class OnceStarter:
 
     def _tell_started(self, run: RunView, request: Mapping[str, Any]) -> None:
         told = (run.run_id, self._name(request), run.output_uri)
-        self.log.info("Started HealthOmics run %s (%s); its outputs go to %s", *told)
+        self.log.info("%s", entry("Started HealthOmics run %s (%s); its outputs go to %s", *told))
 
     def _tell_if_over(self, run: RunView) -> None:
         if _ended_badly(run):

@@ -14,6 +14,7 @@ from airflow_provider_omics.healthomics.calls import Steps
 from airflow_provider_omics.healthomics.discovery import BATCH, EarlierJob, JobKind, find_jobs, seconds
 from airflow_provider_omics.healthomics.exceptions import OmicsServiceError
 from airflow_provider_omics.healthomics.identity import INTENT_TAG, Intent, Owner
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.looks import cancel_run
 from airflow_provider_omics.healthomics.statuses import Phase
 from airflow_provider_omics.healthomics.waiting import Log
@@ -82,7 +83,7 @@ class Rivals:
             for loser in sorted((unlisted | active) - {best.job_id}):
                 self._drop(loser)
         except OmicsServiceError as error:
-            self.log.warning("Whether another try has started the same could not be found out: %s", error)
+            self.log.warning("%s", entry("Whether another try has started the same could not be found out: %s", error))
             return None
         return None if best.job_id == job_id else best
 

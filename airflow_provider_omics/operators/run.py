@@ -18,6 +18,7 @@ from airflow_provider_omics.healthomics.identity import TAG_COUNT, Intent, TaskI
 from airflow_provider_omics.healthomics.input_objects import InputObjects
 from airflow_provider_omics.healthomics.input_places import input_place_notes
 from airflow_provider_omics.healthomics.literal_requests import start_run_issues
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.looks import cancel_run
 from airflow_provider_omics.healthomics.model import Issue, api_name
 from airflow_provider_omics.healthomics.outcome import RunView
@@ -305,7 +306,7 @@ class OmicsStartRunOperator(OmicsInputOperator[RunView]):
         fields["parameters"] = self.read_parameters("StartRun")
         request = build_start_run(fields, self.start_run_kwargs, reserved_tags=ours)
         for line in input_place_notes(request.get("parameters")):
-            self.log.warning("%s", line)
+            self.log.warning("%s", entry(line))
         intent = Intent(
             TaskIdentity.of(context["ti"]),
             fingerprint(request),

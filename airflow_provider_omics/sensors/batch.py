@@ -19,6 +19,7 @@ from airflow_provider_omics.healthomics.exceptions import (
     OmicsServiceError,
 )
 from airflow_provider_omics.healthomics.literal_requests import BATCH_ID, id_issues, sample_issues
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.looks import same_run
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.outcome import RunView
@@ -143,7 +144,9 @@ class OmicsBatchSensor(OmicsWaitingSensor[BatchView]):
             retrying = replace(self.retrying, only_passing=True)
             return self.hook.perform(some_failures(view, _TOLD_FAILURES), view.label, retrying=retrying)
         except OmicsServiceError as error:
-            self.log.warning("The failures of HealthOmics %s could not be looked up: %s", view.label, error)
+            self.log.warning(
+                "%s", entry("The failures of HealthOmics %s could not be looked up: %s", view.label, error)
+            )
             return ()
 
 
@@ -275,7 +278,7 @@ class OmicsBatchRunSensor(OmicsWaitingSensor[SampleView]):
         if view.phase is not Phase.SUCCEEDED and not submitted:
             raise OmicsRunFailedError(replace(self.explain(run), sample=view.label))
         run = self._with_outputs(run)
-        self.log.info("%s; its outputs are in %s", view.describe(), run.output_uri)
+        self.log.info("%s", entry("%s; its outputs are in %s", view.describe(), run.output_uri))
         return {
             "batch_id": view.batch_id,
             "run_setting_id": view.run_setting_id,

@@ -8,6 +8,7 @@ from airflow_provider_omics.compat import dag_run_life
 from airflow_provider_omics.healthomics.cohort_search import CohortTask
 from airflow_provider_omics.healthomics.discovery import BATCH, names_of
 from airflow_provider_omics.healthomics.identity import Intent, TaskIdentity
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.spelling import advice
 from airflow_provider_omics.operators.cohort_base import OmicsCohortOperator
@@ -34,11 +35,14 @@ def tell_waited_for_cohort(sensor: BaseOperator, cohort: str | None) -> None:
     """
     if cohort is not None:
         sensor.log.warning(
-            "Task %s has waited for all of the cohort of task %s before it looked, since its batch_id is that task's "
-            "output. To look while the cohort goes on, use OmicsBatchRunSensor with cohort_task_id=%r",
-            sensor.task_id,
-            cohort,
-            cohort,
+            "%s",
+            entry(
+                "Task %s has waited for all of the cohort of task %s before it looked, since its batch_id is that "
+                "task's output. To look while the cohort goes on, use OmicsBatchRunSensor with cohort_task_id=%r",
+                sensor.task_id,
+                cohort,
+                cohort,
+            ),
         )
 
 

@@ -16,6 +16,7 @@ from airflow.triggers.base import StartTriggerArgs
 from airflow_provider_omics.compat import trigger_failure, triggerer_can_render, was_rescheduled
 from airflow_provider_omics.exceptions import OmicsSensorTimeoutError, failing_at_once, skipping_no_mistakes
 from airflow_provider_omics.healthomics.exceptions import OmicsWaitError
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.outcome import RunFailure, RunView
 from airflow_provider_omics.healthomics.retrying import Retrying
@@ -141,7 +142,9 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
         if failure is None:
             with skipping_no_mistakes(self):
                 return super().resume_execution(next_method, next_kwargs, context)
-        self.log.warning("The trigger failed (%s); waiting on in this worker. See the triggerer's log", failure)
+        self.log.warning(
+            "%s", entry("The trigger failed (%s); waiting on in this worker. See the triggerer's log", failure)
+        )
         with failing_at_once(self):
             trigger = self._new_trigger(context, (context["ti"].start_date or datetime.now(UTC)).timestamp())
             trigger.is_known = not self.start_from_trigger

@@ -17,7 +17,9 @@ from asgiref.sync import sync_to_async
 from airflow_provider_omics.compat import TRIGGERS_ARE_TOLD_OF_KILLS, task_state
 from airflow_provider_omics.healthomics.cohort_search import CohortSearch
 from airflow_provider_omics.healthomics.cohort_trail import Trail
+from airflow_provider_omics.healthomics.exceptions import message_of
 from airflow_provider_omics.healthomics.identity import TaskIdentity
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.service_errors import concerns_all_calls, error_code
 from airflow_provider_omics.healthomics.waiting import ERROR_BUDGET, Look, Stop, V, Wait, WaitEnd, WaitPolicy
 from airflow_provider_omics.healthomics.watch import StatusWatcher
@@ -157,7 +159,7 @@ class OmicsWaitTrigger(BaseTrigger, Generic[V]):
             return replace(end, view=self._trail.verdict)
         if isinstance(wait.look, CohortSearch) and wait.look.question is None:
             # Without other batches, what was waited for has ended.
-            self.log.warning("Other batches of the cohort were not found: %s", end.reason)
+            self.log.warning("%s", entry("Other batches of the cohort were not found: %s", end.reason))
             return WaitEnd(Stop.ENDED, self._trail.verdict)
         return end
 
@@ -255,7 +257,7 @@ class OmicsJobTrigger(OmicsWaitTrigger[V]):
                 try:
                     await self._see_to_it(self._cancel_if_killed())
                 except Exception as error:
-                    self.log.error("HealthOmics %s was not cancelled, and goes on: %s", self.label, error)
+                    self.log.error("%s", entry("HealthOmics %s was not cancelled, and goes on: %s", self.label, error))
             raise
 
     async def on_kill(self) -> None:
@@ -277,7 +279,9 @@ class OmicsJobTrigger(OmicsWaitTrigger[V]):
                 identity.dag_id, identity.run_id, identity.task_id, identity.map_index
             )
         except Exception as error:
-            self.log.warning("Why the wait for HealthOmics %s was cancelled is not known: %s", self.label, error)
+            self.log.warning(
+                "%s", entry("Why the wait for HealthOmics %s was cancelled is not known: %s", self.label, error)
+            )
             return TRIGGERS_ARE_TOLD_OF_KILLS
         return state != "deferred"
 
@@ -290,7 +294,7 @@ class OmicsJobTrigger(OmicsWaitTrigger[V]):
                 except Exception as error:
                     if not concerns_all_calls(error):
                         raise
-                    self.log.warning("HealthOmics %s could not be cancelled yet: %s", self.label, error)
+                    self.log.warning("%s", entry("HealthOmics %s could not be cancelled yet: %s", self.label, error))
                 await watcher.timing.sleep(_BETWEEN_CANCELS)
             if is_stopped:
                 self.log.info("Asked HealthOmics to cancel %s, since its task was killed", self.label)
@@ -308,7 +312,7 @@ class OmicsJobTrigger(OmicsWaitTrigger[V]):
                 return replace(end, reason=f"{end.reason}; it is being cancelled (execution_timeout)")
             view = await watcher.ask(look.steps())
         except Exception as error:
-            reason = f"{end.reason} (execution_timeout); cancelling it failed: {error}"
+            reason = f"{end.reason} (execution_timeout); cancelling it failed: {message_of(error)}"
             return replace(end, reason=reason, error_code=error_code(error))
         return WaitEnd(Stop.ENDED, view) if look.is_over(view) else end
 
@@ -334,4 +338,4 @@ class OmicsJobTrigger(OmicsWaitTrigger[V]):
         _unfinished.discard(task)
         error = None if task.cancelled() else task.exception()
         if task.cancelled() or error is not None:
-            self.log.error("HealthOmics %s was not cancelled, and goes on: %r", self.label, error)
+            self.log.error("%s", entry("HealthOmics %s was not cancelled, and goes on: %s", self.label, repr(error)))

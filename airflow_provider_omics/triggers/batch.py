@@ -15,6 +15,7 @@ from airflow_provider_omics.healthomics.calls import Question
 from airflow_provider_omics.healthomics.cohort_search import CohortTask
 from airflow_provider_omics.healthomics.cohort_trail import BatchTrail, SampleTrail, Trail
 from airflow_provider_omics.healthomics.identity import TaskIdentity
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.watch import StatusWatcher
 from airflow_provider_omics.triggers.base import OmicsJobTrigger, OmicsWaitTrigger
 
@@ -140,7 +141,7 @@ class OmicsBatchRunTrigger(OmicsWaitTrigger[SampleView]):
             try:
                 return task_state(task.dag_id, task.run_id, task.task_id, task.map_index) or "none"
             except Exception as error:
-                self.log.warning("Whether task %s goes on is not known: %s", task.task_id, error)
+                self.log.warning("%s", entry("Whether task %s goes on is not known: %s", task.task_id, error))
                 return None
 
         return Question("GetTaskState", {}, ask, sync_to_async(ask))

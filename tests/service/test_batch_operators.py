@@ -10,6 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from batch_states import FOR_EVER, LONG, STATES, Batches, samples
 from botocore.exceptions import ClientError
+from omics_errors import raises
 from task_runs import TaskRun, run_task
 
 from airflow_provider_omics.exceptions import (
@@ -79,7 +80,7 @@ ALL = pytest.mark.parametrize("task", [cancel, delete_runs, delete_batch])
 
 @ALL
 def test_what_cannot_be_a_batch_id_is_refused_before_any_call(server: LocalOmics, task: Callable[[Any], Any]) -> None:
-    with pytest.raises(OmicsRequestInvalidError, match="batch_id: 'cohort-1'"):
+    with raises(OmicsRequestInvalidError, match="batch_id: 'cohort-1'"):
         task("cohort-1")
     assert server.journal.calls() == []
 
@@ -94,7 +95,7 @@ def test_a_refusal_names_the_permission_that_is_missing(
     batch_id = batches.in_state("INPROGRESS")
     denied = {"code": "AccessDeniedException", "http_status": 403, "count": None}
     server.faults.add(FaultRule(kind=FaultKind.ERROR_BEFORE, operation=operation, **denied))
-    with pytest.raises(OmicsServiceError, match=f"omics:{operation}") as caught:
+    with raises(OmicsServiceError, match=f"omics:{operation}") as caught:
         task(batch_id)
     assert isinstance(caught.value, AirflowFailException)
 
@@ -233,13 +234,13 @@ class TestCancel:
             kind=FaultKind.ERROR_BEFORE, operation="CancelRunBatch", count=None, code=code, http_status=409
         )
         server.faults.add(refused)
-        with pytest.raises(OmicsWaitError, match="CancelRunBatch") as caught:
+        with raises(OmicsWaitError, match="CancelRunBatch") as caught:
             cancel(batch_id)
         assert caught.value.code == code
 
     def test_a_deferred_cancellation_gives_up_when_it_has_looked_often_enough(self, batches: Batches) -> None:
         batch_id = batches.in_state("CREATING")
-        with pytest.raises(OmicsWaitError, match=r"looked 3 times .* the batch is CREATING"):
+        with raises(OmicsWaitError, match=r"looked 3 times .* the batch is CREATING"):
             cancel(batch_id, deferrable=True, waiter_max_attempts=3)
 
 
@@ -279,10 +280,10 @@ class TestDeleteRuns:
     def test_runs_that_could_not_be_deleted_are_counted_and_named(self, batches: Batches, deferrable: bool) -> None:
         batch_id = batches.ended(samples(4))
         batches.fail("RunBatch.delete", count=3, code="ThrottlingException")
-        with pytest.raises(OmicsRunsNotDeletedError, match="3 of its runs could not be deleted") as caught:
+        with raises(OmicsRunsNotDeletedError, match="3 of its runs could not be deleted") as caught:
             delete_runs(batch_id, deferrable=deferrable)
         assert [run.run_setting_id for run in caught.value.undeleted] == ["sample-0", "sample-1", "sample-2"]
-        assert f"run {caught.value.undeleted[0].run_id}: ThrottlingException" in str(caught.value)
+        assert f"run {caught.value.undeleted[0].run_id}: ThrottlingException" in caught.value.message()
         # The service would refuse another try.
         assert isinstance(caught.value, AirflowFailException)
 
@@ -303,7 +304,7 @@ class TestDeleteRuns:
         self, batches: Batches, status: str, remedy: str, is_final: bool
     ) -> None:
         batch_id = batches.in_state(status)
-        with pytest.raises(OmicsServiceError, match=rf"The batch is {status}\. .*{remedy}") as caught:
+        with raises(OmicsServiceError, match=rf"The batch is {status}\. .*{remedy}") as caught:
             delete_runs(batch_id)
         assert isinstance(caught.value, AirflowFailException) is is_final
         assert caught.value.operation == "DeleteRunBatch"
@@ -311,7 +312,7 @@ class TestDeleteRuns:
     def test_a_batch_whose_record_is_gone_but_not_its_runs_is_an_error(self, batches: Batches) -> None:
         batch_id = batches.ended()
         batches.omics.delete_batch(batchId=batch_id)
-        with pytest.raises(OmicsServiceError, match="record is gone, but not its runs"):
+        with raises(OmicsServiceError, match="record is gone, but not its runs"):
             delete_runs(batch_id)
 
     def test_a_batch_that_is_gone_with_its_runs_is_deleted_enough(self, batches: Batches) -> None:
@@ -399,7 +400,7 @@ class TestDeleteBatch:
         self, batches: Batches, status: str, remedy: str
     ) -> None:
         batch_id = batches.in_state(status)
-        with pytest.raises(OmicsServiceError, match=rf"The batch is {status}\. .*{remedy}") as caught:
+        with raises(OmicsServiceError, match=rf"The batch is {status}\. .*{remedy}") as caught:
             delete_batch(batch_id)
         # The state changes by itself, so that another try has a chance.
         assert not isinstance(caught.value, AirflowFailException)

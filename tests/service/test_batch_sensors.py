@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
 )
 from batch_states import LONG, Batches, ending, samples
+from omics_errors import raises
 from task_runs import TaskInstance, fire, load_trigger, run_task
 
 from airflow_provider_omics.exceptions import (
@@ -123,7 +124,7 @@ class TestBatch:
         batch_id = batches.ended([ending("sick", "INPUT_URI_NOT_FOUND"), BAD_SUBMISSION, *samples(2)])
         with pytest.raises(OmicsBatchFailedError) as caught:
             wait_for_batch(batch_id)
-        story = str(caught.value)
+        story = caught.value.message()
         assert "2 of 4 samples did not complete (tolerated: 0)" in story
         assert "bad: its submission FAILED: ValidationException" in story
         assert f"sick, run {run_of(batches, batch_id, 'sick')['runId']}: FAILED: INPUT_URI_NOT_FOUND" in story
@@ -134,14 +135,14 @@ class TestBatch:
         batch_id = batches.ended([ending("sick", "SERVICE_ERROR"), *samples(2)])
         denied = {"code": "AccessDeniedException", "http_status": 403, "count": None}
         server.faults.add(FaultRule(kind=FaultKind.ERROR_BEFORE, operation="ListRuns", **denied))
-        with pytest.raises(OmicsBatchFailedError, match="1 of 3 samples did not complete") as caught:
+        with raises(OmicsBatchFailedError, match="1 of 3 samples did not complete") as caught:
             wait_for_batch(batch_id)
         assert caught.value.failures == ()
 
     def test_the_look_at_failures_is_bounded(self, server: LocalOmics, batches: Batches) -> None:
         batch_id = batches.ended([ending(f"sick-{n}", "SERVICE_ERROR") for n in range(40)])
         server.journal.clear()
-        with pytest.raises(OmicsBatchFailedError, match="40 of 40"):
+        with raises(OmicsBatchFailedError, match="40 of 40"):
             wait_for_batch(batch_id)
         # One look, one for the tags, which name no cohort, and what tells the failures.
         assert len(server.journal.calls()) == 1 + 1 + 1 + 2 * 5
@@ -149,9 +150,9 @@ class TestBatch:
     @MODES
     def test_a_batch_that_failed_before_any_run_tells_its_own_reason(self, batches: Batches, deferrable: bool) -> None:
         batch_id = batches.start([*samples(2), *samples(1)])
-        with pytest.raises(OmicsBatchFailedError, match="Expected 3 unique runSettingIds but there were 2") as caught:
+        with raises(OmicsBatchFailedError, match="Expected 3 unique runSettingIds but there were 2") as caught:
             wait_for_batch(batch_id, deferrable=deferrable, tolerated_failure_percentage=100)
-        assert "input; who can act: whoever provides the input data" in str(caught.value)
+        assert "input; who can act: whoever provides the input data" in caught.value.message()
         assert caught.value.status == "FAILED"
 
     def test_a_batch_whose_settings_could_not_be_read_shows_no_samples(
@@ -161,14 +162,14 @@ class TestBatch:
         s3.create_bucket(Bucket="settings")
         s3.put_object(Bucket="settings", Key="cohort.json", Body=b"not JSON")
         batch_id = batches.start("s3://settings/cohort.json")
-        with pytest.raises(OmicsBatchFailedError, match=f"batch {batch_id} shows no samples") as caught:
+        with raises(OmicsBatchFailedError, match=f"batch {batch_id} shows no samples") as caught:
             wait_for_batch(batch_id, tolerated_failure_percentage=100)
-        assert "Invalid JSON" in str(caught.value)
+        assert "Invalid JSON" in caught.value.message()
 
     @MODES
     def test_a_batch_that_failed_with_runs_is_not_waited_for(self, batches: Batches, deferrable: bool) -> None:
         batch_id = batches.in_state("FAILED")
-        with pytest.raises(OmicsBatchFailedError, match="2 of its runs may go on; OmicsCancelRunBatchOperator"):
+        with raises(OmicsBatchFailedError, match="2 of its runs may go on; OmicsCancelRunBatchOperator"):
             wait_for_batch(batch_id, deferrable=deferrable)
         assert "COMPLETED" not in batches.run_statuses(batch_id)
 
@@ -181,7 +182,7 @@ class TestBatch:
         with pytest.raises(OmicsBatchFailedError) as caught:
             wait_for_batch(batch_id, deferrable=deferrable, tolerated_failure_percentage=100)
         assert caught.value.status == status
-        assert "was cancelled" in str(caught.value) or f"were deleted ({status})" in str(caught.value)
+        assert "was cancelled" in caught.value.message() or f"were deleted ({status})" in caught.value.message()
 
     @MODES
     def test_a_batch_deleted_while_it_is_watched_is_said_so(
@@ -189,7 +190,7 @@ class TestBatch:
     ) -> None:
         batch_id = batches.in_state("INPROGRESS")
         batches.after("GetBatch", lambda: server.world("us-east-1").batches.pop(batch_id, None))
-        with pytest.raises(OmicsBatchFailedError, match="does not exist any more") as caught:
+        with raises(OmicsBatchFailedError, match="does not exist any more") as caught:
             wait_for_batch(batch_id, deferrable=deferrable)
         assert caught.value.status is None
 
@@ -197,7 +198,7 @@ class TestBatch:
     def test_a_batch_that_is_not_there_is_an_error_and_not_a_long_wait(
         self, server: LocalOmics, deferrable: bool
     ) -> None:
-        with pytest.raises(OmicsWaitError, match="Batch 9999999 not found"):
+        with raises(OmicsWaitError, match="Batch 9999999 not found"):
             wait_for_batch("9999999", deferrable=deferrable)
 
     @MODES
@@ -212,7 +213,7 @@ class TestBatch:
     def test_what_cannot_be_right_is_refused_before_any_call(
         self, server: LocalOmics, deferrable: bool, arguments: dict[str, Any], told: str
     ) -> None:
-        with pytest.raises(OmicsRequestInvalidError, match=f"- {told}"):
+        with raises(OmicsRequestInvalidError, match=f"- {told}"):
             wait_for_batch(**arguments, deferrable=deferrable)
         assert server.journal.calls() == []
 
@@ -220,7 +221,7 @@ class TestBatch:
         assert OmicsBatchSensor(
             task_id="wait", batch_id="1", tolerated_failure_count=1, start_from_trigger=True
         ).start_from_trigger
-        with pytest.raises(OmicsRequestInvalidError, match="tolerated_failure_count: is -1"):
+        with raises(OmicsRequestInvalidError, match="tolerated_failure_count: is -1"):
             OmicsBatchSensor(task_id="wait", batch_id="1", tolerated_failure_count=-1, start_from_trigger=True)
 
     def test_it_can_start_in_the_triggerer(self, batches: Batches) -> None:
@@ -272,9 +273,9 @@ class TestSample:
     @MODES
     def test_a_failed_run_fails_it_with_the_whole_story(self, batches: Batches, deferrable: bool) -> None:
         batch_id = batches.start([ending("sick", "OUT_OF_MEMORY_ERROR"), *samples(1, runTags=LONG)])
-        with pytest.raises(OmicsRunFailedError, match="OUT_OF_MEMORY_ERROR") as caught:
+        with raises(OmicsRunFailedError, match="OUT_OF_MEMORY_ERROR") as caught:
             wait_for_sample(batch_id, "sick", deferrable=deferrable)
-        assert f"sample 'sick' of batch {batch_id}" in str(caught.value)
+        assert f"sample 'sick' of batch {batch_id}" in caught.value.message()
         assert caught.value.failed_tasks
         assert isinstance(caught.value, AirflowFailException)
 
@@ -288,7 +289,7 @@ class TestSample:
             wait_for_sample(batch_id, "bad", target=target, deferrable=deferrable)
         assert caught.value.failure_code == "ValidationException"
         assert caught.value.failure_class is FailureClass.INPUT
-        story = str(caught.value)
+        story = caught.value.message()
         assert f"sample 'bad' of batch {batch_id} could not be submitted: ValidationException: " in story
         assert "who can act: whoever provides the input data" in story
         assert "Correct what the message names" in story
@@ -315,9 +316,9 @@ class TestSample:
     ) -> None:
         batch_id = batches.in_state(status)
         minutes_ago(server, batch_id, "submitted_time")
-        with pytest.raises(OmicsSampleFailedError, match=r"'SAMPLE-1' of .* is not in the batch") as caught:
+        with raises(OmicsSampleFailedError, match=r"'SAMPLE-1' of .* is not in the batch") as caught:
             wait_for_sample(batch_id, "SAMPLE-1", deferrable=deferrable)
-        assert "counts case" in str(caught.value)
+        assert "counts case" in caught.value.message()
 
     def test_a_rescheduled_sensor_is_patient_once_and_not_anew_in_each_process(
         self, server: LocalOmics, batches: Batches
@@ -332,7 +333,7 @@ class TestSample:
 
         assert [poke(), poke()] == [False, False]
         minutes_ago(server, batch_id, "submitted_time")
-        with pytest.raises(OmicsSampleFailedError, match="is not in the batch"):
+        with raises(OmicsSampleFailedError, match="is not in the batch"):
             poke()
 
     @MODES
@@ -341,7 +342,7 @@ class TestSample:
     ) -> None:
         batch_id = batches.in_state("FAILED")
         minutes_ago(server, batch_id, "failed_time")
-        with pytest.raises(OmicsSampleFailedError, match="the batch itself FAILED: A transient error") as caught:
+        with raises(OmicsSampleFailedError, match="the batch itself FAILED: A transient error") as caught:
             wait_for_sample(batch_id, "sample-2", deferrable=deferrable)
         assert caught.value.failure_class is FailureClass.TRANSIENT
 
@@ -352,7 +353,7 @@ class TestSample:
     def test_a_sample_that_was_cancelled_before_it_became_a_run_fails(self, batches: Batches, deferrable: bool) -> None:
         batch_id = batches.in_state("SUBMITTING")
         batches.omics.cancel_run_batch(batchId=batch_id)
-        with pytest.raises(OmicsSampleFailedError, match=r"cancelled before|before the batch was cancelled"):
+        with raises(OmicsSampleFailedError, match=r"cancelled before|before the batch was cancelled"):
             wait_for_sample(batch_id, "sample-2", deferrable=deferrable)
 
     @MODES
@@ -362,7 +363,7 @@ class TestSample:
         self, batches: Batches, deferrable: bool, target: str, status: str
     ) -> None:
         batch_id = batches.in_state(status)
-        with pytest.raises(OmicsRunFailedError, match=r"ended (CANCELLED|DELETED)"):
+        with raises(OmicsRunFailedError, match=r"ended (CANCELLED|DELETED)"):
             wait_for_sample(batch_id, "sample-0", target=target, deferrable=deferrable)
 
     @pytest.mark.parametrize("assumptions", [Assumptions(run_id_reuse=True)])
@@ -376,7 +377,7 @@ class TestSample:
         other = start_run(tags={"omics-local:outcome": "OUT_OF_MEMORY_ERROR"})
         assert other["id"] == run["runId"]
         assert other["uuid"] != run["runInternalUuid"]
-        with pytest.raises(OmicsRunFailedError, match="ended DELETED") as caught:
+        with raises(OmicsRunFailedError, match="ended DELETED") as caught:
             wait_for_sample(batch_id, "sample-0", deferrable=deferrable)
         assert caught.value.failure.run.uuid == run["runInternalUuid"]
         assert caught.value.failed_tasks == ()
@@ -385,7 +386,7 @@ class TestSample:
     def test_the_sample_of_a_batch_that_is_gone_is_an_error(self, batches: Batches, deferrable: bool) -> None:
         batch_id = batches.ended()
         batches.omics.delete_batch(batchId=batch_id)
-        with pytest.raises(OmicsWaitError, match=f"Batch {batch_id} not found"):
+        with raises(OmicsWaitError, match=f"Batch {batch_id} not found"):
             wait_for_sample(batch_id, "sample-0", deferrable=deferrable)
 
     @MODES

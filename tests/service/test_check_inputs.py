@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from cohorts import MODES, OUT, ROLE, CohortLab, instance, lasting, operator
+from omics_errors import raises
 from task_runs import TaskInstance, TaskRun, run_task
 
 from airflow_provider_omics.exceptions import OmicsError, OmicsRequestInvalidError
@@ -105,7 +106,7 @@ def test_all_that_is_wrong_is_told_at_once_with_row_and_column(
         lab.run(sheet(*ROWS), run_setting_id_column="sample", check_inputs="fail", deferrable=deferrable)
     assert isinstance(caught.value, AirflowFailException)
     assert caught.value.total == 4
-    text = str(caught.value)
+    text = caught.value.message()
     assert f"row 3, column 'fastq_1': 's3://{READS}/1_1.fq.gz' is archived (GLACIER)" in text
     assert f"row 3, column 'fastq_2': 's3://{READS}/1_2.fq.gz' does not exist" in text
     assert "row 4, column 'fastq_1'" in text
@@ -127,7 +128,7 @@ def test_by_default_nobody_looks(lab: CohortLab, sheet: Callable[..., str]) -> N
 def test_a_restored_object_is_there_and_one_that_is_being_restored_is_not(lab: CohortLab) -> None:
     put(lab, "old.bam", StorageClass="DEEP_ARCHIVE")
     settings = [{"runSettingId": "a", "parameters": {"bam": f"s3://{READS}/old.bam"}}]
-    with pytest.raises(OmicsRequestInvalidError, match=r"run_settings\[0\].parameters.bam: .*\(DEEP_ARCHIVE\)"):
+    with raises(OmicsRequestInvalidError, match=r"run_settings\[0\].parameters.bam: .*\(DEEP_ARCHIVE\)"):
         lab.run(settings, check_inputs="fail")
     lab.s3.restore_object(Bucket=READS, Key="old.bam", RestoreRequest={"Days": 1})
     lab.run(settings, ti=instance(2), check_inputs="fail")
@@ -145,7 +146,7 @@ def test_a_folder_is_there_with_one_object_and_looked_for_once(lab: CohortLab) -
     assert looks(lab) == 3
     for name in ("run2/", "genom.fa"):
         wrong = [{"runSettingId": "a", "parameters": {"x": f"s3://{READS}/{name}"}}]
-        with pytest.raises(OmicsRequestInvalidError, match=name):
+        with raises(OmicsRequestInvalidError, match=name):
             lab.run(wrong, ti=instance(run_id="other"), check_inputs="fail")
 
 
@@ -182,7 +183,7 @@ def test_denied_is_not_missing(lab: CohortLab, sheet: Callable[..., str]) -> Non
 
 def test_a_bucket_that_does_not_exist_is_said_to_be_missing(lab: CohortLab) -> None:
     settings = [{"runSettingId": "a", "parameters": {"bam": "s3://no-such-bucket/a.bam"}}]
-    with pytest.raises(OmicsRequestInvalidError, match=r"the bucket of 's3://no-such-bucket/a\.bam' does not exist"):
+    with raises(OmicsRequestInvalidError, match=r"the bucket of 's3://no-such-bucket/a\.bam' does not exist"):
         lab.run(settings, check_inputs="fail")
 
 
@@ -236,7 +237,7 @@ def test_a_killed_task_submits_nothing(lab: CohortLab, monkeypatch: pytest.Monke
         return client
 
     monkeypatch.setattr(type(task.hook), "client_for_many_looks", killing)
-    with pytest.raises(OmicsError, match="killed while its inputs were looked for; nothing was submitted"):
+    with raises(OmicsError, match="killed while its inputs were looked for; nothing was submitted"):
         run_task(task, instance())
     assert lab.calls("StartRunBatch") == 0
 
@@ -261,9 +262,9 @@ def test_a_try_that_takes_over_a_batch_does_not_look(lab: CohortLab, deferrable:
     ],
 )
 def test_wrong_settings_are_refused(lab: CohortLab, wrong: dict[str, Any], told: str) -> None:
-    with pytest.raises(OmicsRequestInvalidError, match=told):
+    with raises(OmicsRequestInvalidError, match=told):
         lab.run([{"runSettingId": "a"}], **wrong)
-    with pytest.raises(OmicsRequestInvalidError, match=told):
+    with raises(OmicsRequestInvalidError, match=told):
         start_run(lab, **wrong)
 
 
@@ -282,7 +283,7 @@ def start_run(lab: CohortLab, ti: TaskInstance | None = None, **settings: Any) -
 @MODES
 def test_the_inputs_of_a_run_are_looked_for(lab: CohortLab, deferrable: bool) -> None:
     given = {"parameters": {"bams": [f"s3://{READS}/a.bam"]}, "check_inputs": "{{ params.check }}"}
-    with pytest.raises(OmicsRequestInvalidError, match=r"parameters\.bams\[0\]: 's3://reads/a.bam' does not exist"):
+    with raises(OmicsRequestInvalidError, match=r"parameters\.bams\[0\]: 's3://reads/a.bam' does not exist"):
         start_run(lab, deferrable=deferrable, **{**given, "check_inputs": "fail"})
     assert lab.calls("StartRun") == 0
     put(lab, "a.bam")
@@ -292,7 +293,7 @@ def test_the_inputs_of_a_run_are_looked_for(lab: CohortLab, deferrable: bool) ->
 
 def test_the_file_of_parameters_uri_is_looked_for(lab: CohortLab) -> None:
     uri = f"s3://{READS}/parameters.json"
-    with pytest.raises(OmicsRequestInvalidError, match=r"parameters_uri: 's3://reads/parameters\.json' does not exist"):
+    with raises(OmicsRequestInvalidError, match=r"parameters_uri: 's3://reads/parameters\.json' does not exist"):
         start_run(lab, parameters_uri=uri, check_inputs="fail")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from jobs import KINDS, MODES, READINGS, JobLab, cleared, dag_run, instance
+from omics_errors import raises
 from omics_service import await_status
 
 from airflow_provider_omics.exceptions import OmicsBatchFailedError, OmicsRunFailedError, OmicsServiceError
@@ -180,7 +181,7 @@ def test_the_job_of_a_task_that_was_cleared_after_its_success_is_not_cancelled_w
     lab.run(wait_for_completion=False, seconds=600)
     start = "StartRunBatch" if lab.is_batch else "StartRun"
     lab.fault(start, FaultKind.ERROR_BEFORE, code="AccessDeniedException", http_status=403, count=None)
-    with pytest.raises(OmicsServiceError, match="AccessDenied"):
+    with raises(OmicsServiceError, match="AccessDenied"):
         # It was cleared after its first try, and has no retry left.
         lab.run(instance(2, max_tries=1), seconds=600, retries=0)
     assert lab.cancelled == []

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowFailException
 from cohorts import BUCKET, MODES, OUT, ROLE, CohortLab, cohort, instance
+from omics_errors import raises
 from task_runs import TaskInstance, run_task
 
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError, OmicsServiceError
@@ -33,7 +34,7 @@ def refused(lab: CohortLab, **settings: Any) -> OmicsServiceError:
     with pytest.raises(OmicsServiceError) as caught:
         lab.run(cohort(2), **settings)
     assert lab.calls("StartRunBatch") == 0
-    assert "Nothing was submitted" in str(caught.value)
+    assert "Nothing was submitted" in caught.value.message()
     return caught.value
 
 
@@ -43,8 +44,8 @@ def test_a_wrong_bucket_is_found_out_before_the_start(lab: CohortLab, parameter:
     error = refused(lab, deferrable=deferrable, **{parameter: "s3://no-such-bucket/x"})
     assert isinstance(error, AirflowFailException)
     assert error.code == "NoSuchBucket"
-    assert f"PutObject for {parameter} s3://no-such-bucket/x/" in str(error)
-    assert "Check the bucket's name" in str(error)
+    assert f"PutObject for {parameter} s3://no-such-bucket/x/" in error.message()
+    assert "Check the bucket's name" in error.message()
 
 
 def deny(lab: CohortLab, action: str, path: str) -> None:
@@ -59,13 +60,13 @@ def test_a_place_that_may_not_be_written_to_is_found_out_before_the_start(lab: C
     deny(lab, "s3:PutObject", "locked/*")
     error = refused(lab, deferrable=deferrable, results_uri=f"s3://{BUCKET}/locked/table.csv")
     assert (error.http_status, error.operation) == (403, "PutObject")
-    assert f"results_uri s3://{BUCKET}/locked/table" in str(error)
-    assert "s3:PutObject to write" in str(error)
+    assert f"results_uri s3://{BUCKET}/locked/table" in error.message()
+    assert "s3:PutObject to write" in error.message()
 
 
 def test_a_bucket_of_another_region_is_found_out_before_the_start(lab: CohortLab) -> None:
     lab.fault("s3:PUT", count=None, code="AuthorizationHeaderMalformed", http_status=400)
-    assert "The bucket is in another Region" in str(refused(lab))
+    assert "The bucket is in another Region" in refused(lab).message()
 
 
 @pytest.mark.parametrize("code", ["KMS.DisabledException", "KMS.NotFoundException", "KMS.KMSInvalidStateException"])
@@ -73,7 +74,7 @@ def test_a_key_that_does_not_work_is_found_out_before_the_start(lab: CohortLab, 
     lab.fault("s3:PUT", count=None, code=code, http_status=400)
     error = refused(lab)
     assert isinstance(error, AirflowFailException)
-    assert "Check the KMS key" in str(error)
+    assert "Check the KMS key" in error.message()
 
 
 @MODES
@@ -125,10 +126,10 @@ SAMPLES: list[Any] = [cohort(1), cohort(1)]
     [f"s3://{BUCKET}/table.csv", f"s3://{BUCKET}/{{{{ run_id }}}}/", f"s3://{BUCKET}/{{{{ task.task_id }}}}/"],
 )
 def test_a_place_that_all_mapped_instances_share_is_refused(lab: CohortLab, place: str) -> None:
-    with pytest.raises(OmicsRequestInvalidError, match=r"results_uri: .* is the same for all instances") as caught:
+    with raises(OmicsRequestInvalidError, match=r"results_uri: .* is the same for all instances") as caught:
         mapped(lab, {"results_uri": place}, {"run_settings": SAMPLES}, run_settings=cohort(1))
     assert isinstance(caught.value, AirflowFailException)
-    assert "{{ ti.map_index }}" in str(caught.value)
+    assert "{{ ti.map_index }}" in caught.value.message()
     assert lab.calls("StartRunBatch") == 0
 
 
@@ -163,11 +164,11 @@ def test_the_default_place_is_every_instances_own(lab: CohortLab) -> None:
     ids=["the same twice", "every combination"],
 )
 def test_values_that_instances_share_are_refused(lab: CohortLab, expand: Any) -> None:
-    with pytest.raises(OmicsRequestInvalidError, match="is the same for all instances"):
+    with raises(OmicsRequestInvalidError, match="is the same for all instances"):
         mapped(lab, {}, expand, run_settings=cohort(1), results_uri=f"s3://{BUCKET}/a")
 
 
 def test_a_task_of_a_mapped_group_is_a_mapped_instance_too(lab: CohortLab) -> None:
     for place in (f"s3://{BUCKET}/table.csv", f"s3://{BUCKET}/{{{{ ds }}}}"):
-        with pytest.raises(OmicsRequestInvalidError, match="is the same for all instances"):
+        with raises(OmicsRequestInvalidError, match="is the same for all instances"):
             lab.run(cohort(1), instance(map_index=3), results_uri=place, context={"ds": "2026-01-01"})

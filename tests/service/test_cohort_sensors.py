@@ -13,6 +13,7 @@ from airflow.exceptions import AirflowRescheduleException
 from airflow.providers.common.compat.sdk import DAG, AirflowFailException
 from airflow_states import answer_task_states
 from cohorts import MODES, OUT, ROLE, CohortLab, cohort, instance, lasting
+from omics_errors import raises, unwrapped
 from pytest_mock import MockerFixture
 from task_runs import TaskInstance, TaskRun, run_task
 
@@ -136,7 +137,7 @@ class TestAfterTheCohort:
     @MODES
     def test_one_batch_alone_where_that_is_asked_for(self, lab: CohortLab, deferrable: bool) -> None:
         batch_ids = redriven(lab)
-        with pytest.raises(OmicsSampleFailedError, match="is not in the batch"):
+        with raises(OmicsSampleFailedError, match="is not in the batch"):
             wait_for_sample("sample-0", batch_id=batch_ids[1], deferrable=deferrable, whole_cohort=False)
         with pytest.raises(OmicsRunFailedError):
             wait_for_sample("sample-1", batch_id=batch_ids[0], deferrable=deferrable, whole_cohort=False)
@@ -145,7 +146,7 @@ class TestAfterTheCohort:
     def test_a_refused_lookup_changes_nothing_for_one_batch(self, lab: CohortLab, deferrable: bool) -> None:
         batch_ids = redriven(lab)
         lab.deny("ListBatch")
-        with pytest.raises(OmicsSampleFailedError, match="is not in the batch"):
+        with raises(OmicsSampleFailedError, match="is not in the batch"):
             wait_for_sample("sample-0", batch_id=batch_ids[1], deferrable=deferrable)
         sensor = OmicsBatchSensor(task_id="wait", batch_id=batch_ids[1], poke_interval=0.02, deferrable=deferrable)
         assert run_task(sensor).result["total"] == 1
@@ -167,7 +168,7 @@ class TestAfterTheCohort:
         ti.try_number += 1
         lab.fail([*cohort(3), bad], ti)
         assert len(ti.xcoms["batch_summary"]["batch_ids"]) == 2
-        with pytest.raises(OmicsBatchFailedError, match="1 of 4 samples did not complete"):
+        with raises(OmicsBatchFailedError, match="1 of 4 samples did not complete"):
             run_task(OmicsBatchSensor(task_id="wait", batch_id=ti.xcoms["batch_id"], poke_interval=0.02))
 
 
@@ -212,7 +213,7 @@ class TestBesideTheCohort:
     ) -> None:
         lab.fail(cohort(3))
         airflow_says("running", "up_for_retry", "failed")
-        with pytest.raises(OmicsRunFailedError, match="'sample-1'") as caught:
+        with raises(OmicsRunFailedError, match="'sample-1'") as caught:
             wait_for_sample("sample-1", cohort_task_id="cohort", deferrable=deferrable)
         assert isinstance(caught.value, AirflowFailException)
 
@@ -224,7 +225,7 @@ class TestBesideTheCohort:
         airflow_says("running")
         with DAG("cohort", schedule=None) as dag:
             OmicsStartRunBatchOperator(task_id="cohort", **REQUIRED)
-        with pytest.raises(OmicsRunFailedError, match="'sample-1'"):
+        with raises(OmicsRunFailedError, match="'sample-1'"):
             wait_for_sample("sample-1", cohort_task_id="cohort", deferrable=deferrable, dag=dag)
 
     @MODES
@@ -232,9 +233,9 @@ class TestBesideTheCohort:
         self, lab: CohortLab, airflow_says: Says, deferrable: bool
     ) -> None:
         airflow_says("running", "upstream_failed")
-        with pytest.raises(OmicsSampleFailedError, match="of task 'cohort' is in no batch") as caught:
+        with raises(OmicsSampleFailedError, match="of task 'cohort' is in no batch") as caught:
             wait_for_sample("sample-0", cohort_task_id="cohort", deferrable=deferrable)
-        assert "See the log of that task" in str(caught.value)
+        assert "See the log of that task" in caught.value.message()
 
     @MODES
     def test_a_sample_that_the_cohort_does_not_have_fails_while_the_task_goes_on(
@@ -243,7 +244,7 @@ class TestBesideTheCohort:
         for batch_id in redriven(lab):
             assert lab.omics.get_batch(batchId=batch_id)["status"] == "PROCESSED"
         airflow_says("success")
-        with pytest.raises(OmicsSampleFailedError, match="is not in the batch"):
+        with raises(OmicsSampleFailedError, match="is not in the batch"):
             wait_for_sample("other", cohort_task_id="cohort", deferrable=deferrable)
 
     @MODES
@@ -280,13 +281,13 @@ class TestBesideTheCohort:
 class TestHowItIsNamed:
     @pytest.mark.parametrize("given", [{}, {"batch_id": "1", "cohort_task_id": "cohort"}], ids=["neither", "both"])
     def test_either_a_batch_or_a_task(self, given: dict[str, Any]) -> None:
-        with pytest.raises(OmicsRequestInvalidError, match="cohort_task_id"):
+        with raises(OmicsRequestInvalidError, match="cohort_task_id"):
             OmicsBatchRunSensor(task_id="wait", run_setting_id="a", **given)
 
     def test_a_task_that_the_dag_does_not_have(self, lab: CohortLab) -> None:
         with DAG("cohort", schedule=None) as dag:
             OmicsStartRunBatchOperator(task_id="the_cohort", **REQUIRED)
-        with pytest.raises(OmicsRequestInvalidError, match=r"'the-cohort' is no task.*Did you mean 'the_cohort'"):
+        with raises(OmicsRequestInvalidError, match=r"'the-cohort' is no task.*Did you mean 'the_cohort'"):
             wait_for_sample("a", cohort_task_id="the-cohort", dag=dag)
         assert lab.calls("ListBatch") == 0
 
@@ -302,5 +303,5 @@ class TestHowItIsNamed:
         ti = TaskInstance(task_id="wait")
         with caplog.at_level("WARNING"):
             assert sensor.poke({"ti": ti}).is_done  # type: ignore[typeddict-item]
-        told = capsys.readouterr().out + caplog.text
+        told = unwrapped(capsys.readouterr().out + caplog.text)
         assert ("cohort_task_id='cohort'" in told) is waits

@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferr
 from botocore.exceptions import NoCredentialsError
 from call_clock import CallClock
 from cohorts import MODES, CohortLab, cohort, instance, lasting
+from omics_errors import raises
 from pytest_mock import MockerFixture
 from task_runs import TaskInstance, fire, load_trigger, run_task
 
@@ -121,7 +122,7 @@ def test_when_the_budget_is_over_the_task_fails_says_where_its_run_is_and_leaves
     with pytest.raises(OmicsWaitError) as caught:
         run_task(start_run(workflow_id, deferrable=deferrable, error_budget=0.5, **LONG), TaskInstance(max_tries=0))
     assert time.monotonic() - began > 0.5
-    run_id, told = caught.value.run_id, str(caught.value)
+    run_id, told = caught.value.run_id, caught.value.message()
     assert not isinstance(caught.value, AirflowFailException)
     assert caught.value.code == "AccessDeniedException"
     for words in (
@@ -146,8 +147,8 @@ def test_when_the_budget_is_over_a_batch_goes_on_and_the_next_try_takes_it_over(
     settings = [lasting("slow", 3)]
     with pytest.raises(OmicsWaitError) as caught:
         lab.run(settings, instance(max_tries=1), deferrable=deferrable, error_budget=0.5)
-    assert f"aws omics get-batch --batch-id {caught.value.batch_id}" in str(caught.value)
-    assert "The next try takes it over" in str(caught.value)
+    assert f"aws omics get-batch --batch-id {caught.value.batch_id}" in caught.value.message()
+    assert "The next try takes it over" in caught.value.message()
     lab.server.faults.clear()
     done = lab.run(settings, instance(2, max_tries=1), deferrable=deferrable)
     assert done.result == caught.value.batch_id
@@ -159,7 +160,7 @@ def test_without_a_budget_the_first_error_ends_the_task_and_leaves_the_run(
     server: LocalOmics, workflow_id: str, deferrable: bool
 ) -> None:
     refuse(server, "GetRun", DENIED, count=1)
-    with pytest.raises(OmicsWaitError, match="omics:GetRun"):
+    with raises(OmicsWaitError, match="omics:GetRun"):
         run_task(start_run(workflow_id, deferrable=deferrable, error_budget=0, **LONG), TaskInstance(max_tries=0))
     assert cancellations(server) == 0
 
@@ -168,9 +169,9 @@ def test_without_a_budget_the_first_error_ends_the_task_and_leaves_the_run(
 def test_a_budget_that_is_none_is_refused_before_anything_is_sent(
     server: LocalOmics, workflow_id: str, budget: Any
 ) -> None:
-    with pytest.raises(OmicsRequestInvalidError, match="error_budget"):
+    with raises(OmicsRequestInvalidError, match="error_budget"):
         run_task(start_run(workflow_id, error_budget=budget))
-    with pytest.raises(OmicsRequestInvalidError, match="error_budget"):
+    with raises(OmicsRequestInvalidError, match="error_budget"):
         run_task(OmicsRunSensor(task_id="wait", run_id="1000001", error_budget=budget, start_from_trigger=True))
     assert not server.journal.calls("StartRun")
 
@@ -188,7 +189,7 @@ def test_a_delay_above_the_budget_cannot_use_it_up_at_one_stroke(
 
 def test_failed_looks_are_not_counted_as_attempts(server: LocalOmics, workflow_id: str) -> None:
     refuse(server, "GetRun", DENIED, skip=1, count=5)
-    with pytest.raises(OmicsWaitError, match="looked 3 times"):
+    with raises(OmicsWaitError, match="looked 3 times"):
         run_task(start_run(workflow_id, waiter_max_attempts=3, **LONG), TaskInstance(max_tries=1))
     assert len([call for call in server.journal.calls("GetRun") if not call.fault]) == 3
 
@@ -227,7 +228,7 @@ def test_a_connection_that_is_gone_ends_no_job(
     monkeypatch.delenv("AIRFLOW_CONN_OMICS_MINE")
     event = fire(load_trigger(*deferred.value.trigger.serialize())).payload
     assert (event["why"], event["error_code"]) == ("unreachable", "AirflowNotFoundException")
-    with pytest.raises(OmicsWaitError, match=r"(?s)correct aws_conn_id.* aws omics get-run"):
+    with raises(OmicsWaitError, match=r"(?s)correct aws_conn_id.* aws omics get-run"):
         start_run(workflow_id, deferrable=deferrable, **mine).execute_complete(full, event)
     assert cancellations(server) == 0
 
@@ -273,7 +274,7 @@ def test_a_sensor_that_was_never_answered_fails_at_once_for_what_lasts(
         event = fire(load_trigger(stored.trigger_cls, stored.trigger_kwargs)).payload
         assert (event["why"], event["error_code"]) == ("error", "AccessDeniedException")
     else:
-        with pytest.raises(OmicsWaitError, match="omics:GetRun"):
+        with raises(OmicsWaitError, match="omics:GetRun"):
             run_task(waits, TaskInstance(task_id="wait"))
 
 
@@ -292,7 +293,7 @@ class Rescheduled(TaskInstance):
 def test_a_sensor_that_was_rescheduled_puts_up_with_what_lasts(lab: CohortLab) -> None:
     waits = sensor(lab, "run", mode="reschedule")
     refuse(lab.server, "GetRun", DENIED, count=2)
-    with pytest.raises(OmicsWaitError, match="omics:GetRun"):
+    with raises(OmicsWaitError, match="omics:GetRun"):
         run_task(waits, Rescheduled(None))
     # Each look is another process's.
     again = OmicsRunSensor(task_id="wait", run_id=waits.run_id, poke_interval=0.02, mode="reschedule")

@@ -11,6 +11,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 from call_clock import CallClock
 from cohorts import CohortLab, cohort, failing, lasting, operator
+from omics_errors import raises
 from omics_service import await_status
 from task_runs import TaskInstance
 
@@ -115,7 +116,7 @@ def test_a_run_that_has_failed_fails_its_task_with_its_cause(lab: CohortLab, ret
     task = Deferred(lambda: run_operator(lab, **bad), max_tries=retries)
     (run,) = lab.server.journal.runs()
     await_status(lambda: lab.omics.get_run(id=run.run_id), "FAILED")
-    with pytest.raises(OmicsRunFailedError, match="RUN_TASK_FAILED") as caught:
+    with raises(OmicsRunFailedError, match="RUN_TASK_FAILED") as caught:
         task.resume()
     assert caught.value.run_id == run.run_id
     # It is the next try that starts another.
@@ -144,7 +145,7 @@ def test_a_batch_without_tags_is_accounted_for_by_its_samples(lab: CohortLab) ->
 def test_a_batch_that_has_failed_fails_its_task_and_submits_nothing_again(lab: CohortLab, retries: int) -> None:
     task = Deferred(lambda: operator(lab.workflow_id, [*cohort(1), failing("bad")], deferrable=True), max_tries=retries)
     await_status(lambda: lab.omics.get_batch(batchId=task.ti.xcoms["batch_id"]), "PROCESSED")
-    with pytest.raises(OmicsBatchFailedError, match="bad"):
+    with raises(OmicsBatchFailedError, match="bad"):
         task.resume()
     assert lab.runs_of() == Counter({"sample-0": 1, "bad": 1})
 
@@ -188,7 +189,7 @@ def test_a_worker_that_waits_on_keeps_the_execution_timeout(lab: CohortLab) -> N
     limit = timedelta(seconds=30)
     began = datetime.now(UTC) - timedelta(seconds=26)
     task = Deferred(lambda: run_operator(lab, execution_timeout=limit, **LONG), max_tries=0, start_date=began)
-    with pytest.raises(OmicsWaitError, match="time is up"):
+    with raises(OmicsWaitError, match="time is up"):
         task.resume()
     assert cancellations(lab.server) == 1
 
@@ -204,7 +205,7 @@ def test_a_trigger_that_is_late_is_made_up_for_by_the_task(lab: CohortLab, on_ti
 
 def test_with_a_retry_left_the_job_is_left_to_it(lab: CohortLab) -> None:
     task = Deferred(lambda: run_operator(lab, **LONG), max_tries=1)
-    with pytest.raises(OmicsError, match=r"Trigger failure.* The run goes on\. The next try takes it over"):
+    with raises(OmicsError, match=r"Trigger failure.* The run goes on\. The next try takes it over"):
         task.resume()
     assert cancellations(lab.server) == 0
 

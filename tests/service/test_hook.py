@@ -10,6 +10,7 @@ from typing import Any
 import dateutil.parser
 import pytest
 from airflow.providers.amazon.aws.hooks.base_aws import AwsBaseHook
+from omics_errors import raises
 from pytest_mock import MockerFixture
 
 from airflow_provider_omics.exceptions import OmicsServiceError
@@ -69,7 +70,7 @@ def test_a_configuration_of_the_task_does_not_drop_the_connections(connection: A
     config = hook.conn.meta.config
     assert (config.read_timeout, config.connect_timeout, config.inject_host_prefix) == (9, 8, False)
     assert attempts(hook) == ("standard", 6)
-    with pytest.raises(OmicsServiceError, match="9999999"):
+    with raises(OmicsServiceError, match="9999999"):
         hook.start_run({"workflowId": "9999999", "roleArn": "arn:aws:iam::1:role/x", "outputUri": "s3://abc/x"})
     assert len(omics_local.journal.calls("StartRun")) == 1
 
@@ -107,7 +108,7 @@ def test_the_connection_can_be_tested(connection: Any, omics_local: LocalOmics) 
 def test_a_wrong_client_setting_is_told_as_such(connection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     connection(region_name=None)
-    with pytest.raises(OmicsServiceError, match="Give region_name to the task, or to the connection"):
+    with raises(OmicsServiceError, match="Give region_name to the task, or to the connection"):
         OmicsHook().cancel_run("1234567")
 
 
@@ -155,7 +156,7 @@ def test_a_conversation_that_the_service_ends_names_the_call() -> None:
     with pytest.raises(OmicsServiceError) as caught:
         OmicsHook(region_name="us-west-2").perform(one_call("GetBatch", batchId="1234567"), "batch 1234567")
     assert (caught.value.operation, caught.value.code) == ("GetBatch", "ResourceNotFoundException")
-    assert "GetBatch for batch 1234567 in us-west-2 with connection 'aws_default' failed" in str(caught.value)
+    assert "GetBatch for batch 1234567 in us-west-2 with connection 'aws_default' failed" in caught.value.message()
 
 
 @pytest.mark.usefixtures("omics_local")
@@ -164,7 +165,7 @@ def test_a_conversation_that_never_reaches_the_service_names_the_call() -> None:
         yield Call("ListBatch", {})
         return (yield Call("GetBatch", {"batchId": 1}))
 
-    with pytest.raises(OmicsServiceError, match="Invalid type for parameter batchId") as caught:
+    with raises(OmicsServiceError, match="Invalid type for parameter batchId") as caught:
         OmicsHook().perform(steps(), "batch 1")
     assert (caught.value.operation, caught.value.code) == ("GetBatch", "ParamValidationError")
 
@@ -172,5 +173,5 @@ def test_a_conversation_that_never_reaches_the_service_names_the_call() -> None:
 def test_a_conversation_without_a_client_says_what_to_check(connection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     connection(region_name=None)
-    with pytest.raises(OmicsServiceError, match=r"(?s)Connecting for batch 1 .*Give region_name to the task"):
+    with raises(OmicsServiceError, match=r"(?s)Connecting for batch 1 .*Give region_name to the task"):
         OmicsHook().perform(one_call("GetBatch", batchId="1"), "batch 1")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aws_alias import alias_of_aws
 from cohorts import BUCKET, MODES, OUT, ROLE, failing
+from omics_errors import raises
 from omics_service import await_status
 from task_runs import TaskInstance, run_task
 
@@ -126,5 +127,5 @@ def test_a_run_that_failed_is_linked_in_its_message(aws: LocalOmics, make_workfl
         workflowId=make_workflow(), roleArn=ROLE, outputUri=OUT, tags={"omics-local:outcome": "SERVICE_ERROR"}
     )["id"]
     await_status(lambda: aws.client("omics").get_run(id=run_id), "FAILED")
-    with pytest.raises(OmicsRunFailedError, match=f"Console: {CONSOLE}/omics/home.region=us-east-1#/runs/{run_id}"):
+    with raises(OmicsRunFailedError, match=f"Console: {CONSOLE}/omics/home.region=us-east-1#/runs/{run_id}"):
         run_task(OmicsRunSensor(task_id="wait", run_id=run_id, poke_interval=0.02))

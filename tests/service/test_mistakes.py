@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from mistakes import MISTAKES, Mistake, MistakeLab
+from omics_errors import unwrapped
 from pytest_mock import MockerFixture
 from task_runs import run_task
 
@@ -25,7 +26,9 @@ from airflow_provider_omics.operators.base import OmicsBaseOperator
 
 PACKAGE = Path(airflow_provider_omics.__file__).parent
 PAGE = Path(__file__).parents[2] / "docs" / "mistakes.md"
-LAST_LINES = 15
+LAST_LINES, LAST_OF_ALL = 15, 5
+# What Airflow's log page shows of a line.
+WIDTH = 115
 FAILED, BROKEN = "ERROR - Task failed with exception", "Broken DAG: [cohort.py]"
 WRITTEN: dict[str, list[str]] = {}
 # What differs from try to try, or from machine to machine.
@@ -142,6 +145,12 @@ def seen(mistake: Mistake, lab: MistakeLab, mocker: MockerFixture, *, deferrable
     return log.lines[-LAST_LINES:]
 
 
+def message(lines: list[str]) -> list[str]:
+    """Return what comes after the frames of a traceback."""
+    named = [number for number, line in enumerate(lines) if line.startswith("airflow_provider_omics.exceptions.")]
+    return lines[named[-1] if named else 0 :]
+
+
 @EVERY
 @MODES
 def test_the_end_of_the_log_names_cause_place_and_remedy(
@@ -149,11 +158,12 @@ def test_the_end_of_the_log_names_cause_place_and_remedy(
 ) -> None:
     mistake = MISTAKES[name]
     lines = seen(mistake, lab, mocker, deferrable=deferrable)
-    text = " ".join(" ".join(lines).split())
+    text = unwrapped("\n".join(lines))
     for part in (mistake.cause, mistake.place, mistake.remedy):
         assert part in text
-    assert mistake.remedy in text[-500:]
+    assert mistake.remedy in unwrapped("\n".join(lines[-LAST_OF_ALL:]))
     assert "please report" not in text
+    assert [line for line in message(lines) if len(line) > WIDTH and len(line.lstrip(" -").split()) > 1] == []
     told = [_normal(line) for line in lines]
     if os.environ.get("WRITE_MISTAKES"):
         WRITTEN.setdefault(name, told)

@@ -15,6 +15,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from botocore.exceptions import ParamValidationError
 from cohorts import BUCKET, CohortLab, cohort, instance
+from omics_errors import raises
 from omics_service import ROLE, await_status
 from task_runs import TaskRun, run_task
 
@@ -147,10 +148,10 @@ def test_a_file_that_is_not_valid_fails_the_run_and_no_retry_mends_it(
 ) -> None:
     if content is not None:
         put_parameters(server, content)
-    with pytest.raises(OmicsRunFailedError, match="INVALID_RUN_PARAMETERS") as caught:
+    with raises(OmicsRunFailedError, match="INVALID_RUN_PARAMETERS") as caught:
         start(workflow_id, parameters_uri=FILE, deferrable=deferrable)
-    assert why in str(caught.value)
-    assert "Correct the file that parameters_uri names" in str(caught.value)
+    assert why in caught.value.message()
+    assert "Correct the file that parameters_uri names" in caught.value.message()
     assert isinstance(caught.value, AirflowFailException)
     (run,) = server.client("omics").list_runs()["items"]
     described = server.client("omics").get_run(id=run["id"])
@@ -246,13 +247,13 @@ def test_the_service_refuses_parameters_that_are_given_twice(server: LocalOmics,
 def test_the_newest_failure_codes_say_who_can_act(
     server: LocalOmics, workflow_id: str, code: str, failure_class: FailureClass, owner: Owner
 ) -> None:
-    with pytest.raises(OmicsRunFailedError, match=code) as caught:
+    with raises(OmicsRunFailedError, match=code) as caught:
         start(workflow_id, parameters=PARAMETERS, tags={"omics-local:outcome": code})
     assert (caught.value.failure_class, isinstance(caught.value, AirflowFailException)) == (
         failure_class,
         not failure_class.retry_may_help,
     )
-    assert str(owner) in str(caught.value)
+    assert str(owner) in caught.value.message()
 
 
 class TestBatches:
@@ -275,9 +276,9 @@ class TestBatches:
             {"default_run_setting": {member: value}},
             {"run_settings": [{"runSettingId": "A", member: value}]},
         ):
-            with pytest.raises(OmicsRequestInvalidError, match=f"{member}: cannot be .* batch") as caught:
+            with raises(OmicsRequestInvalidError, match=f"{member}: cannot be .* batch") as caught:
                 lab.run(**{"run_settings": cohort(1), **arguments})
-            assert "start single runs" in str(caught.value)
+            assert "start single runs" in caught.value.message()
         assert lab.calls("StartRunBatch") == 0
 
     def test_parameters_are_compared_with_those_of_the_chosen_profile(self, lab: CohortLab) -> None:
@@ -289,7 +290,7 @@ class TestBatches:
             {"runSettingId": "A", "parameters": {"bam": 1, "model": 1}},
             {"runSettingId": "B", "parameters": {"bam": 1}},
         ]
-        with pytest.raises(OmicsRequestInvalidError, match="with profile gpu and missing in 1 of 2") as caught:
+        with raises(OmicsRequestInvalidError, match="with profile gpu and missing in 1 of 2") as caught:
             lab.run(samples, workflow_id="77", engine_settings={"profile": "gpu"})
         assert [issue.where for issue in caught.value.issues] == ["parameters.model"]
         assert lab.calls("StartRunBatch") == 0

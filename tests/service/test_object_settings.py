@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from botocore.httpsession import URLLib3Session
 from cohorts import BUCKET, MODES, OUT, ROLE, CohortLab, cohort
+from omics_errors import raises
 from task_runs import TaskInstance, run_task
 
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError
@@ -119,7 +120,7 @@ def test_parts_of_a_large_object_carry_the_settings(lab: CohortLab, sent: Sent, 
     ],
 )
 def test_wrong_settings_are_refused(lab: CohortLab, wrong: dict[str, Any], told: str) -> None:
-    with pytest.raises(OmicsRequestInvalidError, match=told):
+    with raises(OmicsRequestInvalidError, match=told):
         lab.run(cohort(1), **wrong)
 
 

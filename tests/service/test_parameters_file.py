@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from cohorts import BUCKET, MODES, OUT, ROLE, CohortLab, cohort, failing, instance
+from omics_errors import raises
 from task_runs import TaskInstance, TaskRun, run_task
 
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError, OmicsServiceError
@@ -67,13 +68,13 @@ def test_a_retry_compares_what_the_file_holds(lab: CohortLab, tmp_path: Path) ->
 def test_a_file_with_faults_is_refused_before_anything_is_sent(lab: CohortLab, deferrable: bool) -> None:
     lab.s3.put_object(Bucket=BUCKET, Key="in/parameters.json", Body='{"bam": 1,\n  "x" 2}')
     for run in (lambda: start_run(lab, URI, deferrable=deferrable), lambda: lab.run(cohort(1), parameters=URI)):
-        with pytest.raises(OmicsRequestInvalidError, match=r"parameters\.json line 2, column 7: is not JSON"):
+        with raises(OmicsRequestInvalidError, match=r"parameters\.json line 2, column 7: is not JSON"):
             run()
     assert lab.calls("StartRun") + lab.calls("StartRunBatch") == 0
 
 
 def test_a_file_that_is_not_in_s3_is_told_as_such(lab: CohortLab) -> None:
-    with pytest.raises(OmicsServiceError, match=r"GetObject for s3://.*/in/parameters\.json") as caught:
+    with raises(OmicsServiceError, match=r"GetObject for s3://.*/in/parameters\.json") as caught:
         start_run(lab, URI)
     assert caught.value.code == "NoSuchKey"
 

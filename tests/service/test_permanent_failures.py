@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from cohorts import MODES, CohortLab, Settings, cohort, failing, instance
+from omics_errors import unwrapped
 from omics_service import wdl_zip
 
 from airflow_provider_omics.healthomics.failures import PERMANENT_CODES
@@ -70,12 +71,12 @@ def test_a_retry_runs_only_what_a_retry_may_mend(
     with caplog.at_level(logging.INFO):
         caplog.clear()
         second = lab.fail(samples, instance(2), deferrable=deferrable)
-    told = capsys.readouterr().out + caplog.text
+    told = unwrapped(capsys.readouterr().out + caplog.text)
     assert batches(lab) == [["sample-0", "lost", "unlucky"], ["unlucky"]]
     assert f"Not running again what a retry cannot mend ({NOT_FOUND}: 1): 'lost'." in told
     assert "set retry_permanent_failures=True" in told
     assert (second.error.counts.completed, second.error.counts.failed) == (2, 1)
-    assert f"A retry does not run again what it cannot mend ({NOT_FOUND}: 1)" in str(second.error)
+    assert f"A retry does not run again what it cannot mend ({NOT_FOUND}: 1)" in second.error.message()
     assert second.error.outcome.permanent == ((NOT_FOUND, 1),)
     assert second.ti.xcoms["failed_run_setting_ids"] == ["lost"]
     row = lab.rows(second.ti)[1]
@@ -107,7 +108,7 @@ def test_permanent_failures_count_for_the_tolerance(lab: CohortLab, deferrable: 
 def test_a_parameter_asks_for_all(lab: CohortLab, deferrable: bool) -> None:
     samples: Settings = [*cohort(1), LOST, UNLUCKY]
     first = lab.fail(samples, deferrable=deferrable, retry_permanent_failures=True)
-    assert "does not run" not in str(first.error) + "".join(lab.column(first.ti, "failure_message"))
+    assert "does not run" not in first.error.message() + "".join(lab.column(first.ti, "failure_message"))
     lab.fail(samples, instance(2), deferrable=deferrable, retry_permanent_failures=True)
     assert batches(lab)[1:] == [["lost", "unlucky"]]
 

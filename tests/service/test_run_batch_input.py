@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from cohorts import BUCKET, MODES, OUT, ROLE, CohortLab, cohort, instance
+from omics_errors import raises, unwrapped
 from omics_service import wdl_zip
 from task_runs import run_task
 
@@ -76,7 +77,7 @@ def test_bad_input_is_refused_before_anything_is_sent_and_not_retried(lab: Cohor
         with pytest.raises(OmicsRequestInvalidError) as caught:
             lab.run(arguments.pop("run_settings"), **arguments)
         assert isinstance(caught.value, AirflowFailException)
-        assert named in str(caught.value), wrong
+        assert named in caught.value.message(), wrong
     assert len(lab.server.journal.calls()) == before
     assert lab.objects() == {}
 
@@ -87,7 +88,7 @@ def test_everything_that_is_wrong_with_samples_is_told_at_once(lab: CohortLab) -
         lab.run(broken)
     assert len(caught.value.issues) == 3
     for part in ("run_settings[0].runSettingId: is empty", "run_settings[1].priority", "cache_id, for all runs"):
-        assert part in str(caught.value)
+        assert part in caught.value.message()
     assert lab.calls("StartRunBatch") == 0
 
 
@@ -165,7 +166,7 @@ def test_samples_are_templates(lab: CohortLab, template: Any, upstream: Any) -> 
 
 
 def test_a_list_that_is_rendered_as_python_prints_it_is_refused_with_a_way_out(lab: CohortLab) -> None:
-    with pytest.raises(OmicsRequestInvalidError, match="tojson"):
+    with raises(OmicsRequestInvalidError, match="tojson"):
         rendered(lab, "{{ params.samples }}", ENTRIES)
     assert lab.calls("StartRunBatch") == 0
 
@@ -207,10 +208,10 @@ def test_parameters_are_compared_with_the_workflow_for_all_samples_by_one_call(l
     ]
     with pytest.raises(OmicsRequestInvalidError) as caught:
         lab.run(samples, workflow_id=checked)
-    assert "parameters.bam: is required by the workflow and missing in 1 of 3" in str(caught.value)
-    assert "parameters.refrence: is not a parameter of the workflow" in str(caught.value)
-    assert "Did you mean 'reference'?" in str(caught.value)
-    assert "run_settings[1]" in str(caught.value)
+    assert "parameters.bam: is required by the workflow and missing in 1 of 3" in caught.value.message()
+    assert "parameters.refrence: is not a parameter of the workflow" in caught.value.message()
+    assert "Did you mean 'reference'?" in caught.value.message()
+    assert "run_settings[1]" in caught.value.message()
     assert isinstance(caught.value, AirflowFailException)
     assert [call.operation for call in lab.server.journal.calls()] == ["GetWorkflow"]
     assert lab.objects() == {}
@@ -230,7 +231,7 @@ def test_parameters_are_compared_with_the_version_that_runs(lab: CohortLab, chec
     lab.omics.get_waiter("workflow_version_active").wait(workflowId=checked, versionName="v2")
     lab.server.journal.clear()
     version: dict[str, Any] = {"workflow_id": checked, "workflow_version_name": "v2"}
-    with pytest.raises(OmicsRequestInvalidError, match=r"parameters\.cram: is required"):
+    with raises(OmicsRequestInvalidError, match=r"parameters\.cram: is required"):
         lab.run(cohort(1), parameters={"bam": "s3://in/1"}, **version)
     lab.run(cohort(1), parameters={"cram": "s3://in/1"}, **version)
     assert (lab.calls("GetWorkflow"), lab.calls("GetWorkflowVersion")) == (0, 2)
@@ -238,7 +239,7 @@ def test_parameters_are_compared_with_the_version_that_runs(lab: CohortLab, chec
 
 def test_where_the_workflow_may_not_be_read_the_comparison_can_be_left_out(lab: CohortLab, checked: str) -> None:
     lab.deny("GetWorkflow")
-    with pytest.raises(OmicsServiceError, match="validate_parameters=False") as caught:
+    with raises(OmicsServiceError, match="validate_parameters=False") as caught:
         lab.run(cohort(1), workflow_id=checked)
     assert isinstance(caught.value, AirflowFailException)
     calls = lab.calls("GetWorkflow")
@@ -250,9 +251,9 @@ def test_where_the_workflow_may_not_be_read_the_comparison_can_be_left_out(lab: 
 
 def test_places_can_be_given_where_there_is_no_common_output(lab: CohortLab) -> None:
     samples = [{**setting, "outputUri": f"s3://{BUCKET}/own/{n}"} for n, setting in enumerate(cohort(2))]
-    with pytest.raises(OmicsRequestInvalidError, match="settings_uri: is missing, and has no default") as caught:
+    with raises(OmicsRequestInvalidError, match="settings_uri: is missing, and has no default") as caught:
         lab.run(samples, output_uri=None)
-    assert "results_uri: is missing" in str(caught.value)
+    assert "results_uri: is missing" in caught.value.message()
     assert lab.objects() == {}
     places = {"settings_uri": f"s3://{BUCKET}/settings/", "results_uri": f"s3://{BUCKET}/tables/cohort.csv"}
     task = lab.run(samples, output_uri=None, **places)
@@ -271,22 +272,20 @@ def test_results_go_into_a_folder(lab: CohortLab) -> None:
 
 
 def test_a_bucket_that_is_missing_stops_the_task_before_its_batch(lab: CohortLab) -> None:
-    with pytest.raises(OmicsServiceError, match=r"(?s)NoSuchBucket.*Check the bucket's name") as caught:
+    with raises(OmicsServiceError, match=r"(?s)NoSuchBucket.*Check the bucket's name") as caught:
         lab.run(cohort(2), settings_uri="s3://no-such-bucket/settings")
     assert isinstance(caught.value, AirflowFailException)
-    with pytest.raises(OmicsServiceError, match=r"(?s)NoSuchKey.*Check the name"):
+    with raises(OmicsServiceError, match=r"(?s)NoSuchKey.*Check the name"):
         lab.run(f"{OUT}/no-such-sheet.csv", run_setting_id_column="sample")
     assert lab.calls("StartRunBatch") == 0
 
 
 def test_a_refusal_of_the_service_names_cause_and_remedy(lab: CohortLab) -> None:
     lab.deny("StartRunBatch")
-    with pytest.raises(
-        OmicsServiceError, match=f"(?s)StartRunBatch for workflow {lab.workflow_id}.*omics:StartRunBatch"
-    ):
+    with raises(OmicsServiceError, match=f"(?s)StartRunBatch for workflow {lab.workflow_id}.*omics:StartRunBatch"):
         lab.run(cohort(1))
     lab.server.faults.clear()
-    with pytest.raises(OmicsServiceError, match="ResourceNotFoundException") as caught:
+    with raises(OmicsServiceError, match="ResourceNotFoundException") as caught:
         lab.run(cohort(1), workflow_id="1", validate_parameters=False)
     assert isinstance(caught.value, AirflowFailException)
 
@@ -310,7 +309,7 @@ def test_a_sheet_is_submitted_with_its_types_its_id_and_without_what_is_no_sampl
         "parameter_types": {"min_len": "int", "flag": "boolean"},
         "deferrable": deferrable,
     }
-    with pytest.raises(OmicsRequestInvalidError, match=r"row 3, column 'sample_name': is commented out: '#NA2'"):
+    with raises(OmicsRequestInvalidError, match=r"row 3, column 'sample_name': is commented out: '#NA2'"):
         lab.run(str(sheet), **options)
     assert lab.calls("StartRunBatch") == 0
     lab.server.journal.clear()
@@ -323,6 +322,6 @@ def test_a_sheet_is_submitted_with_its_types_its_id_and_without_what_is_no_sampl
         "NA3": {"sample_name": "NA3", "bam": "s3://in/3", "min_len": 7},
     }
     # Airflow 3 writes a task's log to the standard output, Airflow 2 through the standard library.
-    told = capsys.readouterr().out or caplog.text
+    told = unwrapped(capsys.readouterr().out or caplog.text)
     assert "Removed spaces around 1 value" in told
     assert f"Left out 1 row of {sheet}: 1 commented out (row 3)" in told

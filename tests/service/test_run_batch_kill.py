@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from cohorts import CohortLab, cohort, failing, instance, lasting, operator
+from omics_errors import raises
 from omics_service import await_status
 from pytest_mock import MockerFixture
 from task_runs import run_task
@@ -84,7 +85,7 @@ def killed(lab: CohortLab, task: OmicsStartRunBatchOperator, status: BatchStatus
     reached = threading.Event()
     lab.on_batch(status, lambda _world, _batch: reached.set())
     killer = kill_once(task, reached.is_set)
-    with pytest.raises(OmicsWaitError, match="the task was killed") as caught:
+    with raises(OmicsWaitError, match="the task was killed") as caught:
         run_task(task, instance())
     killer.join()
     assert caught.value.batch_id is not None
@@ -102,7 +103,7 @@ def test_a_killed_task_with_a_retry_left_asks_airflow_whether_its_batch_is_wante
     airflow_says(state)
     task = operator(lab.workflow_id, SLOW)
     killer = kill_once(task, lambda: lab.calls("GetBatch") >= 3)
-    with pytest.raises(OmicsWaitError, match="the task was killed"):
+    with raises(OmicsWaitError, match="the task was killed"):
         run_task(task, instance(max_tries=1))
     killer.join()
     assert lab.calls("CancelRunBatch") == cancels
@@ -125,7 +126,7 @@ def test_a_killed_task_cancels_also_a_batch_that_it_took_over(lab: CohortLab) ->
     await_status(lambda: lab.omics.get_batch(batchId=died.xcoms["batch_id"]), "INPROGRESS")
     before = lab.calls("GetBatch")
     killer = kill_once(task, lambda: lab.calls("GetBatch") >= before + 6)
-    with pytest.raises(OmicsWaitError, match="the task was killed"):
+    with raises(OmicsWaitError, match="the task was killed"):
         run_task(task, instance(2))
     killer.join()
     await_cancelled(lab, died.xcoms["batch_id"])
@@ -150,7 +151,7 @@ def test_a_batch_that_failed_has_its_runs_cancelled_one_by_one(lab: CohortLab) -
 def test_a_task_killed_while_it_starts_its_batch_cancels_it(lab: CohortLab, deferrable: bool) -> None:
     task = operator(lab.workflow_id, SLOW, deferrable=deferrable)
     task.on_kill()
-    with pytest.raises(OmicsWaitError, match="the task was killed") as caught:
+    with raises(OmicsWaitError, match="the task was killed") as caught:
         run_task(task, instance())
     assert caught.value.batch_id
     await_cancelled(lab, caught.value.batch_id)
@@ -167,7 +168,7 @@ def test_a_task_killed_while_it_gathers_its_results_submits_nothing_again(lab: C
     lab.server.faults.add(slow)
     task = operator(lab.workflow_id, [failing("passing", "SERVICE_ERROR")], redrive_attempts=1)
     killer = kill_once(task, reached.is_set)
-    with pytest.raises(OmicsWaitError, match="the task was killed"):
+    with raises(OmicsWaitError, match="the task was killed"):
         run_task(task, instance())
     killer.join()
     assert lab.calls("StartRunBatch") == 1
@@ -183,7 +184,7 @@ def test_cancelling_on_a_kill_can_be_switched_off(lab: CohortLab) -> None:
 
 def test_a_deferred_batch_is_cancelled_when_time_is_up(lab: CohortLab) -> None:
     settings: dict[str, Any] = {"deferrable": True, "execution_timeout": timedelta(seconds=1.5)}
-    with pytest.raises(OmicsWaitError, match=r"time is up and the batch is \w+; it is being cancelled") as caught:
+    with raises(OmicsWaitError, match=r"time is up and the batch is \w+; it is being cancelled") as caught:
         lab.run(SLOW, **settings)
     assert caught.value.batch_id
     await_cancelled(lab, caught.value.batch_id)
@@ -195,7 +196,7 @@ def test_a_deferred_batch_is_cancelled_when_time_is_up(lab: CohortLab) -> None:
 
 @pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
 def test_the_number_of_looks_can_be_limited(lab: CohortLab, deferrable: bool) -> None:
-    with pytest.raises(OmicsWaitError, match="looked 2 times") as caught:
+    with raises(OmicsWaitError, match="looked 2 times") as caught:
         lab.run(SLOW, deferrable=deferrable, waiter_max_attempts=2, ti=instance(max_tries=1))
     assert caught.value.batch_id
     assert lab.calls("CancelRunBatch") == 0

@@ -63,7 +63,7 @@ def test_failures_are_looked_up_and_told_up_to_a_bound(lab: CohortLab, deferrabl
     assert task.ti.xcoms["failed_run_setting_ids"] == [f"bad-{n}" for n in range(100)]
     assert len(task.ti.xcoms["failures"]) == 100
     assert len(json.dumps(task.ti.xcoms["failures"])) < 50_000
-    assert len(str(task.error)) < 8000
+    assert len(task.error.message()) < 8000
 
 
 def test_no_failure_is_looked_up_where_none_may_be(lab: CohortLab) -> None:

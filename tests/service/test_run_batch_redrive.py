@@ -116,7 +116,7 @@ def test_a_third_try_submits_only_what_is_still_missing(lab: CohortLab) -> None:
     assert lab.fail(samples).error.counts.failed == 2
     second = lab.fail(samples, instance(2))
     assert (second.error.counts.completed, second.error.counts.failed) == (2, 1)
-    assert "Earlier batches of this cohort: " + batches(lab)[0].batch_id in str(second.error)
+    assert "Earlier batches of this cohort: " + batches(lab)[0].batch_id in second.error.message()
     third = lab.run(samples, instance(3))
     assert [samples_of(batch) for batch in batches(lab)] == [
         ["sample-0", "sample-1", "stubborn-0"],

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from cohorts import MODES, CohortLab, cohort, failing, instance, lasting
+from omics_errors import raises
 from omics_service import await_status
 
 from airflow_provider_omics.exceptions import OmicsServiceError
@@ -84,7 +85,7 @@ def test_a_worker_that_died_before_the_answer_came_left_one_batch(lab: CohortLab
     lab.fault("StartRunBatch", FaultKind.LOST_ANSWER)
     # Nor does it come to look for the batch.
     lab.fault("ListBatch", code="AccessDeniedException", http_status=403)
-    with pytest.raises(OmicsServiceError, match="ListBatch"):
+    with raises(OmicsServiceError, match="ListBatch"):
         lab.run(cohort(2), instance(max_tries=1), identity_tags=tagged)
     lab.run(cohort(2), instance(2), identity_tags=tagged)
     assert lab.effects("StartRunBatch") == 1

@@ -14,6 +14,7 @@ import airflow
 import pytest
 from asset_watchers import HAS_ASSET_WATCHERS, stored_watchers
 from event_queues import EventQueueOnServer
+from omics_errors import raises
 from omics_service import await_status
 from packaging.version import Version
 from task_runs import load_trigger
@@ -564,7 +565,7 @@ URL = "https://sqs.us-east-1.amazonaws.com/123456789012/events"
     ],
 )
 def test_bad_arguments_are_refused_when_the_dag_is_read(arguments: dict[str, Any], told: str) -> None:
-    with pytest.raises(OmicsRequestInvalidError, match=told):
+    with raises(OmicsRequestInvalidError, match=told):
         OmicsRunEventTrigger(**{"sqs_queue": URL, **arguments})
 
 

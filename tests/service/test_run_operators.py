@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
+from omics_errors import raises
 from pytest_mock import MockerFixture
 from task_runs import TaskInstance, run_task
 
@@ -126,14 +127,14 @@ def test_deleting_twice_is_no_error(omics: Any, ended_run: str) -> None:
 
 
 def test_a_run_that_is_active_cannot_be_deleted_and_the_task_says_why(long_run: str) -> None:
-    with pytest.raises(OmicsServiceError, match="cancel it and wait for its end first") as caught:
+    with raises(OmicsServiceError, match="cancel it and wait for its end first") as caught:
         delete(long_run)
     assert caught.value.code == "ConflictException"
 
 
 @pytest.mark.parametrize("task", [cancel, delete])
 def test_what_cannot_be_a_run_id_is_refused_before_any_call(server: LocalOmics, task: Callable[[Any], Any]) -> None:
-    with pytest.raises(OmicsRequestInvalidError, match="run-1"):
+    with raises(OmicsRequestInvalidError, match="run-1"):
         task("run-1")
     assert server.journal.calls() == []
 
@@ -151,7 +152,7 @@ def test_a_refusal_names_the_permission_that_is_missing(
             http_status=403,
         )
     )
-    with pytest.raises(OmicsServiceError, match=f"omics:{operation}") as caught:
+    with raises(OmicsServiceError, match=f"omics:{operation}") as caught:
         task(long_run)
     assert isinstance(caught.value, AirflowFailException)
 
@@ -180,7 +181,7 @@ def test_a_killed_worker_cancels_its_run_if_it_is_to_and_never_ends_well(
             killer.start()
 
     server.world("us-east-1").run_observers.append(kill)
-    with pytest.raises(OmicsWaitError, match="killed") as caught:
+    with raises(OmicsWaitError, match="killed") as caught:
         run_task(operator)
     killer.join(30)
     cancels = server.journal.calls("CancelRun")
@@ -271,7 +272,7 @@ def test_a_deferred_task_cancels_its_run_when_its_time_is_up(
     operator = start_long(make_workflow(), deferrable=True, execution_timeout=timedelta(seconds=30))
     # Before Airflow 2 would time the resumed task out, and with time to resume it.
     began = datetime.now(UTC) - timedelta(seconds=27)
-    with pytest.raises(OmicsWaitError, match="being cancelled") as caught:
+    with raises(OmicsWaitError, match="being cancelled") as caught:
         run_task(operator, TaskInstance(start_date=began))
     assert len(server.journal.calls("CancelRun")) == 1
     assert await_end(caught.value.run_id) == "CANCELLED"
@@ -284,7 +285,7 @@ def test_a_run_that_the_trigger_could_not_cancel_in_time_is_cancelled_by_the_tas
     server.faults.add(FaultRule(kind=FaultKind.ERROR_BEFORE, operation="CancelRun", **denied))
     operator = start_long(make_workflow(), deferrable=True, execution_timeout=timedelta(seconds=30))
     began = datetime.now(UTC) - timedelta(seconds=27)
-    with pytest.raises(OmicsWaitError, match="cancelling it failed") as caught:
+    with raises(OmicsWaitError, match="cancelling it failed") as caught:
         run_task(operator, TaskInstance(start_date=began))
     assert await_end(caught.value.run_id) == "CANCELLED"
 
@@ -294,6 +295,6 @@ def test_a_deferred_task_that_leaves_its_run_alone_still_ends_in_time(
 ) -> None:
     timeout = timedelta(seconds=30)
     operator = start_long(make_workflow(), deferrable=True, execution_timeout=timeout, cancel_on_kill=False)
-    with pytest.raises(OmicsWaitError, match="time is up"):
+    with raises(OmicsWaitError, match="time is up"):
         run_task(operator, TaskInstance(start_date=datetime.now(UTC) - timeout))
     assert server.journal.calls("CancelRun") == []

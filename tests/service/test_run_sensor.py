@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
     AirflowSkipException,
 )
+from omics_errors import raises
 from pytest_mock import MockerFixture
 from task_runs import fire, load_trigger, run_task
 
@@ -66,7 +67,7 @@ def test_a_failed_run_fails_it_at_once_with_the_cause(
     start_run: Callable[..., dict[str, Any]], deferrable: bool
 ) -> None:
     run = start_run(tags={"omics-local:outcome": "SERVICE_ERROR"})
-    with pytest.raises(OmicsRunFailedError, match="SERVICE_ERROR") as caught:
+    with raises(OmicsRunFailedError, match="SERVICE_ERROR") as caught:
         run_task(sensor(run["id"], deferrable=deferrable))
     # Looking at the same run again would show the same.
     assert isinstance(caught.value, AirflowFailException)
@@ -90,7 +91,7 @@ def test_a_skip_tells_the_cause(
 
 @MODES
 def test_a_run_that_is_not_there_is_an_error_and_not_a_long_wait(server: LocalOmics, deferrable: bool) -> None:
-    with pytest.raises(OmicsWaitError, match="Run 9999999 not found"):
+    with raises(OmicsWaitError, match="Run 9999999 not found"):
         run_task(sensor("9999999", deferrable=deferrable))
 
 
@@ -140,7 +141,7 @@ def test_a_timeout_while_deferred_says_which_run_and_what_it_is_doing(
     start_run: Callable[..., dict[str, Any]],
 ) -> None:
     run = start_run(tags={"omics-local:seconds": "3600"})
-    with pytest.raises(OmicsWaitError, match=f"{run['id']}: time is up and the run is") as caught:
+    with raises(OmicsWaitError, match=f"{run['id']}: time is up and the run is") as caught:
         run_task(sensor(run["id"], deferrable=True, timeout=0.3))
     assert isinstance(caught.value, AirflowSensorTimeout)
     with pytest.raises(AirflowSkipException):

@@ -11,6 +11,7 @@ import pytest
 from airflow.providers.common.compat.assets import Asset
 from airflow.providers.common.compat.sdk import AirflowFailException
 from cohorts import BUCKET, MODES, CohortLab, cohort, failing, instance, lasting, operator
+from omics_errors import raises
 from task_runs import run_task
 
 from airflow_provider_omics.exceptions import OmicsBatchFailedError, OmicsWaitError
@@ -140,7 +141,7 @@ def test_so_many_failures_are_tolerated_and_not_one_more(
     policy["deferrable"] = bad % 2 == 0
     if not tolerated:
         error = lab.fail(samples, **policy).error
-        assert f"{bad} of 10 samples did not complete (tolerated: {error.outcome.tolerated})" in str(error)
+        assert f"{bad} of 10 samples did not complete (tolerated: {error.outcome.tolerated})" in error.message()
         assert error.outcome.tolerated < bad
         return
     task = lab.run(samples, **policy)
@@ -218,7 +219,7 @@ def test_results_that_cannot_be_written_fail_the_task_and_run_nothing_again(lab:
     settings: dict[str, Any] = {"results_uri": f"s3://{BUCKET}/table.csv", "deferrable": deferrable, "error_budget": 0}
     # What proves the two places, and the cohort, are written before the batch starts.
     lab.fault("s3:PUT", skip=3, count=None, code="NoSuchBucket", http_status=404)
-    with pytest.raises(OmicsWaitError, match=r"PutObject for s3://cohort-results/table\.csv") as caught:
+    with raises(OmicsWaitError, match=r"PutObject for s3://cohort-results/table\.csv") as caught:
         lab.run(cohort(2), **settings)
     # A retry writes what this try could not.
     assert not isinstance(caught.value, AirflowFailException)
@@ -230,7 +231,7 @@ def test_results_that_cannot_be_written_fail_the_task_and_run_nothing_again(lab:
 
 def test_lists_that_cannot_be_read_name_the_permission(lab: CohortLab) -> None:
     lab.deny("ListRunsInBatch")
-    with pytest.raises(OmicsWaitError, match="omics:ListRunsInBatch"):
+    with raises(OmicsWaitError, match="omics:ListRunsInBatch"):
         lab.run(cohort(1), error_budget=0)
 
 

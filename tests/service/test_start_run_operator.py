@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
+from omics_errors import raises
 from omics_service import wdl_zip
 from task_runs import TaskInstance, TaskRun, run_task
 
@@ -150,7 +151,7 @@ def test_a_shared_workflow_is_started_by_its_owners_id(server: LocalOmics) -> No
         share_workflow(world, "7777777", "210987654321")
     task = start("7777777", workflow_owner_id="210987654321", wait_for_completion=False)
     assert server.client("omics").get_run(id=task.result)["workflowId"] == "7777777"
-    with pytest.raises(OmicsServiceError, match=r"a shared\s+one workflow_owner_id"):
+    with raises(OmicsServiceError, match=r"a shared\s+one workflow_owner_id"):
         start("7777777", TaskInstance(run_id="other"))
 
 
@@ -174,7 +175,7 @@ def test_a_ready2run_workflow_is_started(server: LocalOmics) -> None:
     inputs = {name: "s3://data/in" for name, parameter in template.items() if not parameter.get("optional")}
     task = start(ready, workflow_type="READY2RUN", parameters=inputs, wait_for_completion=False)
     assert omics.get_run(id=task.result)["workflowType"] == "READY2RUN"
-    with pytest.raises(OmicsServiceError, match="workflow_type READY2RUN"):
+    with raises(OmicsServiceError, match="workflow_type READY2RUN"):
         start(ready, TaskInstance(run_id="other"), parameters=inputs)
 
 
@@ -191,7 +192,7 @@ def test_templates_are_rendered_before_anything_is_checked(server: LocalOmics, w
     task = run_task(operator, params={"workflow": workflow_id, "sample": "NA12878", "priority": 3})
     run = server.client("omics").get_run(id=task.result)
     assert (run["parameters"], run["priority"]) == ({"sample": "NA12878"}, 3)
-    with pytest.raises(OmicsRequestInvalidError, match="fewer than 1"):
+    with raises(OmicsRequestInvalidError, match="fewer than 1"):
         run_task(
             OmicsStartRunOperator(task_id="bad", workflow_id="{{ params.none }}", role_arn=ROLE, output_uri="s3://abc")
         )
@@ -243,8 +244,8 @@ def test_a_refusal_of_the_service_names_cause_and_remedy(
         start(workflow_id, botocore_config={"retries": {"total_max_attempts": 1}})
     assert (caught.value.code, caught.value.http_status, caught.value.operation) == (code, http_status, "StartRun")
     assert isinstance(caught.value, AirflowFailException) is not retried
-    assert remedy in str(caught.value)
-    assert f"workflow {workflow_id}" in str(caught.value)
+    assert remedy in caught.value.message()
+    assert f"workflow {workflow_id}" in caught.value.message()
 
 
 @MODES
@@ -263,7 +264,7 @@ def test_a_failed_run_fails_the_task_with_the_whole_story(
     [task] = error.failed_tasks
     assert task.log_tail[-1].startswith("Simulated failure of task")
     for part in (error.run_id, "RUN_TASK_FAILED", task.task_id, task.log_tail[-1]):
-        assert part in str(error)
+        assert part in error.message()
 
 
 @MODES
@@ -283,7 +284,7 @@ def test_a_failed_run_is_told_also_where_its_logs_cannot_be_read(server: LocalOm
         kind=FaultKind.ERROR_BEFORE, operation="ListRunTasks", count=None, code="AccessDeniedException", http_status=403
     )
     server.faults.add(rule)
-    with pytest.raises(OmicsRunFailedError, match="failed tasks could not be looked up: AccessDeniedException"):
+    with raises(OmicsRunFailedError, match="failed tasks could not be looked up: AccessDeniedException"):
         start(workflow_id, tags={"omics-local:outcome": "RUN_TASK_FAILED"})
 
 
@@ -298,7 +299,7 @@ def test_a_run_cancelled_by_somebody_else_fails_the_task(
             cancel_run(world, run)
 
     world.run_observers.append(cancel)
-    with pytest.raises(OmicsRunFailedError, match="ended CANCELLED") as caught:
+    with raises(OmicsRunFailedError, match="ended CANCELLED") as caught:
         start(workflow_id, deferrable=deferrable)
     assert caught.value.status == "CANCELLED"
 
@@ -344,7 +345,7 @@ def test_an_answer_that_gets_lost_does_not_start_a_second_run(
 @MODES
 def test_the_number_of_looks_can_be_limited(server: LocalOmics, workflow_id: str, deferrable: bool) -> None:
     long = {"waiter_max_attempts": 2, "tags": {"omics-local:seconds": "3600"}}
-    with pytest.raises(OmicsWaitError, match="looked 2 times") as caught:
+    with raises(OmicsWaitError, match="looked 2 times") as caught:
         start(workflow_id, TaskInstance(max_tries=1), deferrable=deferrable, **long)
     assert not isinstance(caught.value, AirflowFailException)
     assert server.journal.calls("CancelRun") == []
@@ -464,7 +465,7 @@ def test_links_that_cannot_be_stored_do_not_lose_the_run(server: LocalOmics, wor
 def test_waiting_that_cannot_work_is_refused_before_the_start(
     server: LocalOmics, workflow_id: str, wrong: dict[str, Any]
 ) -> None:
-    with pytest.raises(OmicsRequestInvalidError, match=next(iter(wrong))):
+    with raises(OmicsRequestInvalidError, match=next(iter(wrong))):
         start(workflow_id, **wrong)
     assert server.journal.calls("StartRun") == []
 
@@ -474,7 +475,7 @@ def test_a_task_killed_while_it_starts_its_run_cancels_it(server: LocalOmics, wo
         task_id="start_run", workflow_id=workflow_id, role_arn=ROLE, output_uri="s3://results/out", deferrable=True
     )
     operator.on_kill()
-    with pytest.raises(OmicsWaitError, match="killed"):
+    with raises(OmicsWaitError, match="killed"):
         run_task(operator)
     assert len(server.journal.calls("CancelRun")) == 1
 
@@ -491,7 +492,7 @@ def test_credentials_that_expire_are_waited_out(server: LocalOmics, workflow_id:
 
 @pytest.mark.parametrize("assumptions", [Assumptions(task_log_stream=LogStreamForm.ARN)], ids=["arn"])
 def test_the_log_of_a_failed_task_is_found_also_by_its_arn(workflow_id: str) -> None:
-    with pytest.raises(OmicsRunFailedError, match="Simulated failure of task"):
+    with raises(OmicsRunFailedError, match="Simulated failure of task"):
         start(workflow_id, tags={"omics-local:outcome": "RUN_TASK_FAILED"})
 
 
@@ -515,8 +516,8 @@ def test_many_failed_tasks_are_cut_and_long_lines_too(server: LocalOmics, workfl
 def test_the_missing_permission_is_named(server: LocalOmics, workflow_id: str, deferrable: bool) -> None:
     denied = {"code": "AccessDeniedException", "http_status": 403}
     server.faults.add(FaultRule(kind=FaultKind.ERROR_BEFORE, operation="GetRun", count=None, **denied))
-    with pytest.raises(OmicsWaitError, match="omics:GetRun") as caught:
+    with raises(OmicsWaitError, match="omics:GetRun") as caught:
         start(workflow_id, deferrable=deferrable, error_budget=0)
     assert caught.value.code == "AccessDeniedException"
-    with pytest.raises(OmicsServiceError, match="omics:GetRun"):
+    with raises(OmicsServiceError, match="omics:GetRun"):
         start(workflow_id, TaskInstance(try_number=2), deferrable=deferrable)

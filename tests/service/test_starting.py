@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from airflow.exceptions import AirflowTaskTimeout
 from cohorts import CohortLab, instance, lasting
+from omics_errors import raises
 from omics_service import await_status
 from task_runs import TaskInstance, run_task
 
@@ -67,7 +68,7 @@ def fault(server: LocalOmics, operation: str, kind: FaultKind, **more: Any) -> N
 def test_there_are_as_many_attempts_as_the_connection_allows(server: LocalOmics, workflow_id: str) -> None:
     fault(server, "StartRun", FaultKind.ERROR_BEFORE, count=None, code="InternalServerException", http_status=500)
     three = {"retries": {"total_max_attempts": 3}}
-    with pytest.raises(OmicsServiceError, match=r"StartRun .*InternalServerException"):
+    with raises(OmicsServiceError, match=r"StartRun .*InternalServerException"):
         run_task(run_operator(workflow_id, botocore_config=three), TaskInstance(max_tries=1))
     assert len(server.journal.calls("StartRun")) == 3
     # Each may have had its effect, and is looked behind.
@@ -94,7 +95,7 @@ def test_a_run_that_cannot_be_looked_for_is_asked_for_with_the_same_request_id(
 
 def test_a_refused_start_is_neither_repeated_nor_looked_for(server: LocalOmics, workflow_id: str) -> None:
     fault(server, "StartRun", FaultKind.ERROR_BEFORE, count=None, **DENIED)
-    with pytest.raises(OmicsServiceError, match="AccessDenied"):
+    with raises(OmicsServiceError, match="AccessDenied"):
         run_task(run_operator(workflow_id), TaskInstance(max_tries=1))
     assert len(server.journal.calls("StartRun")) == 1
     assert server.journal.calls("ListRuns") == []
@@ -105,7 +106,7 @@ def test_a_try_that_cannot_read_its_samples_leaves_the_batch_of_an_earlier_one(l
     lab.crash(SLOW)
     (batch,) = lab.omics.list_batch()["items"]
     await_status(lambda: lab.omics.get_batch(batchId=batch["id"]), "INPROGRESS")
-    with pytest.raises(OmicsError, match=r"s3://cohort-results/gone\.csv"):
+    with raises(OmicsError, match=r"s3://cohort-results/gone\.csv"):
         lab.run("s3://cohort-results/gone.csv", instance(2, max_tries=max_tries), run_setting_id_column="sample")
     assert lab.server.journal.calls("CancelRunBatch") == []
 
@@ -115,7 +116,7 @@ def test_a_batch_that_cannot_be_looked_for_is_left_by_the_last_try_too(lab: Coho
     (batch,) = lab.omics.list_batch()["items"]
     await_status(lambda: lab.omics.get_batch(batchId=batch["id"]), "INPROGRESS")
     lab.fault("ListBatch", **DENIED)
-    with pytest.raises(OmicsServiceError, match="ListBatch"):
+    with raises(OmicsServiceError, match="ListBatch"):
         lab.run(SLOW, instance(2, max_tries=1))
     assert lab.server.journal.calls("CancelRunBatch") == []
 
@@ -128,7 +129,7 @@ def test_a_batch_that_cannot_be_looked_for_is_left_by_the_last_try_too(lab: Coho
 def test_a_redrive_whose_batch_cannot_be_looked_for_goes_on(lab: CohortLab) -> None:
     lab.fault("StartRunBatch", FaultKind.LOST_ANSWER, skip=1)
     lab.fault("ListBatch", **DENIED)
-    with pytest.raises(OmicsServiceError, match="ListBatch"):
+    with raises(OmicsServiceError, match="ListBatch"):
         lab.run([lasting("flaky", 4)], redrive_attempts=1)
     first, second = sorted(lab.omics.list_batch()["items"], key=lambda batch: batch["createdAt"])
     assert first["status"] == "PROCESSED"

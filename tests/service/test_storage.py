@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from cutting_proxy import CuttingProxy, cutting_proxy
+from omics_errors import raises
 
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError, OmicsServiceError
 from airflow_provider_omics.healthomics.failures import FailureClass
@@ -117,20 +118,20 @@ def test_a_changed_object_is_never_mixed_with_what_it_was(s3: Any, through_proxy
     with storage.open(URI) as stream:
         assert stream.read(1) == b"1"
         s3.put_object(**PLACE, Body=b"2" * (2 << 20))
-        with pytest.raises(OmicsServiceError, match="was changed while it was read") as caught:
+        with raises(OmicsServiceError, match="was changed while it was read") as caught:
             stream.read()
     assert (caught.value.operation, caught.value.code, caught.value.http_status) == (
         "GetObject",
         "PreconditionFailed",
         412,
     )
-    assert URI in str(caught.value)
+    assert URI in caught.value.message()
 
 
 def test_a_connection_that_breaks_all_the_time_is_an_error(s3: Any, through_proxy: Any) -> None:
     s3.put_object(**PLACE, Body=b"1" * (2 << 20))
     proxy, storage = through_proxy(1 << 20, *[0] * 20)
-    with storage.open(URI) as stream, pytest.raises(OmicsServiceError, match="Check the network") as caught:
+    with storage.open(URI) as stream, raises(OmicsServiceError, match="Check the network") as caught:
         stream.read()
     assert caught.value.operation == "GetObject"
     assert caught.value.failure_class is FailureClass.TRANSIENT
@@ -203,7 +204,7 @@ def test_lines_that_end_in_an_error_leave_the_object_alone(s3: Any, storage: Obj
     ],
 )
 def test_what_is_not_there_cannot_be_read(storage: ObjectStorage, uri: str, code: str, told: str) -> None:
-    with pytest.raises(OmicsServiceError, match=told) as caught:
+    with raises(OmicsServiceError, match=told) as caught:
         storage.open(uri)
     assert (caught.value.operation, caught.value.code) == ("GetObject", code)
     assert caught.value.failure_class is FailureClass.INPUT
@@ -215,10 +216,10 @@ def test_what_is_not_there_does_not_exist(storage: ObjectStorage) -> None:
 
 
 def test_a_bucket_that_is_not_there_takes_nothing(storage: ObjectStorage, upload: Any) -> None:
-    with pytest.raises(OmicsServiceError, match="make the bucket") as caught:
+    with raises(OmicsServiceError, match="make the bucket") as caught:
         storage.put_once("s3://no-such-bucket/key", upload(b"1"))
     assert caught.value.operation == "PutObject"
-    with pytest.raises(OmicsServiceError, match="make the bucket"):
+    with raises(OmicsServiceError, match="make the bucket"):
         storage.write("s3://no-such-bucket/key", ["1"], "text/csv")
 
 
@@ -231,10 +232,10 @@ def test_a_denied_object_says_which_permission_is_missing(
     deny = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": arn}
     s3.put_bucket_policy(Bucket=BUCKET, Policy=json.dumps({"Version": "2012-10-17", "Statement": [deny]}))
     more: dict[str, tuple[Any, ...]] = {"put_once": (upload(b"2"),), "write": (["2"], "text/csv")}
-    with pytest.raises(OmicsServiceError, match="s3:GetObject and s3:ListBucket") as caught:
+    with raises(OmicsServiceError, match="s3:GetObject and s3:ListBucket") as caught:
         getattr(storage, method)(URI, *more.get(method, ()))
     assert (caught.value.http_status, caught.value.failure_class) == (403, FailureClass.PERMISSION)
-    assert "with connection 'aws_default'" in str(caught.value)
+    assert "with connection 'aws_default'" in caught.value.message()
 
 
 @pytest.mark.parametrize(
@@ -259,9 +260,9 @@ def test_a_uri_that_names_no_object_is_refused_before_any_call(storage: ObjectSt
         lambda u: storage.put_once(u, Path("x")),
         lambda u: storage.write(u, [], ""),
     ):
-        with pytest.raises(OmicsRequestInvalidError, match=problem) as caught:
+        with raises(OmicsRequestInvalidError, match=problem) as caught:
             call(uri)
-        assert "Give " in str(caught.value)
+        assert "Give " in caught.value.message()
 
 
 def test_the_region_of_the_hook_holds_for_s3_too(s3: Any, through_proxy: Any) -> None:

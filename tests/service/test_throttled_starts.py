@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from cohorts import CohortLab, cohort, instance, operator
+from omics_errors import raises
 from omics_service import await_status, wdl_zip
 from task_runs import TaskInstance, run_task
 
@@ -112,7 +113,7 @@ def test_the_pauses_grow_are_spread_and_end_after_a_quarter_of_an_hour(
 ) -> None:
     server.faults.add(FaultRule(kind=FaultKind.THROTTLE, operation="StartRun", count=None))
     pauses: list[float] = []
-    with pytest.raises(OmicsServiceError, match=r"(?s)ThrottlingException .*Start fewer at once"):
+    with raises(OmicsServiceError, match=r"(?s)ThrottlingException .*Start fewer at once"):
         start("StartRun", workflow_id, 1, pauses.append)
     assert 900 <= sum(pauses) <= 945
     for number, seconds in enumerate(pauses):
@@ -136,7 +137,7 @@ def test_a_task_whose_start_is_throttled_can_be_killed(server: LocalOmics, workf
 
     killer = threading.Thread(target=kill)
     killer.start()
-    with pytest.raises(OmicsError, match="ThrottlingException"):
+    with raises(OmicsError, match="ThrottlingException"):
         run_task(task, TaskInstance(max_tries=0))
     killer.join()
     assert server.journal.runs() == []

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from cohorts import MODES, CohortLab, instance
+from omics_errors import unwrapped
 from task_runs import TaskRun
 
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError
@@ -49,7 +50,7 @@ def server(omics_local: LocalOmics) -> LocalOmics:
 def told(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Told:
     """Return what the task has logged, wherever this Airflow logs to."""
     caplog.set_level(logging.INFO)
-    return lambda: capsys.readouterr().out or caplog.text
+    return lambda: unwrapped(capsys.readouterr().out or caplog.text)
 
 
 def zipped(**files: str) -> bytes:
@@ -146,7 +147,7 @@ def test_a_cell_that_does_not_fit_is_refused_with_both_ways_out(
     assert "row 2, column 'min_len': '30x' is no whole number, and its type is int in the workflow's" in str(
         caught.value
     )
-    assert "types_from_definition=False" in str(caught.value)
+    assert "types_from_definition=False" in caught.value.message()
 
 
 @MODES

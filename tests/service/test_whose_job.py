@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from jobs import KINDS, MODES, READINGS, JobLab, dag_run, instance
+from omics_errors import raises, unwrapped
 from omics_service import await_status
 
 from airflow_provider_omics.compat import dag_run_life
@@ -51,7 +52,7 @@ def log(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]) ->
     caplog.set_level(logging.INFO)
 
     def read() -> str:
-        text = caplog.text + "".join(capsys.readouterr())
+        text = unwrapped(caplog.text + "".join(capsys.readouterr()))
         caplog.clear()
         return text
 
@@ -114,7 +115,7 @@ def test_a_namespace_that_cannot_be_one_is_refused_before_anything_is_submitted(
     }
     connection = {"conn_type": "aws", "login": "local", "password": "local", "extra": extra}
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
-    with pytest.raises(OmicsRequestInvalidError, match="namespace"):
+    with raises(OmicsRequestInvalidError, match="namespace"):
         lab.run()
     assert lab.started == 0
 

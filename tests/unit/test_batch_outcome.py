@@ -159,7 +159,7 @@ def test_the_message_ends_the_search() -> None:
         "    What to do: The run was deleted: look at its outputs, or run the sample again.",
         "All samples: s3://results/table.csv",
         "Earlier batches of this cohort: 101",
-        "What to do: mend what the table of all samples tells under failure_message; a retry of the task, or a clear, "
+        "What to do: Mend what the table of all samples tells under failure_message. A retry of the task, or a clear, "
         "then runs again only the samples that did not complete.",
     ]
 
@@ -214,7 +214,7 @@ def test_a_processed_batch_needs_no_word_about_itself() -> None:
 def test_the_exception_carries_the_outcome() -> None:
     outcome = outcome_of("COMPLETED", "FAILED:SERVICE_ERROR")
     error = OmicsBatchFailedError(outcome)
-    assert str(error) == outcome.describe()
+    assert error.message() == outcome.describe()
     assert (error.batch_id, error.status) == ("123", "PROCESSED")
     assert error.counts == BatchCounts(total=2, completed=1, failed=1)
     assert error.failure_classes == {"transient": 1}

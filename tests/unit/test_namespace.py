@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from omics_errors import raises
 
 from airflow_provider_omics.compat import BASE_URL_SECTION
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError
@@ -74,7 +75,7 @@ def test_a_worker_far_from_the_api_server_takes_no_key_that_it_may_have_made_its
 
 @pytest.mark.parametrize("given", [3, "", " ", "x" * 65])
 def test_what_is_no_namespace_is_refused(configure: Callable[..., str], given: Any) -> None:
-    with pytest.raises(OmicsRequestInvalidError, match="1 to 64 characters"):
+    with raises(OmicsRequestInvalidError, match="1 to 64 characters"):
         configure(of_connection=given)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from omics_errors import raises
 
 from airflow_provider_omics.healthomics.batch_requests import (
     DEFAULT_RUN_SETTING_FIELDS,
@@ -60,7 +61,7 @@ BAD: list[tuple[dict[str, Any], str, str, str]] = [
 def issues_of(build: Any, *args: Any, **options: Any) -> dict[str, list[str]]:
     with pytest.raises(OmicsRequestInvalidError) as caught:
         build(*args, **options)
-    assert str(caught.value).startswith("StartRunBatch: nothing was sent")
+    assert caught.value.message().startswith("StartRunBatch: nothing was sent")
     found: dict[str, list[str]] = {}
     for issue in caught.value.issues:
         found.setdefault(issue.where, []).append(f"{issue.what}. {issue.fix}")
@@ -153,7 +154,7 @@ def test_the_fingerprint_follows_what_is_computed() -> None:
 def test_a_batch_id_is_checked_for_every_operation_that_takes_one(operation: str) -> None:
     assert check_batch_id(operation, 7654321) == "7654321"
     for wrong in ("", "batch-1", "1" * 19, None, {"id": "1"}):
-        with pytest.raises(OmicsRequestInvalidError, match=f"{operation}: nothing was sent") as caught:
+        with raises(OmicsRequestInvalidError, match=f"{operation}: nothing was sent") as caught:
             check_batch_id(operation, wrong)
         assert {issue.where for issue in caught.value.issues} == {"batch_id"}
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_omics.healthomics.calls import PAGE_SIZE, Call, aconverse
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.looks import RunLook
 from airflow_provider_omics.healthomics.outcome import RunView
 from airflow_provider_omics.healthomics.service_errors import concerns_all_calls
@@ -143,7 +144,9 @@ class RunsDesk(Desk[RunView]):
         except Exception as error:
             if concerns_all_calls(error):
                 raise
-            log.warning("HealthOmics runs are looked at one by one, since they cannot be listed: %s", error)
+            log.warning(
+                "%s", entry("HealthOmics runs are looked at one by one, since they cannot be listed: %s", error)
+            )
             self._cost.refused(self.timing.clock())
             return None
         self._cost.took(pages, self.timing.clock())

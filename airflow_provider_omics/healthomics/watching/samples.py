@@ -10,6 +10,7 @@ from typing import Any
 from airflow_provider_omics.healthomics.batch_looks import SampleLook
 from airflow_provider_omics.healthomics.batch_views import BatchView, SampleView
 from airflow_provider_omics.healthomics.calls import PAGE_SIZE, Call, aconverse
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.outcome import RunView
 from airflow_provider_omics.healthomics.service_errors import concerns_all_calls
 from airflow_provider_omics.healthomics.statuses import Phase, RunStatus, classify
@@ -90,9 +91,12 @@ class SamplesDesk(Desk[SampleView]):
             if concerns_all_calls(error):
                 raise
             log.warning(
-                "The samples of HealthOmics batch %s are looked at one by one, since they cannot be listed: %s",
-                self.batch_id,
-                error,
+                "%s",
+                entry(
+                    "The samples of HealthOmics batch %s are looked at one by one, since they cannot be listed: %s",
+                    self.batch_id,
+                    error,
+                ),
             )
             self._refused_at = self.timing.clock()
             self.look_alone_later(keys)

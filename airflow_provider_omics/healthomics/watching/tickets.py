@@ -6,6 +6,7 @@ import asyncio
 from typing import Generic
 
 from airflow_provider_omics.healthomics.calls import Steps
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.waiting import Log, V, Wait
 from airflow_provider_omics.healthomics.watching.timing import Timing
 
@@ -142,9 +143,13 @@ class Ticket(Generic[V]):
         self._is_old = False
         age = self._timing.clock() - self._seen_at
         self._log.warning(
-            "No answer about HealthOmics %s for %.0f s; the service is slow, or more is watched than the calls allow",
-            self.label,
-            age,
+            "%s",
+            entry(
+                "No answer about HealthOmics %s for %.0f s; "
+                "the service is slow, or more is watched than the calls allow",
+                self.label,
+                age,
+            ),
         )
 
     def _wake(self, news: V | Exception) -> None:

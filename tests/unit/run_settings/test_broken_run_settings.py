@@ -328,7 +328,7 @@ def test_the_count_survives_what_airflow_does_with_the_error(read: Read) -> None
     error = refused(read, [{"runSettingId": f"{i} "} for i in range(101)])
     with pytest.raises(OmicsRequestInvalidError) as caught, failing_fast(Task()):  # type: ignore[arg-type]
         raise error
-    assert "101 problems, the first 100:" in str(caught.value)
+    assert "101 problems, the first 100:" in caught.value.message()
 
 
 def test_more_than_a_batch_takes_is_refused_without_reading_on(read: Read, spool_dir: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from omics_errors import raises
 
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.batch_requests import build_default_run_setting
@@ -140,13 +141,13 @@ def test_every_place_is_told_at_once_with_the_row_of_its_lane(write: Write, read
 
 def test_places_deep_in_a_run_setting_are_looked_at(read: Read) -> None:
     pairs = [{"fastq_1": "s3://reads/1"}, {"fastq_1": "s3://reads/{x}"}]
-    with pytest.raises(OmicsRequestInvalidError, match=r"run_settings\[0\].parameters.pairs\[1\].fastq_1"):
+    with raises(OmicsRequestInvalidError, match=r"run_settings\[0\].parameters.pairs\[1\].fastq_1"):
         read([{"runSettingId": "A", "parameters": {"pairs": pairs}}])
 
 
 def test_parameters_of_all_runs_and_of_single_runs_are_looked_at() -> None:
     defaults = {"workflowId": "1", "roleArn": "arn:aws:iam::1:role/x", "parameters": {"ref": "s3://Ref/x.fa"}}
-    with pytest.raises(OmicsRequestInvalidError, match=r"parameters.ref: 's3://Ref/x.fa' is not an S3 URI.*s3://ref/x"):
+    with raises(OmicsRequestInvalidError, match=r"parameters.ref: 's3://Ref/x.fa' is not an S3 URI.*s3://ref/x"):
         build_default_run_setting(defaults, None)
     run = {**defaults, "outputUri": "s3://out/{{ ds }}", "parameters": {"bam": "gs://a/b"}}
     with pytest.raises(OmicsRequestInvalidError) as caught:
@@ -184,7 +185,7 @@ def test_the_same_reads_twice_are_told_or_refused(write: Write, read: Read, rows
     assert "The same reads are given twice" in note.text
     assert told in note.text
     assert note.warning
-    with pytest.raises(OmicsRequestInvalidError, match=f"{told}.*is in .* too"):
+    with raises(OmicsRequestInvalidError, match=f"{told}.*is in .* too"):
         read(path, "sample", duplicate_inputs="fail")
     assert read(path, "sample", duplicate_inputs="off").notes == ()
 
@@ -198,10 +199,10 @@ def test_what_samples_share_is_no_read(write: Write, read: Read) -> None:
 
 def test_rows_of_a_sample_that_are_the_same_are_told(write: Write, read: Read) -> None:
     path = write("s.csv", READS + "A,s3://reads/1_1.fq.gz,s3://reads/1_2.fq.gz,\n" * 2)
-    with pytest.raises(OmicsRequestInvalidError, match=r"is in another column of .* too"):
+    with raises(OmicsRequestInvalidError, match=r"is in another column of .* too"):
         read(path, "sample", group_rows=True, duplicate_inputs="fail")
 
 
 def test_an_unknown_level_is_refused(read: Read) -> None:
-    with pytest.raises(OmicsRequestInvalidError, match="duplicate_inputs: 'maybe' is unknown"):
+    with raises(OmicsRequestInvalidError, match="duplicate_inputs: 'maybe' is unknown"):
         read([{"runSettingId": "A"}], duplicate_inputs="maybe")

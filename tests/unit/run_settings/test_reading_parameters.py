@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import pytest
+from omics_errors import raises
 
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.run_settings.parameters_file import file_of, read_parameters
@@ -78,7 +79,7 @@ def test_what_is_wrong_has_its_line_and_column(content: bytes, where: str, what:
 
 @pytest.mark.parametrize("name", ["no/such.json", "file:///no/such.json", "x" * 5000, "a\0b"])
 def test_a_file_that_is_not_there_is_refused(name: str) -> None:
-    with pytest.raises(OmicsRequestInvalidError, match=r"parameters: .* is no file here, no s3:// URI"):
+    with raises(OmicsRequestInvalidError, match=r"parameters: .* is no file here, no s3:// URI"):
         read_parameters("StartRun", name, lambda _: io.BytesIO())
 
 

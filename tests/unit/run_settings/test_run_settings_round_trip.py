@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from omics_errors import raises
 
 from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.run_settings.cohort import (
@@ -216,7 +217,7 @@ def test_an_array_that_was_cut_off_or_changed_is_read_or_refused_as_python_does(
     try:
         expected = json.loads(text)
     except json.JSONDecodeError:
-        with pytest.raises(OmicsRequestInvalidError, match="cohort file"):
+        with raises(OmicsRequestInvalidError, match="cohort file"):
             list(entries(io.BytesIO(text.encode())))
         return
     found = [entry.value for entry in array_entries(io.StringIO(text), "x", chunk)]
@@ -237,6 +238,6 @@ def test_files_are_removed_when_they_are_closed(tmp_path: Path, monkeypatch: pyt
     cohort.close()
     cohort.close()
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(OmicsRequestInvalidError, match="cohort file"):
+    with raises(OmicsRequestInvalidError, match="cohort file"):
         select(io.BytesIO(b'[{"runSettingId": "A"},'), {"A"})
     assert list(tmp_path.iterdir()) == []

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from omics_errors import raises
 
 from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort
@@ -62,7 +63,7 @@ def test_what_nobody_sees_around_ids_names_and_values_is_removed_and_counted(
 
 
 def test_names_that_are_the_same_without_spaces_are_given_twice(write: Write, read: Read) -> None:
-    with pytest.raises(OmicsRequestInvalidError, match="column 3: 'x' is the name of column 2 too"):
+    with raises(OmicsRequestInvalidError, match="column 3: 'x' is the name of column 2 too"):
         read(write("x.csv", "id,x,x \nA,1,2\n"), "id")
 
 
@@ -141,17 +142,17 @@ def test_a_sample_is_a_sample(row: str, write: Write, read: Read) -> None:
 
 def test_a_mark_counts_in_the_first_cell_too(write: Write, read: Read) -> None:
     path = write("x.csv", "reads,id\ns3://bucket/a,A\n#s3://bucket/b,B\n")
-    with pytest.raises(OmicsRequestInvalidError, match=r"row 3, column 'reads': is commented out: '#s3://bucket/b'"):
+    with raises(OmicsRequestInvalidError, match=r"row 3, column 'reads': is commented out: '#s3://bucket/b'"):
         read(path, "id")
     assert read(path, "id", non_sample_rows="skip").left_out == {LeftOut.COMMENT: 1}
 
 
 def test_a_row_without_id_is_left_out_only_if_it_has_no_input(write: Write, read: Read) -> None:
     path = write("x.csv", f"{HEADER}\n{ROWS},checked,by hand\n")
-    with pytest.raises(OmicsRequestInvalidError, match="has no run setting id"):
+    with raises(OmicsRequestInvalidError, match="has no run setting id"):
         read(path, "id")
     assert read(path, "id", non_sample_rows="skip").left_out == {LeftOut.WITHOUT_ID: 1}
-    with pytest.raises(OmicsRequestInvalidError, match="row 4, column 'id': has no run setting id"):
+    with raises(OmicsRequestInvalidError, match="row 4, column 'id': has no run setting id"):
         read(write("y.csv", f"{HEADER}\n{ROWS},s3://bucket/c,3\n"), "id", non_sample_rows="skip")
 
 
@@ -200,7 +201,7 @@ def test_rows_above_the_header_are_refused_or_left_out(write: Write, read: Read)
         " row 3, column 1",
         " row 4, column 1",
     ]
-    assert "stands above the header, the row with the column 'id': 'Run 17'" in str(caught.value)
+    assert "stands above the header, the row with the column 'id': 'Run 17'" in caught.value.message()
     cohort = read(path, "id", non_sample_rows="skip")
     assert cohort.count == 2
     assert cohort.left_out == {LeftOut.EMPTY: 1, LeftOut.ABOVE: 3}
@@ -268,7 +269,7 @@ def test_many_rows_are_counted_and_the_first_named(write: Write, read: Read) -> 
 
 
 def test_an_unknown_way_is_refused(read: Read) -> None:
-    with pytest.raises(OmicsRequestInvalidError, match=r"non_sample_rows: 'ignore' is unknown. Use one of fail, skip"):
+    with raises(OmicsRequestInvalidError, match=r"non_sample_rows: 'ignore' is unknown. Use one of fail, skip"):
         read([{"runSettingId": "A"}], non_sample_rows="ignore")
 
 
@@ -293,7 +294,7 @@ def test_a_delimiter_or_an_encoding_that_is_none_is_refused(
 
 def test_bytes_that_are_not_the_stated_encoding_are_refused_with_the_line_before(write: Write, read: Read) -> None:
     path = write("x.csv", b"id,x\nS,\x81\xff\n")
-    with pytest.raises(OmicsRequestInvalidError, match="is not the text that sheet_encoding says, shift_jis"):
+    with raises(OmicsRequestInvalidError, match="is not the text that sheet_encoding says, shift_jis"):
         read(path, "id", sheet_encoding="shift_jis")
 
 
@@ -395,4 +396,4 @@ def test_a_section_that_is_not_there_is_refused(
     path = write("x.csv", content)
     with pytest.raises(OmicsRequestInvalidError) as caught:
         read(path, "id", sheet_section=section)
-    assert f"sheet_section: {words.format(path)}" in str(caught.value)
+    assert f"sheet_section: {words.format(path)}" in caught.value.message()
