@@ -228,7 +228,7 @@ def test_a_connection_that_is_gone_ends_no_job(
     monkeypatch.delenv("AIRFLOW_CONN_OMICS_MINE")
     event = fire(load_trigger(*deferred.value.trigger.serialize())).payload
     assert (event["why"], event["error_code"]) == ("unreachable", "AirflowNotFoundException")
-    with raises(OmicsWaitError, match=r"(?s)correct aws_conn_id.* aws omics get-run"):
+    with raises(OmicsWaitError, match=r"(?s) aws omics get-run.*correct aws_conn_id"):
         start_run(workflow_id, deferrable=deferrable, **mine).execute_complete(full, event)
     assert cancellations(server) == 0
 
