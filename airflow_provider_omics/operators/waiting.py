@@ -13,6 +13,7 @@ from airflow.providers.common.compat.sdk import conf
 from airflow_provider_omics.compat import trigger_failure
 from airflow_provider_omics.exceptions import failing_fast
 from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.retrying import Retrying
 from airflow_provider_omics.healthomics.waiting import ERROR_BUDGET, V, WaitEnd, watch
@@ -147,7 +148,9 @@ class OmicsRequestOperator(OmicsWaitingOperator[V]):
         failure = trigger_failure(next_method, next_kwargs)
         if failure is None:
             return super().resume_execution(next_method, next_kwargs, context)
-        self.log.warning("The trigger failed (%s); waiting on in this worker. See the triggerer's log", failure)
+        self.log.warning(
+            "%s", entry("The trigger failed (%s); waiting on in this worker. See the triggerer's log", failure)
+        )
         # Not deferred once more: what made the trigger fail may make each trigger fail.
         self.deferrable = False
         with failing_fast(self):
