@@ -132,7 +132,8 @@ def test_a_row_that_is_no_sample_is_refused_or_left_out_and_counted(
 @pytest.mark.parametrize(
     "row",
     ["Total_RNA_1,s3://bucket/c,3", "totalRNA,s3://bucket/c,3", "_C,s3://bucket/c,3", "sumo,s3://bucket/c,3",
-     "Notes1,s3://bucket/c,3", "C (repeat),s3://bucket/c,3", "C(2),s3://bucket/c,3", "5-C,s3://bucket/c,3", "Zähler,s3://bucket/c,3", "C,s3://bucket/lane,", "NOTCH1,x,"],
+     "Notes1,s3://bucket/c,3", "C (repeat),s3://bucket/c,3", "C(2),s3://bucket/c,3",
+     "5-C,s3://bucket/c,3", "Zähler,s3://bucket/c,3", "C,s3://bucket/lane,", "NOTCH1,x,"],
 )  # fmt: skip
 def test_a_sample_is_a_sample(row: str, write: Write, read: Read) -> None:
     for skip in ("fail", "skip"):
@@ -169,7 +170,9 @@ def test_reads_without_an_id_are_never_left_out(row: str, write: Write, read: Re
 
 
 @pytest.mark.parametrize("row", [",,L2", ",checked,L2"])
-@pytest.mark.parametrize("grouped", [{"group_rows": True}, {"build_run_setting": lambda _rows: {}}], ids=["rows", "own"])
+@pytest.mark.parametrize(
+    "grouped", [{"group_rows": True}, {"build_run_setting": lambda _rows: {}}], ids=["rows", "own"]
+)
 def test_further_rows_of_a_merged_cell_are_never_left_out(
     row: str, grouped: dict[str, Any], write: Write, read: Read
 ) -> None:
