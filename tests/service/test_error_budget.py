@@ -34,6 +34,7 @@ from airflow_provider_omics.sensors.run import OmicsRunSensor
 SOON = {"tags": {"omics-local:seconds": "1"}}
 LONG = {"tags": {"omics-local:seconds": "600"}}
 DENIED = {"code": "AccessDeniedException", "http_status": 403}
+STORM = {"code": "ServiceUnavailableException", "http_status": 503}
 #: What lasts by its nature, and what passes.
 ERRORS = pytest.mark.parametrize(
     "error",
@@ -42,7 +43,7 @@ ERRORS = pytest.mark.parametrize(
         {"code": "UnrecognizedClientException", "http_status": 403},
         {"code": "ValidationException", "http_status": 400},
         {"code": "NobodyHasHeardOfThisException", "http_status": 418},
-        {"code": "ServiceUnavailableException", "http_status": 503},
+        STORM,
     ],
     ids=lambda error: error["code"],
 )
@@ -153,6 +154,19 @@ def test_when_the_budget_is_over_a_batch_goes_on_and_the_next_try_takes_it_over(
     done = lab.run(settings, instance(2, max_tries=1), deferrable=deferrable)
     assert done.result == caught.value.batch_id
     assert (lab.effects("StartRunBatch"), cancellations(lab.server)) == (1, 0)
+
+
+@MODES
+@pytest.mark.parametrize("error", [DENIED, STORM], ids=["denied", "storm"])
+def test_when_the_budget_is_over_a_batch_with_no_retry_left_goes_on(
+    lab: CohortLab, error: dict[str, Any], deferrable: bool
+) -> None:
+    refuse(lab.server, "GetBatch", error, skip=2, count=None)
+    with pytest.raises(OmicsWaitError) as caught:
+        lab.run([lasting("slow", 600)], instance(max_tries=0), deferrable=deferrable, error_budget=0.5)
+    assert cancellations(lab.server) == 0
+    assert caught.value.code == error["code"]
+    assert "was not cancelled" in str(caught.value)
 
 
 @MODES

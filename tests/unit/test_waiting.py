@@ -165,6 +165,13 @@ def test_passing_errors_are_waited_out_for_as_long_as_the_budget_says() -> None:
     assert 900 < ended_at - 1_000_030 <= 900 + 300
 
 
+@pytest.mark.parametrize("error", [BROKEN, THROTTLED, UNREACHABLE, DENIED], ids=["500", "429", "no network", "403"])
+def test_a_delay_above_the_budget_does_not_use_it_up_at_one_stroke(error: Exception) -> None:
+    steps = [run("RUNNING"), error, error, run("COMPLETED")]
+    end, _, _ = in_worker(steps, WaitPolicy(delay=7200, error_budget=3600))
+    assert end.why is Stop.ENDED
+
+
 def test_an_answer_refills_the_error_budget() -> None:
     steps = [*[BROKEN] * 3, run("RUNNING")] * 10
     end, _, _ = in_worker([*steps, run("COMPLETED")], WaitPolicy(delay=100, error_budget=750))
