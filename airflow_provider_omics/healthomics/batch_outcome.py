@@ -218,12 +218,13 @@ class BatchOutcome:
     def _first(self) -> Iterator[str]:
         told, stories = self.failures[:_TOLD_FAILURES], {story.run.run_id: story for story in self.stories}
         if told:
-            yield "Some of them:" if self.is_glance else f"The first {len(told)} in the order of the input:"
+            number = f" {len(told)}" if len(told) > 1 else ""
+            yield "Some of them:" if self.is_glance else f"The first{number} in the order of the input:"
         advised = {self._last_advice}
         for row in told:
             story, advice = stories.get(row.run_id or ""), row.advice
-            yield from _lines_of(row, story)
             # What is the same for many is said once.
+            yield from (line for line in _lines_of(row, story) if line != f"    What to do: {self._last_advice}")
             if story is None and advice is not None and advice.advice not in advised:
                 advised.add(advice.advice)
                 yield from _advice_of(row, advice, with_owner=self.is_glance)

@@ -22,19 +22,22 @@ _SPACE = re.compile(r" +")
 _SENTENCE_END = re.compile(r"""[.?!]["')\]]?$""")
 _SENTENCE_BEGIN = re.compile(r"""["'(\[]?[A-Z]""")
 # Words that are read together with the next one.
-_CLINGING = frozenset(
-    "- a an and as at batch by for from in is its no not of on or run that the to which with".split()  # noqa: SIM905
+_CLINGING_TEXT = (
+    "- a an and as at batch be by for from has have if in is its no not of on or run since than that the to was when "
+    "which while who whose with"
 )
+_CLINGING = frozenset(_CLINGING_TEXT.split())
 # The kinds of places to break at, the best first, each with the least share of the line that is to be before it.
-_SENTENCE, _CAUSE, _CLAUSE, _WORD, _SPACED, _QUOTED = range(6)
-_LEAST_SHARES = {_SENTENCE: 0.25, _CAUSE: 0.3, _CLAUSE: 0.4, _WORD: 0.5, _SPACED: 0.0, _QUOTED: 0.0}
+_SENTENCE, _CAUSE, _CLAUSE, _COMMA, _WORD, _SPACED, _QUOTED = range(7)
+_LEAST_SHARES = {_SENTENCE: 0.25, _CAUSE: 0.3, _CLAUSE: 0.4, _COMMA: 0.6, _WORD: 0.5, _SPACED: 0.0, _QUOTED: 0.0}
 
 
 def wrap(text: str, first: int = LIMIT, limit: int = LIMIT) -> str:
     """Return a text in lines of at most so many characters, none of its words changed.
 
-    A line that is too long is broken where a sentence ends, then after "failed:", then between clauses, then between
-    words; what follows is indented by two more than the line. Lines that quote a log or a table (``| ...``) stay.
+    A line that is too long is broken where a sentence ends, then after "failed:", then between clauses, then after a
+    comma, then between words; what follows is indented by two more than the line. Lines that quote a log or a table
+    (``| ...``) stay.
 
     :param first: limit of the first line, which may have something in front of it.
     """
@@ -79,5 +82,8 @@ def _kind(line: str, gap: tuple[int, int], spans: list[tuple[int, int]]) -> int:
         return _CAUSE
     if before.endswith((":", ";")) or after.startswith("["):
         return _CLAUSE
-    is_together = before[before.rfind(" ") + 1 :] in _CLINGING or after[:1].isdigit()
+    if before.endswith(","):
+        return _COMMA
+    # Such as "run 1234567" and "connection 'aws_default'".
+    is_together = before[before.rfind(" ") + 1 :] in _CLINGING or after[0].isdigit() or after[0] in "'\""
     return _SPACED if is_together else _WORD

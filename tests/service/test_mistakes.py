@@ -42,7 +42,7 @@ NORMAL = [
         (r"(?<=airflow-batches/)[^ ]+?/results", "cohort/results"),
         (r'File "[^"]*/(airflow_provider_omics/[^"]+)", line \d+', r'File "\1", line ...'),
         (r"botocore \d+\.\d+\.\d+", "botocore 1.44.0"),
-        (r"Use one of ap-[a-z0-9, -]+", "Use one of ap-northeast-1, ..."),
+        (r"Use one of ap-[a-z0-9, \n-]+", "Use one of ap-northeast-1, ..."),
         (r"is (PENDING|STARTING|RUNNING|not seen yet)\b", "is RUNNING"),
         # Which of a run's tasks fails is drawn by lot.
         (r"\b(prepare|analyse|report)\b", "analyse"),
@@ -164,7 +164,7 @@ def test_the_end_of_the_log_names_cause_place_and_remedy(
     assert mistake.remedy in unwrapped("\n".join(lines[-LAST_OF_ALL:]))
     assert "please report" not in text
     assert [line for line in message(lines) if len(line) > WIDTH and len(line.lstrip(" -").split()) > 1] == []
-    told = [_normal(line) for line in lines]
+    told = _normal("\n".join(lines)).split("\n")
     if os.environ.get("WRITE_MISTAKES"):
         WRITTEN.setdefault(name, told)
     else:
@@ -183,10 +183,10 @@ def page() -> dict[str, list[str]]:
     return {name: text.split("\n") for name, text in sections}
 
 
-def _normal(line: str) -> str:
+def _normal(text: str) -> str:
     for pattern, normal in NORMAL:
-        line = pattern.sub(normal, line)
-    return line
+        text = pattern.sub(normal, text)
+    return text
 
 
 def write_page() -> None:
