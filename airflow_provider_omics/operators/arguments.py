@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, cast
 
 from airflow_provider_omics.healthomics.levels import LEVELS
 from airflow_provider_omics.healthomics.model import Issue
@@ -21,6 +21,8 @@ _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf", re.
 _TRUTHS = {"true": True, "false": False}
 _NOTHING = ("", "none")
 _MOST_SHOWN = 80
+
+T = TypeVar("T")
 
 
 class Kind(Protocol):
@@ -188,6 +190,11 @@ ARGUMENTS: dict[str, Kind] = {
     "target": Choice(("completed", "submitted")),
 }
 """What each argument is, by its name."""
+
+
+def as_read(value: T | str) -> T:
+    """Return an argument, which may be text or a template until it is read, as what it is from then on."""
+    return cast("T", value)
 
 
 def read_arguments(holder: Any) -> None:

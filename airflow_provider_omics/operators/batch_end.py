@@ -28,6 +28,7 @@ from airflow_provider_omics.healthomics.statuses import BatchStatus
 from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.links.omics import BATCH_LINKS, store_batch_links
+from airflow_provider_omics.operators.arguments import as_read
 from airflow_provider_omics.operators.waiting import OmicsRequestOperator
 from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
 
@@ -49,11 +50,13 @@ class _BatchOperator(OmicsRequestOperator[BatchView]):
     waits_for = BatchView
     operation: ClassVar[str]
 
-    def __init__(self, *, batch_id: str, wait_for_completion: bool, whole_cohort: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self, *, batch_id: str, wait_for_completion: bool | str, whole_cohort: bool | str = True, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.batch_id = batch_id
-        self.wait_for_completion = wait_for_completion
-        self.whole_cohort = whole_cohort
+        self.wait_for_completion: bool = as_read(wait_for_completion)
+        self.whole_cohort: bool = as_read(whole_cohort)
         self.check_literals()
 
     def make_request(self, context: Context) -> str:
@@ -177,7 +180,7 @@ class OmicsCancelRunBatchOperator(_BatchOperator):
 
     operation = "CancelRunBatch"
 
-    def __init__(self, *, batch_id: str, wait_for_completion: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, batch_id: str, wait_for_completion: bool | str = False, **kwargs: Any) -> None:
         super().__init__(batch_id=batch_id, wait_for_completion=wait_for_completion, **kwargs)
 
     @property
@@ -241,7 +244,7 @@ class OmicsDeleteRunBatchOperator(_BatchOperator):
 
     operation = "DeleteRunBatch"
 
-    def __init__(self, *, batch_id: str, wait_for_completion: bool = True, **kwargs: Any) -> None:
+    def __init__(self, *, batch_id: str, wait_for_completion: bool | str = True, **kwargs: Any) -> None:
         super().__init__(batch_id=batch_id, wait_for_completion=wait_for_completion, **kwargs)
 
     def request(self, batch_id: str) -> BatchGoal | None:
@@ -291,7 +294,7 @@ class OmicsDeleteBatchOperator(_BatchOperator):
 
     operation = "DeleteBatch"
 
-    def __init__(self, *, batch_id: str, wait_for_completion: bool = True, **kwargs: Any) -> None:
+    def __init__(self, *, batch_id: str, wait_for_completion: bool | str = True, **kwargs: Any) -> None:
         super().__init__(batch_id=batch_id, wait_for_completion=wait_for_completion, **kwargs)
 
     def request(self, batch_id: str) -> BatchGoal | None:

@@ -26,6 +26,7 @@ from airflow_provider_omics.healthomics.statuses import BatchStatus
 from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
 from airflow_provider_omics.hooks.object_settings import ObjectSettings
 from airflow_provider_omics.links.omics import COHORT_LINKS, store_batch_links, store_outcome_links
+from airflow_provider_omics.operators.arguments import as_read
 from airflow_provider_omics.operators.batch_xcoms import tell_outlets, xcoms_of
 from airflow_provider_omics.operators.cohort import CohortJob, phase_of
 from airflow_provider_omics.operators.cohort_input import OmicsCohortInputOperator
@@ -57,15 +58,15 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         settings_uri: str | None = None,
         results_uri: str | None = None,
         s3_kms_key_id: str | None = None,
-        s3_bucket_key_enabled: bool | None = None,
+        s3_bucket_key_enabled: bool | str | None = None,
         s3_expected_bucket_owner: str | None = None,
-        tolerated_failure_count: int = 0,
-        tolerated_failure_percentage: float = 0,
-        fail_fast: bool = False,
-        redrive_attempts: int = 0,
-        retry_permanent_failures: bool = False,
-        failure_lookup_limit: int = 100,
-        runs_limit: int = 1000,
+        tolerated_failure_count: int | str = 0,
+        tolerated_failure_percentage: float | str = 0,
+        fail_fast: bool | str = False,
+        redrive_attempts: int | str = 0,
+        retry_permanent_failures: bool | str = False,
+        failure_lookup_limit: int | str = 100,
+        runs_limit: int | str = 1000,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -73,15 +74,15 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         self.results_uri = results_uri
         self._results_uri_before_rendering = results_uri
         self.s3_kms_key_id = s3_kms_key_id
-        self.s3_bucket_key_enabled = s3_bucket_key_enabled
+        self.s3_bucket_key_enabled: bool | None = as_read(s3_bucket_key_enabled)
         self.s3_expected_bucket_owner = s3_expected_bucket_owner
-        self.tolerated_failure_count = tolerated_failure_count
-        self.tolerated_failure_percentage = tolerated_failure_percentage
-        self.fail_fast = fail_fast
-        self.redrive_attempts = redrive_attempts
-        self.retry_permanent_failures = retry_permanent_failures
-        self.failure_lookup_limit = failure_lookup_limit
-        self.runs_limit = runs_limit
+        self.tolerated_failure_count: int = as_read(tolerated_failure_count)
+        self.tolerated_failure_percentage: float = as_read(tolerated_failure_percentage)
+        self.fail_fast: bool = as_read(fail_fast)
+        self.redrive_attempts: int = as_read(redrive_attempts)
+        self.retry_permanent_failures: bool = as_read(retry_permanent_failures)
+        self.failure_lookup_limit: int = as_read(failure_lookup_limit)
+        self.runs_limit: int = as_read(runs_limit)
         self._started: BatchView | None = None
 
     @property

@@ -19,6 +19,7 @@ from airflow_provider_omics.healthomics.run_settings.parameters_file import file
 from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheetOptions, sample_sheet_issues
 from airflow_provider_omics.healthomics.run_settings.template import template_issues
 from airflow_provider_omics.healthomics.workflows import WorkflowParameters, look_up_parameters
+from airflow_provider_omics.operators.arguments import as_read
 from airflow_provider_omics.operators.definition_types import look_up_types
 from airflow_provider_omics.operators.inputs import OmicsInputOperator
 
@@ -87,35 +88,35 @@ class OmicsCohortInputOperator(OmicsInputOperator[BatchView]):
         *,
         run_settings: Any,
         run_setting_id_column: str | None = None,
-        group_rows: bool = False,
+        group_rows: bool | str = False,
         build_run_setting: Callable[[list[dict[str, str]]], Mapping[str, Any]] | None = None,
         non_sample_rows: str = "fail",
         sheet_section: str | None = None,
         sheet_delimiter: str | None = None,
         sheet_encoding: str | None = None,
-        parameter_types: dict[str, str] | None = None,
+        parameter_types: dict[str, str] | str | None = None,
         sample_sheet_parameter: str | None = None,
         sample_sheet_columns: Sequence[str] | None = None,
         duplicate_inputs: str = "warn",
-        types_from_definition: bool = True,
-        validate_parameters: bool = True,
+        types_from_definition: bool | str = True,
+        validate_parameters: bool | str = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.run_settings = run_settings
         self.run_setting_id_column = run_setting_id_column
-        self.group_rows = group_rows
+        self.group_rows: bool = as_read(group_rows)
         self.build_run_setting = build_run_setting
         self.non_sample_rows = non_sample_rows
         self.sheet_section = sheet_section
         self.sheet_delimiter = sheet_delimiter
         self.sheet_encoding = sheet_encoding
-        self.parameter_types = parameter_types
+        self.parameter_types: dict[str, str] | None = as_read(parameter_types)
         self.sample_sheet_parameter = sample_sheet_parameter
         self.sample_sheet_columns = sample_sheet_columns
         self.duplicate_inputs = duplicate_inputs
-        self.types_from_definition = types_from_definition
-        self.validate_parameters = validate_parameters
+        self.types_from_definition: bool = as_read(types_from_definition)
+        self.validate_parameters: bool = as_read(validate_parameters)
         self._known_workflow: WorkflowParameters | None = None
 
     def read_cohort(

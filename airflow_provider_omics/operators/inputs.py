@@ -14,6 +14,7 @@ from airflow_provider_omics.healthomics.run_settings.parameters_file import file
 from airflow_provider_omics.healthomics.waiting import V
 from airflow_provider_omics.hooks.input_check import InputReport, describe_unknown, look_for_inputs
 from airflow_provider_omics.hooks.object_settings import ObjectSettings
+from airflow_provider_omics.operators.arguments import as_read
 from airflow_provider_omics.operators.job import OmicsJobOperator
 
 if TYPE_CHECKING:
@@ -42,15 +43,15 @@ class OmicsInputOperator(OmicsJobOperator[V]):
         self,
         *,
         check_inputs: str = OFF,
-        check_inputs_timeout: float = 600,
-        s3_requester_pays: bool = False,
+        check_inputs_timeout: float | str = 600,
+        s3_requester_pays: bool | str = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self._parameters_in: tuple[str, dict[str, Any]] | None = None
         self.check_inputs = check_inputs
-        self.check_inputs_timeout = check_inputs_timeout
-        self.s3_requester_pays = s3_requester_pays
+        self.check_inputs_timeout: float = as_read(check_inputs_timeout)
+        self.s3_requester_pays: bool = as_read(s3_requester_pays)
 
     @property
     def object_settings(self) -> ObjectSettings:

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
@@ -21,6 +21,7 @@ from airflow_provider_omics.healthomics.identity import FINISHED_TAG, Intent, Ta
 from airflow_provider_omics.healthomics.log_entries import entry
 from airflow_provider_omics.healthomics.outcome import RunFailure, RunView
 from airflow_provider_omics.healthomics.waiting import Log, Stop, V, WaitEnd
+from airflow_provider_omics.operators.arguments import as_read
 from airflow_provider_omics.operators.memory import Memory
 from airflow_provider_omics.operators.rivals import PhaseOf, Rivals
 from airflow_provider_omics.operators.waiting import OmicsWaitingOperator
@@ -60,19 +61,19 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
     def __init__(
         self,
         *,
-        wait_for_completion: bool = True,
-        cancel_on_kill: bool = True,
-        on_timeout: Literal["cancel", "detach"] = "cancel",
-        durable: bool = True,
-        identity_tags: bool = True,
+        wait_for_completion: bool | str = True,
+        cancel_on_kill: bool | str = True,
+        on_timeout: str = "cancel",
+        durable: bool | str = True,
+        identity_tags: bool | str = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.wait_for_completion = wait_for_completion
-        self.cancel_on_kill = cancel_on_kill
+        self.wait_for_completion: bool = as_read(wait_for_completion)
+        self.cancel_on_kill: bool = as_read(cancel_on_kill)
         self.on_timeout = on_timeout
-        self.durable = durable
-        self.identity_tags = identity_tags
+        self.durable: bool = as_read(durable)
+        self.identity_tags: bool = as_read(identity_tags)
         self._job_id: str | None = None
         self._memory: Memory | None = None
         self._began = 0.0

@@ -12,6 +12,7 @@ from airflow_provider_omics.healthomics.outcome import RunView
 from airflow_provider_omics.healthomics.requests import check_run_id
 from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
 from airflow_provider_omics.hooks.parameters import TEMPLATED
+from airflow_provider_omics.operators.arguments import as_read
 from airflow_provider_omics.operators.base import OmicsBaseOperator
 from airflow_provider_omics.operators.waiting import OmicsRequestOperator
 from airflow_provider_omics.triggers.run import OmicsRunTrigger
@@ -36,10 +37,10 @@ class OmicsCancelRunOperator(OmicsRequestOperator[RunView]):
     id_argument = RUN_ID
     waits_for = RunView
 
-    def __init__(self, *, run_id: str, wait_for_completion: bool = False, **kwargs: Any) -> None:
+    def __init__(self, *, run_id: str, wait_for_completion: bool | str = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.run_id = run_id
-        self.wait_for_completion = wait_for_completion
+        self.wait_for_completion: bool = as_read(wait_for_completion)
         self.check_literals()
 
     def make_request(self, context: Context) -> str:

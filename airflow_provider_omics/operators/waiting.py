@@ -18,7 +18,7 @@ from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.retrying import Retrying
 from airflow_provider_omics.healthomics.waiting import ERROR_BUDGET, V, WaitEnd, watch
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
-from airflow_provider_omics.operators.arguments import argument_issues
+from airflow_provider_omics.operators.arguments import argument_issues, as_read
 from airflow_provider_omics.operators.base import OmicsBaseOperator
 from airflow_provider_omics.triggers.base import BACKSTOP, OmicsWaitTrigger
 
@@ -49,16 +49,16 @@ class OmicsWaitingOperator(OmicsBaseOperator, Generic[V]):
         self,
         *,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
-        waiter_delay: float = 30,
-        waiter_max_attempts: int | None = None,
-        error_budget: float = ERROR_BUDGET,
+        waiter_delay: float | str = 30,
+        waiter_max_attempts: int | str | None = None,
+        error_budget: float | str = ERROR_BUDGET,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.deferrable = deferrable
-        self.waiter_delay = waiter_delay
-        self.waiter_max_attempts = waiter_max_attempts
-        self.error_budget = error_budget
+        self.waiter_delay: float = as_read(waiter_delay)
+        self.waiter_max_attempts: int | None = as_read(waiter_max_attempts)
+        self.error_budget: float = as_read(error_budget)
 
     @cached_property
     def _killed(self) -> threading.Event:

@@ -36,6 +36,7 @@ from airflow_provider_omics.links.omics import (
     store_outcome_links,
     store_run_links,
 )
+from airflow_provider_omics.operators.arguments import as_read
 from airflow_provider_omics.sensors.cohort import find_cohort_task, tell_waited_for_cohort, waited_for_cohort
 from airflow_provider_omics.sensors.waiting import OmicsWaitingSensor
 from airflow_provider_omics.triggers.batch import OmicsBatchRunTrigger, OmicsBatchTrigger
@@ -86,17 +87,17 @@ class OmicsBatchSensor(OmicsWaitingSensor[BatchView]):
         self,
         *,
         batch_id: str,
-        tolerated_failure_count: int = 0,
-        tolerated_failure_percentage: float = 0,
-        whole_cohort: bool = True,
+        tolerated_failure_count: int | str = 0,
+        tolerated_failure_percentage: float | str = 0,
+        whole_cohort: bool | str = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.batch_id = batch_id
-        self.whole_cohort = whole_cohort
+        self.whole_cohort: bool = as_read(whole_cohort)
         self._cohort_before = waited_for_cohort(batch_id)
-        self.tolerated_failure_count = tolerated_failure_count
-        self.tolerated_failure_percentage = tolerated_failure_percentage
+        self.tolerated_failure_count: int = as_read(tolerated_failure_count)
+        self.tolerated_failure_percentage: float = as_read(tolerated_failure_percentage)
         self.start_in_triggerer()
 
     def trigger_arguments(self) -> dict[str, Any]:
@@ -207,7 +208,7 @@ class OmicsBatchRunSensor(OmicsWaitingSensor[SampleView]):
         cohort_task_id: str | None = None,
         cohort_map_index: int | str = -1,
         cohort_batch_name: str | None = None,
-        whole_cohort: bool = True,
+        whole_cohort: bool | str = True,
         **kwargs: Any,
     ) -> None:
         if (batch_id is None) == (cohort_task_id is None):
@@ -219,7 +220,7 @@ class OmicsBatchRunSensor(OmicsWaitingSensor[SampleView]):
         self.cohort_task_id = cohort_task_id
         self.cohort_map_index = cohort_map_index
         self.cohort_batch_name = cohort_batch_name
-        self.whole_cohort = whole_cohort
+        self.whole_cohort: bool = as_read(whole_cohort)
         self._cohort_before = waited_for_cohort(batch_id)
         # Only a worker knows the DAG run.
         self.start_from_trigger = self.start_from_trigger and cohort_task_id is None

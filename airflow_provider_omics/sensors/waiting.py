@@ -22,7 +22,7 @@ from airflow_provider_omics.healthomics.outcome import RunFailure, RunView
 from airflow_provider_omics.healthomics.retrying import Retrying
 from airflow_provider_omics.healthomics.waiting import ERROR_BUDGET, Stop, V, Wait, WaitEnd, look_once, watch
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
-from airflow_provider_omics.operators.arguments import argument_issues
+from airflow_provider_omics.operators.arguments import argument_issues, as_read
 from airflow_provider_omics.sensors.base import OmicsBaseSensor
 from airflow_provider_omics.triggers.base import BACKSTOP, OmicsWaitTrigger
 
@@ -60,13 +60,13 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
         *,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         start_from_trigger: bool = False,
-        error_budget: float = ERROR_BUDGET,
+        error_budget: float | str = ERROR_BUDGET,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.deferrable = deferrable or start_from_trigger
         self.start_from_trigger = start_from_trigger
-        self.error_budget = error_budget
+        self.error_budget: float = as_read(error_budget)
         self._trigger: OmicsWaitTrigger[V] | None = None
         self._wait: Wait[V] | None = None
 

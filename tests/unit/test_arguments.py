@@ -54,6 +54,14 @@ def test_every_argument_that_may_be_computed_is_a_template_field(taker: type[Omi
 
 
 @pytest.mark.parametrize("taker", CLASSES)
+def test_every_hint_says_that_text_is_taken(taker: type[OmicsBaseOperator]) -> None:
+    for one in taker.__mro__:
+        if issubclass(one, OmicsBaseOperator):
+            for name, parameter in inspect.signature(one.__init__).parameters.items():
+                assert name not in ARGUMENTS or "str" in str(parameter.annotation).split(" | "), (one, name)
+
+
+@pytest.mark.parametrize("taker", CLASSES)
 def test_every_default_fits(taker: type[OmicsBaseOperator]) -> None:
     for one in taker.__mro__:
         if not issubclass(one, OmicsBaseOperator):
