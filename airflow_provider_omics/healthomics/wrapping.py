@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from itertools import chain
 
-LIMIT = 110
-"""Most characters of a line, unless it is one word."""
+LIMIT = 96
+"""Most characters of a line, unless it is one word: what Airflow 3.3 shows of an error in a window 1400 pixels wide."""
 LOG_LIMIT = 80
 """Most characters of the first line of a log's entry, which has time and level in front of it."""
 
