@@ -49,6 +49,7 @@ else:
 __all__ = [
     "BASE_URL_SECTION",
     "DEFERRAL_ERRORS",
+    "DELETED",
     "STATE_OUTLIVES_CLEAR",
     "TRIGGERS_ARE_TOLD_OF_KILLS",
     "StateStore",
@@ -194,11 +195,16 @@ def is_of_earlier_try(error: Exception) -> bool:
     return isinstance(detail, Mapping) and detail.get("status_code") in (404, 410)
 
 
+DELETED = "deleted"
+"""State of a task instance that is not there, as after its DAG run was deleted."""
+
+
 def task_state(dag_id: str, run_id: str, task_id: str, map_index: int) -> str | None:
     """Ask Airflow which state a task instance has; blocks, and must not be called from a signal handler.
 
     :param map_index: -1 for a task that is not mapped.
-    :return: the state, or None where it has none, as right after it was cleared.
+    :return: the state; None where it has none, as before it is scheduled; ``deleted`` where there is no such task
+        instance.
     """
     if _AIRFLOW < (3,):
         return _task_state_in_database(dag_id, run_id, task_id, map_index)
@@ -208,7 +214,7 @@ def task_state(dag_id: str, run_id: str, task_id: str, map_index: int) -> str | 
         dag_id=dag_id, task_ids=[task_id], run_ids=[run_id], map_index=map_index if map_index >= 0 else None
     )
     key = f"{task_id}_{map_index}" if map_index >= 0 else task_id
-    state = states.get(run_id, {}).get(key)
+    state = states.get(run_id, {}).get(key, DELETED)
     return None if state is None else str(getattr(state, "value", state))
 
 
@@ -218,5 +224,5 @@ def _task_state_in_database(dag_id: str, run_id: str, task_id: str, map_index: i
 
     with create_session() as session:
         key = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": map_index}
-        state: str | None = session.query(TaskInstance.state).filter_by(**key).scalar()
-        return state
+        found: tuple[str | None] | None = session.query(TaskInstance.state).filter_by(**key).one_or_none()
+        return DELETED if found is None else found[0]

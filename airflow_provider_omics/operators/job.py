@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 # In these Airflow, and no user, has ended the try: a worker that is drained, or one that counts as lost and is not. The
-# next try may be on its way already, or wait for the job in a worker or in the triggerer.
-_ENDED_BY_AIRFLOW = ("running", "up_for_retry", "scheduled", "queued", "deferred")
+# next try may be on its way already, or wait for the job. None is what a new scheduler leaves of the tasks of one that
+# died; a task that a user clears while it runs is "restarting".
+_ENDED_BY_AIRFLOW = ("running", "up_for_retry", None, "scheduled", "queued", "deferred")
 # Airflow leaves a killed task alone for five seconds; a batch is CREATING for less than that as a rule.
 _CANCEL_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 
@@ -252,14 +253,14 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
             identity = TaskIdentity.of(context["ti"])
             state = task_state(identity.dag_id, identity.run_id, identity.task_id, identity.map_index)
         except Exception as error:
-            self.log.warning(
-                "%s", entry("Why the task was killed could not be found out, so its job goes on: %s", error)
-            )
+            what = entry("Why the task was killed could not be found out, so its job goes on: %s", error)
+            self.log.warning("%s", what)
             return
         if state in _ENDED_BY_AIRFLOW:
-            self.log.info("The task was killed, but counts as %s; %s is left to a retry", state, self._label(job_id))
+            known = (state or "not scheduled yet", self._label(job_id))
+            self.log.info("The task was killed, but counts as %s; %s is left to a retry", *known)
         else:
-            self._cancel(job_id, f"its task was killed and is {state or 'cleared'} now")
+            self._cancel(job_id, f"its task was killed and is {state} now")
 
     def give_up(self, end: WaitEnd[V]) -> WaitEnd[V]:
         """See to the job that goes on although its task fails, and return the end with what becomes of the job.

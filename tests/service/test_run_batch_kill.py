@@ -8,10 +8,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from importlib.metadata import version
 from typing import Any
 
 import pytest
+from airflow_states import answer_task_states
 from cohorts import CohortLab, cohort, failing, instance, lasting, operator
 from omics_errors import raises
 from omics_service import await_status
@@ -49,15 +49,7 @@ def airflow_says(mocker: MockerFixture) -> Callable[[str | None], None]:
     """Have Airflow, which knows nothing of a task that no scheduler has started, tell a state of the task instance."""
 
     def says(state: str | None) -> None:
-        if version("apache-airflow").startswith("2."):
-            session = mocker.patch("airflow.utils.session.create_session").return_value.__enter__.return_value
-            session.query.return_value.filter_by.return_value.scalar.return_value = state
-        else:
-            ti = instance()
-            mocker.patch(
-                "airflow.sdk.execution_time.task_runner.RuntimeTaskInstance.get_task_states",
-                return_value={ti.run_id: {ti.task_id: state}},
-            )
+        answer_task_states(mocker, lambda: state)
 
     return says
 
@@ -94,7 +86,10 @@ def killed(lab: CohortLab, task: OmicsStartRunBatchOperator, status: BatchStatus
 
 @pytest.mark.parametrize(
     ("state", "cancels"),
-    [("running", 0), ("up_for_retry", 0), ("failed", 1), ("success", 1), ("restarting", 1), (None, 1)],
+    [
+        *((state, 0) for state in ("running", "up_for_retry", "scheduled", "queued", "deferred", None)),
+        *((state, 1) for state in ("failed", "success", "restarting", "removed", "deleted")),
+    ],
     ids=str,
 )
 def test_a_killed_task_with_a_retry_left_asks_airflow_whether_its_batch_is_wanted(

@@ -6,11 +6,11 @@ import asyncio
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow_states import answer_task_states
 from omics_errors import raises
 from pytest_mock import MockerFixture
 from task_runs import TaskInstance, run_task
@@ -221,17 +221,12 @@ def test_a_kill_gets_through_although_the_triggerer_cancels_again_and_again(
     assert len(server.journal.calls("CancelRun")) == 1
 
 
-@pytest.mark.parametrize(("state", "cancels"), [("deferred", 0), ("failed", 1), (None, 1)], ids=str)
+@pytest.mark.parametrize(("state", "cancels"), [("deferred", 0), ("failed", 1), (None, 1), ("deleted", 1)], ids=str)
 def test_a_trigger_that_another_triggerer_has_taken_over_cancels_nothing(
     server: LocalOmics, long_run: str, mocker: MockerFixture, state: str | None, cancels: int
 ) -> None:
     ti: Any = TaskInstance()
-    if version("apache-airflow").startswith("2."):
-        session = mocker.patch("airflow.utils.session.create_session").return_value.__enter__.return_value
-        session.query.return_value.filter_by.return_value.scalar.return_value = state
-    else:
-        states = "airflow.sdk.execution_time.task_runner.RuntimeTaskInstance.get_task_states"
-        mocker.patch(states, return_value={ti.run_id: {ti.task_id: state}})
+    answer_task_states(mocker, lambda: state)
     trigger = OmicsRunTrigger(run_id=long_run, cancel_on_kill=True)
     trigger.task_instance = ti
     asyncio.run(trigger.on_kill())
