@@ -10,7 +10,7 @@ from enum import Enum
 from typing import IO, Any, NamedTuple
 
 from airflow_provider_omics.healthomics.calls import Call, Steps
-from airflow_provider_omics.healthomics.input_places import name_of, texts_of
+from airflow_provider_omics.healthomics.input_places import name_of, single_uris, texts_of
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.s3_uris import parse_s3_uri
 from airflow_provider_omics.healthomics.service_errors import error_code, is_from_aws
@@ -59,19 +59,23 @@ class InputObjects:
         :param parameters: an object of JSON.
         :param where: tells in words where the value of a path, such as ``parameters.bam``, was given.
         """
-        for path, uri in texts_of(parameters, "parameters"):
-            if not uri.startswith("s3://") or _is_output(path):
+        for path, text in texts_of(parameters, "parameters"):
+            if not text.startswith("s3://") or _is_output(path):
                 continue
-            # A hash takes a tenth of the memory of the text.
-            known = hash(uri)
-            if known in self._seen or parse_s3_uri(uri) is None:
-                continue
-            if self.count == MOST_OBJECTS:
-                self.more += 1
-                continue
-            self._seen.add(known)
-            self.count += 1
-            self._file.write(json.dumps([where(path), uri]) + "\n")
+            for uri in single_uris(text):
+                self._note(path, uri, where)
+
+    def _note(self, path: str, uri: str, where: Callable[[str], str]) -> None:
+        # A hash takes a tenth of the memory of the text.
+        known = hash(uri)
+        if known in self._seen or parse_s3_uri(uri) is None:
+            return
+        if self.count == MOST_OBJECTS:
+            self.more += 1
+            return
+        self._seen.add(known)
+        self.count += 1
+        self._file.write(json.dumps([where(path), uri]) + "\n")
 
     def __iter__(self) -> Iterator[InputObject]:
         self._file.seek(0)

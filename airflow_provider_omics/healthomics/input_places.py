@@ -6,18 +6,25 @@ import re
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.s3_uris import MAX_KEY_BYTES, parse_s3_uri, template_mark
 from airflow_provider_omics.healthomics.unseen import hidden, trimmed
 
 _EXAMPLE = "s3://my-bucket/reads/sample_R1.fastq.gz"
-_S3_LIKE = re.compile(r"s3[an]?:(?!:)", re.IGNORECASE)
+_S3_LIKE = re.compile(r"s3[an]?(?::(?![:\s]|$)|\s*:?\s*//)", re.IGNORECASE)
+# What copying a URI out of a text, a form or a program takes along.
+_WRAPPING = "'\"`<>()\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb,;"
+_SEVERAL = re.compile(r"s3://\S*?(?:\s+|\s*[,;|]\s*)s3://", re.IGNORECASE)
 # Made up, as in examples and tests, where nothing is read.
 _SHORT_BUCKET = re.compile(r"s3://[a-z0-9]{1,2}(/|$)")
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*)://", re.IGNORECASE)
 _ARN = re.compile(r"arn:aws[a-z-]*:s3:", re.IGNORECASE)
-_LOCAL = re.compile(r"(?:/|\.{1,2}/|~[\w.-]*/)[^\s]*\w|[A-Za-z]:[\\/]\w|\\\\\w|file:", re.IGNORECASE)
+_BETWEEN = re.compile(r"(?:\s+|\s*[,;|]\s*)(?=s3://)", re.IGNORECASE)
+_LOCAL = re.compile(
+    r"(?:/|\.{1,2}/|~[\w.-]*/|\$[a-z_]\w*/)[^\s]*\w|(?:[a-z]:|%[a-z_]\w*%)[\\/]\w|\\\\\w|file:", re.IGNORECASE
+)
 # A place whose bucket or folder is a mark of a template.
 _MARK_FIRST = re.compile(r"(?:\{\{.*?\}\}|\$\{[^{}]*\}|\{[^{},]*\}|\$\([^()]*\)|<[^<>]*>)/[^\s]", re.DOTALL)
 _MARK_ALONE = re.compile(r"\{\{.*\}\}", re.DOTALL)
@@ -26,6 +33,7 @@ _BUCKET_URL = re.compile(
     r"|s3[.-](?:[a-z0-9-]+\.)*amazonaws\.com(?:\.cn)?/(?P<path>[^?]+))",
     re.IGNORECASE,
 )
+_CONSOLE_PAGE = re.compile(r"https://(?:[a-z0-9-]+\.)*console\.(?:aws\.amazon\.com|amazonaws\.cn)/s3/", re.IGNORECASE)
 _OF_OTHER_CLOUDS = {
     "gs": "Google Cloud Storage",
     "gcs": "Google Cloud Storage",
@@ -85,6 +93,9 @@ def judge_place(value: str) -> Finding | None:
 def _judge(value: str) -> Finding | None:
     if _S3_LIKE.match(value):
         return _judge_s3(value)
+    bare = value.strip(_WRAPPING)
+    if bare != value and _S3_LIKE.match(bare):
+        return _refused(f"{_shown(value)} has {value[0]!r} before the S3 URI", f"Write it as {_s3_form(bare)}")
     scheme = _SCHEME.match(value)
     if scheme is not None and scheme[1].lower() != "file":
         return _judge_scheme(scheme[1].lower(), value)
@@ -105,8 +116,12 @@ def _judge_s3(value: str) -> Finding | None:
         return None
     if parts is None:
         return _refused(f"{_shown(value)} is not an S3 URI", f"Write it as {_s3_form(value)}")
-    if hidden(value):
-        return _refused(f"{_shown(value)} has a character that is not seen, {hidden(value)}", "Write it anew")
+    if hidden(value, controls=True):
+        what = f"{_shown(value)} has a character that is not seen, {hidden(value, controls=True)}"
+        return _refused(what, "Write it anew")
+    if _SEVERAL.match(value):
+        fix = "Where the workflow takes a list, write it as JSON; in a sheet, with parameter_types such as 'string[]'"
+        return Finding(Gravity.TOLD, "", fix, "several S3 URIs in one")
     size = len(parts.key.encode(errors="replace"))
     if size > MAX_KEY_BYTES:
         return _refused(f"the key of {_shown(value)} has {size} bytes; S3 takes {MAX_KEY_BYTES}", "Give a shorter name")
@@ -127,10 +142,13 @@ def _judge_scheme(scheme: str, value: str) -> Finding | None:
         return Finding(
             Gravity.TOLD, "", "They are passed as they are; the run needs read access to the store", "omics://"
         )
+    if _CONSOLE_PAGE.match(value):
+        return _refused(f"{_shown(value)} is a page of AWS's console", f"Copy the S3 URI there, as in {_EXAMPLE}")
     bucket = _BUCKET_URL.match(value)
     if bucket is not None:
         place = f"{bucket['host']}/{bucket['key']}" if bucket["host"] else bucket["path"]
-        fix = f"Write an object in S3 by its S3 URI, as in s3://{place}"
+        # A URL has a space as %20, an S3 URI as it is.
+        fix = f"Write an object in S3 by its S3 URI, as in s3://{unquote(place)}"
         return Finding(Gravity.TOLD, "", fix, "URLs of S3")
     fix = "A run reaches the internet only with networking_mode VPC; inputs are read from S3"
     return Finding(Gravity.TOLD, "", fix, f"{scheme}://")
@@ -167,7 +185,7 @@ def _refused(what: str, fix: str) -> Finding:
 
 
 def _s3_form(value: str) -> str:
-    rest = re.sub(r"^s3[an]?:/*", "", value, flags=re.IGNORECASE)
+    rest = re.sub(r"^s3[an]?\s*:?\s*/*", "", value, flags=re.IGNORECASE)
     bucket, _, key = rest.partition("/")
     form = f"s3://{bucket.lower()}/{key}"
     return form if parse_s3_uri(form) and key else "s3://bucket/key; a bucket has 3 to 63 small letters, digits, . or -"
@@ -175,6 +193,11 @@ def _s3_form(value: str) -> str:
 
 def _shown(value: str) -> str:
     return repr(value if len(value) <= 120 else f"{value[:117]}...")
+
+
+def single_uris(value: str) -> list[str]:
+    """Return the S3 URIs that a text holds, of which a cell may have several with a semicolon or a comma between."""
+    return _BETWEEN.split(value) if _SEVERAL.match(value) else [value]
 
 
 def texts_of(value: Any, path: str) -> Iterator[tuple[str, str]]:
@@ -223,5 +246,10 @@ def place_message(kind: str, count: int, first: str, fix: str) -> str:
 def _singular(kind: str, count: int) -> str:
     if kind.endswith("://"):
         return f"{'a' if count == 1 else ''} {kind} {'URI' if count == 1 else 'URIs'}".strip()
-    names = {"URLs of S3": "a URL of S3", "ARNs of S3": "an ARN of S3", "local paths": "a local path"}
+    names = {
+        "several S3 URIs in one": "several S3 URIs in one",
+        "URLs of S3": "a URL of S3",
+        "ARNs of S3": "an ARN of S3",
+        "local paths": "a local path",
+    }
     return names[kind] if count == 1 else kind

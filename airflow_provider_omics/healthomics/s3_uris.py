@@ -14,8 +14,11 @@ MAX_KEY_BYTES = 1024
 _S3_URI = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<key>.*))?", re.DOTALL)
 _IN_JSON = re.compile(r'"s3://([^/"\\]*)/([^"\\]*)')
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
-# Braces with a comma are a pattern of names, {1,2}.
-_MARK = re.compile(r"\{\{.*?(?:\}\}|$)|\{%.*?%\}|\$\{[^{}]*\}|\{[^{},]*\}|<[^<>]*>|\$\([^()]*\)|%\(\w+\)s", re.DOTALL)
+# Braces with a comma are a pattern of names, {1,2}; a name in capitals is a variable of a shell.
+_MARK = re.compile(
+    r"\{\{.*?(?:\}\}|$)|\{%.*?%\}|\$\{[^{}]*\}|\{[^{},]*\}|<[^<>]*>|\$\([^()]*\)|%\(\w+\)s|\$[A-Z][A-Z0-9_]+\b",
+    re.DOTALL,
+)
 
 
 class S3Uri(NamedTuple):

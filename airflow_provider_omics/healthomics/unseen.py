@@ -33,9 +33,17 @@ def trimmed(text: str) -> str:
     return text.strip(SPACES)
 
 
-def hidden(text: str) -> str | None:
-    """Return the name of the first character that cannot be seen, or passes for a plain space; None for none."""
-    if text.isascii():
+_CONTROLS = {"\t": "tab", "\n": "line break", "\r": "carriage return"}
+
+
+def hidden(text: str, *, controls: bool = False) -> str | None:
+    """Return the name of the first character that cannot be seen, or passes for a plain space; None for none.
+
+    :param controls: whether tabs, line breaks and the like count, which no id and no URI has.
+    """
+    if text.isascii() and (not controls or text.isprintable()):
         return None
-    mark = next((mark for mark in text if mark in _HIDDEN), None)
-    return None if mark is None else f"U+{ord(mark):04X} ({unicodedata.name(mark, 'without a name').lower()})"
+    mark = next((mark for mark in text if mark in _HIDDEN or (controls and unicodedata.category(mark) == "Cc")), None)
+    if mark is None:
+        return None
+    return f"U+{ord(mark):04X} ({_CONTROLS.get(mark) or unicodedata.name(mark, 'without a name').lower()})"

@@ -116,8 +116,8 @@ class Checks:
             yield Issue(ID, "is empty", "Give every run setting an id of its own")
         elif isinstance(run_setting_id, str) and run_setting_id != trimmed(run_setting_id):
             yield Issue(ID, f"{run_setting_id!r} has spaces around it", "Remove the spaces")
-        elif isinstance(run_setting_id, str) and hidden(run_setting_id):
-            what = f"{run_setting_id!r} has a character that is not seen, {hidden(run_setting_id)}"
+        elif isinstance(run_setting_id, str) and hidden(run_setting_id, controls=True):
+            what = f"{run_setting_id!r} has a character that is not seen, {hidden(run_setting_id, controls=True)}"
             yield Issue(ID, what, "Write the id anew")
         else:
             yield from check_shape(self._shape.members[ID], run_setting_id, ID)
@@ -174,8 +174,8 @@ def _restored(shape: Any, value: Any) -> Any:
 def _unwritable_issues(setting: Mapping[str, Any]) -> Iterator[Issue]:
     # Members of every other type are sound JSON, or have been found not to be what the model says.
     for name in _DOCUMENTS:
-        if isinstance(setting.get(name), dict):
-            yield from document_issues(name, setting[name])
+        for member, value in _mapping(setting.get(name)).items():
+            yield from document_issues(f"{name}.{member}", {member: value})
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

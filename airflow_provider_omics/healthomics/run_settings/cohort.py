@@ -155,7 +155,7 @@ def _read(
     origin = replace(source.origin, id_column=options.run_setting_id_column if by_column else None)
     same = None if options.duplicate_inputs == OFF else SameReads(origin, options.duplicate_inputs)
     objects = InputObjects() if options.notes_objects else None
-    inputs = InputChecks(origin, same, objects, options.sample_sheets)
+    inputs = InputChecks(origin, same, objects, options.sample_sheets, options.texts)
     checks = Checks(origin, defaults, inputs, each_row=by_column and not options.group_rows and maker.sheets is None)
     numbers, shapes = array("Q"), Shapes()
     for sample in maker.samples(source.read(options.layout, notes, problems)):

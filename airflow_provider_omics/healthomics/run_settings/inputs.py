@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -20,7 +19,8 @@ from airflow_provider_omics.healthomics.input_places import (
 )
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.run_settings.notes import Notes
-from airflow_provider_omics.healthomics.run_settings.places import Origin
+from airflow_provider_omics.healthomics.run_settings.other_texts import OtherTexts
+from airflow_provider_omics.healthomics.run_settings.places import Origin, exact_place
 from airflow_provider_omics.healthomics.run_settings.same_reads import SameReads
 from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheetOptions
 from airflow_provider_omics.healthomics.run_settings.samples import Sample
@@ -29,8 +29,7 @@ from airflow_provider_omics.healthomics.s3_uris import MAX_KEY_BYTES, is_bucket_
 _SHOWN = 5
 # The first samples of a shape tell which parameters are given S3 URIs.
 _LEARNING = 3
-_ODD = ("<", "$", "\\", "~", "%", "./", ':"/')
-_ITEM = re.compile(r"parameters\.(.+)\[(\d+)\]")
+_ODD = ("<", "$", "\\", "~", "%", "./", ':"/', '"s3/')
 
 
 class _Value(NamedTuple):
@@ -58,6 +57,7 @@ class InputChecks:
     :param same_reads: notes inputs that are given twice; None for not at all.
     :param objects: notes every input in S3; None for none.
     :param sheets: how the samples' rows become sheets, which are no inputs themselves but name some.
+    :param texts: parameters whose values are text, whatever others have there.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class InputChecks:
         same_reads: SameReads | None = None,
         objects: InputObjects | None = None,
         sheets: SampleSheetOptions | None = None,
+        texts: Collection[str] = (),
     ) -> None:
         self._origin = origin
         self._same_reads = same_reads
@@ -76,6 +77,8 @@ class InputChecks:
         self._s3_names: set[str] = set()
         self._local: dict[str, _Values] = {}
         self._told: dict[str, _Values] = {}
+        self._others = OtherTexts(origin, texts)
+        self._objects_of_shape: dict[tuple[str, ...], set[str]] = {}
 
     def check(self, sample: Sample, text: str) -> list[Issue]:
         """Return what is wrong with the places that one sample names.
@@ -87,7 +90,7 @@ class InputChecks:
             issues += self._check((number,), row, json.dumps(row, default=str, separators=(",", ":")), 1)
         parameters = sample.setting.get("parameters")
         if type(parameters) is dict or isinstance(parameters, Mapping):
-            issues += self._check(sample.numbers, parameters, text, 2)
+            issues += self._check(sample.numbers, parameters, text, 2, is_made=bool(sample.rows))
         if self._objects is not None:
             self._note_objects(sample, self._objects)
         return issues
@@ -102,6 +105,7 @@ class InputChecks:
                 more = values.count - len(values.first)
                 if more:
                     yield Issue(self._origin.name, f"{more:,} more paths of a machine in {name!r}", "Mend those above")
+        yield from self._others.issues(self._s3_names)
         if self._same_reads is not None:
             yield from self._same_reads.issues()
 
@@ -116,6 +120,7 @@ class InputChecks:
                 fix = f"Unless they are in the workflow's container: {found.fix[0].lower()}{found.fix[1:]}"
                 where = self._origin.member(numbers, path)
                 notes.add(place_message(found.kind, values.count, where, fix), warning=True)
+        self._others.tell(self._s3_names, notes)
         if self._same_reads is not None:
             self._same_reads.tell(notes)
 
@@ -135,13 +140,27 @@ class InputChecks:
     def _where(self, numbers: tuple[int, ...], given: Mapping[str, Any], path: str) -> str:
         return self._origin.member(*exact_place(self._origin, numbers, given, path))
 
-    def _check(self, numbers: tuple[int, ...], given: Mapping[str, Any], text: str, braces: int) -> list[Issue]:
+    def _check(
+        self, numbers: tuple[int, ...], given: Mapping[str, Any], text: str, braces: int, *, is_made: bool = False
+    ) -> list[Issue]:
         objects = uris_in_json(text)
         members = len(given) + 2 * (braces - 1)
         issues: list[Issue] = []
-        if self._learns(given) or not self._is_plain(text, objects, members, braces):
+        shape = tuple(given)
+        if not is_made:
+            self._others.count(len(objects))
+        if (
+            self._learns(shape)
+            or self._lacks_objects(shape, given, text, len(objects))
+            or not self._is_plain(text, objects, members, braces)
+        ):
+            others: list[tuple[str, str, str]] = []
             for path, value in texts_of(given, "parameters"):
-                issues.extend(self._judge(numbers, given, path, value))
+                issues.extend(self._judge(numbers, given, path, value, others))
+            names = (name for name, value in given.items() if isinstance(value, str) and value.startswith("s3://"))
+            self._objects_of_shape.setdefault(shape, set()).update(names)
+            if others and not is_made:
+                self._others.add(numbers, others, has_objects=bool(objects))
         if self._same_reads is not None:
             self._same_reads.note(numbers, given, objects)
         return issues
@@ -169,18 +188,33 @@ class InputChecks:
             and ("[" not in text or '"/' not in text)
         )
 
-    def _learns(self, given: Mapping[str, Any]) -> bool:
-        shape = tuple(given)
+    def _lacks_objects(self, shape: tuple[str, ...], given: Mapping[str, Any], text: str, objects: int) -> bool:
+        """Whether a flat object names fewer or more objects in S3 than others of its shape do."""
+        if "[" in text:
+            return not objects and bool(self._s3_names)
+        named = self._objects_of_shape[shape]
+        return objects != len(named) and objects != sum(1 for name in named if given[name])
+
+    def _learns(self, shape: tuple[str, ...]) -> bool:
         seen = self._seen_of_shape.get(shape, 0)
         if seen < _LEARNING:
             self._seen_of_shape[shape] = seen + 1
         return seen < _LEARNING
 
-    def _judge(self, numbers: tuple[int, ...], given: Mapping[str, Any], path: str, value: str) -> Iterator[Issue]:
+    def _judge(
+        self,
+        numbers: tuple[int, ...],
+        given: Mapping[str, Any],
+        path: str,
+        value: str,
+        others: list[tuple[str, str, str]],
+    ) -> Iterator[Issue]:
         found, name = judge_place(value), name_of(path)
         if found is None:
             if value.startswith("s3://"):
                 self._s3_names.add(name)
+            elif value and "s3://" not in value and path == f"parameters.{name}":
+                others.append((name, path, value))
             return
         numbers, path = exact_place(self._origin, numbers, given, path)
         if found.gravity is Gravity.REFUSED:
@@ -189,20 +223,3 @@ class InputChecks:
             self._local.setdefault(name, _Values()).add(_Value(numbers, path, found))
         else:
             self._told.setdefault(found.kind, _Values()).add(_Value(numbers, path, found))
-
-
-def exact_place(
-    origin: Origin, numbers: tuple[int, ...], given: Mapping[str, Any], path: str
-) -> tuple[tuple[int, ...], str]:
-    """Return the row that an item of a list came from, where rows became lists, and its column.
-
-    :param numbers: the rows of the sample.
-    :param given: its parameters.
-    """
-    match = _ITEM.fullmatch(path)
-    if match is None or origin.id_column is None:
-        return numbers, path
-    items = given.get(match[1])
-    if not isinstance(items, list) or len(items) != len(numbers):
-        return numbers, path
-    return (numbers[int(match[2])],), f"parameters.{match[1]}"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
+_ITEM = re.compile(r"parameters\.(.+)\[(\d+)\]")
 _SHOWN = 5
 
 
@@ -67,6 +70,23 @@ class Origin:
         if member == "parameters":
             return name or None
         return self.id_column if member == "runSettingId" else None
+
+
+def exact_place(
+    origin: Origin, numbers: tuple[int, ...], given: Mapping[str, Any], path: str
+) -> tuple[tuple[int, ...], str]:
+    """Return the row that an item of a list came from, where rows became lists, and its column.
+
+    :param numbers: the rows of the sample.
+    :param given: its parameters.
+    """
+    match = _ITEM.fullmatch(path)
+    if match is None or origin.id_column is None:
+        return numbers, path
+    items = given.get(match[1])
+    if not isinstance(items, list) or len(items) != len(numbers):
+        return numbers, path
+    return (numbers[int(match[2])],), f"parameters.{match[1]}"
 
 
 def _joined(places: list[str], total: int) -> str:

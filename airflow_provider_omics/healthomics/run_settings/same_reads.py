@@ -11,7 +11,7 @@ from airflow_provider_omics.healthomics.input_places import name_of, texts_of
 from airflow_provider_omics.healthomics.levels import FAIL
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.run_settings.notes import Notes
-from airflow_provider_omics.healthomics.run_settings.places import Origin
+from airflow_provider_omics.healthomics.run_settings.places import Origin, exact_place
 
 _SHOWN = 5
 # What a sequencer made, which no two samples share.
@@ -114,9 +114,10 @@ class SameReads:
                 yield name, repeats
 
     def _note_again(self, numbers: tuple[int, ...], given: Mapping[str, Any], uri: str, known: int) -> None:
-        path = next((path for path, text in reversed(list(texts_of(given, "parameters"))) if text == uri), None)
-        if path is None:
+        paths = [path for path, text in texts_of(given, "parameters") if text == uri]
+        if not paths:
             return
+        path = paths[-1]
         name = name_of(path)
         plain = uri.lower()
         if _SHARED_NAME.search(name) or plain.endswith(_SHARED):
@@ -129,6 +130,8 @@ class SameReads:
         repeats = self._repeats.setdefault(name, _Repeats(sure))
         repeats.count += 1
         if len(repeats.first) < _SHOWN:
-            place = self._origin.place([before])
-            again = f"another column of {place}" if before == numbers[0] else place
-            repeats.first.append((uri, self._origin.member(numbers, path), again))
+            where = self._origin.member(*exact_place(self._origin, numbers, given, path))
+            again = self._origin.place([before])
+            if before == numbers[0]:
+                again = self._origin.member(*exact_place(self._origin, numbers, given, paths[0]))
+            repeats.first.append((uri, where, again))

@@ -18,7 +18,7 @@ from airflow_provider_omics.healthomics.run_settings.sample_sheets import Sample
 from airflow_provider_omics.healthomics.run_settings.sources import Record, is_object
 from airflow_provider_omics.healthomics.run_settings.tables import SKIP_REMEDY, Layout
 from airflow_provider_omics.healthomics.run_settings.text import delimiter_of, is_delimiter, is_text_encoding
-from airflow_provider_omics.healthomics.run_settings.types import CellError, type_issues, typed
+from airflow_provider_omics.healthomics.run_settings.types import CellError, is_text, type_issues, typed
 
 Row = Mapping[str, Any]
 
@@ -64,6 +64,11 @@ class SheetOptions:
     def is_grouped(self) -> bool:
         """Whether a sample may have several rows."""
         return self.group_rows or self.build_run_setting is not None or self.sample_sheets is not None
+
+    @property
+    def texts(self) -> frozenset[str]:
+        """The columns whose type was stated to be text."""
+        return frozenset(name for name, kind in (self.parameter_types or {}).items() if is_text(kind))
 
     @property
     def layout(self) -> Layout:

@@ -100,7 +100,7 @@ def find_table(lines: Iterator[Line], layout: Layout, origin: Origin, notes: Not
         raise _several_tables(chain(head, lines), layout, origin)
     if at is None:
         # The reader of the table says that the column is missing, and which there are.
-        return Table(_likely_header(head, layout.id_column), iter(()))
+        return Table(first if undivided is not None else _likely_header(head, layout.id_column), iter(()))
     for line in head[:at]:
         _note_above(line, layout, origin, notes, problems)
     return Table(head[at], chain(head[at + 1 :], lines))

@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.run_settings.json_array import StrictDecoder, said
+from airflow_provider_omics.healthomics.spelling import advice
 
 _INT = re.compile(r"[+-]?[0-9]+")
 _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -19,6 +20,12 @@ _BOOLEANS = {
 }
 _DIGITS_OF_64_BITS = 19
 _SEPARATORS = re.compile(r"[;,|]")
+
+
+# What people, and programs, write where there is nothing.
+_NOTHING = frozenset(
+    {"na", "n/a", "n.a.", "#na", "nan", "none", "null", "nil", "missing", "unknown", "-", "--", ".", "?"}
+)
 
 
 class CellError(ValueError):
@@ -41,6 +48,20 @@ def typed(cell: str, name: str) -> Any:
     :raises CellError: it is no such value.
     """
     base = name.strip().casefold()
+    try:
+        return _typed(cell, base)
+    except CellError as error:
+        if cell.casefold() not in _NOTHING:
+            raise
+        raise CellError(error.what, f"Empty the cell if there is no value. If there is one: {error.fix}") from None
+
+
+def is_text(name: str) -> bool:
+    """Whether the values of a type are text, and name no file."""
+    return name.strip().casefold().removesuffix("[]") in _PLAIN_TEXTS
+
+
+def _typed(cell: str, base: str) -> Any:
     if not base.endswith("[]"):
         return _READERS[base](cell)
     if cell.startswith("["):
@@ -68,7 +89,7 @@ def type_issues(types: Any, columns: Iterable[str] | None = None) -> Iterator[Is
             fix = f"Use one of {', '.join(TYPES)}, or one of them and [] for a list"
             yield Issue(f"parameter_types[{column!r}]", f"{name!r} is no type", fix)
         elif known is not None and column not in known:
-            fix = f"Name one of its columns: {', '.join(known)}"
+            fix = f"{advice(column, known)}Name one of its columns: {', '.join(known)}"
             yield Issue(f"parameter_types[{column!r}]", "is not a column of the sheet", fix)
 
 
@@ -115,7 +136,7 @@ def _json(cell: str) -> Any:
     if entry.faults:
         raise CellError(*entry.faults[0])
     if cell[end:].strip():
-        raise CellError(f"{_shown(cell)} has more than one JSON value", "Write one value")
+        raise CellError(f"{_shown(cell)} is no single value of JSON", "Correct the JSON")
     return entry.value
 
 
@@ -140,7 +161,8 @@ def _shown(cell: str) -> str:
     return repr(cell if len(cell) <= 60 else f"{cell[:57]}...")
 
 
-_TEXTS = ("string", "str", "text", "file", "directory")
+_PLAIN_TEXTS = ("string", "str", "text")
+_TEXTS = (*_PLAIN_TEXTS, "file", "directory")
 _READERS: dict[str, Callable[[str], Any]] = {
     **dict.fromkeys(("int", "integer"), _integer),
     **dict.fromkeys(("float", "number", "double"), _number),

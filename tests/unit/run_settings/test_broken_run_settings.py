@@ -65,7 +65,8 @@ SHEETS: list[tuple[str, str | bytes, str, str, str]] = [
     ("a.csv", "id,x\nS,1\nT,2\nS,3\n", "{} row 4, column 'id'", "'S' is the id of {} row 2 too", "group_rows=True"),
     ("a.csv", "id,x\nS,1\n S ,3\n", "{} row 3, column 'id'", "'S' is the id of {} row 2 too", "group_rows=True"),
     ("a.csv", f"id,x\n{'S' * 129},1\n", "{} row 2, column 'id'", "has 129 characters, more than 128", "at most 128"),
-    ("a.csv", "id,x\nS\u0007,1\n", "{} row 2, column 'id'", "does not match the pattern", "Correct the value"),
+    ("a.csv", "id,x\nS\u0007T,1\n", "{} row 2, column 'id'", "not seen, U+0007 (without a name)", "id anew"),
+    ("a.csv", 'id,x\n"S\nT",1\n', "{} row 2, column 'id'", "not seen, U+000A (line break)", "id anew"),
     ("a.csv", "id,x\nS," + "y" * 130_000 + "\n" + "T," + "é" * 43_000, "{} row 3", "take 258,009 bytes", "file in S3"),
     ("a.csv.gz", "id,x\nS,1\n", "{}", "ends in .gz and is not gzipped", "take .gz off its name"),
     ("a.csv.gz", PACKED[:-200], "{}", "is a gzip file that ends too early", "it was cut off"),
@@ -128,7 +129,7 @@ FILES: list[tuple[str, str | bytes, str, str, str]] = [
     (
         "a.json",
         '[{"runSettingId": "A", "parameters": {"x": 1e999}}]',
-        "{} entry 1, parameters",
+        "{} entry 1, parameters.x",
         "written as JSON",
         "text",
     ),
@@ -222,12 +223,17 @@ GIVEN: list[tuple[Any, str, str, str]] = [
     ([{**ID, "parameters": "{x}"}], "run_settings[0].parameters", "is str, not an object", "JSON object"),
     (
         [{**ID, "parameters": {"x": {1}}}],
-        "run_settings[0].parameters",
+        "run_settings[0].parameters.x",
         "cannot be written as JSON",
         "Use text, numbers",
     ),
-    ([{**ID, "parameters": {"x": math.nan}}], "run_settings[0].parameters", "cannot be written as JSON", "Use text"),
-    ([{**ID, "engineSettings": {"x": {1}}}], "run_settings[0].engineSettings", "cannot be written as JSON", "Use text"),
+    ([{**ID, "parameters": {"x": math.nan}}], "run_settings[0].parameters.x", "cannot be written as JSON", "Use text"),
+    (
+        [{**ID, "engineSettings": {"x": {1}}}],
+        "run_settings[0].engineSettings.x",
+        "cannot be written as JSON",
+        "Use text",
+    ),
     ([{**ID, "engineSettings": 5}], "run_settings[0].engineSettings", "is int, not an object", "Give a dict"),
     ([{**ID, "runTags": ["a"]}], "run_settings[0].runTags", "is list ['a']", "Give an object"),
     ([{**ID, "runTags": {"a": True}}], "run_settings[0].runTags.a", "is bool True", "Give text"),
@@ -381,7 +387,7 @@ def raising(rows: list[dict[str, str]]) -> Mapping[str, Any]:
         (lambda rows: {"parameter": {}}, "{} rows 2 and 4, parameter", "is not a member", "Correct the name"),
         (lambda rows: {"runSettingId": "X"}, "{} row 3, runSettingId", "'X' is the id of {} row 2 too", "its own id"),
         (lambda rows: {"runSettingId": " X"}, "{} row 3, runSettingId", "' X' has spaces", "Remove the spaces"),
-        (lambda rows: {"parameters": {"x": {1}}}, "{} row 3, parameters", "cannot be written as JSON", "Use text"),
+        (lambda rows: {"parameters": {"x": {1}}}, "{} row 3, parameters.x", "cannot be written as JSON", "Use text"),
     ],
 )
 def test_what_a_function_does_wrong_names_the_rows(

@@ -56,7 +56,8 @@ BAD: list[tuple[str, str, str]] = [
     ("{a: 1}", "json", "is not JSON"),
     ("NaN", "json", "which is not JSON"),
     ('{"a": 1, "a": 2}', "json", "twice"),
-    ("1 2", "json", "more than one"),
+    ("1 2", "json", "'1 2' is no single value of JSON"),
+    ("0x1F", "json", "'0x1F' is no single value of JSON"),
     ("a;b", "string[]", "is no JSON array"),
     ('["a"]', "int[]", "no whole number"),
     ("[[1]]", "int[]", "which is no int"),
@@ -71,6 +72,16 @@ def test_a_cell_is_its_value(cell: str, kind: str, value: Any, write: Write, rea
     quoted = cell.replace('"', '""')
     (setting,) = read(write("x.csv", f'id,x\nA,"{quoted}"\n'), "id", parameter_types={"x": kind}).settings()
     assert setting["parameters"]["x"] == value
+
+
+@pytest.mark.parametrize("kind", ["int", "float", "boolean", "json", "int[]"])
+@pytest.mark.parametrize("word", ["NA", "n/a", "NaN", "None", "-", "unknown", "?"])
+def test_a_word_for_nothing_is_to_be_left_out(word: str, kind: str, write: Write, read: Read) -> None:
+    with pytest.raises(OmicsRequestInvalidError) as caught:
+        read(write("x.csv", f"id,x\nA,\nB,{word}\n"), "id", parameter_types={"x": kind})
+    (issue,) = caught.value.issues
+    assert issue.fix.startswith("Empty the cell if there is no value. If there is one: ")
+    assert read(write("x.csv", "id,x\nA,\nB,\n"), "id", parameter_types={"x": kind}).count == 2
 
 
 @pytest.mark.parametrize(("cell", "kind", "words"), BAD)

@@ -73,6 +73,8 @@ SOUND = [
     "awk '{print $1}'",
     "{sample}",
     "docker://image:1",
+    "S3: treated",
+    "s3:",
     "123456789012.dkr.ecr.us-east-1.amazonaws.com/bwa:1",
     "chr1:100-200",
     "s3",
@@ -81,7 +83,25 @@ SOUND = [
 TOLD = ["omics://1.storage.us-east-1.amazonaws.com/2/readSet/3", "https://x.org/1.bam", "http://x.org", "ftp://x.org/1"]
 TOLD += ["https://reads.s3.us-east-1.amazonaws.com/1.bam", "arn:aws:s3:us-east-1:1:accesspoint/a/object/1.bam"]
 LOCAL = ["/data/1.bam", "./1.bam", "../reads/1.bam", "~/1.bam", "C:\\reads\\1.bam", "C:/reads/1.bam", "\\\\nas\\1.bam"]
-LOCAL += ["file:///data/1.bam", "~user/1.bam"]
+LOCAL += ["file:///data/1.bam", "~user/1.bam", "$HOME/1.bam", "$PWD/1.bam", "%USERPROFILE%\\1.bam", "%DATA%/1.bam"]
+REFUSED += [
+    "s3//reads/1.bam",
+    "s3 ://reads/1.bam",
+    "'s3://reads/1.bam'",
+    '"s3://reads/1.bam"',
+    "\u201cs3://reads/1.bam\u201d",
+]
+REFUSED += [
+    "<s3://reads/1.bam>",
+    "(s3://reads/1.bam)",
+    "s3://reads/1\t.bam",
+    "s3://reads/1\n.bam",
+    "s3://reads/$SAMPLE.bam",
+]
+REFUSED += ["https://s3.console.aws.amazon.com/s3/object/reads?prefix=1.bam"]
+REFUSED += ["https://us-east-1.console.aws.amazon.com/s3/object/reads?region=us-east-1&prefix=1.bam"]
+# Names of files, where others have S3 URIs.
+REFUSED += ["reads/1.bam", "1.fastq.gz", "run_7/../1.bam", "S1_R1.fq"]
 
 
 @pytest.mark.parametrize("value", REFUSED)
@@ -111,6 +131,21 @@ def test_what_some_workflows_can_read_is_told_once_with_a_count(read: Read, valu
     assert note.warning
     assert note.text.startswith("9 values are ")
     assert "the first: run_settings[0].parameters.bam" in note.text
+
+
+@pytest.mark.parametrize("between", [";", ", ", " ", "|"])
+def test_several_uris_in_one_cell_are_told(read: Read, between: str) -> None:
+    cells = [between.join([f"s3://reads/{n}_1.fq.gz", f"s3://reads/{n}_2.fq.gz"]) for n in range(9)]
+    (note,) = read([{"runSettingId": f"S{n}", "parameters": {"reads": cell}} for n, cell in enumerate(cells)]).notes
+    assert note.warning
+    assert note.text.startswith("9 values are several S3 URIs in one; the first: run_settings[0].parameters.reads")
+    assert "parameter_types such as 'string[]'" in note.text
+
+
+def test_a_url_of_s3_is_told_with_the_uri_that_it_stands_for(read: Read) -> None:
+    url = "https://reads.s3.eu-central-1.amazonaws.com/run%207/a%2B1.bam?X-Amz-Signature=0"
+    (note,) = read([{"runSettingId": "A", "parameters": {"bam": url}}]).notes
+    assert note.text.endswith("as in s3://reads/run 7/a+1.bam")
 
 
 @pytest.mark.parametrize("value", LOCAL)
@@ -199,8 +234,12 @@ def test_what_samples_share_is_no_read(write: Write, read: Read) -> None:
 
 def test_rows_of_a_sample_that_are_the_same_are_told(write: Write, read: Read) -> None:
     path = write("s.csv", READS + "A,s3://reads/1_1.fq.gz,s3://reads/1_2.fq.gz,\n" * 2)
-    with raises(OmicsRequestInvalidError, match=r"is in another column of .* too"):
+    with raises(OmicsRequestInvalidError, match="row 2, column 'fastq_1' too") as caught:
         read(path, "sample", group_rows=True, duplicate_inputs="fail")
+    assert [issue.where for issue in caught.value.issues] == [
+        f"{path} row 3, column 'fastq_1'",
+        f"{path} row 3, column 'fastq_2'",
+    ]
 
 
 def test_an_unknown_level_is_refused(read: Read) -> None:

@@ -102,6 +102,11 @@ def test_a_header_below_comments_is_the_one_that_is_named(write: Write, read: Re
     assert "Name one of its columns: name, bam." in refused(read, path, "id").fix
 
 
+def test_a_header_that_another_mark_divides_is_the_one_that_is_named(write: Write, read: Read) -> None:
+    issue = refused(read, write("a.csv", "id;share;bam\nA;0,5;s3://bucket/a\n"), sheet_delimiter=",")
+    assert issue.what == "is one column, 'id;share;bam', which semicolons divide"
+
+
 def test_a_section_that_begins_again_is_refused_since_its_rows_would_be_lost(write: Write, read: Read) -> None:
     again = "[Header]\nDate,1\n[Data]\nid,index\nA,AC\n[Settings]\nAdapter,CT\n[data]\nid,index\nB,GT\n"
     path = write("a.csv", again)

@@ -133,7 +133,7 @@ def test_a_row_that_is_no_sample_is_refused_or_left_out_and_counted(
     "row",
     ["Total_RNA_1,s3://bucket/c,3", "totalRNA,s3://bucket/c,3", "_C,s3://bucket/c,3", "sumo,s3://bucket/c,3",
      "Notes1,s3://bucket/c,3", "C (repeat),s3://bucket/c,3", "C(2),s3://bucket/c,3",
-     "5-C,s3://bucket/c,3", "Zähler,s3://bucket/c,3", "C,s3://bucket/lane,", "NOTCH1,x,"],
+     "5-C,s3://bucket/c,3", "Zähler,s3://bucket/c,3", "C,s3://bucket/lane,", "NOTCH1,s3://bucket/c,"],
 )  # fmt: skip
 def test_a_sample_is_a_sample(row: str, write: Write, read: Read) -> None:
     for skip in ("fail", "skip"):
