@@ -144,10 +144,9 @@ def test_a_cell_that_does_not_fit_is_refused_with_both_ways_out(
     path.write_text("sample,min_len\nA,30x\n")
     with pytest.raises(OmicsRequestInvalidError) as caught:
         lab_of("CWL").run(str(path), run_setting_id_column="sample")
-    assert "row 2, column 'min_len': '30x' is no whole number, and its type is int in the workflow's" in str(
-        caught.value
-    )
-    assert "types_from_definition=False" in caught.value.message()
+    message = caught.value.message()
+    assert "row 2, column 'min_len': '30x' is no whole number, and its type is int in the workflow's" in message
+    assert "types_from_definition=False" in message
 
 
 @MODES
