@@ -45,7 +45,7 @@ SETTINGS = {
     "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "64",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "90",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
-    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "20",
+    "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "60",
     "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "2",
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
     # Airflow 2.11 has other names for the same.
@@ -153,11 +153,11 @@ class Harness:
         waiting = deque(wave)
         running: dict[str, tuple[Watch, float]] = {}
         while waiting or running:
-            busy = sum(not watch.trial.has_outage for watch, _ in running.values())
-            while waiting and (busy < at_once or waiting[0].has_outage):
+            busy = sum(not watch.sits_out for watch, _ in running.values())
+            while waiting and busy < at_once:
                 watch = self._start(waiting.popleft(), gate)
                 running[watch.trial.name] = (watch, time.monotonic())
-                busy += not watch.trial.has_outage
+                busy += 1
             time.sleep(POLL_INTERVAL)
             self.caretaker.revive()
             for name, (watch, since) in list(running.items()):

@@ -53,6 +53,11 @@ class Watch:
         strikes = self.trial.strikes
         return strikes[self.next_strike] if self.next_strike < len(strikes) else None
 
+    @property
+    def sits_out(self) -> bool:
+        """Whether it does little but wait for the end of an outage."""
+        return self.outage is not None
+
 
 class Killer:
     """Follows the calls of all trials on one server and strikes where they want it."""
