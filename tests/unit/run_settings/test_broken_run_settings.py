@@ -250,9 +250,9 @@ def refused(read: Read, source: Any, *args: Any, **options: Any) -> OmicsRequest
 
 def assert_only(error: OmicsRequestInvalidError, where: str, what: str, fix: str) -> None:
     places = [issue for issue in error.issues if issue.where == where]
-    assert places, str(error)
-    assert any(what in issue.what and fix in issue.fix for issue in places), str(error)
-    assert "StartRunBatch: nothing was sent" in str(error)
+    assert places, error.message()
+    assert any(what in issue.what and fix in issue.fix for issue in places), error.message()
+    assert "StartRunBatch: nothing was sent" in error.message()
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_a_broken_sheet_is_refused_with_its_own_message(
     path = write(name, content)
     error = refused(read, path, "id")
     assert_only(error, where.format(path), what.format(path), fix)
-    assert error.total == 1, str(error)
+    assert error.total == 1, error.message()
     assert list(spool_dir.iterdir()) == []
 
 
@@ -322,8 +322,8 @@ def test_every_problem_of_a_header_is_said_at_once(write: Write, read: Read) -> 
 def test_the_first_hundred_problems_are_listed_and_all_are_counted(read: Read) -> None:
     error = refused(read, [{"runSettingId": f"{i} "} for i in range(1234)])
     assert (len(error.issues), error.total) == (100, 1234)
-    assert "1,234 problems, the first 100:" in str(error)
-    assert str(error).count("\n- ") == 100
+    assert "1,234 problems, the first 100:" in error.message()
+    assert error.message().count("\n- ") == 100
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 

@@ -202,7 +202,7 @@ def test_whatever_stands_in_a_row_it_is_submitted_refused_or_counted(
     try:
         cohort = read(folder, content, non_sample_rows=non_sample_rows, group_rows=group)
     except OmicsRequestInvalidError as error:
-        said = str(error)
+        said = error.message()
         assert re.search(r"rows? \d+|has a header and no rows", said), said
         return
     with cohort:
