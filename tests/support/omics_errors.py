@@ -15,7 +15,7 @@ E = TypeVar("E", bound=OmicsError)
 
 
 @contextmanager
-def raises(kind: type[E], match: str | None = None) -> Iterator[pytest.ExceptionInfo[E]]:
+def raises(kind: type[E] | tuple[type[E], ...], match: str | None = None) -> Iterator[pytest.ExceptionInfo[E]]:
     """Expect an error as ``pytest.raises`` does, whose message has something that matches a pattern."""
     with pytest.raises(kind) as caught:
         yield caught
