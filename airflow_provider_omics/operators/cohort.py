@@ -100,9 +100,9 @@ class CohortJob:
         # Whoever wrote the settings had written the sheets that they name.
         if cohort.sheets is not None and not self.hook.storage.exists(uri):
             self.hook.storage.put_all_once(cohort.sheets, cohort.sheets.content_type)
-            self.log.info("The sheets of %s samples are in %s", f"{cohort.count:,}", places.sample_sheets)
+            self.log.info("The sheets of %s samples are in\n  %s", f"{cohort.count:,}", places.sample_sheets)
         self.hook.storage.put_once(uri, cohort.path)
-        self.log.info("The settings of %s samples are in %s", f"{cohort.count:,}", uri)
+        self.log.info("The settings of %s samples are in\n  %s", f"{cohort.count:,}", uri)
         return progress
 
     def adopt(self, progress: Progress, tries_before_clear: int) -> Progress:

@@ -145,7 +145,7 @@ class Gathering:
         csv_uri, jsonl_uri = f"{progress.results_place}.csv", f"{progress.results_place}.jsonl"
         self.retrying(lambda: self.hook.storage.write(csv_uri, table.csv_lines(), "text/csv"))
         self.retrying(lambda: self.hook.storage.write(jsonl_uri, table.jsonl_lines(), "application/x-ndjson"))
-        self.log.info("The results of %s samples are in %s and %s", f"{len(table):,}", csv_uri, jsonl_uri)
+        self.log.info("The results of %s samples are in\n  %s\n  %s", f"{len(table):,}", csv_uri, jsonl_uri)
         return csv_uri, jsonl_uri
 
     def same_samples(self, progress: Progress, batch: ChainedBatch) -> set[str] | None:
