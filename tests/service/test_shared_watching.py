@@ -124,7 +124,7 @@ def clients(mocker: MockerFixture) -> Clients:
     return Clients(mocker)
 
 
-def test_many_waiters_share_a_client_and_its_lists(
+def test_many_waiters_share_a_client_and_cost_few_calls(
     server: LocalOmics, start: Any, clients: Clients, caplog: pytest.LogCaptureFixture
 ) -> None:
     ids = start(120, **SOON)
@@ -137,8 +137,9 @@ def test_many_waiters_share_a_client_and_its_lists(
 
     run(work, caplog)
     assert len(clients.made) == 1
-    # How many calls that costs depends on the machine here; tests/unit/test_watch_runs.py counts them in virtual time.
-    assert calls(server).keys() == {"GetRun", "ListRuns"}
+    counted = calls(server)
+    assert counted["GetRun"] <= 1.2 * len(ids)
+    assert set(counted) <= {"GetRun", "ListRuns"}
 
 
 def test_an_end_that_a_list_suggests_is_confirmed_before_it_is_believed(
