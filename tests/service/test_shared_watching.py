@@ -96,6 +96,8 @@ def run(work: Callable[[], Coroutine[Any, Any, None]], caplog: pytest.LogCapture
         async with nothing_left():
             await work()
 
+    # What other tests have left is told of now.
+    gc.collect()
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         asyncio.run(checked())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Container, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
@@ -123,15 +124,15 @@ def read_cohort(
     """
     problems = Problems()
     spool = Spool()
-    try:
-        cohort = _read(source, options, defaults, open_uri, problems, spool)
-    except UnreadableError as error:
-        problems.add(error.issue)
-        spool.discard()
-        raise problems.error() from error
-    except BaseException:
-        spool.discard()
-        raise
+    # Of a cohort that is refused no file is kept.
+    with ExitStack() as files:
+        files.callback(spool.discard)
+        try:
+            cohort = _read(source, options, defaults, open_uri, problems, spool, files)
+        except UnreadableError as error:
+            problems.add(error.issue)
+            raise problems.error() from error
+        files.pop_all()
     return cohort
 
 
@@ -142,6 +143,7 @@ def _read(
     open_uri: Callable[[str], BinaryIO],
     problems: Problems,
     spool: Spool,
+    files: ExitStack,
 ) -> Cohort:
     wrong = list(option_issues(options))
     if wrong:
@@ -155,6 +157,9 @@ def _read(
     origin = replace(source.origin, id_column=options.run_setting_id_column if by_column else None)
     same = None if options.duplicate_inputs == OFF else SameReads(origin, options.duplicate_inputs)
     objects = InputObjects() if options.notes_objects else None
+    for one in (maker.sheets, objects):
+        if one is not None:
+            files.callback(one.close)
     inputs = InputChecks(origin, same, objects, options.sample_sheets, options.texts)
     checks = Checks(origin, defaults, inputs, each_row=by_column and not options.group_rows and maker.sheets is None)
     numbers, shapes = array("Q"), Shapes()
@@ -173,7 +178,6 @@ def _read(
     if not numbers and not problems:
         problems.add(_nothing(source))
     if problems:
-        spool.discard()
         raise problems.error()
     digest = spool.finish()
     inputs.tell(notes)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import math
 import pickle
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 from airflow_provider_omics.exceptions import failing_fast
 from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort
+from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheetOptions
 
 Write = Callable[[str, str | bytes], str]
 Read = Callable[..., Cohort]
@@ -424,3 +427,17 @@ def test_an_error_on_the_way_to_s3_is_passed_on(read: Read, spool_dir: Path) -> 
     with pytest.raises(ConnectionError, match="no route"):
         read("s3://bucket/a.csv", "id", open_uri=open_uri)
     assert list(spool_dir.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["id,x\nS,gs://bucket/a\n", "id,x\nS,1\nT\n"], ids=["problem", "unreadable"])
+def test_a_cohort_that_is_refused_leaves_no_file_open(write: Write, read: Read, text: str) -> None:
+    path = write("a.csv", text)
+    # What other tests have left is told of now.
+    gc.collect()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", ResourceWarning)
+        with pytest.raises(OmicsRequestInvalidError) as caught:
+            read(path, "id", notes_objects=True, sample_sheets=SampleSheetOptions("input", None, "s3://bucket/sheets"))
+        del caught
+        gc.collect()
+    assert [str(warning.message) for warning in told] == []
