@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from airflow_provider_omics.healthomics.input_places import (
     texts_of,
 )
 from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.run_settings.first_of import FirstOf
 from airflow_provider_omics.healthomics.run_settings.notes import Notes
 from airflow_provider_omics.healthomics.run_settings.other_texts import OtherTexts
 from airflow_provider_omics.healthomics.run_settings.places import Origin, exact_place
@@ -36,19 +36,6 @@ class _Value(NamedTuple):
     numbers: tuple[int, ...]
     path: str
     finding: Finding
-
-
-@dataclass
-class _Values:
-    """Values of one kind: their number, and the first of them."""
-
-    count: int = 0
-    first: list[_Value] = field(default_factory=list)
-
-    def add(self, value: _Value) -> None:
-        self.count += 1
-        if len(self.first) < _SHOWN:
-            self.first.append(value)
 
 
 class InputChecks:
@@ -75,8 +62,8 @@ class InputChecks:
         self._good_buckets: set[str] = set()
         self._seen_of_shape: dict[tuple[str, ...], int] = {}
         self._s3_names: set[str] = set()
-        self._local: dict[str, _Values] = {}
-        self._told: dict[str, _Values] = {}
+        self._local: dict[str, FirstOf[_Value]] = {}
+        self._told: dict[str, FirstOf[_Value]] = {}
         self._others = OtherTexts(origin, texts)
         self._objects_of_shape: dict[tuple[str, ...], set[str]] = {}
 
@@ -220,6 +207,6 @@ class InputChecks:
         if found.gravity is Gravity.REFUSED:
             yield Issue(self._origin.member(numbers, path), found.what, found.fix)
         elif found.gravity is Gravity.LOCAL:
-            self._local.setdefault(name, _Values()).add(_Value(numbers, path, found))
+            self._local.setdefault(name, FirstOf(_SHOWN)).add(_Value(numbers, path, found))
         else:
-            self._told.setdefault(found.kind, _Values()).add(_Value(numbers, path, found))
+            self._told.setdefault(found.kind, FirstOf(_SHOWN)).add(_Value(numbers, path, found))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.run_settings.first_of import FirstOf
 from airflow_provider_omics.healthomics.run_settings.notes import Notes
 from airflow_provider_omics.healthomics.run_settings.places import Origin
 
@@ -31,19 +32,6 @@ class _Text:
     value: str
 
 
-@dataclass
-class _Texts:
-    """Texts of one kind: how many, and the first of them."""
-
-    count: int = 0
-    first: list[_Text] = field(default_factory=list)
-
-    def add(self, text: _Text) -> None:
-        self.count += 1
-        if len(self.first) < _KEPT:
-            self.first.append(text)
-
-
 class OtherTexts:
     """Collects texts that name no place, until it is known which parameters are given S3 URIs.
 
@@ -53,7 +41,7 @@ class OtherTexts:
     def __init__(self, origin: Origin, meant: Collection[str]) -> None:
         self._origin = origin
         self._meant = meant
-        self._of_names: dict[str, _Texts] = {}
+        self._of_names: dict[str, FirstOf[_Text]] = {}
         # For each sample that names no object: its texts, of which one may stand in the place of an S3 URI.
         self._without_objects: list[list[_Text]] = []
         self._more_with_objects = 0
@@ -73,7 +61,7 @@ class OtherTexts:
             if name.partition(".")[0] not in self._meant
         ]
         for text in found:
-            self._of_names.setdefault(text.name, _Texts()).add(text)
+            self._of_names.setdefault(text.name, FirstOf(_KEPT)).add(text)
         if found and not has_objects and len(self._without_objects) < _KEPT:
             self._without_objects.append(found)
 
