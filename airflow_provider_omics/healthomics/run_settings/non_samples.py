@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from airflow_provider_omics.healthomics.run_settings.notes import LeftOut
+from airflow_provider_omics.healthomics.run_settings.text import shown
 
 SECTION = re.compile(r"\[[^\[\]]+\]")
 """A header of a section, such as ``[Data]``."""
@@ -115,7 +116,7 @@ class RowJudge:
 
     def _marked(self, at: int, cell: str) -> NonSample | None:
         if _MARK.match(cell) and not spreadsheet_error(cell):
-            return NonSample(LeftOut.COMMENT, at, f"is commented out: {_shown(cell)}")
+            return NonSample(LeftOut.COMMENT, at, f"is commented out: {shown(cell)}")
         return None
 
     def _unlike_an_id(self, cell: str) -> NonSample | None:
@@ -124,26 +125,26 @@ class RowJudge:
         if spreadsheet_error(cell) or is_formula(cell):
             return None
         if SECTION.fullmatch(cell):
-            return NonSample(LeftOut.SECTION, self._id_at, f"is a section header: {_shown(cell)}")
+            return NonSample(LeftOut.SECTION, self._id_at, f"is a section header: {shown(cell)}")
         if _SUMMARY.match(cell):
-            return NonSample(LeftOut.SUMMARY, self._id_at, f"is a total or another summary: {_shown(cell)}")
+            return NonSample(LeftOut.SUMMARY, self._id_at, f"is a total or another summary: {shown(cell)}")
         if _NOTE.match(cell) or cell[-1] == ":":
-            return NonSample(LeftOut.NOTE, self._id_at, f"is a note: {_shown(cell)}")
+            return NonSample(LeftOut.NOTE, self._id_at, f"is a note: {shown(cell)}")
         if _TAKEN_OUT.match(cell) or _TAKEN_OUT_BEHIND.fullmatch(cell):
-            return NonSample(LeftOut.COMMENT, self._id_at, f"is marked as taken out: {_shown(cell)}")
+            return NonSample(LeftOut.COMMENT, self._id_at, f"is marked as taken out: {shown(cell)}")
         if _plain(cell) == self._id_name:
-            return NonSample(LeftOut.HEADER, self._id_at, f"repeats the header: {_shown(cell)}")
+            return NonSample(LeftOut.HEADER, self._id_at, f"repeats the header: {shown(cell)}")
         if cell[0] in _QUOTES:
             fix = "Write the id without it; an apostrophe in front is how spreadsheets keep text"
-            return NonSample(LeftOut.COMMENT, self._id_at, f"has a quote in front: {_shown(cell)}", fix)
+            return NonSample(LeftOut.COMMENT, self._id_at, f"has a quote in front: {shown(cell)}", fix)
         if not (cell[0].isalnum() or cell[0] == "_"):
-            what = f"begins with {cell[0]!r}, as a row does that was taken out: {_shown(cell)}"
+            what = f"begins with {cell[0]!r}, as a row does that was taken out: {shown(cell)}"
             return NonSample(LeftOut.COMMENT, self._id_at, what)
         return None
 
     def _repeated(self, cells: Sequence[str]) -> NonSample | None:
         if all(_plain(cell) in self._names for cell in cells if cell):
-            return NonSample(LeftOut.HEADER, 0, f"repeats the header: {_shown(', '.join(cells))}")
+            return NonSample(LeftOut.HEADER, 0, f"repeats the header: {shown(', '.join(cells))}")
         return None
 
     def _lonely(self, at: int, cells: Sequence[str]) -> NonSample | None:
@@ -154,13 +155,9 @@ class RowJudge:
         if self._width == 1 or (at != self._id_at and not self._may_go(cells)):
             return None
         if len(cell.split()) >= _WORDS_OF_A_NOTE or cell[-1] in ":.!?" or self._width >= _COLUMNS_OF_A_SHEET:
-            return NonSample(LeftOut.NOTE, at, f"has nothing but {_shown(cell)}")
+            return NonSample(LeftOut.NOTE, at, f"has nothing but {shown(cell)}")
         return None
 
 
 def _plain(name: str) -> str:
     return name.casefold().replace("_", " ").replace("-", " ")
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 60 else f"{text[:57]}...")

@@ -10,6 +10,7 @@ from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.run_settings.first_of import FirstOf
 from airflow_provider_omics.healthomics.run_settings.notes import Notes
 from airflow_provider_omics.healthomics.run_settings.places import Origin
+from airflow_provider_omics.healthomics.run_settings.text import shown
 
 # Of each kind, messages need no more.
 _KEPT = 100
@@ -80,7 +81,7 @@ class OtherTexts:
         for name in self._of_names.keys() & s3_names:
             for text in self._of_names[name].first:
                 if text not in refused and _FILE_NAME.fullmatch(text.value):
-                    what = f"{_shown(text.value)} is the name of a file; others have S3 URIs there"
+                    what = f"{shown(text.value)} is the name of a file; others have S3 URIs there"
                     fix = f"Copy the file to S3, and write its URI{self._if_meant(text)}"
                     yield Issue(text.where, what, fix)
 
@@ -91,13 +92,13 @@ class OtherTexts:
                 text, count = texts.first[0], texts.count
                 are = "value is no S3 URI" if count == 1 else "values are no S3 URIs"
                 notes.add(
-                    f"{count:,} {are} where others have one; the first: {_shown(text.value)} in {text.where}. "
+                    f"{count:,} {are} where others have one; the first: {shown(text.value)} in {text.where}. "
                     f"Empty the cell if there is no file{self._if_meant(text)}",
                     warning=True,
                 )
 
     def _no_sample(self, text: _Text) -> Issue:
-        what = f"{_shown(text.value)} is no S3 URI, as others have there, and no other value of the sample is one"
+        what = f"{shown(text.value)} is no S3 URI, as others have there, and no other value of the sample is one"
         fix = f"Write the URI, or remove the {self._origin.unit.value} if it is no sample{self._if_meant(text)}"
         return Issue(text.where, what, fix)
 
@@ -105,7 +106,3 @@ class OtherTexts:
         if self._origin.id_column is None:
             return ""
         return f"; if it is meant, set parameter_types={{{text.name.partition('.')[0]!r}: 'string'}}"
-
-
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 60 else f"{text[:57]}...")

@@ -187,3 +187,8 @@ class _Source(io.RawIOBase):
             ) from error
         except (gzip.BadGzipFile, zlib.error) as error:
             raise UnreadableError(self._name, f"is a damaged gzip file: {error}", "Write or copy it again") from error
+
+
+def shown(text: str) -> str:
+    """Return a text as a message quotes it, cut if it is long."""
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")

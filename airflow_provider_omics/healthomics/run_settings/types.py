@@ -10,6 +10,7 @@ from typing import Any
 
 from airflow_provider_omics.healthomics.model import Issue
 from airflow_provider_omics.healthomics.run_settings.json_array import StrictDecoder, said
+from airflow_provider_omics.healthomics.run_settings.text import shown
 from airflow_provider_omics.healthomics.spelling import advice
 
 _INT = re.compile(r"[+-]?[0-9]+")
@@ -67,7 +68,7 @@ def _typed(cell: str, base: str) -> Any:
     if cell.startswith("["):
         return [_item(value, base[:-2], cell) for value in _array(cell)]
     if _SEPARATORS.search(cell):
-        raise CellError(f"{_shown(cell)} is no JSON array", 'Write a list as JSON, such as ["a", "b"]')
+        raise CellError(f"{shown(cell)} is no JSON array", 'Write a list as JSON, such as ["a", "b"]')
     return [_READERS[base[:-2]](cell)]
 
 
@@ -106,23 +107,23 @@ def looks_typed(cell: str) -> bool:
 
 def _integer(cell: str) -> int:
     if _INT.fullmatch(cell) is None:
-        raise CellError(f"{_shown(cell)} is no whole number", "Write it in digits, without a point or an exponent")
+        raise CellError(f"{shown(cell)} is no whole number", "Write it in digits, without a point or an exponent")
     if len(cell.lstrip("+-0")) > _DIGITS_OF_64_BITS or not -(2**63) <= int(cell) < 2**63:
-        raise CellError(f"{_shown(cell)} does not fit into 64 bits", "Write a smaller number, or state the type string")
+        raise CellError(f"{shown(cell)} does not fit into 64 bits", "Write a smaller number, or state the type string")
     return int(cell)
 
 
 def _number(cell: str) -> float:
     number = float(cell) if _FLOAT.fullmatch(cell) else math.inf
     if math.isinf(number):
-        raise CellError(f"{_shown(cell)} is no number", "Write it in digits, with a point for the decimals")
+        raise CellError(f"{shown(cell)} is no number", "Write it in digits, with a point for the decimals")
     return number
 
 
 def _boolean(cell: str) -> bool:
     value = _BOOLEANS.get(cell.casefold())
     if value is None:
-        raise CellError(f"{_shown(cell)} is neither true nor false", "Write true or false")
+        raise CellError(f"{shown(cell)} is neither true nor false", "Write true or false")
     return value
 
 
@@ -130,13 +131,13 @@ def _json(cell: str) -> Any:
     try:
         entry, end = StrictDecoder().decode(cell, 0)
     except json.JSONDecodeError as error:
-        raise CellError(f"{_shown(cell)} is not JSON: {said(error)}", "Correct the JSON") from None
+        raise CellError(f"{shown(cell)} is not JSON: {said(error)}", "Correct the JSON") from None
     except ValueError as error:
-        raise CellError(f"{_shown(cell)} is not JSON: {error}", "Correct the JSON") from None
+        raise CellError(f"{shown(cell)} is not JSON: {error}", "Correct the JSON") from None
     if entry.faults:
         raise CellError(*entry.faults[0])
     if cell[end:].strip():
-        raise CellError(f"{_shown(cell)} is no single value of JSON", "Correct the JSON")
+        raise CellError(f"{shown(cell)} is no single value of JSON", "Correct the JSON")
     return entry.value
 
 
@@ -154,11 +155,7 @@ def _item(value: Any, base: str, cell: str) -> Any:
             return value
     elif isinstance(value, (str, bool, int, float)):
         return _READERS[base](value if isinstance(value, str) else json.dumps(value))
-    raise CellError(f"{_shown(cell)} holds {json.dumps(value)}, which is no {base}", f"Write a list of {base} values")
-
-
-def _shown(cell: str) -> str:
-    return repr(cell if len(cell) <= 60 else f"{cell[:57]}...")
+    raise CellError(f"{shown(cell)} holds {json.dumps(value)}, which is no {base}", f"Write a list of {base} values")
 
 
 _PLAIN_TEXTS = ("string", "str", "text")
