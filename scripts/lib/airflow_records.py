@@ -86,8 +86,10 @@ class AirflowRecords:
         return [f"{row['filename']}:\n{row['stacktrace']}" for row in rows]
 
     def knows_dag(self, dag_id: str) -> bool:
-        """Say whether a DAG has been read and stored."""
-        return bool(self._query("SELECT 1 FROM serialized_dag WHERE dag_id = :dag_id", dag_id=dag_id))
+        """Say whether a DAG has been read and stored, so that a run of it can be made."""
+        # Airflow 2.11 may store what it read a while before it lists the DAG.
+        query = "SELECT 1 FROM serialized_dag JOIN dag USING (dag_id) WHERE dag_id = :dag_id"
+        return bool(self._query(query, dag_id=dag_id))
 
     def knows_connection(self, conn_id: str) -> bool:
         """Say whether the database has a connection."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import kill_rows
 from airflow_cluster import AirflowCluster
 from child_processes import CrashError, ProcessError
+from executor_events import ExecutorEvents
 from kill_rows import MODES, ROWS, STARTS_SLOWLY, connection
 from kill_scene import TICK, Scene
 from kill_stories import Gate, Story, Wish, asked, tell
@@ -29,15 +30,15 @@ INTERVAL = 0.2
 SETTINGS = {
     "AIRFLOW__CORE__PARALLELISM": "20",
     "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "64",
-    # Quick to notice that a worker is lost, and slow enough that a busy machine does not look like it.
-    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "40",
+    # No worker is late here, however slow the machine is; one that is lost has its sign of life made older.
+    "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "1800",
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2",
     # A task that has ended can be taken to go on for so long: another one, forked meanwhile, has its sockets open. By
     # then it counts as lost, and the scheduler of 3.4.0b2 dies of a task that was cleared and is lost.
     "AIRFLOW__WORKERS__SOCKET_CLEANUP_TIMEOUT": "5",
     # Airflow 2.11 has other names for the same.
-    "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": "40",
+    "AIRFLOW__SCHEDULER__SCHEDULER_ZOMBIE_TASK_THRESHOLD": "1800",
     # What is found twice before it was dealt with ends the next try too.
     "AIRFLOW__SCHEDULER__ZOMBIE_DETECTION_INTERVAL": "60",
     "AIRFLOW__SCHEDULER__LOCAL_TASK_JOB_HEARTBEAT_SEC": "20",
@@ -102,9 +103,9 @@ class KillLab:
         self, cluster: AirflowCluster, rows: Collection[str], servers: Mapping[tuple[str, str], LocalOmics]
     ) -> None:
         self.cluster = cluster
-        runs = f"kills-{uuid.uuid4()}"
+        runs, events = f"kills-{uuid.uuid4()}", ExecutorEvents(cluster)
         self.scenes = [
-            Scene(row, mode, cluster, servers[row.name, mode], runs)
+            Scene(row, mode, cluster, events, servers[row.name, mode], runs)
             for mode in reversed(MODES)
             for row in ROWS
             if mode in row.modes and row.name in rows

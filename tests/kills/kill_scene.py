@@ -12,6 +12,8 @@ from functools import cached_property
 import psutil
 from airflow_cluster import AirflowCluster
 from airflow_records import TaskInstance
+from executor_events import ExecutorEvents
+from heartbeats import age_heartbeats
 from kill_rows import SAMPLES, Row, dag_id
 from omics_service import wdl_zip
 from sqlalchemy import text
@@ -26,7 +28,6 @@ TASKS = tuple(INDEXES)
 INSTANCES = sum(map(len, INDEXES.values()))
 WAITING = {"worker": "running", "deferred": "deferred"}
 LOOKS = ("GetRun", "GetBatch")
-#: A task that comes back from the triggerer before the scheduler knows that it left its worker counts as dead.
 ENOUGH_LOOKS = 3
 
 Key = tuple[str, int]
@@ -74,6 +75,7 @@ class Scene:
     row: Row
     mode: str
     cluster: AirflowCluster
+    executor_events: ExecutorEvents
     server: LocalOmics
     run_id: str
     story: list[str] = field(default_factory=list)
@@ -99,6 +101,8 @@ class Scene:
     def trigger(self) -> None:
         if self.row.has_pool:
             self.set_slots(INSTANCES)
+        if self.row.max_looks is not None:
+            self.hold_back_looks()
         if self.cluster.records.dag_run_state(self.dag_id, self.run_id) is None:
             self.cluster.trigger(self.dag_id, self.run_id, {"workflow_id": self._workflow_id})
 
@@ -140,6 +144,19 @@ class Scene:
             database.execute(text(f"{update} ({mine})"), row)
         self.note("triggers lost their class")
 
+    def hold_back_looks(self) -> None:
+        """Let all looks fail for a while until the row begins: those do not count for ``waiter_max_attempts``."""
+        for operation in LOOKS:
+            refusal = FaultRule(
+                kind=FaultKind.ERROR_BEFORE,
+                operation=operation,
+                count=None,
+                code="InternalServerException",
+                http_status=500,
+                matches=lambda _: not self.has_begun,
+            )
+            self.server.faults.add(refusal)
+
     def refuse_looks(self) -> None:
         """Make the service refuse to show the jobs that there are, for good, or until :meth:`relent`."""
         self._refused = {job.job_id for jobs in self.jobs().values() for job in jobs}
@@ -178,6 +195,14 @@ class Scene:
         self.has_begun = True
         self.mark()
 
+    def counts_as_lost(self) -> bool:
+        """Make the signs of life of the tries in which the row began older; whether Airflow gave them all up."""
+        at_it = [one for one in self.instances if one.state == "running" and not self._is_retried(one)]
+        for one in at_it:
+            # Each time, since a sign of life may have been on its way when the worker was killed.
+            age_heartbeats(self.cluster.records, self.dag_id, self.run_id, one.task_id, one.try_number)
+        return not at_it
+
     def _is_retried(self, instance: TaskInstance) -> bool:
         return instance.try_number > self._begun_in.get((instance.task_id, instance.map_index), 1)
 
@@ -206,7 +231,17 @@ class Scene:
         jobs = self.jobs()
         last = [jobs[key][-1] for key in self.keys() if jobs.get(key)]
         going = [job for job in last if job.status == "RUNNING" and looks[job.job_id] >= ENOUGH_LOOKS]
-        return len(at_it) == len(going) == INSTANCES
+        return len(at_it) == len(going) == INSTANCES and self._have_left_workers(at_it)
+
+    def looks_in_vain(self) -> bool:
+        """Whether every task instance has a job and waits for it, without an answer so far."""
+        instances, jobs = self.instances, self.jobs()
+        at_it = [one for one in instances if one.state == WAITING[self.mode] and jobs.get((one.task_id, one.map_index))]
+        return len(at_it) == INSTANCES and self._have_left_workers(at_it)
+
+    def _have_left_workers(self, instances: Sequence[TaskInstance]) -> bool:
+        deferred = [one for one in instances if one.state == "deferred"]
+        return all(self.executor_events.know_end(self.dag_id, self.run_id, one) for one in deferred)
 
     def in_state(self, *states: str) -> bool:
         """Whether every task instance is in one of these states."""

@@ -70,6 +70,12 @@ def begin(scene: Scene) -> Story:
     scene.begin()
 
 
+def look_in_vain(scene: Scene) -> Story:
+    """All tasks wait for their jobs before the first look is answered."""
+    yield "all tasks to look for their jobs", scene.looks_in_vain
+    scene.begin()
+
+
 def taken_over(scene: Scene) -> Story:
     """The next try waits for the job of the one before."""
     scene.mark()
@@ -127,13 +133,13 @@ def worker_drained_last_try(scene: Scene) -> Story:
 
 def worker_lost(scene: Scene) -> Story:
     yield from begin(scene)
-    lose(scene)
+    yield from lose(scene)
     yield from taken_over(scene)
 
 
 def worker_lost_last_try(scene: Scene) -> Story:
     yield from begin(scene)
-    lose(scene)
+    yield from lose(scene)
 
 
 def triggerer(scene: Scene, gate: Gate) -> Story:
@@ -176,13 +182,13 @@ def task_failed_last_try(scene: Scene) -> Story:
 
 
 def looks_used_up(scene: Scene) -> Story:
-    scene.has_begun = True
+    yield from look_in_vain(scene)
     yield "all tasks to fail once", lambda: scene.in_try(2)
     scene.end_jobs()
 
 
 def looks_used_up_last_try(scene: Scene) -> Story:
-    scene.has_begun = True
+    yield from look_in_vain(scene)
     yield "the jobs to be cancelled", lambda: scene.all_jobs("CANCELLED")
 
 
@@ -204,7 +210,7 @@ def drain(scene: Scene) -> None:
     scene.note("workers asked to end")
 
 
-def lose(scene: Scene) -> None:
+def lose(scene: Scene) -> Story:
     """Kill the tasks and whoever looks after them (SIGKILL), as the loss of their machine does."""
     for process in scene.processes():
         supervisor = supervisor_of(process)
@@ -213,6 +219,7 @@ def lose(scene: Scene) -> None:
             supervisor.kill()
         process.kill()
     scene.note("workers killed")
+    yield "the tasks to count as lost", scene.counts_as_lost
 
 
 _SHARED = (triggerer, trigger_failed, trigger_failed_last_try, trigger_failed_after_end)

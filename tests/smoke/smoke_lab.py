@@ -18,11 +18,13 @@ from typing import Any
 
 import smoke_rows
 from airflow_cluster import AirflowCluster
+from airflow_records import TaskInstance
 from child_processes import ProcessError
 from event_queues import EventQueueOnServer
+from executor_events import ExecutorEvents
+from heartbeats import age_heartbeats
 from omics_service import ROLE, wdl_zip
 from smoke_rows import BROKEN, SOURCES, WAITING, WATCHED_WORKFLOW, WORKFLOW, connection, queue_variable, tasks
-from sqlalchemy import text
 from task_processes import supervisor_of, task_processes
 
 from airflow_provider_omics.local import (
@@ -39,7 +41,6 @@ IS_AIRFLOW_3 = not version("apache-airflow").startswith("2.")
 TIMEOUT = 900
 #: Of the server's clock, which goes on by :data:`TICK` each time that somebody looks.
 LONG, TICK = 100_000.0, 0.1
-#: A task that comes back from the triggerer before the scheduler knows that it left its worker counts as dead.
 ENOUGH_LOOKS = 3
 LOOKS, STARTS = ("GetRun", "GetBatch"), ("StartRun", "StartRunBatch")
 #: How many tasks of a source may not wait for their jobs yet when those of the next one start.
@@ -59,13 +60,6 @@ SETTINGS = {
     "AIRFLOW__SCHEDULER__LOCAL_TASK_JOB_HEARTBEAT_SEC": "5",
 }
 PRELOAD = ("airflow_provider_omics.operators.batch", "airflow_provider_omics.operators.run", "boto3.s3.transfer")
-_OF_TASK = "dag_id = :dag AND run_id = :run AND task_id = :task AND try_number = 1"
-_GROW_OLDER = (
-    f"UPDATE task_instance SET last_heartbeat_at = last_heartbeat_at - interval '1 day' WHERE {_OF_TASK}"
-    if IS_AIRFLOW_3
-    else "UPDATE job SET latest_heartbeat = latest_heartbeat - interval '1 day' WHERE id IN"
-    f" (SELECT job_id FROM task_instance WHERE {_OF_TASK})"
-)
 
 
 @dataclass(frozen=True)
@@ -103,10 +97,13 @@ class SmokeLab:
     told: dict[str, list[str]] = field(default_factory=dict)
     watched_run: str = ""
 
+    def __post_init__(self) -> None:
+        self._events = ExecutorEvents(self.cluster)
+
     def run(self) -> None:
         """Let all jobs start, end some of the tasks meanwhile, and then let the jobs end."""
         for source in SOURCES:
-            self.cluster.trigger(f"smoke_{source}", self.run_id)
+            self.cluster.trigger(*self._dag_run(source))
             # What all tasks did at once would take the API server longer than they wait for it.
             most = partial(self._begins, source, at_most=MOST_AT_ONCE)
             self._await(most, f"most tasks of {source} to wait for their jobs")
@@ -115,7 +112,7 @@ class SmokeLab:
         for source, task_id in _all("lost"):
             self._lose(source, task_id)
         for source, task_id in _all(*KILLED):
-            self.cluster.mark_failed(f"smoke_{source}", self.run_id, task_id)
+            self.cluster.mark_failed(*self._dag_run(source), task_id)
         self._await(self._killed_are_cancelled, "the jobs of the tasks that were killed to be cancelled")
         self._await(lambda: self._lost_wait_again(mark), "the tasks whose worker was lost to wait again")
         self._end_jobs()
@@ -124,18 +121,12 @@ class SmokeLab:
 
     def _lose(self, source: str, task_id: str) -> None:
         """Kill a task and its supervisor (SIGKILL), as the loss of their machine does."""
-        titles = self.cluster.records.process_titles(f"smoke_{source}", self.run_id, task_id)
+        titles = self.cluster.records.process_titles(*self._dag_run(source), task_id)
         for process in list(task_processes(titles)):
             supervisor = supervisor_of(process)
             if supervisor is not None:
                 supervisor.kill()
             process.kill()
-
-    def _grow_older(self, source: str, task_id: str) -> None:
-        """Let the last sign of life of a task's first try be long ago."""
-        row = {"dag": f"smoke_{source}", "run": self.run_id, "task": task_id}
-        with self.cluster.records.transaction() as database:
-            database.execute(text(_GROW_OLDER), row)
 
     def _end_jobs(self) -> None:
         """Let everything end that goes on, and a run that no task has started with it."""
@@ -157,11 +148,13 @@ class SmokeLab:
     def _begins(self, source: str, at_most: int) -> bool:
         """Whether at most so many tasks of a source do not wait yet for a job at which they have looked for a while."""
         looks, beginning = self._looks(0), 0
+        deferred = [one for one in self._instances(source) if one.state == "deferred"]
+        still_going = {one.task_id for one in deferred if not self._events.know_end(*self._dag_run(source), one)}
         for task_id, (state, try_number) in self._states(source).items():
             if state in FINAL or try_number > 1:
                 raise ProcessError(f"{task_id} of {source} was to wait, and is {state} in try {try_number}")
             jobs = self._jobs(source, task_id)
-            waits = state == WAITING[task_id] and bool(jobs)
+            waits = state == WAITING[task_id] and bool(jobs) and task_id not in still_going
             beginning += not waits or any(looks[job_id] < ENOUGH_LOOKS for job_id, _ in jobs)
         return beginning <= at_most
 
@@ -175,7 +168,7 @@ class SmokeLab:
     def _lost_wait_again(self, mark: int) -> bool:
         for source, task_id in _all("lost"):
             # Each time, since a sign of life may have been on its way when the task was killed.
-            self._grow_older(source, task_id)
+            age_heartbeats(self.cluster.records, *self._dag_run(source), task_id, try_number=1)
         looks = self._looks(mark)
         return all(
             self._states(source)[task_id] == ("running", 2)
@@ -194,9 +187,15 @@ class SmokeLab:
         self.told[source] = [run_id for run_ids in pushed for run_id in run_ids]
         return bool(self.told[source])
 
+    def _dag_run(self, source: str) -> tuple[str, str]:
+        return f"smoke_{source}", self.run_id
+
+    def _instances(self, source: str) -> list[TaskInstance]:
+        return self.cluster.records.task_instances(*self._dag_run(source))
+
     def _states(self, source: str) -> dict[str, tuple[str | None, int]]:
         found: dict[str, tuple[str | None, int]] = dict.fromkeys(tasks(source), (None, 0))
-        for one in self.cluster.records.task_instances(f"smoke_{source}", self.run_id):
+        for one in self._instances(source):
             found[one.task_id] = (one.state, one.try_number)
         return found
 
@@ -242,7 +241,7 @@ class SmokeLab:
             for task_id, state in self._states(source).items():
                 lines.append(f"{source} {task_id}: {state}, jobs {self._jobs(source, task_id)}")
                 if state != (WAITING[task_id], 1):
-                    lines.append(self.cluster.records.task_log(f"smoke_{source}", self.run_id, task_id)[-3000:])
+                    lines.append(self.cluster.records.task_log(*self._dag_run(source), task_id)[-3000:])
         triggerer = self.cluster.processes["triggerer"].log_tail(40)
         return "\n".join([*lines, f"asset watchers told of {self.told}", f"the triggerer's log ends:\n{triggerer}"])
 

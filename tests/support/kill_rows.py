@@ -59,7 +59,7 @@ ROWS = (
     Row("worker_lost_last_try", modes=("worker",), retries=0),
     Row("task_failed", error_budget=2),
     Row("task_failed_last_try", retries=0, error_budget=2),
-    # Enough tries for those that start first not to run out of them before the last has started.
+    # Enough tries for those that fail first not to run out of them before the last has failed.
     Row("looks_used_up", retries=50, max_looks=5),
     Row("looks_used_up_last_try", retries=0, max_looks=5),
     Row("succeeded_and_cleared"),

@@ -24,9 +24,11 @@ from postgres import PostgresServer, execute
 TABLES = """
 CREATE TABLE import_error (filename text, stacktrace text);
 CREATE TABLE serialized_dag (dag_id text);
+CREATE TABLE dag (dag_id text);
 CREATE TABLE dag_run (id serial, dag_id text, run_id text, state text, UNIQUE (dag_id, run_id));
 CREATE TABLE task_instance (dag_id text, run_id text, task_id text, map_index int, state text, try_number int);
 INSERT INTO serialized_dag VALUES ('dag');
+INSERT INTO dag VALUES ('dag');
 INSERT INTO task_instance VALUES ('dag', 'old', 'task', -1, 'success', 1);
 """
 Effect = Callable[[], None]
@@ -134,6 +136,14 @@ def test_a_dag_run_is_made_although_airflow_does_not_answer_at_first(
 
     assert page.requests == [("POST", "dagRuns")] * 3
     assert cluster.records.dag_run_ids("dag") == ["run"]
+
+
+def test_a_dag_is_known_once_airflow_lists_it(cluster: AirflowCluster, database: str) -> None:
+    execute(database, "INSERT INTO serialized_dag VALUES ('read')")
+    assert not cluster.records.knows_dag("read")
+
+    execute(database, "INSERT INTO dag VALUES ('read')")
+    assert cluster.records.knows_dag("read")
 
 
 @pytest.mark.skipif(version("apache-airflow").startswith("2."), reason="Airflow 2 has no login of its own")
