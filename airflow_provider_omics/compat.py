@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from airflow import __version__ as _airflow_version
 from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException, conf
 
-from airflow_provider_omics.healthomics.identity import DagRunLife
+from airflow_provider_omics.healthomics.requests.identity import DagRunLife
 
 _AIRFLOW = tuple(int(part) for part in _airflow_version.split(".")[:2])
 

@@ -1,6 +1,6 @@
 """What operators and sensors raise, and which of it makes Airflow give up at once.
 
-A user catches, and writes retry rules for, the classes of :mod:`airflow_provider_omics.healthomics.exceptions`,
+A user catches, and writes retry rules for, the classes of :mod:`airflow_provider_omics.healthomics.api.errors`,
 which are named here too. Where a retry cannot mend the failure, what is raised is such a class and also Airflow's
 ``AirflowFailException``, which ends the task whatever retries are left. What leaves a task is raised without the
 frames in which it came about, so that its message is what a reader of the log sees.
@@ -21,18 +21,15 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
 )
 
-from airflow_provider_omics.healthomics.exceptions import (
-    OmicsBatchFailedError,
-    OmicsError,
-    OmicsRequestInvalidError,
-    OmicsRunFailedError,
-    OmicsRunsNotDeletedError,
-    OmicsSampleFailedError,
-    OmicsServiceError,
-    OmicsWaitError,
-)
-from airflow_provider_omics.healthomics.log_entries import entry
-from airflow_provider_omics.healthomics.waiting import Stop
+from airflow_provider_omics.healthomics.api.errors import OmicsError
+from airflow_provider_omics.healthomics.api.logger import entry
+from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
+from airflow_provider_omics.healthomics.batches.deletion import OmicsRunsNotDeletedError
+from airflow_provider_omics.healthomics.batches.sample_failure import OmicsSampleFailedError
+from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, Stop
+from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.results.outcome import OmicsBatchFailedError
+from airflow_provider_omics.healthomics.runs.failure import OmicsRunFailedError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator

@@ -17,7 +17,7 @@ from contextlib import closing
 from server_process import server_process
 from watching_parts.measuring import MIB, in_fresh_process, memory_now, memory_peak
 
-from airflow_provider_omics.healthomics.input_objects import InputObjects
+from airflow_provider_omics.healthomics.requests.input_objects import InputObjects
 from airflow_provider_omics.hooks.input_check import look_for_inputs
 from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.local import LocalOmics

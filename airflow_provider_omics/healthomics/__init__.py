@@ -1,1 +1,5 @@
-"""Plain Python about AWS HealthOmics: states, failures, requests, waiting. Imports nothing from Airflow."""
+"""Plain Python about AWS HealthOmics, in rooms by subject. Imports nothing from Airflow.
+
+A room imports only rooms of the floors below it: ``api``; ``requests``, ``polling``; ``run_settings``, ``runs``,
+``discovery``; ``batches``; ``results``, ``watcher``.
+"""

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
-from airflow_provider_omics.healthomics.events import StatusEvent, UnreadableEvent, read_event
-from airflow_provider_omics.healthomics.log_entries import entry
-from airflow_provider_omics.healthomics.patience import Patience
-from airflow_provider_omics.healthomics.service_errors import CREDENTIALS_REFUSED, error_code, is_from_aws
+from airflow_provider_omics.healthomics.api.events import StatusEvent, UnreadableEvent, read_event
+from airflow_provider_omics.healthomics.api.logger import entry
+from airflow_provider_omics.healthomics.api.patience import Patience
+from airflow_provider_omics.healthomics.api.service_errors import CREDENTIALS_REFUSED, error_code, is_from_aws
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 
 if TYPE_CHECKING:
-    from airflow_provider_omics.healthomics.waiting import Log
+    from airflow_provider_omics.healthomics.api.logger import Log
 
 _MOST_IN_A_CALL = 10
 _MOST_REMEMBERED = 1000

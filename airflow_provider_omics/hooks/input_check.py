@@ -8,17 +8,17 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airflow_provider_omics.healthomics.calls import perform
-from airflow_provider_omics.healthomics.input_objects import (
+from airflow_provider_omics.healthomics.api.calls import perform
+from airflow_provider_omics.healthomics.api.logger import Log
+from airflow_provider_omics.healthomics.api.service_errors import error_code
+from airflow_provider_omics.healthomics.requests.input_objects import (
     InputObject,
     InputObjects,
     Presence,
     Sight,
     look_for_input,
 )
-from airflow_provider_omics.healthomics.model import Issue
-from airflow_provider_omics.healthomics.service_errors import error_code
-from airflow_provider_omics.healthomics.waiting import Log
+from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.hooks.parallel import in_parallel
 
 if TYPE_CHECKING:

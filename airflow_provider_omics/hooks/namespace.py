@@ -17,8 +17,7 @@ from urllib.parse import urlsplit
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_omics.compat import BASE_URL_SECTION
-from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
-from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 
 MAX_NAMESPACE = 64
 """Most characters of a namespace."""

@@ -18,19 +18,27 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_provider_omics.exceptions import OmicsConnectionNotFoundError
-from airflow_provider_omics.healthomics import calls, looks
-from airflow_provider_omics.healthomics.asking import ask_for_job
-from airflow_provider_omics.healthomics.batch_views import BatchView
-from airflow_provider_omics.healthomics.console import run_url
-from airflow_provider_omics.healthomics.exceptions import OmicsServiceError
-from airflow_provider_omics.healthomics.newer_members import add_newer_members
-from airflow_provider_omics.healthomics.outcome import RunFailure, RunView
-from airflow_provider_omics.healthomics.regions import is_endpoint_of_aws
-from airflow_provider_omics.healthomics.retrying import at_once
-from airflow_provider_omics.healthomics.service_errors import Nature, WrongStateError, error_code, explain, nature
-from airflow_provider_omics.healthomics.statuses import Phase
-from airflow_provider_omics.healthomics.watching.line import Opened
-from airflow_provider_omics.healthomics.watching.pace import rates_of
+from airflow_provider_omics.healthomics.api import calls
+from airflow_provider_omics.healthomics.api.console import run_url
+from airflow_provider_omics.healthomics.api.newer_members import add_newer_members
+from airflow_provider_omics.healthomics.api.regions import is_endpoint_of_aws
+from airflow_provider_omics.healthomics.api.retrying import at_once
+from airflow_provider_omics.healthomics.api.service_errors import (
+    Nature,
+    OmicsServiceError,
+    WrongStateError,
+    error_code,
+    explain,
+    nature,
+)
+from airflow_provider_omics.healthomics.api.statuses import Phase
+from airflow_provider_omics.healthomics.api.submission import ask_for_job
+from airflow_provider_omics.healthomics.batches.snapshots import BatchView
+from airflow_provider_omics.healthomics.runs import commands
+from airflow_provider_omics.healthomics.runs.failure import RunFailure
+from airflow_provider_omics.healthomics.runs.snapshot import RunView
+from airflow_provider_omics.healthomics.watcher.client import Opened
+from airflow_provider_omics.healthomics.watcher.rate_limiter import rates_of
 from airflow_provider_omics.hooks.input_check import CALLS_AT_A_TIME
 from airflow_provider_omics.hooks.namespace import deployment_namespace
 from airflow_provider_omics.hooks.object_settings import ObjectSettings
@@ -278,7 +286,7 @@ class OmicsHook(_HookBase):
         :return: True if it will be; False if it had ended or is gone, which is as good.
         :raises OmicsServiceError: the service refused it.
         """
-        return self.perform(looks.cancel_run(run_id), f"run {run_id}")
+        return self.perform(commands.cancel_run(run_id), f"run {run_id}")
 
     def delete_run(self, run_id: str) -> bool:
         """Delete a run's record (DeleteRun); its outputs and logs stay.
@@ -286,7 +294,7 @@ class OmicsHook(_HookBase):
         :return: True if it was deleted; False if it was gone already.
         :raises OmicsServiceError: the service refused it, because it still runs for one.
         """
-        return self.perform(looks.delete_run(run_id), f"run {run_id}")
+        return self.perform(commands.delete_run(run_id), f"run {run_id}")
 
     def explain_failure(
         self,

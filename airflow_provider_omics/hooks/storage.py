@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 
-from airflow_provider_omics.healthomics.calls import failed_operation
-from airflow_provider_omics.healthomics.exceptions import OmicsServiceError
-from airflow_provider_omics.healthomics.s3_uris import split_object_uri
-from airflow_provider_omics.healthomics.service_errors import error_code
+from airflow_provider_omics.healthomics.api.calls import failed_operation
+from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError, error_code
+from airflow_provider_omics.healthomics.requests.s3_uris import split_object_uri
 from airflow_provider_omics.hooks.parallel import in_parallel
 
 if TYPE_CHECKING:
@@ -44,8 +43,8 @@ Tell = Callable[[Exception, str, str], OmicsServiceError]
 class ObjectStorage:
     """Read and write objects in S3; made by ``OmicsHook.storage``.
 
-    Every method raises :class:`~airflow_provider_omics.healthomics.exceptions.OmicsRequestInvalidError` for a URI that
-    names no object, and :class:`~airflow_provider_omics.healthomics.exceptions.OmicsServiceError` for what S3 refuses.
+    Every method raises :class:`~airflow_provider_omics.exceptions.OmicsRequestInvalidError` for a URI that
+    names no object, and :class:`~airflow_provider_omics.exceptions.OmicsServiceError` for what S3 refuses.
 
     :param make_client: makes an S3 client.
     :param tell: makes the error of a call from botocore's, the operation and the URI.

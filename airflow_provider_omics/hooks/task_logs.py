@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from airflow_provider_omics.healthomics.console import LOG_GROUP, task_log_stream
-from airflow_provider_omics.healthomics.outcome import FailedTask
-from airflow_provider_omics.healthomics.service_errors import error_code
+from airflow_provider_omics.healthomics.api.console import LOG_GROUP, task_log_stream
+from airflow_provider_omics.healthomics.api.service_errors import error_code
+from airflow_provider_omics.healthomics.runs.failure import FailedTask
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.client import CloudWatchLogsClient

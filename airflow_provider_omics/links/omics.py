@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 
-from airflow_provider_omics.healthomics.console import (
+from airflow_provider_omics.healthomics.api.console import (
     engine_log_stream,
     log_stream_url,
     object_url,
@@ -16,14 +16,14 @@ from airflow_provider_omics.healthomics.console import (
     run_log_stream,
     run_url,
 )
-from airflow_provider_omics.healthomics.log_entries import entry
-from airflow_provider_omics.healthomics.results import SampleEnd
-from airflow_provider_omics.healthomics.s3_uris import parse_s3_uri
+from airflow_provider_omics.healthomics.api.logger import entry
+from airflow_provider_omics.healthomics.requests.s3_uris import parse_s3_uri
+from airflow_provider_omics.healthomics.results.table import SampleEnd
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context, TaskInstanceKey
 
-    from airflow_provider_omics.healthomics.batch_outcome import BatchOutcome
+    from airflow_provider_omics.healthomics.results.outcome import BatchOutcome
     from airflow_provider_omics.hooks.omics import OmicsHook
 
 

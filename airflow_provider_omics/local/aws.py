@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_omics.healthomics.s3_uris import parse_s3_uri
+from airflow_provider_omics.healthomics.requests.s3_uris import parse_s3_uri
 
 if TYPE_CHECKING:
     from moto.events.models import EventBus, EventsBackend

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_provider_omics.healthomics.console import LOG_GROUP
+from airflow_provider_omics.healthomics.api.console import LOG_GROUP
 
 if TYPE_CHECKING:
     from airflow_provider_omics.local.world import World

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_omics.healthomics.statuses import BatchStatus, RunStatus, SubmissionStatus, TaskStatus
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus, SubmissionStatus, TaskStatus
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from airflow_provider_omics.healthomics.statuses import BatchStatus, RunStatus, TaskStatus
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus, TaskStatus
 from airflow_provider_omics.local.assumptions import Assumptions
 from airflow_provider_omics.local.clock import Clock, Timeline
 from airflow_provider_omics.local.delivery import Event, EventDelivery

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_omics.exceptions import OmicsRequestInvalidForGoodError, telling_the_cause
-from airflow_provider_omics.healthomics.calls import Steps, T, perform
-from airflow_provider_omics.healthomics.literal_requests import id_issues
-from airflow_provider_omics.healthomics.model import Issue
-from airflow_provider_omics.healthomics.service_errors import CREDENTIALS_REFUSED, Nature, error_code, nature
+from airflow_provider_omics.healthomics.api.calls import Steps, T, perform
+from airflow_provider_omics.healthomics.api.service_errors import CREDENTIALS_REFUSED, Nature, error_code, nature
+from airflow_provider_omics.healthomics.requests.issues import Issue
+from airflow_provider_omics.healthomics.requests.literal_requests import id_issues
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 from airflow_provider_omics.operators.arguments import value_issues
 from airflow_provider_omics.operators.templates import BULKY, TemplatesMixin, is_literal

@@ -6,14 +6,15 @@ import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from airflow_provider_omics.healthomics.batch_requests import (
+from airflow_provider_omics.healthomics.discovery.lineage import BATCH_TAG_COUNT
+from airflow_provider_omics.healthomics.requests.issues import Issue
+from airflow_provider_omics.healthomics.requests.literal_requests import start_run_batch_issues
+from airflow_provider_omics.healthomics.requests.shapes import api_name
+from airflow_provider_omics.healthomics.requests.start_run_batch import (
     DEFAULT_RUN_SETTING_FIELDS,
     build_default_run_setting,
     build_start_run_batch,
 )
-from airflow_provider_omics.healthomics.chain import BATCH_TAG_COUNT
-from airflow_provider_omics.healthomics.literal_requests import start_run_batch_issues
-from airflow_provider_omics.healthomics.model import Issue, api_name
 from airflow_provider_omics.healthomics.run_settings.parameters_file import without_file
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.operators.batch_end import (
@@ -46,7 +47,7 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
     beside it), ``failed_run_setting_ids`` and ``failures`` (at most 100), and ``runs`` (id, run id and output URI of
     each completed sample) unless there are more than ``runs_limit``. The asset events of its outlets have ``outcome``
     and ``batch_summary`` in their extra. Fails with an
-    :class:`~airflow_provider_omics.healthomics.exceptions.OmicsBatchFailedError` if more samples than tolerated did not
+    :class:`~airflow_provider_omics.exceptions.OmicsBatchFailedError` if more samples than tolerated did not
     complete.
 
     Parameters that are None are not sent. All but ``deferrable``, ``build_run_setting`` and ``botocore_config`` are
@@ -119,9 +120,9 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
     :param retry_permanent_failures: whether a retry of the task also runs again what failed for a reason that no retry
         mends (``INPUT_URI_NOT_FOUND``, ``INVALID_URI_INPUT``, ``UNSUPPORTED_INPUT_SIZE``, a submission refused with a
         ValidationException; all are in
-        :data:`~airflow_provider_omics.healthomics.failures.PERMANENT_CODES`). The default, False, leaves these samples
-        out, and counts them as failed, until their row, the workflow or another setting of all runs has changed, or a
-        person clears the task: the first try after a clear runs all that did not complete.
+        :data:`~airflow_provider_omics.healthomics.api.failures.PERMANENT_CODES`). The default, False, leaves these
+        samples out, and counts them as failed, until their row, the workflow or another setting of all runs has
+        changed, or a person clears the task: the first try after a clear runs all that did not complete.
     :param failure_lookup_limit: most failed runs to ask the cause of at the end of a try, one call each; 0 or more. A
         retry asks for the cause of up to 10,000 before it runs them again, unless it runs them whatever the cause.
     :param runs_limit: most completed samples for which ``runs`` is pushed; 0 or more.

@@ -6,26 +6,23 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_provider_omics.healthomics.batch_deletion import (
+from airflow_provider_omics.healthomics.api.logger import entry
+from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus
+from airflow_provider_omics.healthomics.batches.batch_poll import BatchGoal, request_cancel
+from airflow_provider_omics.healthomics.batches.deletion import (
+    OmicsRunsNotDeletedError,
     UndeletedRun,
     delete_record,
     delete_runs,
     has_runs,
     undeleted_runs,
 )
-from airflow_provider_omics.healthomics.batch_looks import BatchGoal, request_cancel
-from airflow_provider_omics.healthomics.batch_requests import check_batch_id
-from airflow_provider_omics.healthomics.batch_views import DELETED, BatchView
-from airflow_provider_omics.healthomics.exceptions import (
-    OmicsRunsNotDeletedError,
-    OmicsServiceError,
-    OmicsWaitError,
-)
-from airflow_provider_omics.healthomics.literal_requests import BATCH_ID
-from airflow_provider_omics.healthomics.log_entries import entry
-from airflow_provider_omics.healthomics.siblings import find_cohort, redrives, tell_unread_siblings
-from airflow_provider_omics.healthomics.statuses import BatchStatus
-from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
+from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchView
+from airflow_provider_omics.healthomics.discovery.cohort_batches import find_cohort, redrives, tell_unread_siblings
+from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, Stop, WaitEnd
+from airflow_provider_omics.healthomics.requests.checks import check_batch_id
+from airflow_provider_omics.healthomics.requests.literal_requests import BATCH_ID
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.links.omics import BATCH_LINKS, store_batch_links
 from airflow_provider_omics.operators.arguments import as_read

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_omics.healthomics.batch_outcome import BatchOutcome
-from airflow_provider_omics.healthomics.log_entries import entry
-from airflow_provider_omics.healthomics.results import ResultsTable, SampleResult
-from airflow_provider_omics.healthomics.waiting import Log
+from airflow_provider_omics.healthomics.api.logger import Log, entry
+from airflow_provider_omics.healthomics.results.outcome import BatchOutcome
+from airflow_provider_omics.healthomics.results.table import ResultsTable, SampleResult
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

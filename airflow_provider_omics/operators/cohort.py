@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_omics.healthomics.batch_looks import request_cancel
-from airflow_provider_omics.healthomics.batch_requests import defaults_fingerprint
-from airflow_provider_omics.healthomics.batch_views import DELETED, BatchView
-from airflow_provider_omics.healthomics.chain import COHORT_TAG, ChainedBatch, Progress, chained
-from airflow_provider_omics.healthomics.discovery import (
+from airflow_provider_omics.healthomics.api.logger import Log, entry
+from airflow_provider_omics.healthomics.api.retrying import Retrying
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus, Phase
+from airflow_provider_omics.healthomics.batches.batch_poll import request_cancel
+from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchView
+from airflow_provider_omics.healthomics.discovery.jobs import (
     BATCH,
     Discovery,
     EarlierJob,
@@ -24,15 +25,13 @@ from airflow_provider_omics.healthomics.discovery import (
     unanswered,
     was_created_since,
 )
-from airflow_provider_omics.healthomics.identity import Intent
-from airflow_provider_omics.healthomics.log_entries import entry
-from airflow_provider_omics.healthomics.redrive import Redrive, leave_out
-from airflow_provider_omics.healthomics.results import ResultsTable
-from airflow_provider_omics.healthomics.retrying import Retrying
+from airflow_provider_omics.healthomics.discovery.lineage import COHORT_TAG, ChainedBatch, Progress, chained
+from airflow_provider_omics.healthomics.requests.identity import Intent
+from airflow_provider_omics.healthomics.requests.start_run_batch import defaults_fingerprint
+from airflow_provider_omics.healthomics.results.redrive import Redrive, leave_out
+from airflow_provider_omics.healthomics.results.table import ResultsTable
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, entries, select
 from airflow_provider_omics.healthomics.run_settings.naming import named, named_file
-from airflow_provider_omics.healthomics.statuses import BatchStatus, Phase
-from airflow_provider_omics.healthomics.waiting import Log
 from airflow_provider_omics.operators.cohort_paths import CohortPaths
 from airflow_provider_omics.operators.gathering import Gathering, cohort_uri, look_at_batch
 from airflow_provider_omics.operators.memory import Memory, forget_finished

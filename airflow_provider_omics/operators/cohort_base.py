@@ -9,21 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.compat import dag_run_life, is_just_cleared, tries_before_clear
 from airflow_provider_omics.exceptions import failing_fast
-from airflow_provider_omics.healthomics.batch_looks import request_cancel
-from airflow_provider_omics.healthomics.batch_outcome import BatchOutcome, Tolerance
-from airflow_provider_omics.healthomics.batch_views import DELETED, BatchView
-from airflow_provider_omics.healthomics.calls import Steps
-from airflow_provider_omics.healthomics.chain import Progress
-from airflow_provider_omics.healthomics.discovery import BATCH
-from airflow_provider_omics.healthomics.exceptions import OmicsBatchFailedError, OmicsWaitError
-from airflow_provider_omics.healthomics.identity import Intent, TaskIdentity
-from airflow_provider_omics.healthomics.log_entries import entry
-from airflow_provider_omics.healthomics.outcome import RunFailure
-from airflow_provider_omics.healthomics.redrive import Redrive, failed_samples, new_samples, note_left_out
-from airflow_provider_omics.healthomics.results import ResultsTable, SampleEnd
+from airflow_provider_omics.healthomics.api.calls import Steps
+from airflow_provider_omics.healthomics.api.logger import entry
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus
+from airflow_provider_omics.healthomics.batches.batch_poll import request_cancel
+from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchView
+from airflow_provider_omics.healthomics.discovery.jobs import BATCH
+from airflow_provider_omics.healthomics.discovery.lineage import Progress
+from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, Stop, WaitEnd
+from airflow_provider_omics.healthomics.requests.identity import Intent, TaskIdentity
+from airflow_provider_omics.healthomics.results.outcome import BatchOutcome, OmicsBatchFailedError, Tolerance
+from airflow_provider_omics.healthomics.results.redrive import Redrive, failed_samples, new_samples, note_left_out
+from airflow_provider_omics.healthomics.results.table import ResultsTable, SampleEnd
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort
-from airflow_provider_omics.healthomics.statuses import BatchStatus
-from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
+from airflow_provider_omics.healthomics.runs.failure import RunFailure
 from airflow_provider_omics.hooks.object_settings import ObjectSettings
 from airflow_provider_omics.links.omics import COHORT_LINKS, store_batch_links, store_outcome_links
 from airflow_provider_omics.operators.arguments import as_read

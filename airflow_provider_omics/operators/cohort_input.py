@@ -7,18 +7,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from airflow_provider_omics.healthomics.batch_views import BatchView
-from airflow_provider_omics.healthomics.chain import Progress
-from airflow_provider_omics.healthomics.definition_types import is_exported
-from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError, OmicsServiceError
-from airflow_provider_omics.healthomics.failures import FailureClass
-from airflow_provider_omics.healthomics.input_places import input_place_notes
-from airflow_provider_omics.healthomics.log_entries import entry
+from airflow_provider_omics.healthomics.api.failures import FailureClass
+from airflow_provider_omics.healthomics.api.logger import entry
+from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
+from airflow_provider_omics.healthomics.batches.snapshots import BatchView
+from airflow_provider_omics.healthomics.discovery.lineage import Progress
+from airflow_provider_omics.healthomics.requests.input_places import input_place_notes
+from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.requests.parameter_template import WorkflowParameters, look_up_parameters
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, SheetOptions, read_cohort
+from airflow_provider_omics.healthomics.run_settings.definition_types import is_exported
 from airflow_provider_omics.healthomics.run_settings.parameters_file import file_of, read_parameters
 from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheetOptions, sample_sheet_issues
 from airflow_provider_omics.healthomics.run_settings.template import template_issues
-from airflow_provider_omics.healthomics.workflows import WorkflowParameters, look_up_parameters
 from airflow_provider_omics.operators.arguments import as_read
 from airflow_provider_omics.operators.definition_types import look_up_types
 from airflow_provider_omics.operators.inputs import OmicsInputOperator

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError, OmicsServiceError
-from airflow_provider_omics.healthomics.identity import Intent
-from airflow_provider_omics.healthomics.model import Issue
-from airflow_provider_omics.healthomics.s3_uris import place_issues
+from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
+from airflow_provider_omics.healthomics.requests.identity import Intent
+from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.requests.s3_uris import place_issues
 
 if TYPE_CHECKING:
     from airflow_provider_omics.hooks.storage import ObjectStorage

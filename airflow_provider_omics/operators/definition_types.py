@@ -7,10 +7,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_omics.healthomics.definition_types import definition_types, download, is_supported
-from airflow_provider_omics.healthomics.log_entries import entry
-from airflow_provider_omics.healthomics.waiting import Log
-from airflow_provider_omics.healthomics.workflows import WorkflowParameters
+from airflow_provider_omics.healthomics.api.logger import Log, entry
+from airflow_provider_omics.healthomics.requests.parameter_template import WorkflowParameters
+from airflow_provider_omics.healthomics.run_settings.definition_types import definition_types, download, is_supported
 from airflow_provider_omics.hooks.omics import OmicsHook
 
 _MISSING_PARSER = (

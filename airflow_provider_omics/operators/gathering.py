@@ -12,20 +12,20 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_omics.healthomics.batch_looks import BatchLook
-from airflow_provider_omics.healthomics.batch_views import DELETED, BatchView
-from airflow_provider_omics.healthomics.calls import Steps, T
-from airflow_provider_omics.healthomics.chain import ChainedBatch, Progress
-from airflow_provider_omics.healthomics.collecting import collect_batch, confirm_unsettled, look_up_failures
-from airflow_provider_omics.healthomics.discovery import BATCH, show
-from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsServiceError, OmicsWaitError
-from airflow_provider_omics.healthomics.log_entries import entry
-from airflow_provider_omics.healthomics.redrive import MOST_CAUSES
-from airflow_provider_omics.healthomics.results import NOT_SUBMITTED, ResultsTable, SampleEnd
-from airflow_provider_omics.healthomics.retrying import Retrying, told_of
+from airflow_provider_omics.healthomics.api.calls import Steps, T
+from airflow_provider_omics.healthomics.api.errors import OmicsError
+from airflow_provider_omics.healthomics.api.logger import Log, entry
+from airflow_provider_omics.healthomics.api.retrying import Retrying, told_of
+from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError, error_code
+from airflow_provider_omics.healthomics.batches.batch_poll import BatchLook
+from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchView
+from airflow_provider_omics.healthomics.discovery.jobs import BATCH, show
+from airflow_provider_omics.healthomics.discovery.lineage import ChainedBatch, Progress
+from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, Stop, WaitEnd
+from airflow_provider_omics.healthomics.results.collection import collect_batch, confirm_unsettled, look_up_failures
+from airflow_provider_omics.healthomics.results.redrive import MOST_CAUSES
+from airflow_provider_omics.healthomics.results.table import NOT_SUBMITTED, ResultsTable, SampleEnd
 from airflow_provider_omics.healthomics.run_settings.cohort import entries, run_setting_digest, setting_digest
-from airflow_provider_omics.healthomics.service_errors import error_code
-from airflow_provider_omics.healthomics.waiting import Log, Stop, WaitEnd
 
 if TYPE_CHECKING:
     from airflow_provider_omics.hooks.omics import OmicsHook

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsRequestInvalidError
-from airflow_provider_omics.healthomics.input_objects import InputObjects
-from airflow_provider_omics.healthomics.levels import FAIL, OFF
-from airflow_provider_omics.healthomics.log_entries import entry
-from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.api.errors import OmicsError
+from airflow_provider_omics.healthomics.api.logger import entry
+from airflow_provider_omics.healthomics.polling.poll import V
+from airflow_provider_omics.healthomics.requests.input_objects import InputObjects
+from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.requests.levels import FAIL, OFF
 from airflow_provider_omics.healthomics.run_settings.parameters_file import file_of, read_parameters
-from airflow_provider_omics.healthomics.waiting import V
 from airflow_provider_omics.hooks.input_check import InputReport, describe_unknown, look_for_inputs
 from airflow_provider_omics.hooks.object_settings import ObjectSettings
 from airflow_provider_omics.operators.arguments import as_read

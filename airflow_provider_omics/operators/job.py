@@ -13,14 +13,17 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
 from airflow_provider_omics.compat import DEFERRAL_ERRORS, is_deferral_timeout, retry_is_left, task_state
 from airflow_provider_omics.exceptions import failing_fast
-from airflow_provider_omics.healthomics.calls import Steps
-from airflow_provider_omics.healthomics.console import run_list_url
-from airflow_provider_omics.healthomics.discovery import JobKind
-from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsServiceError, OmicsWaitError, message_of
-from airflow_provider_omics.healthomics.identity import FINISHED_TAG, Intent, TaskIdentity
-from airflow_provider_omics.healthomics.log_entries import entry
-from airflow_provider_omics.healthomics.outcome import RunFailure, RunView
-from airflow_provider_omics.healthomics.waiting import Log, Stop, V, WaitEnd
+from airflow_provider_omics.healthomics.api.calls import Steps
+from airflow_provider_omics.healthomics.api.console import run_list_url
+from airflow_provider_omics.healthomics.api.errors import OmicsError, message_of
+from airflow_provider_omics.healthomics.api.logger import Log, entry
+from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
+from airflow_provider_omics.healthomics.discovery.jobs import JobKind
+from airflow_provider_omics.healthomics.polling.poll import V
+from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, Stop, WaitEnd
+from airflow_provider_omics.healthomics.requests.identity import FINISHED_TAG, Intent, TaskIdentity
+from airflow_provider_omics.healthomics.runs.failure import RunFailure
+from airflow_provider_omics.healthomics.runs.snapshot import RunView
 from airflow_provider_omics.operators.arguments import as_read
 from airflow_provider_omics.operators.memory import Memory
 from airflow_provider_omics.operators.rivals import PhaseOf, Rivals

@@ -8,8 +8,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
-from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 
 # What a template can tell instances apart by.
 _OF_INSTANCE = re.compile(r"map_index|xcom_pull|\btask\.(?!task_id\b|dag_id\b)")

@@ -9,10 +9,9 @@ from typing import Any
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_omics.compat import STATE_OUTLIVES_CLEAR, is_of_earlier_try, state_store
-from airflow_provider_omics.healthomics.discovery import EarlierJob
-from airflow_provider_omics.healthomics.exceptions import OmicsError
-from airflow_provider_omics.healthomics.log_entries import entry
-from airflow_provider_omics.healthomics.waiting import Log
+from airflow_provider_omics.healthomics.api.errors import OmicsError
+from airflow_provider_omics.healthomics.api.logger import Log, entry
+from airflow_provider_omics.healthomics.discovery.jobs import EarlierJob
 
 _KEY = "airflow-provider-omics"
 

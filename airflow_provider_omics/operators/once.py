@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from airflow_provider_omics.healthomics.discovery import (
+from airflow_provider_omics.healthomics.api.logger import Log, entry
+from airflow_provider_omics.healthomics.api.statuses import Phase, RunStatus
+from airflow_provider_omics.healthomics.discovery.jobs import (
     RUN,
     Discovery,
     EarlierJob,
@@ -19,11 +21,8 @@ from airflow_provider_omics.healthomics.discovery import (
     unanswered,
     was_created_since,
 )
-from airflow_provider_omics.healthomics.identity import Intent
-from airflow_provider_omics.healthomics.log_entries import entry
-from airflow_provider_omics.healthomics.outcome import RunView
-from airflow_provider_omics.healthomics.statuses import Phase, RunStatus
-from airflow_provider_omics.healthomics.waiting import Log
+from airflow_provider_omics.healthomics.requests.identity import Intent
+from airflow_provider_omics.healthomics.runs.snapshot import RunView
 from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.operators.memory import Memory, forget_finished
 from airflow_provider_omics.operators.rivals import Rivals

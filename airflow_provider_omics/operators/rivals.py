@@ -8,16 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.compat import heartbeat_timeout
-from airflow_provider_omics.healthomics.batch_looks import request_cancel
-from airflow_provider_omics.healthomics.batch_views import BatchView
-from airflow_provider_omics.healthomics.calls import Steps
-from airflow_provider_omics.healthomics.discovery import BATCH, EarlierJob, JobKind, find_jobs, seconds
-from airflow_provider_omics.healthomics.exceptions import OmicsServiceError
-from airflow_provider_omics.healthomics.identity import INTENT_TAG, Intent, Owner
-from airflow_provider_omics.healthomics.log_entries import entry
-from airflow_provider_omics.healthomics.looks import cancel_run
-from airflow_provider_omics.healthomics.statuses import Phase
-from airflow_provider_omics.healthomics.waiting import Log
+from airflow_provider_omics.healthomics.api.calls import Steps
+from airflow_provider_omics.healthomics.api.logger import Log, entry
+from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
+from airflow_provider_omics.healthomics.api.statuses import Phase
+from airflow_provider_omics.healthomics.batches.batch_poll import request_cancel
+from airflow_provider_omics.healthomics.batches.snapshots import BatchView
+from airflow_provider_omics.healthomics.discovery.jobs import BATCH, EarlierJob, JobKind, find_jobs, seconds
+from airflow_provider_omics.healthomics.requests.identity import INTENT_TAG, Intent, Owner
+from airflow_provider_omics.healthomics.runs.commands import cancel_run
 
 if TYPE_CHECKING:
     from airflow_provider_omics.hooks.omics import OmicsHook

@@ -10,22 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.compat import dag_run_life, is_just_cleared, tries_before_clear
 from airflow_provider_omics.exceptions import failing_fast
-from airflow_provider_omics.healthomics.calls import Steps
-from airflow_provider_omics.healthomics.console import run_url
-from airflow_provider_omics.healthomics.discovery import RUN
-from airflow_provider_omics.healthomics.exceptions import OmicsRunFailedError, OmicsWaitError
-from airflow_provider_omics.healthomics.identity import TAG_COUNT, Intent, TaskIdentity
-from airflow_provider_omics.healthomics.input_objects import InputObjects
-from airflow_provider_omics.healthomics.input_places import input_place_notes
-from airflow_provider_omics.healthomics.literal_requests import start_run_issues
-from airflow_provider_omics.healthomics.log_entries import entry
-from airflow_provider_omics.healthomics.looks import cancel_run
-from airflow_provider_omics.healthomics.model import Issue, api_name
-from airflow_provider_omics.healthomics.outcome import RunView
-from airflow_provider_omics.healthomics.requests import build_start_run, fingerprint, fingerprint_of_0_1_0
+from airflow_provider_omics.healthomics.api.calls import Steps
+from airflow_provider_omics.healthomics.api.console import run_url
+from airflow_provider_omics.healthomics.api.logger import entry
+from airflow_provider_omics.healthomics.api.statuses import Phase, RunStatus
+from airflow_provider_omics.healthomics.discovery.jobs import RUN
+from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, Stop, WaitEnd
+from airflow_provider_omics.healthomics.requests.identity import TAG_COUNT, Intent, TaskIdentity
+from airflow_provider_omics.healthomics.requests.input_objects import InputObjects
+from airflow_provider_omics.healthomics.requests.input_places import input_place_notes
+from airflow_provider_omics.healthomics.requests.issues import Issue
+from airflow_provider_omics.healthomics.requests.literal_requests import start_run_issues
+from airflow_provider_omics.healthomics.requests.shapes import api_name
+from airflow_provider_omics.healthomics.requests.start_run import build_start_run, fingerprint, fingerprint_of_0_1_0
 from airflow_provider_omics.healthomics.run_settings.parameters_file import without_file
-from airflow_provider_omics.healthomics.statuses import Phase, RunStatus
-from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
+from airflow_provider_omics.healthomics.runs.commands import cancel_run
+from airflow_provider_omics.healthomics.runs.failure import OmicsRunFailedError
+from airflow_provider_omics.healthomics.runs.snapshot import RunView
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.links.omics import RUN_LINKS, store_run_links
 from airflow_provider_omics.operators.inputs import OmicsInputOperator
@@ -77,7 +78,7 @@ class OmicsStartRunOperator(OmicsInputOperator[RunView]):
 
     Returns the run's id, and pushes ``run_arn``, ``run_uuid`` and ``run_output_uri`` under these XCom keys as soon
     as the run has started. A run that does not end COMPLETED fails the task with an
-    :class:`~airflow_provider_omics.healthomics.exceptions.OmicsRunFailedError`, which is retried only where a retry
+    :class:`~airflow_provider_omics.exceptions.OmicsRunFailedError`, which is retried only where a retry
     can help.
 
     Parameters that are None are not sent. All but ``deferrable`` and ``botocore_config`` are templates; numbers and

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.exceptions import failing_fast
-from airflow_provider_omics.healthomics.exceptions import OmicsWaitError
-from airflow_provider_omics.healthomics.literal_requests import RUN_ID
-from airflow_provider_omics.healthomics.outcome import RunView
-from airflow_provider_omics.healthomics.requests import check_run_id
-from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
+from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, Stop, WaitEnd
+from airflow_provider_omics.healthomics.requests.checks import check_run_id
+from airflow_provider_omics.healthomics.requests.literal_requests import RUN_ID
+from airflow_provider_omics.healthomics.runs.snapshot import RunView
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.operators.arguments import as_read
 from airflow_provider_omics.operators.base import OmicsBaseOperator

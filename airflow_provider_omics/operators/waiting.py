@@ -12,11 +12,12 @@ from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_omics.compat import trigger_failure
 from airflow_provider_omics.exceptions import failing_fast
-from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
-from airflow_provider_omics.healthomics.log_entries import entry
-from airflow_provider_omics.healthomics.model import Issue
-from airflow_provider_omics.healthomics.retrying import Retrying
-from airflow_provider_omics.healthomics.waiting import ERROR_BUDGET, V, WaitEnd, watch
+from airflow_provider_omics.healthomics.api.logger import entry
+from airflow_provider_omics.healthomics.api.retrying import Retrying
+from airflow_provider_omics.healthomics.polling.engine import ERROR_BUDGET, watch
+from airflow_provider_omics.healthomics.polling.poll import V
+from airflow_provider_omics.healthomics.polling.result import WaitEnd
+from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 from airflow_provider_omics.operators.arguments import argument_issues, as_read
 from airflow_provider_omics.operators.base import OmicsBaseOperator

@@ -6,27 +6,22 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_omics.healthomics.batch_glance import glance, some_failures
-from airflow_provider_omics.healthomics.batch_looks import BatchGoal
-from airflow_provider_omics.healthomics.batch_outcome import Tolerance
-from airflow_provider_omics.healthomics.batch_requests import check_batch_id
-from airflow_provider_omics.healthomics.batch_views import BatchView, SampleView
-from airflow_provider_omics.healthomics.exceptions import (
-    OmicsBatchFailedError,
-    OmicsRequestInvalidError,
-    OmicsRunFailedError,
-    OmicsSampleFailedError,
-    OmicsServiceError,
-)
-from airflow_provider_omics.healthomics.literal_requests import BATCH_ID, id_issues, sample_issues
-from airflow_provider_omics.healthomics.log_entries import entry
-from airflow_provider_omics.healthomics.looks import same_run
-from airflow_provider_omics.healthomics.model import Issue
-from airflow_provider_omics.healthomics.outcome import RunView
-from airflow_provider_omics.healthomics.results import SampleResult
-from airflow_provider_omics.healthomics.samples import SampleFailure, check_sample
-from airflow_provider_omics.healthomics.statuses import Phase
-from airflow_provider_omics.healthomics.waiting import WaitEnd
+from airflow_provider_omics.healthomics.api.logger import entry
+from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
+from airflow_provider_omics.healthomics.api.statuses import Phase
+from airflow_provider_omics.healthomics.batches.batch_poll import BatchGoal
+from airflow_provider_omics.healthomics.batches.sample_failure import OmicsSampleFailedError, SampleFailure
+from airflow_provider_omics.healthomics.batches.snapshots import BatchView, SampleView
+from airflow_provider_omics.healthomics.polling.result import WaitEnd
+from airflow_provider_omics.healthomics.requests.checks import check_batch_id, check_sample
+from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.requests.literal_requests import BATCH_ID, id_issues, sample_issues
+from airflow_provider_omics.healthomics.results.outcome import OmicsBatchFailedError, Tolerance
+from airflow_provider_omics.healthomics.results.summary import glance, some_failures
+from airflow_provider_omics.healthomics.results.table import SampleResult
+from airflow_provider_omics.healthomics.runs.failure import OmicsRunFailedError
+from airflow_provider_omics.healthomics.runs.poll import same_run
+from airflow_provider_omics.healthomics.runs.snapshot import RunView
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.links.omics import (
     BATCH_LINKS,
@@ -62,8 +57,8 @@ class OmicsBatchSensor(OmicsWaitingSensor[BatchView]):
     samples were changed meanwhile, they are those of the newest batch.
 
     Returns ``{"batch_id": ..., "status": ..., "total": ..., "completed": ..., ...}`` with the counts of
-    :class:`~airflow_provider_omics.healthomics.results.BatchCounts`. ``deferrable`` and ``start_from_trigger`` are
-    described in :class:`~airflow_provider_omics.sensors.waiting.OmicsWaitingSensor`, the connection parameters in
+    :class:`~airflow_provider_omics.healthomics.results.table.BatchCounts`. ``deferrable`` and ``start_from_trigger``
+    are described in :class:`~airflow_provider_omics.sensors.waiting.OmicsWaitingSensor`, the connection parameters in
     :mod:`airflow_provider_omics.hooks.parameters`.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_GetBatch.html

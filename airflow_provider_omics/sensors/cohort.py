@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.compat import dag_run_life
-from airflow_provider_omics.healthomics.cohort_search import CohortTask
-from airflow_provider_omics.healthomics.discovery import BATCH, names_of
-from airflow_provider_omics.healthomics.identity import Intent, TaskIdentity
-from airflow_provider_omics.healthomics.log_entries import entry
-from airflow_provider_omics.healthomics.model import Issue
-from airflow_provider_omics.healthomics.spelling import advice
+from airflow_provider_omics.healthomics.api.logger import entry
+from airflow_provider_omics.healthomics.api.spelling import advice
+from airflow_provider_omics.healthomics.discovery.cohort_search import CohortTask
+from airflow_provider_omics.healthomics.discovery.jobs import BATCH, names_of
+from airflow_provider_omics.healthomics.requests.identity import Intent, TaskIdentity
+from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.operators.cohort_base import OmicsCohortOperator
 
 if TYPE_CHECKING:

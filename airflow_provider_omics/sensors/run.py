@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError, OmicsRunFailedError
-from airflow_provider_omics.healthomics.literal_requests import RUN_ID
-from airflow_provider_omics.healthomics.outcome import RunView
-from airflow_provider_omics.healthomics.requests import check_run_id
-from airflow_provider_omics.healthomics.statuses import Phase
+from airflow_provider_omics.healthomics.api.statuses import Phase
+from airflow_provider_omics.healthomics.requests.checks import check_run_id
+from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.requests.literal_requests import RUN_ID
+from airflow_provider_omics.healthomics.runs.failure import OmicsRunFailedError
+from airflow_provider_omics.healthomics.runs.snapshot import RunView
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.links.omics import RUN_LINKS, store_run_links
 from airflow_provider_omics.sensors.waiting import OmicsWaitingSensor

@@ -15,12 +15,14 @@ from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_omics.compat import trigger_failure, triggerer_can_render, was_rescheduled
 from airflow_provider_omics.exceptions import OmicsSensorTimeoutError, failing_at_once, skipping_no_mistakes
-from airflow_provider_omics.healthomics.exceptions import OmicsWaitError
-from airflow_provider_omics.healthomics.log_entries import entry
-from airflow_provider_omics.healthomics.model import Issue
-from airflow_provider_omics.healthomics.outcome import RunFailure, RunView
-from airflow_provider_omics.healthomics.retrying import Retrying
-from airflow_provider_omics.healthomics.waiting import ERROR_BUDGET, Stop, V, Wait, WaitEnd, look_once, watch
+from airflow_provider_omics.healthomics.api.logger import entry
+from airflow_provider_omics.healthomics.api.retrying import Retrying
+from airflow_provider_omics.healthomics.polling.engine import ERROR_BUDGET, Wait, look_once, watch
+from airflow_provider_omics.healthomics.polling.poll import V
+from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, Stop, WaitEnd
+from airflow_provider_omics.healthomics.requests.issues import Issue
+from airflow_provider_omics.healthomics.runs.failure import RunFailure
+from airflow_provider_omics.healthomics.runs.snapshot import RunView
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 from airflow_provider_omics.operators.arguments import argument_issues, as_read
 from airflow_provider_omics.sensors.base import OmicsBaseSensor

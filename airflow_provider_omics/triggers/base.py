@@ -15,14 +15,16 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
 from airflow_provider_omics.compat import TRIGGERS_ARE_TOLD_OF_KILLS, task_state
-from airflow_provider_omics.healthomics.cohort_search import CohortSearch
-from airflow_provider_omics.healthomics.cohort_trail import Trail
-from airflow_provider_omics.healthomics.exceptions import message_of
-from airflow_provider_omics.healthomics.identity import TaskIdentity
-from airflow_provider_omics.healthomics.log_entries import entry
-from airflow_provider_omics.healthomics.service_errors import concerns_all_calls, error_code
-from airflow_provider_omics.healthomics.waiting import ERROR_BUDGET, Look, Stop, V, Wait, WaitEnd, WaitPolicy
-from airflow_provider_omics.healthomics.watch import StatusWatcher
+from airflow_provider_omics.healthomics.api.errors import message_of
+from airflow_provider_omics.healthomics.api.logger import entry
+from airflow_provider_omics.healthomics.api.service_errors import concerns_all_calls, error_code
+from airflow_provider_omics.healthomics.batches.cohort_poll import Trail
+from airflow_provider_omics.healthomics.discovery.cohort_search import CohortSearch
+from airflow_provider_omics.healthomics.polling.engine import ERROR_BUDGET, Wait, WaitPolicy
+from airflow_provider_omics.healthomics.polling.poll import Look, V
+from airflow_provider_omics.healthomics.polling.result import Stop, WaitEnd
+from airflow_provider_omics.healthomics.requests.identity import TaskIdentity
+from airflow_provider_omics.healthomics.watcher.watcher import StatusWatcher
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 from airflow_provider_omics.triggers.watchers import watchers
 
@@ -164,7 +166,7 @@ class OmicsWaitTrigger(BaseTrigger, Generic[V]):
         return end
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Fire the payload of a :class:`~airflow_provider_omics.healthomics.waiting.WaitEnd`."""
+        """Fire the payload of a :class:`~airflow_provider_omics.healthomics.polling.result.WaitEnd`."""
         async with self.watcher() as watcher:
             wait = self.new_wait(watcher.timing.clock)
             while True:
@@ -244,7 +246,7 @@ class OmicsJobTrigger(OmicsWaitTrigger[V]):
         """Ask for it to be cancelled; False if it had ended or is gone."""
 
     def run(self) -> AsyncIterator[TriggerEvent]:
-        """Fire the payload of a :class:`~airflow_provider_omics.healthomics.waiting.WaitEnd`."""
+        """Fire the payload of a :class:`~airflow_provider_omics.healthomics.polling.result.WaitEnd`."""
         # There may be very many, so none has a generator that it does not need.
         return super().run() if TRIGGERS_ARE_TOLD_OF_KILLS else self._run_untold(super().run())
 

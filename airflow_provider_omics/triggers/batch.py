@@ -9,14 +9,16 @@ from typing import Any, ClassVar
 from asgiref.sync import sync_to_async
 
 from airflow_provider_omics.compat import task_state
-from airflow_provider_omics.healthomics.batch_looks import BatchGoal, BatchLook, SampleLook, request_cancel
-from airflow_provider_omics.healthomics.batch_views import BatchView, SampleView
-from airflow_provider_omics.healthomics.calls import Question
-from airflow_provider_omics.healthomics.cohort_search import CohortTask
-from airflow_provider_omics.healthomics.cohort_trail import BatchTrail, SampleTrail, Trail
-from airflow_provider_omics.healthomics.identity import TaskIdentity
-from airflow_provider_omics.healthomics.log_entries import entry
-from airflow_provider_omics.healthomics.watch import StatusWatcher
+from airflow_provider_omics.healthomics.api.calls import Question
+from airflow_provider_omics.healthomics.api.logger import entry
+from airflow_provider_omics.healthomics.batches.batch_poll import BatchGoal, BatchLook, request_cancel
+from airflow_provider_omics.healthomics.batches.cohort_poll import BatchTrail, SampleTrail, Trail
+from airflow_provider_omics.healthomics.batches.sample_poll import SampleLook
+from airflow_provider_omics.healthomics.batches.snapshots import BatchView, SampleView
+from airflow_provider_omics.healthomics.discovery.cohort_search import CohortTask
+from airflow_provider_omics.healthomics.requests.identity import TaskIdentity
+from airflow_provider_omics.healthomics.results.failure_news import FailureNews
+from airflow_provider_omics.healthomics.watcher.watcher import StatusWatcher
 from airflow_provider_omics.triggers.base import OmicsJobTrigger, OmicsWaitTrigger
 
 # Airflow gives a trigger 30 seconds to act on a kill; a batch is CREATING for less than that as a rule.
@@ -67,11 +69,13 @@ class OmicsBatchTrigger(OmicsJobTrigger[BatchView]):
 
     def new_look(self) -> BatchLook:
         """Return how to look at the batch."""
-        return BatchLook(self.batch_id, BatchGoal(self.goal), cancel=self.cancel, fail_above=self.fail_above)
+        goal = BatchGoal(self.goal)
+        news = FailureNews() if goal in (BatchGoal.ENDED, BatchGoal.DECIDED) else None
+        return BatchLook(self.batch_id, goal, cancel=self.cancel, fail_above=self.fail_above, failure_news=news)
 
     def trail(self) -> Trail[BatchView] | None:
         """Return the batches to wait for, one after the other."""
-        return BatchTrail(self.batch_id) if self.whole_cohort else None
+        return BatchTrail(self.batch_id, FailureNews) if self.whole_cohort else None
 
     async def stop(self, watcher: StatusWatcher) -> bool:
         """Ask for the batch to be cancelled (CancelRunBatch), or its runs if it FAILED; False if nothing is left.
@@ -98,7 +102,8 @@ class OmicsBatchRunTrigger(OmicsWaitTrigger[SampleView]):
     :param target: ``submitted`` to wait for the outcome of its submission, ``completed`` for the end of its run.
     :param whole_cohort: whether other batches of the cohort tell too, the newest that has the sample (ListBatch).
     :param cohort: the task that starts the batches, as
-        :class:`~airflow_provider_omics.healthomics.cohort_search.CohortTask` writes it; None with ``batch_id``.
+        :class:`~airflow_provider_omics.healthomics.discovery.cohort_search.CohortTask` writes it; None with
+        ``batch_id``.
     """
 
     arguments: ClassVar[tuple[str, ...]] = ("batch_id", "run_setting_id", "target", "whole_cohort", "cohort")

@@ -12,16 +12,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_omics.compat import BaseEventTrigger, SharedStreamProducer
-from airflow_provider_omics.healthomics.events import EventFilter, EventKind, StatusEvent, known_statuses
-from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
-from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.api.events import EventFilter, EventKind, StatusEvent, known_statuses
+from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 from airflow_provider_omics.hooks.event_queue import EventQueue, Reading
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 
 if TYPE_CHECKING:
     from airflow.triggers.shared_stream import AdvanceItem
 
-    from airflow_provider_omics.healthomics.waiting import Log
+    from airflow_provider_omics.healthomics.api.logger import Log
 
 _QUEUE_URL = re.compile(r"https?://[^/\s]+/\S+")
 _MOST_SECONDS_OF_A_CALL = 20
@@ -39,7 +38,7 @@ class OmicsRunEventTrigger(BaseEventTrigger):
     For an ``AssetWatcher``: every event becomes an event of the asset, and so starts the DAGs that are scheduled on it;
     one DAG run can have several. Its ``extra["payload"]`` has the members ``kind``, ``id``, ``arn``, ``uuid``,
     ``status``, ``name``, ``time``, ``account``, ``region``, ``workflow_id``, ``run_output_uri``, ``detail``,
-    ``event_id`` and ``identity`` of :class:`~airflow_provider_omics.healthomics.events.StatusEvent`.
+    ``event_id`` and ``identity`` of :class:`~airflow_provider_omics.healthomics.api.events.StatusEvent`.
 
     An event is handed over at least once: ``identity`` is the same for all that tell the same change. Its message is
     deleted when Airflow 3.3 has stored the event, and before 3.3 ten seconds after it was handed over. A triggerer that

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from airflow_provider_omics.healthomics.looks import RunLook, cancel_run
-from airflow_provider_omics.healthomics.outcome import RunView
-from airflow_provider_omics.healthomics.watch import StatusWatcher
+from airflow_provider_omics.healthomics.runs.commands import cancel_run
+from airflow_provider_omics.healthomics.runs.poll import RunLook
+from airflow_provider_omics.healthomics.runs.snapshot import RunView
+from airflow_provider_omics.healthomics.watcher.watcher import StatusWatcher
 from airflow_provider_omics.triggers.base import OmicsJobTrigger
 
 

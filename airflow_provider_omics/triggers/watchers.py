@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from airflow.providers.common.compat.sdk import Stats
 
-from airflow_provider_omics.healthomics.watch import StatusWatcher, Timing
+from airflow_provider_omics.healthomics.watcher.watcher import StatusWatcher, Timing
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 
 _PREFIX = "omics.watch"

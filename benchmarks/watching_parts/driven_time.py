@@ -14,7 +14,7 @@ from typing import Any
 
 from server_process import Server
 
-from airflow_provider_omics.healthomics.watch import Opened, Timing
+from airflow_provider_omics.healthomics.watcher.watcher import Opened, Timing
 from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.triggers.watchers import watchers

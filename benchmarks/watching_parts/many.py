@@ -17,7 +17,7 @@ import airflow.sdk.execution_time.supervisor  # noqa: F401
 from airflow.triggers.base import BaseTrigger
 from server_process import Server, sample_names, server_process
 
-from airflow_provider_omics.healthomics.watch import Timing
+from airflow_provider_omics.healthomics.watcher.watcher import Timing
 from airflow_provider_omics.local import LocalOmics, Timings
 from airflow_provider_omics.triggers.batch import OmicsBatchRunTrigger
 from airflow_provider_omics.triggers.run import OmicsRunTrigger

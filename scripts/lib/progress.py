@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_cluster import AirflowCluster
 
-from airflow_provider_omics.healthomics.batch_views import BatchView
+from airflow_provider_omics.healthomics.batches.snapshots import BatchView
 
 FINAL_STATES = {"success", "failed", "upstream_failed", "skipped"}
 WAITING_STATES = {"deferred", "up_for_retry"}

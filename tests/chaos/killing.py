@@ -17,7 +17,7 @@ from points import REFUSALS
 from strikes import RESUME, Caller, Moment, Strike, Victim
 from task_processes import task_processes
 
-from airflow_provider_omics.healthomics.statuses import BatchStatus, RunStatus, classify
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus, classify
 from airflow_provider_omics.local import FaultKind, FaultRule, LocalOmics
 from airflow_provider_omics.local.faults import CallFacts
 

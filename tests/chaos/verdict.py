@@ -16,8 +16,8 @@ from airflow_records import AirflowRecords
 from killing import Watch
 from plan import Trial
 
-from airflow_provider_omics.healthomics.s3_uris import split_object_uri
-from airflow_provider_omics.healthomics.statuses import BatchStatus, RunStatus, classify
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus, classify
+from airflow_provider_omics.healthomics.requests.s3_uris import split_object_uri
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.local.journal import RunMade
 

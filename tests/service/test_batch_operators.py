@@ -19,7 +19,7 @@ from airflow_provider_omics.exceptions import (
     OmicsServiceError,
     OmicsWaitError,
 )
-from airflow_provider_omics.healthomics.statuses import BatchStatus
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus
 from airflow_provider_omics.local import Assumptions, LocalOmics
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
 from airflow_provider_omics.operators.batch import (

@@ -23,7 +23,7 @@ from airflow_provider_omics.exceptions import (
     OmicsSampleFailedError,
     OmicsWaitError,
 )
-from airflow_provider_omics.healthomics.failures import FailureClass
+from airflow_provider_omics.healthomics.api.failures import FailureClass
 from airflow_provider_omics.local import Assumptions, LocalOmics
 from airflow_provider_omics.local.assumptions import CancelledUnsubmitted, TwoFilters, UnsubmittedRuns
 from airflow_provider_omics.local.faults import FaultKind, FaultRule

@@ -14,7 +14,7 @@ from omics_errors import raises
 from task_runs import TaskInstance, TaskRun, run_task
 
 from airflow_provider_omics.exceptions import OmicsError, OmicsRequestInvalidError
-from airflow_provider_omics.healthomics.statuses import BatchStatus
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.operators.run import OmicsStartRunOperator
 

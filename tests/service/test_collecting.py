@@ -11,10 +11,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from omics_service import ROLE, await_status
 
-from airflow_provider_omics.healthomics.calls import perform
-from airflow_provider_omics.healthomics.collecting import collect_batch, confirm_unsettled, look_up_failures
-from airflow_provider_omics.healthomics.failures import FailureClass
-from airflow_provider_omics.healthomics.results import ResultsTable, SampleEnd
+from airflow_provider_omics.healthomics.api.calls import perform
+from airflow_provider_omics.healthomics.api.failures import FailureClass
+from airflow_provider_omics.healthomics.results.collection import collect_batch, confirm_unsettled, look_up_failures
+from airflow_provider_omics.healthomics.results.table import ResultsTable, SampleEnd
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
 

@@ -221,7 +221,7 @@ def test_a_triggerer_that_finds_no_credentials_for_a_while_ends_no_wait(
 
     mocker.patch.object(AioSession, "create_client", without_credentials)
     # A client that could not be made is not made again for ten seconds, whoever waits.
-    mocker.patch("airflow_provider_omics.healthomics.watching.line._BETWEEN_CLIENTS", 0.05)
+    mocker.patch("airflow_provider_omics.healthomics.watcher.client._BETWEEN_CLIENTS", 0.05)
     task = run_task(start_run(workflow_id, deferrable=True, **SOON), TaskInstance(max_tries=0))
     assert server.client("omics").get_run(id=task.result)["status"] == "COMPLETED"
     assert len(calls) == 3

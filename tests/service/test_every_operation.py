@@ -14,7 +14,7 @@ from botocore.model import Shape
 from omics_clients import CheckedClient, open_client
 from omics_service import ROLE, await_status, wdl_zip
 
-from airflow_provider_omics.healthomics.model import operation_model, service_model
+from airflow_provider_omics.healthomics.requests.shapes import operation_model, service_model
 from airflow_provider_omics.local import LocalOmics, Quotas, Timings
 from airflow_provider_omics.local.http.service import OmicsService
 from airflow_provider_omics.local.operations.registry import HANDLERS

@@ -14,7 +14,7 @@ from omics_errors import raises
 from pytest_mock import MockerFixture
 
 from airflow_provider_omics.exceptions import OmicsServiceError
-from airflow_provider_omics.healthomics.calls import Call, Steps, list_pages
+from airflow_provider_omics.healthomics.api.calls import Call, Steps, list_pages
 from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.local import LocalOmics
 

@@ -26,7 +26,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError
 from omics_service import ROLE, await_status, wdl_zip
 
-from airflow_provider_omics.healthomics.model import service_model
+from airflow_provider_omics.healthomics.requests.shapes import service_model
 from airflow_provider_omics.local import LocalOmics, ManualClock, Timings
 
 SIGNED = "AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/omics/aws4_request, SignedHeaders=host, Signature=0"

@@ -21,7 +21,7 @@ from pytest_mock import MockerFixture
 from task_runs import run_task
 
 import airflow_provider_omics
-from airflow_provider_omics.healthomics.wrapping import LIMIT
+from airflow_provider_omics.healthomics.api.wrapping import LIMIT
 from airflow_provider_omics.local import LocalOmics, Quotas, Timings
 from airflow_provider_omics.operators.base import OmicsBaseOperator
 

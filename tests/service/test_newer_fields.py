@@ -20,7 +20,7 @@ from omics_service import ROLE, await_status
 from task_runs import TaskRun, run_task
 
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError, OmicsRunFailedError
-from airflow_provider_omics.healthomics.failures import FailureClass, Owner
+from airflow_provider_omics.healthomics.api.failures import FailureClass, Owner
 from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.local import LocalOmics, SimulatedOutcomes
 from airflow_provider_omics.local.workflows.catalogue import share_workflow

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_omics.healthomics.batch_requests import DEFAULT_RUN_SETTING_FIELDS
-from airflow_provider_omics.healthomics.model import api_name, service_model
-from airflow_provider_omics.healthomics.statuses import BatchStatus, RunStatus, SubmissionStatus, TaskStatus
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus, SubmissionStatus, TaskStatus
+from airflow_provider_omics.healthomics.requests.shapes import api_name, service_model
+from airflow_provider_omics.healthomics.requests.start_run_batch import DEFAULT_RUN_SETTING_FIELDS
 from airflow_provider_omics.operators.run import START_RUN_FIELDS
 
 MODEL = "botocore/data/omics/2022-11-28/service-2.json"

@@ -12,7 +12,7 @@ from cohorts import MODES, CohortLab, Settings, cohort, failing, instance
 from omics_errors import unwrapped
 from omics_service import wdl_zip
 
-from airflow_provider_omics.healthomics.failures import PERMANENT_CODES
+from airflow_provider_omics.healthomics.api.failures import PERMANENT_CODES
 from airflow_provider_omics.local import LocalOmics, OutcomeRule, SimulatedOutcomes
 from airflow_provider_omics.local.records import Batch
 

@@ -20,7 +20,7 @@ from pytest_mock import MockerFixture
 from task_runs import run_task
 
 from airflow_provider_omics.exceptions import OmicsBatchFailedError, OmicsError, OmicsWaitError
-from airflow_provider_omics.healthomics.statuses import BatchStatus
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
 from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator

@@ -11,7 +11,7 @@ import pytest
 from cohorts import BUCKET, MODES, CohortLab, cohort, failing, instance, lasting
 from omics_service import wdl_zip
 
-from airflow_provider_omics.healthomics.statuses import RunStatus
+from airflow_provider_omics.healthomics.api.statuses import RunStatus
 from airflow_provider_omics.local import LocalOmics, OutcomeRule, SimulatedOutcomes
 from airflow_provider_omics.local.batches.machine import cancel_batch
 from airflow_provider_omics.local.records import Batch, Run

@@ -19,8 +19,8 @@ from omics_service import await_status
 from packaging.version import Version
 from task_runs import load_trigger
 
-from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
-from airflow_provider_omics.healthomics.patience import Patience
+from airflow_provider_omics.healthomics.api.patience import Patience
+from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
 from airflow_provider_omics.hooks.event_queue import EventQueue, Reading, Received
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 from airflow_provider_omics.local import FaultKind, FaultRule, LocalOmics

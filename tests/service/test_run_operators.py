@@ -16,7 +16,7 @@ from pytest_mock import MockerFixture
 from task_runs import TaskInstance, run_task
 
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError, OmicsServiceError, OmicsWaitError
-from airflow_provider_omics.healthomics.statuses import RunStatus
+from airflow_provider_omics.healthomics.api.statuses import RunStatus
 from airflow_provider_omics.local import Assumptions, LocalOmics
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
 from airflow_provider_omics.operators.run import (

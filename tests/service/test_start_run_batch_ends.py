@@ -10,7 +10,7 @@ from cohorts import BUCKET, MODES, OUT, CohortLab, cohort, failing, lasting
 from omics_errors import raises
 
 from airflow_provider_omics.exceptions import OmicsError
-from airflow_provider_omics.healthomics.statuses import BatchStatus, RunStatus
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.local.batches.machine import cancel_batch, delete_batch, delete_runs
 from airflow_provider_omics.local.records import Batch, Run

@@ -18,9 +18,9 @@ from airflow_provider_omics.exceptions import (
     OmicsServiceError,
     OmicsWaitError,
 )
-from airflow_provider_omics.healthomics.failures import FailureClass
-from airflow_provider_omics.healthomics.identity import Intent, TaskIdentity
-from airflow_provider_omics.healthomics.statuses import RunStatus, TaskStatus
+from airflow_provider_omics.healthomics.api.failures import FailureClass
+from airflow_provider_omics.healthomics.api.statuses import RunStatus, TaskStatus
+from airflow_provider_omics.healthomics.requests.identity import Intent, TaskIdentity
 from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.local import Assumptions, LocalOmics, OutcomeRule, SimulatedOutcomes
 from airflow_provider_omics.local.assumptions import LogStreamForm, RepeatedRequestId

@@ -14,8 +14,8 @@ from omics_service import await_status
 from pytest_mock import MockerFixture
 from task_runs import TaskInstance, TaskRun, run_task
 
-from airflow_provider_omics.healthomics.outcome import RunView
-from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
+from airflow_provider_omics.healthomics.polling.result import Stop, WaitEnd
+from airflow_provider_omics.healthomics.runs.snapshot import RunView
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.operators.run import OmicsStartRunOperator
 

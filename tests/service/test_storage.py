@@ -17,8 +17,8 @@ from cutting_proxy import CuttingProxy, cutting_proxy
 from omics_errors import raises
 
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError, OmicsServiceError
-from airflow_provider_omics.healthomics.failures import FailureClass
-from airflow_provider_omics.healthomics.service_errors import explain
+from airflow_provider_omics.healthomics.api.failures import FailureClass
+from airflow_provider_omics.healthomics.api.service_errors import explain
 from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.hooks.storage import ObjectStorage
 from airflow_provider_omics.local import LocalOmics

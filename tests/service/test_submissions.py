@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 from submission_machine import RETRIES, Bench, Kept, Kind, SubmissionMachine
 
-from airflow_provider_omics.healthomics.batch_views import BatchView
-from airflow_provider_omics.healthomics.identity import FINISHED_TAG
-from airflow_provider_omics.healthomics.outcome import RunView
-from airflow_provider_omics.healthomics.statuses import BatchStatus, RunStatus
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus
+from airflow_provider_omics.healthomics.batches.snapshots import BatchView
+from airflow_provider_omics.healthomics.requests.identity import FINISHED_TAG
+from airflow_provider_omics.healthomics.runs.snapshot import RunView
 from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.local import LocalOmics, ManualClock, Quotas, SimulatedOutcomes, Timings
 from airflow_provider_omics.local.workflows.catalogue import share_workflow

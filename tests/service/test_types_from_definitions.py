@@ -16,7 +16,7 @@ from omics_errors import unwrapped
 from task_runs import TaskRun
 
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError
-from airflow_provider_omics.healthomics import definition_types
+from airflow_provider_omics.healthomics.run_settings import definition_types
 from airflow_provider_omics.local import LocalOmics
 
 Told = Callable[[], str]

@@ -8,7 +8,7 @@ from typing import Any
 
 from omics_service import ROLE, await_status
 
-from airflow_provider_omics.healthomics.statuses import BatchStatus
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus
 from airflow_provider_omics.local import LocalOmics, Timings
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
 from airflow_provider_omics.local.journal import Call

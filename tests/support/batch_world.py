@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_omics.healthomics.statuses import BatchStatus, Phase, RunStatus, classify
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus, Phase, RunStatus, classify
 from airflow_provider_omics.local.assumptions import Assumptions
 from airflow_provider_omics.local.aws import Aws
 from airflow_provider_omics.local.batches.machine import attach_batches

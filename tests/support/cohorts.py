@@ -15,8 +15,8 @@ from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferr
 from task_runs import TaskInstance, TaskRun, run_task
 
 from airflow_provider_omics.exceptions import OmicsBatchFailedError
-from airflow_provider_omics.healthomics.s3_uris import split_object_uri
-from airflow_provider_omics.healthomics.statuses import BatchStatus, RunStatus
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus
+from airflow_provider_omics.healthomics.requests.s3_uris import split_object_uri
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
 from airflow_provider_omics.local.records import Batch, Run

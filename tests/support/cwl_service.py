@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_omics.healthomics.s3_uris import split_object_uri
+from airflow_provider_omics.healthomics.requests.s3_uris import split_object_uri
 from airflow_provider_omics.local import LocalOmics
 
 ROLE = "arn:aws:iam::123456789012:role/omics"

@@ -11,8 +11,8 @@ import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
 from task_runs import TaskInstance, TaskRun, run_task
 
-from airflow_provider_omics.healthomics.batch_requests import build_start_run_batch
-from airflow_provider_omics.healthomics.requests import build_start_run, digest_without
+from airflow_provider_omics.healthomics.requests.start_run import build_start_run, digest_without
+from airflow_provider_omics.healthomics.requests.start_run_batch import build_start_run_batch
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
 from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator

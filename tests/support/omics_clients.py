@@ -19,7 +19,7 @@ from aiobotocore.session import get_session
 from botocore import xform_name
 from botocore.model import Shape
 
-from airflow_provider_omics.healthomics.model import check_shape, operation_model
+from airflow_provider_omics.healthomics.requests.shapes import check_shape, operation_model
 from airflow_provider_omics.local import LocalOmics
 
 REGION = "us-east-1"

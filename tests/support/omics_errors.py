@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from airflow_provider_omics.healthomics.exceptions import OmicsError
+from airflow_provider_omics.healthomics.api.errors import OmicsError
 
 E = TypeVar("E", bound=OmicsError)
 

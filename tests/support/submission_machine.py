@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from task_runs import TaskInstance
 
-from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
+from airflow_provider_omics.healthomics.polling.result import Stop, WaitEnd
 from airflow_provider_omics.hooks.storage import ObjectStorage
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.local.faults import FaultKind, FaultRule

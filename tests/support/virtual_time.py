@@ -11,8 +11,10 @@ from typing import Any, TypeVar
 from batch_world import ACCOUNT, ROLE, WORKFLOW, BatchWorld
 from botocore.exceptions import ClientError
 
-from airflow_provider_omics.healthomics.waiting import Look, Wait, WaitEnd, WaitPolicy
-from airflow_provider_omics.healthomics.watch import Opened, StatusWatcher, Timing
+from airflow_provider_omics.healthomics.polling.engine import Wait, WaitPolicy
+from airflow_provider_omics.healthomics.polling.poll import Look
+from airflow_provider_omics.healthomics.polling.result import WaitEnd
+from airflow_provider_omics.healthomics.watcher.watcher import Opened, StatusWatcher, Timing
 from airflow_provider_omics.local.errors import ServiceError
 
 __all__ = ["ACCOUNT", "LOG", "VirtualLoop", "Watching", "in_virtual_time", "refusal"]

@@ -11,14 +11,16 @@ from batch_world import BatchWorld, many
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from airflow_provider_omics.healthomics.batch_deletion import delete_record, delete_runs
-from airflow_provider_omics.healthomics.batch_glance import counts_of, some_failures
-from airflow_provider_omics.healthomics.batch_looks import BatchGoal, BatchLook, SampleLook
-from airflow_provider_omics.healthomics.batch_views import DELETED, BatchView, SampleView
-from airflow_provider_omics.healthomics.calls import Steps, T, perform
-from airflow_provider_omics.healthomics.samples import SampleFailure
-from airflow_provider_omics.healthomics.service_errors import WrongStateError
-from airflow_provider_omics.healthomics.statuses import BatchStatus, Phase, RunStatus
+from airflow_provider_omics.healthomics.api.calls import Steps, T, perform
+from airflow_provider_omics.healthomics.api.service_errors import WrongStateError
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus, Phase, RunStatus
+from airflow_provider_omics.healthomics.batches.batch_poll import BatchGoal, BatchLook
+from airflow_provider_omics.healthomics.batches.deletion import delete_record, delete_runs
+from airflow_provider_omics.healthomics.batches.sample_failure import SampleFailure
+from airflow_provider_omics.healthomics.batches.sample_poll import SampleLook
+from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchView, SampleView
+from airflow_provider_omics.healthomics.results.failure_news import FailureNews
+from airflow_provider_omics.healthomics.results.summary import counts_of, some_failures
 from airflow_provider_omics.local.assumptions import UnsubmittedRuns
 from airflow_provider_omics.local.batches.status import ABORT, VALIDATE
 from airflow_provider_omics.local.errors import ServiceError
@@ -99,7 +101,8 @@ def client(lab: BatchWorld) -> Client:
 
 
 def look(client: Client, batch: Batch, goal: BatchGoal = BatchGoal.ENDED, **settings: Any) -> BatchLook:
-    return BatchLook(batch.batch_id, goal, clock=client.now, **settings)
+    news = FailureNews() if goal in (BatchGoal.ENDED, BatchGoal.DECIDED) else None
+    return BatchLook(batch.batch_id, goal, clock=client.now, failure_news=news, **settings)
 
 
 def sample_look(client: Client, batch: Batch, name: str = "sample-0", **settings: Any) -> SampleLook:

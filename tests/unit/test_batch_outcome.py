@@ -12,12 +12,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from airflow_provider_omics.healthomics.batch_outcome import BatchOutcome, Tolerance
-from airflow_provider_omics.healthomics.exceptions import OmicsBatchFailedError
-from airflow_provider_omics.healthomics.merging import BatchPart
-from airflow_provider_omics.healthomics.outcome import FailedTask, RunFailure, RunView
-from airflow_provider_omics.healthomics.results import BatchCounts, ResultsTable
-from airflow_provider_omics.healthomics.statuses import BatchStatus
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus
+from airflow_provider_omics.healthomics.results.merging import BatchPart
+from airflow_provider_omics.healthomics.results.outcome import BatchOutcome, OmicsBatchFailedError, Tolerance
+from airflow_provider_omics.healthomics.results.table import BatchCounts, ResultsTable
+from airflow_provider_omics.healthomics.runs.failure import FailedTask, RunFailure
+from airflow_provider_omics.healthomics.runs.snapshot import RunView
 
 
 def table_of(*runs: str, status: str | None = "PROCESSED", unsubmitted: int = 0) -> ResultsTable:

@@ -11,10 +11,22 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from airflow_provider_omics.healthomics.calls import perform
-from airflow_provider_omics.healthomics.chain import BATCH_TAG_COUNT, COHORT_TAG, ChainedBatch, Progress, find_batches
-from airflow_provider_omics.healthomics.discovery import BATCH, MOST_LOOKED_AT, find_jobs
-from airflow_provider_omics.healthomics.identity import FINISHED_TAG, MAX_BATCH_NAME, DagRunLife, Intent, TaskIdentity
+from airflow_provider_omics.healthomics.api.calls import perform
+from airflow_provider_omics.healthomics.discovery.jobs import BATCH, MOST_LOOKED_AT, find_jobs
+from airflow_provider_omics.healthomics.discovery.lineage import (
+    BATCH_TAG_COUNT,
+    COHORT_TAG,
+    ChainedBatch,
+    Progress,
+    find_batches,
+)
+from airflow_provider_omics.healthomics.requests.identity import (
+    FINISHED_TAG,
+    MAX_BATCH_NAME,
+    DagRunLife,
+    Intent,
+    TaskIdentity,
+)
 
 MINE = Intent(TaskIdentity("dag", "monday", "cohort"), "StartRunBatch")
 OTHER = Intent(TaskIdentity("dag", "tuesday", "cohort"), "StartRunBatch")

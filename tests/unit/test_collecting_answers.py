@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from airflow_provider_omics.healthomics.calls import perform
-from airflow_provider_omics.healthomics.collecting import collect_batch, confirm_unsettled, look_up_failures
-from airflow_provider_omics.healthomics.failures import FailureClass
-from airflow_provider_omics.healthomics.results import ResultsTable, SampleEnd
+from airflow_provider_omics.healthomics.api.calls import perform
+from airflow_provider_omics.healthomics.api.failures import FailureClass
+from airflow_provider_omics.healthomics.results.collection import collect_batch, confirm_unsettled, look_up_failures
+from airflow_provider_omics.healthomics.results.table import ResultsTable, SampleEnd
 
 NETWORK = EndpointConnectionError(endpoint_url="https://workflows-omics.us-east-1.amazonaws.com")
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_omics.healthomics import definition_types as module
-from airflow_provider_omics.healthomics.definition_types import DefinitionUnreadableError, definition_types
+from airflow_provider_omics.healthomics.run_settings import definition_types as module
+from airflow_provider_omics.healthomics.run_settings.definition_types import DefinitionUnreadableError, definition_types
 
 WDL = """version 1.1
 import "lib/structs.wdl"

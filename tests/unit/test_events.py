@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_omics.healthomics.events import (
+from airflow_provider_omics.healthomics.api.events import (
     EventFilter,
     EventKind,
     StatusEvent,
@@ -18,7 +18,7 @@ from airflow_provider_omics.healthomics.events import (
     known_statuses,
     read_event,
 )
-from airflow_provider_omics.healthomics.statuses import BatchStatus, RunStatus
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus
 
 RUN_ARN = "arn:aws:omics:us-east-1:123456789012:run/1234567"
 BATCH_ARN = "arn:aws-cn:omics:cn-north-1:123456789012:runBatch/7654321"

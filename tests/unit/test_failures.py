@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_omics.healthomics.failures import (
+from airflow_provider_omics.healthomics.api.failures import (
     CANCELLED,
     KNOWN_CODES,
     PERMANENT_CODES,

@@ -7,10 +7,17 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_omics.healthomics.batch_requests import defaults_fingerprint
-from airflow_provider_omics.healthomics.identity import FINISHED_TAG, TAG_COUNT, DagRunLife, Intent, Owner, TaskIdentity
-from airflow_provider_omics.healthomics.model import check_request
-from airflow_provider_omics.healthomics.requests import fingerprint
+from airflow_provider_omics.healthomics.requests.identity import (
+    FINISHED_TAG,
+    TAG_COUNT,
+    DagRunLife,
+    Intent,
+    Owner,
+    TaskIdentity,
+)
+from airflow_provider_omics.healthomics.requests.shapes import check_request
+from airflow_provider_omics.healthomics.requests.start_run import fingerprint
+from airflow_provider_omics.healthomics.requests.start_run_batch import defaults_fingerprint
 from airflow_provider_omics.healthomics.run_settings.cohort import setting_digest
 
 TASK = TaskIdentity("cohort", "manual__2026-01-01T00:00:00+00:00", "call_variants", 3)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
-from airflow_provider_omics.healthomics import input_objects
-from airflow_provider_omics.healthomics.calls import Call, converse
-from airflow_provider_omics.healthomics.input_objects import InputObjects, Presence, Sight, look_for_input
+from airflow_provider_omics.healthomics.api.calls import Call, converse
+from airflow_provider_omics.healthomics.requests import input_objects
+from airflow_provider_omics.healthomics.requests.input_objects import InputObjects, Presence, Sight, look_for_input
 
 
 def refusal(code: str, status: int, operation: str = "HeadObject") -> ClientError:

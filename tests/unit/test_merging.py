@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_omics.healthomics.failures import FailureClass
-from airflow_provider_omics.healthomics.merging import BatchPart
-from airflow_provider_omics.healthomics.results import ResultsTable, SampleEnd, SampleResult
-from airflow_provider_omics.healthomics.statuses import BatchStatus, RunStatus, SubmissionStatus
+from airflow_provider_omics.healthomics.api.failures import FailureClass
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus, SubmissionStatus
+from airflow_provider_omics.healthomics.results.merging import BatchPart
+from airflow_provider_omics.healthomics.results.table import ResultsTable, SampleEnd, SampleResult
 
 PLACE = "s3://results"
 

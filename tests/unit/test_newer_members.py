@@ -13,7 +13,7 @@ import botocore.session
 import pytest
 from botocore.loaders import JSONFileLoader
 
-from airflow_provider_omics.healthomics.newer_members import add_newer_members, complete_model
+from airflow_provider_omics.healthomics.api.newer_members import add_newer_members, complete_model
 
 NEWER: dict[str, Any] = {
     "StartRunRequest": {"members": {"mode": {"shape": "Mode"}, "uri": {"shape": "Uri"}, "pays": {"shape": "Boolean"}}},

@@ -12,10 +12,17 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG
 
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError
-from airflow_provider_omics.healthomics.batch_requests import default_run_setting_shape, inline_setting_shape
-from airflow_provider_omics.healthomics.literal_requests import DEFAULT_RUN_SETTING_REQUIRED, START_RUN_REQUIRED
-from airflow_provider_omics.healthomics.literals import EVIDENT
-from airflow_provider_omics.healthomics.model import check_shape, operation_model
+from airflow_provider_omics.healthomics.requests.literal_requests import (
+    DEFAULT_RUN_SETTING_REQUIRED,
+    START_RUN_REQUIRED,
+)
+from airflow_provider_omics.healthomics.requests.literals import EVIDENT
+from airflow_provider_omics.healthomics.requests.shapes import (
+    check_shape,
+    default_run_setting_shape,
+    inline_setting_shape,
+    operation_model,
+)
 from airflow_provider_omics.operators.base import OmicsBaseOperator
 from airflow_provider_omics.operators.batch import OmicsCancelRunBatchOperator, OmicsStartRunBatchOperator
 from airflow_provider_omics.operators.run import OmicsCancelRunOperator, OmicsDeleteRunOperator, OmicsStartRunOperator
@@ -208,7 +215,7 @@ def test_what_is_required_is_what_the_model_requires() -> None:
 
 def test_a_dag_that_is_right_loads_no_model() -> None:
     program = f"""
-from airflow_provider_omics.healthomics.model import service_model
+from airflow_provider_omics.healthomics.requests.shapes import service_model
 from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator
 from airflow_provider_omics.operators.run import OmicsStartRunOperator
 from airflow_provider_omics.sensors.batch import OmicsBatchRunSensor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from airflow_provider_omics.healthomics.patience import Patience
+from airflow_provider_omics.healthomics.api.patience import Patience
 
 SUBJECT = "queue https://sqs/1/events"
 UNREACHABLE = EndpointConnectionError(endpoint_url="https://sqs")

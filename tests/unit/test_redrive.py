@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_omics.healthomics.failures import advise
-from airflow_provider_omics.healthomics.redrive import Redrive, changed_defaults, note_left_out
-from airflow_provider_omics.healthomics.results import MAX_MESSAGE, ResultsTable, SampleResult
+from airflow_provider_omics.healthomics.api.failures import advise
+from airflow_provider_omics.healthomics.results.redrive import Redrive, changed_defaults, note_left_out
+from airflow_provider_omics.healthomics.results.table import MAX_MESSAGE, ResultsTable, SampleResult
 
 SENT: dict[str, Any] = {"workflowId": "1", "roleArn": "arn:a", "runTags": {"a": "b"}, "priority": 3}
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from omics_errors import raises
 
-from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
-from airflow_provider_omics.healthomics.model import api_name, operation_model, snake_case
-from airflow_provider_omics.healthomics.requests import build_start_run, check_run_id
+from airflow_provider_omics.healthomics.requests.checks import check_run_id
+from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.requests.shapes import api_name, operation_model, snake_case
+from airflow_provider_omics.healthomics.requests.start_run import build_start_run
 from airflow_provider_omics.operators.run import START_RUN_FIELDS
 
 GOOD: dict[str, Any] = {

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_omics.healthomics.failures import FailureClass
-from airflow_provider_omics.healthomics.results import (
+from airflow_provider_omics.healthomics.api.failures import FailureClass
+from airflow_provider_omics.healthomics.api.statuses import RunStatus
+from airflow_provider_omics.healthomics.results.table import (
     COLUMNS,
     NOT_STARTED,
     BatchCounts,
@@ -23,7 +24,6 @@ from airflow_provider_omics.healthomics.results import (
     SampleResult,
     one_line,
 )
-from airflow_provider_omics.healthomics.statuses import RunStatus
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, 250_000, tzinfo=UTC)
 UUID = "0a1b2c3d-0000-4000-8000-000000000001"

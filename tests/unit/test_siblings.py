@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_omics.healthomics.batch_views import BatchView
-from airflow_provider_omics.healthomics.calls import Call, converse
-from airflow_provider_omics.healthomics.cohort_trail import add_up
-from airflow_provider_omics.healthomics.siblings import MOST_SIBLINGS_LOOKED_AT, CohortBatches, find_cohort
+from airflow_provider_omics.healthomics.api.calls import Call, converse
+from airflow_provider_omics.healthomics.batches.cohort_poll import add_up
+from airflow_provider_omics.healthomics.batches.snapshots import BatchView
+from airflow_provider_omics.healthomics.discovery.cohort_batches import (
+    MOST_SIBLINGS_LOOKED_AT,
+    CohortBatches,
+    find_cohort,
+)
 
 
 class Service:

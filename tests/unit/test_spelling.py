@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_omics.healthomics.spelling import advice, meant
+from airflow_provider_omics.healthomics.api.spelling import advice, meant
 
 
 @pytest.mark.parametrize(

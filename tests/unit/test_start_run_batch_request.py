@@ -7,18 +7,22 @@ from typing import Any
 import pytest
 from omics_errors import raises
 
-from airflow_provider_omics.healthomics.batch_requests import (
+from airflow_provider_omics.healthomics.requests.checks import check_batch_id
+from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.requests.shapes import (
+    api_name,
+    check_request,
+    default_run_setting_shape,
+    inline_setting_shape,
+    snake_case,
+)
+from airflow_provider_omics.healthomics.requests.start_run_batch import (
     DEFAULT_RUN_SETTING_FIELDS,
     build_default_run_setting,
     build_start_run_batch,
-    check_batch_id,
-    default_run_setting_shape,
     defaults_fingerprint,
-    inline_setting_shape,
     unknown_member,
 )
-from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
-from airflow_provider_omics.healthomics.model import api_name, check_request, snake_case
 
 GOOD: dict[str, Any] = {"workflowId": "1234567", "roleArn": "arn:aws:iam::123456789012:role/omics"}
 

@@ -6,8 +6,7 @@ from enum import StrEnum
 
 import pytest
 
-from airflow_provider_omics.healthomics.model import service_model
-from airflow_provider_omics.healthomics.statuses import (
+from airflow_provider_omics.healthomics.api.statuses import (
     BatchStatus,
     Phase,
     RunStatus,
@@ -15,6 +14,7 @@ from airflow_provider_omics.healthomics.statuses import (
     TaskStatus,
     classify,
 )
+from airflow_provider_omics.healthomics.requests.shapes import service_model
 
 ENUMS: list[tuple[str, type[StrEnum]]] = [
     ("RunStatus", RunStatus),

@@ -12,20 +12,12 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_omics.healthomics.calls import Steps, aperform, perform
-from airflow_provider_omics.healthomics.looks import RunLook
-from airflow_provider_omics.healthomics.outcome import RunView
-from airflow_provider_omics.healthomics.statuses import RunStatus
-from airflow_provider_omics.healthomics.waiting import (
-    KeepWaiting,
-    Stop,
-    Wait,
-    WaitEnd,
-    WaitPolicy,
-    awatch,
-    look_once,
-    watch,
-)
+from airflow_provider_omics.healthomics.api.calls import Steps, aperform, perform
+from airflow_provider_omics.healthomics.api.statuses import RunStatus
+from airflow_provider_omics.healthomics.polling.engine import Wait, WaitPolicy, awatch, look_once, watch
+from airflow_provider_omics.healthomics.polling.result import KeepWaiting, Stop, WaitEnd
+from airflow_provider_omics.healthomics.runs.poll import RunLook
+from airflow_provider_omics.healthomics.runs.snapshot import RunView
 
 LOG = logging.getLogger("test")
 Step = RunView | Exception

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from virtual_time import Watching, in_virtual_time, refusal
 
-from airflow_provider_omics.healthomics.batch_looks import BatchGoal, BatchLook, SampleLook
-from airflow_provider_omics.healthomics.statuses import BatchStatus
-from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus
+from airflow_provider_omics.healthomics.batches.batch_poll import BatchGoal, BatchLook
+from airflow_provider_omics.healthomics.batches.sample_poll import SampleLook
+from airflow_provider_omics.healthomics.polling.result import Stop, WaitEnd
 from airflow_provider_omics.local.assumptions import UnsubmittedRuns
 from airflow_provider_omics.local.executors.simulated import SimulatedOutcomes
 from airflow_provider_omics.local.records import Batch, Run

@@ -11,9 +11,10 @@ from batch_world import many
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 from virtual_time import Watching, in_virtual_time, refusal
 
-from airflow_provider_omics.healthomics.batch_looks import BatchLook, SampleLook
-from airflow_provider_omics.healthomics.looks import RunLook
-from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
+from airflow_provider_omics.healthomics.batches.batch_poll import BatchLook
+from airflow_provider_omics.healthomics.batches.sample_poll import SampleLook
+from airflow_provider_omics.healthomics.polling.result import Stop, WaitEnd
+from airflow_provider_omics.healthomics.runs.poll import RunLook
 from airflow_provider_omics.local.executors.simulated import SimulatedOutcomes
 from airflow_provider_omics.local.timings import Timings
 

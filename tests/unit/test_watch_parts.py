@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from virtual_time import in_virtual_time
 
-from airflow_provider_omics.healthomics.watching.choice import ListCost, Reading, fits, pages_of
-from airflow_provider_omics.healthomics.watching.pace import DEFAULT_RATE, Pace, rates_of
-from airflow_provider_omics.healthomics.watching.tasks import Tasks
-from airflow_provider_omics.healthomics.watching.timing import Timing
+from airflow_provider_omics.healthomics.watcher.clock import Timing
+from airflow_provider_omics.healthomics.watcher.rate_limiter import DEFAULT_RATE, Pace, rates_of
+from airflow_provider_omics.healthomics.watcher.strategy import ListCost, Reading, fits, pages_of
+from airflow_provider_omics.healthomics.watcher.tasks import Tasks
 
 
 def new_pace(**rates: float) -> Pace:

@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from virtual_time import Watching, in_virtual_time, refusal
 
-from airflow_provider_omics.healthomics.looks import RunLook
-from airflow_provider_omics.healthomics.waiting import Stop, WaitEnd
+from airflow_provider_omics.healthomics.polling.result import Stop, WaitEnd
+from airflow_provider_omics.healthomics.runs.poll import RunLook
 from airflow_provider_omics.local.timings import Timings
 
 LONG = Timings(pending=5, starting=5, running_min=600, running_max=1200, stopping=5)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from airflow_provider_omics.healthomics.calls import Call, Question, Steps
-from airflow_provider_omics.healthomics.watching.batches import SearchAnswers, Searching
-from airflow_provider_omics.healthomics.watching.tasks import Tasks
-from airflow_provider_omics.healthomics.watching.timing import Timing
+from airflow_provider_omics.healthomics.api.calls import Call, Question, Steps
+from airflow_provider_omics.healthomics.watcher.batch_cache import SearchAnswers, Searching
+from airflow_provider_omics.healthomics.watcher.clock import Timing
+from airflow_provider_omics.healthomics.watcher.tasks import Tasks
 
 LIST = Call("ListBatch", {"name": "cohort", "maxItems": 100})
 DELAY = 20.0

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_omics import exceptions
-from airflow_provider_omics.healthomics.exceptions import OmicsError, OmicsRequestInvalidError, message_of
-from airflow_provider_omics.healthomics.log_entries import entry
-from airflow_provider_omics.healthomics.model import Issue
-from airflow_provider_omics.healthomics.wrapping import LIMIT, LOG_LIMIT, wrap
+from airflow_provider_omics.healthomics.api.errors import OmicsError, message_of
+from airflow_provider_omics.healthomics.api.logger import entry
+from airflow_provider_omics.healthomics.api.wrapping import LIMIT, LOG_LIMIT, wrap
+from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 
 ARN = "arn:aws:iam::123456789012:role/OmicsRole"
 WORDS = st.text(st.characters(exclude_categories=("Z", "Cc", "Cs")) | st.sampled_from("'\"[]{}:;.|"), min_size=1)

@@ -8,21 +8,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from airflow_provider_omics.healthomics.batch_requests import inline_setting_shape, unknown_member
-from airflow_provider_omics.healthomics.model import Issue, check_shape
-from airflow_provider_omics.healthomics.rendering import restore
-from airflow_provider_omics.healthomics.requests import (
+from airflow_provider_omics.healthomics.requests.checks import (
     MAX_PARAMETERS_BYTES,
     document_issues,
     output_issues,
     parameter_issues,
     tag_issues,
 )
+from airflow_provider_omics.healthomics.requests.coercion import restore
+from airflow_provider_omics.healthomics.requests.invisible import hidden, trimmed
+from airflow_provider_omics.healthomics.requests.issues import Issue
+from airflow_provider_omics.healthomics.requests.shapes import check_shape, inline_setting_shape
+from airflow_provider_omics.healthomics.requests.start_run_batch import unknown_member
 from airflow_provider_omics.healthomics.run_settings.inputs import InputChecks
-from airflow_provider_omics.healthomics.run_settings.places import Origin
+from airflow_provider_omics.healthomics.run_settings.locations import Origin
 from airflow_provider_omics.healthomics.run_settings.samples import Sample
 from airflow_provider_omics.healthomics.run_settings.spool import compact
-from airflow_provider_omics.healthomics.unseen import hidden, trimmed
 
 ID = "runSettingId"
 _DOCUMENTS = ("parameters", "engineSettings")

@@ -10,17 +10,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
-from airflow_provider_omics.healthomics.batch_requests import START_RUN_BATCH
-from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
-from airflow_provider_omics.healthomics.input_objects import InputObjects
-from airflow_provider_omics.healthomics.levels import OFF
-from airflow_provider_omics.healthomics.model import Issue
-from airflow_provider_omics.healthomics.requests import NOT_COMPUTED, digest_without
+from airflow_provider_omics.healthomics.requests.input_objects import InputObjects
+from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.requests.levels import OFF
+from airflow_provider_omics.healthomics.requests.start_run import NOT_COMPUTED, digest_without
+from airflow_provider_omics.healthomics.requests.start_run_batch import START_RUN_BATCH
 from airflow_provider_omics.healthomics.run_settings.checks import ID, Checks, normal_form
 from airflow_provider_omics.healthomics.run_settings.inputs import InputChecks
 from airflow_provider_omics.healthomics.run_settings.json_array import array_entries
+from airflow_provider_omics.healthomics.run_settings.locations import Origin, Unit
 from airflow_provider_omics.healthomics.run_settings.notes import LeftOut, Note, Notes
-from airflow_provider_omics.healthomics.run_settings.places import Origin, Unit
 from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
 from airflow_provider_omics.healthomics.run_settings.same_reads import SameReads
 from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheets

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-from airflow_provider_omics.healthomics.input_objects import InputObjects
-from airflow_provider_omics.healthomics.input_places import (
+from airflow_provider_omics.healthomics.requests.input_objects import InputObjects
+from airflow_provider_omics.healthomics.requests.input_places import (
     Finding,
     Gravity,
     judge_place,
@@ -16,15 +16,15 @@ from airflow_provider_omics.healthomics.input_places import (
     place_message,
     texts_of,
 )
-from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.requests.issues import Issue
+from airflow_provider_omics.healthomics.requests.s3_uris import MAX_KEY_BYTES, is_bucket_name, uris_in_json
 from airflow_provider_omics.healthomics.run_settings.first_of import FirstOf
+from airflow_provider_omics.healthomics.run_settings.locations import Origin, exact_place
 from airflow_provider_omics.healthomics.run_settings.notes import Notes
 from airflow_provider_omics.healthomics.run_settings.other_texts import OtherTexts
-from airflow_provider_omics.healthomics.run_settings.places import Origin, exact_place
 from airflow_provider_omics.healthomics.run_settings.same_reads import SameReads
 from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheetOptions
 from airflow_provider_omics.healthomics.run_settings.samples import Sample
-from airflow_provider_omics.healthomics.s3_uris import MAX_KEY_BYTES, is_bucket_name, uris_in_json
 
 _SHOWN = 5
 # The first samples of a shape tell which parameters are given S3 URIs.

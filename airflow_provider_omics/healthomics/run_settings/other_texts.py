@@ -6,10 +6,10 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.healthomics.run_settings.first_of import FirstOf
+from airflow_provider_omics.healthomics.run_settings.locations import Origin
 from airflow_provider_omics.healthomics.run_settings.notes import Notes
-from airflow_provider_omics.healthomics.run_settings.places import Origin
 from airflow_provider_omics.healthomics.run_settings.text import shown
 
 # Of each kind, messages need no more.

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.run_settings.files import OpenUri, find_file, opened
 from airflow_provider_omics.healthomics.run_settings.json_array import StrictDecoder, said
 from airflow_provider_omics.healthomics.run_settings.problems import UnreadableError

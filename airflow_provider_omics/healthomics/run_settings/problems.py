@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from airflow_provider_omics.healthomics.batch_requests import START_RUN_BATCH
-from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
-from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.requests.start_run_batch import START_RUN_BATCH
 
 MAX_KEPT = 100
 """How many problems a message lists; the others are counted."""

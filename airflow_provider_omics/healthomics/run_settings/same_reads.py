@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_omics.healthomics.input_places import name_of, texts_of
-from airflow_provider_omics.healthomics.levels import FAIL
-from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.requests.input_places import name_of, texts_of
+from airflow_provider_omics.healthomics.requests.issues import Issue
+from airflow_provider_omics.healthomics.requests.levels import FAIL
+from airflow_provider_omics.healthomics.run_settings.locations import Origin, exact_place
 from airflow_provider_omics.healthomics.run_settings.notes import Notes
-from airflow_provider_omics.healthomics.run_settings.places import Origin, exact_place
 
 _SHOWN = 5
 # What a sequencer made, which no two samples share.

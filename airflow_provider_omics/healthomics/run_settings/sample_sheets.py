@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
-from airflow_provider_omics.healthomics.model import Issue
-from airflow_provider_omics.healthomics.run_settings.places import Origin
+from airflow_provider_omics.healthomics.api.spelling import advice
+from airflow_provider_omics.healthomics.requests.issues import Issue
+from airflow_provider_omics.healthomics.run_settings.locations import Origin
 from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
-from airflow_provider_omics.healthomics.spelling import advice
 
 _DIGEST_LENGTH, _ID_LENGTH = 40, 64
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")

@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from airflow_provider_omics.healthomics.workflows import chosen_profiles
+from airflow_provider_omics.healthomics.requests.parameter_template import chosen_profiles
 
 _NONE: Mapping[str, Any] = {}
 

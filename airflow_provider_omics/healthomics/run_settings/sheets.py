@@ -9,10 +9,12 @@ from dataclasses import replace
 from itertools import chain
 from typing import TextIO
 
-from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.api.spelling import advice
+from airflow_provider_omics.healthomics.requests.invisible import SPACES, hidden, trimmed
+from airflow_provider_omics.healthomics.requests.issues import Issue
+from airflow_provider_omics.healthomics.run_settings.locations import Origin
 from airflow_provider_omics.healthomics.run_settings.non_samples import RowJudge, is_formula, spreadsheet_error
 from airflow_provider_omics.healthomics.run_settings.notes import LeftOut, Notes
-from airflow_provider_omics.healthomics.run_settings.places import Origin
 from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
 from airflow_provider_omics.healthomics.run_settings.tables import (
     SKIP_REMEDY,
@@ -24,8 +26,6 @@ from airflow_provider_omics.healthomics.run_settings.tables import (
     undivided_issue,
 )
 from airflow_provider_omics.healthomics.run_settings.text import flaw, lines
-from airflow_provider_omics.healthomics.spelling import advice
-from airflow_provider_omics.healthomics.unseen import SPACES, hidden, trimmed
 
 # The line that tells Excel, which does not show it.
 _NAMES_DELIMITER = re.compile(r'\ufeff?"?sep=(?P<delimiter>[^"\s]|\t)"?(?:,|(?P=delimiter))*\s*', re.IGNORECASE)

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, NamedTuple, TextIO
 
-from airflow_provider_omics.healthomics.batch_requests import inline_setting_shape
-from airflow_provider_omics.healthomics.model import Issue, check_shape
+from airflow_provider_omics.healthomics.requests.issues import Issue
+from airflow_provider_omics.healthomics.requests.shapes import check_shape, inline_setting_shape
 from airflow_provider_omics.healthomics.run_settings.files import find_file, opened
 from airflow_provider_omics.healthomics.run_settings.json_array import Entry, StrictDecoder, array_entries, said
+from airflow_provider_omics.healthomics.run_settings.locations import Origin, Unit
 from airflow_provider_omics.healthomics.run_settings.notes import Notes
-from airflow_provider_omics.healthomics.run_settings.places import Origin, Unit
 from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
 from airflow_provider_omics.healthomics.run_settings.sheets import sheet_rows
 from airflow_provider_omics.healthomics.run_settings.tables import Layout

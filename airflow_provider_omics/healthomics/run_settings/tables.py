@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import NamedTuple
 
-from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.api.spelling import meant
+from airflow_provider_omics.healthomics.requests.invisible import trimmed
+from airflow_provider_omics.healthomics.requests.issues import Issue
+from airflow_provider_omics.healthomics.run_settings.locations import Origin
 from airflow_provider_omics.healthomics.run_settings.non_samples import SECTION
 from airflow_provider_omics.healthomics.run_settings.notes import LeftOut, Notes
-from airflow_provider_omics.healthomics.run_settings.places import Origin
 from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
-from airflow_provider_omics.healthomics.spelling import meant
-from airflow_provider_omics.healthomics.unseen import trimmed
 
 SKIP_REMEDY = "or set non_sample_rows='skip' to leave out rows that are no samples"
 # A title, a few comments; whoever writes more has no header.

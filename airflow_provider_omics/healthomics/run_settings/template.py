@@ -6,15 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_omics.healthomics.model import Issue
-from airflow_provider_omics.healthomics.run_settings.cohort import Cohort
-from airflow_provider_omics.healthomics.spelling import advice
-from airflow_provider_omics.healthomics.workflows import (
+from airflow_provider_omics.healthomics.api.spelling import advice
+from airflow_provider_omics.healthomics.requests.issues import Issue
+from airflow_provider_omics.healthomics.requests.parameter_template import (
     Template,
     WorkflowParameters,
     chosen_profiles,
     required_parameters,
 )
+from airflow_provider_omics.healthomics.run_settings.cohort import Cohort
 
 _SHOWN = 5
 _SHOWN_NAMES = 20

@@ -8,10 +8,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.api.spelling import advice
+from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.healthomics.run_settings.json_array import StrictDecoder, said
 from airflow_provider_omics.healthomics.run_settings.text import shown
-from airflow_provider_omics.healthomics.spelling import advice
 
 _INT = re.compile(r"[+-]?[0-9]+")
 _FLOAT = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")

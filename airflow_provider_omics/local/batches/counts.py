@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from airflow_provider_omics.healthomics.statuses import (
+from airflow_provider_omics.healthomics.api.statuses import (
     BatchStatus,
     Phase,
     RunStatus,

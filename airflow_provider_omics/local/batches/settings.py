@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from botocore.model import Shape
 
-from airflow_provider_omics.healthomics.model import check_shape, service_model
+from airflow_provider_omics.healthomics.requests.shapes import check_shape, service_model
 from airflow_provider_omics.local.errors import AccessDeniedException, ValidationException
 from airflow_provider_omics.local.records import BatchEntry
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from airflow_provider_omics.healthomics.statuses import BatchStatus, SubmissionStatus
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus, SubmissionStatus
 from airflow_provider_omics.local.batches import counts as batch_counts
 from airflow_provider_omics.local.errors import ServiceError, ThrottlingException
 from airflow_provider_omics.local.faults import FaultKind

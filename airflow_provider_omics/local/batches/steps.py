@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from airflow_provider_omics.healthomics.statuses import BatchStatus, SubmissionStatus
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus, SubmissionStatus
 from airflow_provider_omics.local.assumptions import CancelledUnsubmitted
 from airflow_provider_omics.local.batches import counts as batch_counts
 from airflow_provider_omics.local.batches.settings import merged_request

@@ -8,7 +8,7 @@ import queue
 import threading
 from typing import TYPE_CHECKING
 
-from airflow_provider_omics.healthomics.statuses import RunStatus, classify
+from airflow_provider_omics.healthomics.api.statuses import RunStatus, classify
 from airflow_provider_omics.local.executors.cwl_run import CwlRun
 from airflow_provider_omics.local.executors.engine_processes import EngineProcesses
 from airflow_provider_omics.local.executors.manifest import manifest_entries

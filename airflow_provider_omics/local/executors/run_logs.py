@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from airflow_provider_omics.healthomics.console import (
+from airflow_provider_omics.healthomics.api.console import (
     LOG_GROUP,
     engine_log_stream,
     run_log_stream,

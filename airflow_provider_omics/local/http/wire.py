@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, unquote
 
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
 
-from airflow_provider_omics.healthomics.model import check_shape, service_model
+from airflow_provider_omics.healthomics.requests.shapes import check_shape, service_model
 from airflow_provider_omics.local.assumptions import ErrorForm
 from airflow_provider_omics.local.errors import ServiceError, ValidationException
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from airflow_provider_omics.healthomics.statuses import BatchStatus
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus
 from airflow_provider_omics.local.assumptions import (
     Check,
     ListOrder,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_omics.healthomics.statuses import Phase, RunStatus, classify
+from airflow_provider_omics.healthomics.api.statuses import Phase, RunStatus, classify
 from airflow_provider_omics.local.errors import (
     ConflictException,
     ResourceNotFoundException,

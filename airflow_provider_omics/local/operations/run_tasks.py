@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from airflow_provider_omics.healthomics.console import task_log_stream
+from airflow_provider_omics.healthomics.api.console import task_log_stream
 from airflow_provider_omics.local.assumptions import LogStreamForm
 from airflow_provider_omics.local.errors import ResourceNotFoundException
 from airflow_provider_omics.local.logs import log_stream_arn

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from airflow_provider_omics.healthomics.console import engine_log_stream, run_log_stream
-from airflow_provider_omics.healthomics.statuses import RunStatus
+from airflow_provider_omics.healthomics.api.console import engine_log_stream, run_log_stream
+from airflow_provider_omics.healthomics.api.statuses import RunStatus
 from airflow_provider_omics.local.assumptions import ListOrder, TwoFilters
 from airflow_provider_omics.local.errors import ResourceNotFoundException, ValidationException, error_of_code
 from airflow_provider_omics.local.logs import log_stream_arn

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_omics.healthomics.statuses import RunStatus, TaskStatus
+from airflow_provider_omics.healthomics.api.statuses import RunStatus, TaskStatus
 from airflow_provider_omics.local.assumptions import RunOutputUri
 from airflow_provider_omics.local.errors import ServiceQuotaExceededException, error_of_code
 from airflow_provider_omics.local.records import Run

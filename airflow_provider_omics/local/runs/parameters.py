@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow_provider_omics.healthomics.workflows import WorkflowParameters, chosen_profiles, required_parameters
+from airflow_provider_omics.healthomics.requests.parameter_template import (
+    WorkflowParameters,
+    chosen_profiles,
+    required_parameters,
+)
 from airflow_provider_omics.local.aws import S3Error
 from airflow_provider_omics.local.errors import ValidationException
 from airflow_provider_omics.local.workflows.downloads import link

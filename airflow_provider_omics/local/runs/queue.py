@@ -6,7 +6,7 @@ import heapq
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_provider_omics.healthomics.statuses import RunStatus
+from airflow_provider_omics.healthomics.api.statuses import RunStatus
 from airflow_provider_omics.local.assumptions import HighestPriority
 
 if TYPE_CHECKING:

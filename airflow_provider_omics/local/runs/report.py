@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from airflow_provider_omics.healthomics.statuses import RunStatus, TaskStatus
+from airflow_provider_omics.healthomics.api.statuses import RunStatus, TaskStatus
 from airflow_provider_omics.local.records import Task
 from airflow_provider_omics.local.runs.status import add_task, set_task_status
 

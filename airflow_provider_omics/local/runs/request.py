@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_omics.healthomics.s3_uris import parse_s3_uri
+from airflow_provider_omics.healthomics.requests.s3_uris import parse_s3_uri
 from airflow_provider_omics.local.errors import (
     ResourceNotFoundException,
     ServiceQuotaExceededException,

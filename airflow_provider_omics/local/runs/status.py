@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from airflow_provider_omics.healthomics.statuses import RunStatus, TaskStatus
+from airflow_provider_omics.healthomics.api.statuses import RunStatus, TaskStatus
 
 if TYPE_CHECKING:
     from airflow_provider_omics.local.records import Run, Task

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from airflow_provider_omics.healthomics.model import check_shape, service_model
+from airflow_provider_omics.healthomics.requests.shapes import check_shape, service_model
 
 ENGINE_OF_SUFFIX = {".wdl": "WDL", ".nf": "NEXTFLOW", ".cwl": "CWL"}
 _CWL_CLASSES = ("Workflow", "CommandLineTool", "ExpressionTool", "Operation")

@@ -11,7 +11,7 @@ from batch_world import SETTINGS, SLOW, BatchWorld, many, refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_omics.healthomics.statuses import BatchStatus, RunStatus
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus
 from airflow_provider_omics.local.assumptions import ListOrder, RunsInBatchOrder, TwoFilters, UnsubmittedRuns
 from airflow_provider_omics.local.errors import ServiceError
 from airflow_provider_omics.local.executors.simulated import SimulatedOutcomes

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from batch_world import SETTINGS, WORKFLOW, BatchWorld, many, refused
 
-from airflow_provider_omics.healthomics.statuses import BatchStatus
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus
 from airflow_provider_omics.local.assumptions import Check
 from airflow_provider_omics.local.batches.settings import BatchFailure, entries_of_file, merged_request
 from airflow_provider_omics.local.errors import AccessDeniedException, ValidationException

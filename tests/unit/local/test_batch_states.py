@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from batch_world import SETTINGS, SLOW, BatchWorld, many, refused
 
-from airflow_provider_omics.healthomics.statuses import BatchStatus, RunStatus
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus
 from airflow_provider_omics.local.assumptions import CancelledUnsubmitted
 from airflow_provider_omics.local.errors import ServiceError
 from airflow_provider_omics.local.executors.simulated import OutcomeRule, SimulatedOutcomes

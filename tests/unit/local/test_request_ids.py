@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from run_lab import Lab
 
-from airflow_provider_omics.healthomics.statuses import RunStatus
+from airflow_provider_omics.healthomics.api.statuses import RunStatus
 from airflow_provider_omics.local.assumptions import Assumptions, RepeatedRequestId
 from airflow_provider_omics.local.errors import ConflictException
 from airflow_provider_omics.local.runs.machine import create_run, delete_run

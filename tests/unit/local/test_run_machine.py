@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from run_lab import Lab
 
-from airflow_provider_omics.healthomics.statuses import RunStatus, TaskStatus
+from airflow_provider_omics.healthomics.api.statuses import RunStatus, TaskStatus
 from airflow_provider_omics.local.assumptions import Assumptions, HighestPriority, RunOutputUri
 from airflow_provider_omics.local.errors import ServiceError, ServiceQuotaExceededException
 from airflow_provider_omics.local.quotas import Quotas

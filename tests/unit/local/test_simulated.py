@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from run_lab import Lab
 
-from airflow_provider_omics.healthomics.statuses import RunStatus, TaskStatus
+from airflow_provider_omics.healthomics.api.statuses import RunStatus, TaskStatus
 from airflow_provider_omics.local.executors.simulated import OutcomeRule, SimulatedExecutor, SimulatedOutcomes
 from airflow_provider_omics.local.quotas import Quotas
 from airflow_provider_omics.local.records import Run

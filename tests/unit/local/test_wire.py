@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_omics.healthomics.model import service_model
+from airflow_provider_omics.healthomics.requests.shapes import service_model
 from airflow_provider_omics.local.assumptions import ErrorForm
 from airflow_provider_omics.local.errors import ConflictException, ServiceError, ValidationException
 from airflow_provider_omics.local.http import wire

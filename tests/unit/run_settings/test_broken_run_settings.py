@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_omics.exceptions import failing_fast
-from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort
 from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheetOptions
 

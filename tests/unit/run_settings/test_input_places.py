@@ -10,9 +10,9 @@ import pytest
 from omics_errors import raises
 
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError
-from airflow_provider_omics.healthomics.batch_requests import build_default_run_setting
-from airflow_provider_omics.healthomics.input_places import Gravity, input_place_notes, judge_place
-from airflow_provider_omics.healthomics.requests import build_start_run
+from airflow_provider_omics.healthomics.requests.input_places import Gravity, input_place_notes, judge_place
+from airflow_provider_omics.healthomics.requests.start_run import build_start_run
+from airflow_provider_omics.healthomics.requests.start_run_batch import build_default_run_setting
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort
 
 Write = Callable[[str, str | bytes], str]

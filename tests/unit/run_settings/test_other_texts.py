@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
-from airflow_provider_omics.healthomics.input_objects import InputObjects
+from airflow_provider_omics.healthomics.requests.input_objects import InputObjects
+from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort
 from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheetOptions
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_omics.healthomics.model import Issue
+from airflow_provider_omics.healthomics.requests.issues import Issue
+from airflow_provider_omics.healthomics.requests.parameter_template import WorkflowParameters
 from airflow_provider_omics.healthomics.run_settings import template as compare
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort
-from airflow_provider_omics.healthomics.workflows import WorkflowParameters
 
 Write = Callable[[str, str | bytes], str]
 Read = Callable[..., Cohort]

@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omics_errors import raises
 
-from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.requests.invisible import SPACES, trimmed
+from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.run_settings.cohort import (
     Cohort,
     SheetOptions,
@@ -25,7 +26,6 @@ from airflow_provider_omics.healthomics.run_settings.cohort import (
 )
 from airflow_provider_omics.healthomics.run_settings.json_array import array_entries
 from airflow_provider_omics.healthomics.run_settings.problems import UnreadableError
-from airflow_provider_omics.healthomics.unseen import SPACES, trimmed
 
 DEFAULTS = {"outputUri": "s3://bucket/results"}
 BUCKET = "s3://bucket/cohort"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from omics_errors import raises
 
-from airflow_provider_omics.healthomics.exceptions import OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort
 from airflow_provider_omics.healthomics.run_settings.notes import LeftOut
 

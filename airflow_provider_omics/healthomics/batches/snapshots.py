@@ -1,0 +1,273 @@
+"""What GetBatch and ListRunsInBatch show of a batch and of one of its samples."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus, Phase, RunStatus, SubmissionStatus, classify
+from airflow_provider_omics.healthomics.runs.snapshot import RunView
+
+if TYPE_CHECKING:
+    from mypy_boto3_omics.type_defs import (
+        GetBatchResponseTypeDef,
+        RunBatchListItemTypeDef,
+        StartRunBatchResponseTypeDef,
+    )
+
+DELETED = RunStatus.DELETED.value
+"""The status given here to a batch that the service does not know any more; it has no word for it."""
+
+CANCELLABLE = frozenset({BatchStatus.PENDING, BatchStatus.SUBMITTING, BatchStatus.INPROGRESS})
+"""States in which CancelRunBatch is allowed."""
+
+# No sample is submitted after the first of these, by the API's names, that GetBatch shows.
+_SUBMISSIONS_OVER = ("submittedTime", "failedTime", "processedTime")
+
+
+@dataclass(frozen=True)
+class BatchView:
+    """One look at a batch. No member of an answer is guaranteed by the API, so all but the id may be missing.
+
+    Counts of runs are eventually consistent, and final only once the batch is PROCESSED.
+
+    :param total: how many samples it has; None while the service does not say.
+    :param submitted: samples that became runs.
+    :param failed_submissions: samples that could not be started, and so never became runs.
+    :param pending_submissions: samples whose submission was not tried yet; None while the service does not say.
+    :param completed: runs that COMPLETED.
+    :param failed: runs that FAILED.
+    :param cancelled: runs that were CANCELLED.
+    :param deleted: runs that were deleted.
+    :param failed_deletions: runs that DeleteRunBatch could not delete.
+    :param submissions_ended_at: when the last sample was submitted, in seconds since the epoch; None before that, and
+        where the service does not say.
+    :param failure_reason: text that says why the batch itself FAILED.
+    :param active_run_id: a run that goes on although the batch has ended.
+    :param cancel_requested: whether the batch was asked to stop by the one who looks.
+    """
+
+    KIND: ClassVar[str] = "batch"
+
+    batch_id: str
+    status: str | None = None
+    arn: str | None = None
+    uuid: str | None = None
+    name: str | None = None
+    total: int | None = None
+    submitted: int = 0
+    failed_submissions: int = 0
+    pending_submissions: int | None = None
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    deleted: int = 0
+    failed_deletions: int = 0
+    submissions_ended_at: float | None = None
+    failure_reason: str | None = None
+    active_run_id: str | None = None
+    cancel_requested: bool = False
+
+    @classmethod
+    def of(cls, answer: GetBatchResponseTypeDef | StartRunBatchResponseTypeDef) -> BatchView:
+        """Read the answer of GetBatch or StartRunBatch."""
+        members: Mapping[str, Any] = answer
+        submissions, runs = members.get("submissionSummary") or {}, members.get("runSummary") or {}
+        return cls(
+            batch_id=members["id"],
+            status=members.get("status"),
+            arn=members.get("arn"),
+            uuid=members.get("uuid"),
+            name=members.get("name"),
+            total=members.get("totalRuns"),
+            submitted=submissions.get("successfulStartSubmissionCount", 0),
+            failed_submissions=submissions.get("failedStartSubmissionCount", 0),
+            pending_submissions=submissions.get("pendingStartSubmissionCount"),
+            completed=runs.get("completedRunCount", 0),
+            failed=runs.get("failedRunCount", 0),
+            cancelled=runs.get("cancelledRunCount", 0),
+            deleted=runs.get("deletedRunCount", 0),
+            failed_deletions=submissions.get("failedDeleteSubmissionCount", 0),
+            submissions_ended_at=_first_time(members, _SUBMISSIONS_OVER),
+            failure_reason=members.get("failureReason"),
+        )
+
+    @property
+    def phase(self) -> Phase:
+        """What the batch's status means to a waiter; one that left runs behind has not ended."""
+        if self.active_run_id:
+            return Phase.ACTIVE
+        return Phase.DELETED if self.status == DELETED else classify(BatchStatus, self.status)
+
+    @property
+    def label(self) -> str:
+        """What to call it in a message."""
+        return f"batch {self.batch_id}"
+
+    @property
+    def command(self) -> str:
+        """Command of the AWS CLI that shows it."""
+        return f"aws omics get-batch --batch-id {self.batch_id}"
+
+    @property
+    def not_completed(self) -> int:
+        """How many samples are known to have come to something else than COMPLETED."""
+        return self.failed_submissions + self.failed + self.cancelled + self.deleted
+
+    @property
+    def done(self) -> int:
+        """How many samples have come to an end."""
+        return self.completed + self.not_completed
+
+    def describe(self) -> str:
+        """Tell status and counts, for the log."""
+        status = repr(self.status) if self.phase is Phase.UNKNOWN else self.status
+        text = f"HealthOmics {self.label} is {status}"
+        if self.active_run_id:
+            return f"{text}, but its run {self.active_run_id} goes on"
+        if not self.total or self.status in (BatchStatus.CREATING, BatchStatus.PENDING):
+            return text
+        failed, stopped = self.failed + self.failed_submissions, self.cancelled + self.deleted
+        told = f"{text}: {self.done:,} of {self.total:,} samples done, {failed:,} failed"
+        return f"{told}, {stopped:,} cancelled or deleted" if stopped else told
+
+    @property
+    def milestone(self) -> tuple[Any, ...]:
+        """What has to change for the log to tell of the batch again: not each of very many samples."""
+        share = 100 * self.done // self.total if self.total else 0
+        return self.status, self.active_run_id, share, self.not_completed
+
+    def gone(self) -> BatchView:
+        """Return the batch as it is once the service does not know it any more."""
+        return replace(self, status=DELETED, active_run_id=None)
+
+    def to_payload(self) -> dict[str, Any]:
+        """Return the view as JSON values, for a trigger event."""
+        return asdict(self)
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> BatchView:
+        """Read what :meth:`to_payload` wrote, in this release or another."""
+        known = {member.name for member in fields(cls)}
+        return cls(**{key: value for key, value in payload.items() if key in known})
+
+
+@dataclass(frozen=True, slots=True)
+class SampleView:
+    """One look at a sample of a batch: its submission, and its run where it has one.
+
+    :param submission_status: outcome of what the batch last attempted on the sample; None before it did.
+    :param submission_failure_reason: code of a failed submission.
+    :param submission_failure_message: its text.
+    :param run: the run, once there is one.
+    :param batch: the batch, looked at since it has not submitted the sample.
+    :param is_listed: whether the batch shows the sample at all; one that is not submitted yet may not be shown.
+    :param is_missing: whether the batch will not submit the sample any more.
+    :param cohort_task: id of the task whose batches are looked for, while none of them is known; ``batch_id`` is empty
+        then.
+    """
+
+    KIND: ClassVar[str] = "sample"
+
+    batch_id: str
+    run_setting_id: str
+    submission_status: str | None = None
+    submission_failure_reason: str | None = None
+    submission_failure_message: str | None = None
+    run: RunView | None = None
+    batch: BatchView | None = None
+    is_listed: bool = False
+    is_missing: bool = False
+    cohort_task: str | None = None
+
+    def listed(self, item: RunBatchListItemTypeDef) -> SampleView:
+        """Return the sample with what an item of ListRunsInBatch says."""
+        members: Mapping[str, Any] = item
+        run_id = members.get("runId")
+        run = RunView(run_id, arn=members.get("runArn"), uuid=members.get("runInternalUuid")) if run_id else None
+        return replace(
+            self,
+            submission_status=members.get("submissionStatus"),
+            submission_failure_reason=members.get("submissionFailureReason"),
+            submission_failure_message=members.get("submissionFailureMessage"),
+            run=run,
+            is_listed=True,
+        )
+
+    @property
+    def label(self) -> str:
+        """What to call it in a message."""
+        of = f"batch {self.batch_id}" if self.batch_id else f"task {self.cohort_task!r}"
+        return f"sample {self.run_setting_id!r} of {of}"
+
+    @property
+    def is_contained(self) -> bool:
+        """Whether the batch has, or may yet come to show, the sample."""
+        return self.is_listed or self.run is not None or not (self.is_missing or self.batch_is_gone)
+
+    @property
+    def command(self) -> str:
+        """Command of the AWS CLI that shows it."""
+        if not self.batch_id:
+            return "aws omics list-batch"
+        sample = shlex.quote(self.run_setting_id)
+        return f"aws omics list-runs-in-batch --batch-id {self.batch_id} --run-setting-id {sample}"
+
+    @property
+    def status(self) -> str | None:
+        """The run's status, or the submission's where there is no run."""
+        return self.run.status if self.run and self.run.status else self.submission_status
+
+    @property
+    def batch_is_gone(self) -> bool:
+        """Whether the service does not know the batch any more."""
+        return self.batch is not None and self.batch.status == DELETED
+
+    @property
+    def phase(self) -> Phase:
+        """What the sample's state means to one who waits for its run."""
+        if self.batch_is_gone:
+            return Phase.DELETED
+        if self.is_missing or self.submission_status == SubmissionStatus.FAILED:
+            return Phase.FAILED
+        if self.run is not None and self.run.status is not None:
+            return self.run.phase
+        submission = classify(SubmissionStatus, self.submission_status)
+        return submission if submission in (Phase.CANCELLED, Phase.DELETED) else Phase.ACTIVE
+
+    def describe(self) -> str:
+        """Tell the state, for the log."""
+        told = f"HealthOmics {self.label}"
+        if not self.batch_id:
+            return f"{told} has no batch yet"
+        if self.run is not None:
+            return f"{told} is run {self.run.run_id}, {self.run.status or self.submission_status}"
+        if self.submission_status is not None:
+            return f"{told} never became a run: its submission is {self.submission_status}"
+        of_batch = f"; the batch is {self.batch.status}" if self.batch else ""
+        return f"{told} is not submitted yet{of_batch}"
+
+    def gone(self) -> SampleView:
+        """Return the sample as it is once the service does not know its batch any more."""
+        return replace(self, batch=BatchView(self.batch_id).gone())
+
+    def to_payload(self) -> dict[str, Any]:
+        """Return the view as JSON values, for a trigger event."""
+        return asdict(self)
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> SampleView:
+        """Read what :meth:`to_payload` wrote, in this release or another."""
+        known = {member.name: payload[member.name] for member in fields(cls) if member.name in payload}
+        run, batch = known.get("run"), known.get("batch")
+        known["run"] = RunView.from_payload(run) if run else None
+        known["batch"] = BatchView.from_payload(batch) if batch else None
+        return cls(**known)
+
+
+def _first_time(members: Mapping[str, Any], names: Iterable[str]) -> float | None:
+    times: Iterator[datetime] = (time for name in names if (time := members.get(name)))
+    return min((time.timestamp() for time in times), default=None)

@@ -1,0 +1,98 @@
+"""The batches of one task, oldest first: the first submits its cohort, each later one what did not complete.
+
+They are found again by name and tags, so that no try of the task submits a sample that another has submitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from airflow_provider_omics.healthomics.api.calls import Steps
+from airflow_provider_omics.healthomics.discovery.jobs import BATCH, Discovery, find_jobs
+from airflow_provider_omics.healthomics.requests.identity import TAG_COUNT, Intent
+
+COHORT_TAG = "airflow-cohort"
+"""Tag of a batch that names the cohort that its task had read; see :attr:`ChainedBatch.cohort`."""
+
+BATCH_TAG_COUNT = TAG_COUNT + 1
+"""How many tags the provider gives a batch."""
+
+
+@dataclass(frozen=True)
+class ChainedBatch:
+    """One batch of a task.
+
+    :param generation: its place among the task's batches, 0 for the first.
+    :param cohort: key of the file that holds the whole cohort as the task had read it then; None if that is not known.
+    """
+
+    batch_id: str
+    generation: int
+    cohort: str | None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a task has come with its cohort: small, and all of it JSON, so that a deferred task can keep it.
+
+    :param cohort: key of the file that holds the cohort.
+    :param settings_place: folder in S3 of the cohort's files.
+    :param results_place: where the results table goes, without its suffix.
+    :param samples: how many samples the cohort has.
+    :param next_generation: of the next batch, if there has to be one.
+    :param batches: the batches that have a say about the cohort, oldest first.
+    :param redrives_left: how many batches may follow for samples that failed by chance.
+    :param given_up: how many samples the last batch left out, since submitting them again would not help.
+    :param retry_all: whether samples that failed for any reason are to be submitted again, since an earlier try of
+        the task has told of their failure.
+    :param adopted: whether the last batch was started by an earlier try, and may be being stopped as that was.
+    """
+
+    cohort: str
+    settings_place: str
+    results_place: str
+    samples: int
+    next_generation: int = 0
+    batches: tuple[ChainedBatch, ...] = ()
+    redrives_left: int = 0
+    given_up: int = 0
+    retry_all: bool = False
+    adopted: bool = False
+
+    def followed_by(self, batch_id: str) -> Progress:
+        """Return the progress once another batch was started."""
+        batch = ChainedBatch(batch_id, self.next_generation, self.cohort)
+        return replace(
+            self,
+            batches=(*self.batches, batch),
+            next_generation=self.next_generation + 1,
+            retry_all=False,
+            adopted=False,
+        )
+
+    def to_payload(self) -> dict[str, Any]:
+        """Return the progress as JSON values."""
+        batches = [[batch.batch_id, batch.generation, batch.cohort] for batch in self.batches]
+        return {**self.__dict__, "batches": batches}
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> Progress:
+        """Read what :meth:`to_payload` wrote, in this release or another."""
+        known = {member.name: payload[member.name] for member in fields(cls) if member.name in payload}
+        return cls(**{**known, "batches": tuple(ChainedBatch(*batch) for batch in payload["batches"])})
+
+
+def find_batches(intent: Intent, name: str) -> Steps[list[ChainedBatch]]:
+    """Find the batches that earlier tries started for an intent, oldest first (ListBatch, GetBatch).
+
+    :param name: name that they were given.
+    """
+    found = yield from find_jobs(BATCH, intent, (name,))
+    return chained(found)
+
+
+def chained(found: Discovery) -> list[ChainedBatch]:
+    """Return the batches among what was found, oldest first."""
+    return [ChainedBatch(job.job_id, job.generation, job.tags.get(COHORT_TAG)) for job in found.jobs]

@@ -1,0 +1,1 @@
+"""Deciding when waiting ends, with drivers for workers and for the triggerer."""

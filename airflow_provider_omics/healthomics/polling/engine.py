@@ -1,0 +1,242 @@
+"""How long to wait, decided in one place: an observation goes in, a decision comes out.
+
+What is waited for (a run, a batch, one sample of a batch) is a :class:`Look`: what to ask the service, and what to make
+of it. :class:`Wait` decides after each look and knows no clock but the one it is given. :func:`watch` drives it in a
+worker and :func:`awatch` in a triggerer; neither decides anything.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Generic
+
+from airflow_provider_omics.healthomics.api.backoff import Backoff, Errors, look_again
+from airflow_provider_omics.healthomics.api.calls import Steps, failed_operation
+from airflow_provider_omics.healthomics.api.logger import Log, entry
+from airflow_provider_omics.healthomics.api.service_errors import (
+    WRONG_STATE_CODES,
+    Explanation,
+    Nature,
+    explain,
+    is_from_aws,
+    nature,
+)
+from airflow_provider_omics.healthomics.api.statuses import Phase
+from airflow_provider_omics.healthomics.polling.poll import Look, V
+from airflow_provider_omics.healthomics.polling.result import KeepWaiting, Stop, WaitEnd
+
+ERROR_BUDGET = 3600.0
+"""Seconds for which errors are put up with, unless a user says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitPolicy:
+    """How to wait.
+
+    :param delay: seconds between two looks.
+    :param max_attempts: how many looks may be answered; None for no limit.
+    :param deadline: when to stop waiting, in seconds since the epoch; None for never.
+    :param error_budget: seconds of nothing but errors to put up with: of any kind after the first answer, before it of
+        those that pass by themselves (throttling, 5xx, network).
+    :param is_known: whether the service has answered about it before, to another process.
+    :param missing_budget: seconds for which it may be not found yet, since it was only just started.
+    :param gone_is_end: whether what is not found has ended, for those who want it gone.
+    """
+
+    delay: float = 30.0
+    max_attempts: int | None = None
+    deadline: float | None = None
+    error_budget: float = ERROR_BUDGET
+    is_known: bool = False
+    missing_budget: float = 0.0
+    gone_is_end: bool = False
+
+
+@dataclass(slots=True)
+class Wait(Generic[V]):
+    """Decides after each look whether to go on.
+
+    :param clock: gives seconds since the epoch.
+    :param spread: gives a number from 0 to 1, so that many waiters do not ask at the same moment.
+    """
+
+    look: Look[V]
+    policy: WaitPolicy
+    clock: Callable[[], float] = time.time
+    spread: Callable[[], float] = random.random
+    _last: V | None = field(default=None, init=False)
+    _looks: int = field(default=0, init=False)
+    _errors: Errors | None = field(default=None, init=False)
+    _missing_since: float | None = field(default=None, init=False)
+
+    @property
+    def last(self) -> V:
+        """The last look, or what is known before the first."""
+        return self.look.unseen if self._last is None else self._last
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether the look before was an error."""
+        return self._errors is not None
+
+    def saw(self, view: V) -> KeepWaiting | WaitEnd[V]:
+        """Decide after an answer."""
+        before, self._last = self._last, view
+        self._errors = self._missing_since = None
+        self._looks += 1
+        if self.look.is_over(view):
+            return WaitEnd(Stop.ENDED, view)
+        limit = self.policy.max_attempts
+        if limit is not None and self._looks >= limit:
+            return WaitEnd(Stop.ATTEMPTS, view, f"looked {self._looks} times (waiter_max_attempts), and {self._state}")
+        told = self.look.tell(before, view)
+        if view.phase is Phase.UNKNOWN and told:
+            told = f"{told}, a status that this release does not know; waiting on. Update the provider"
+        usual = Backoff(self.policy.delay, self.policy.delay)
+        return self._again(usual.seconds(1, self.spread), told, view.phase is Phase.UNKNOWN)
+
+    def failed(self, error: Exception) -> KeepWaiting | WaitEnd[V]:
+        """Decide after an error."""
+        now = self.clock()
+        self._errors = errors = self._errors or Errors(now)
+        errors.count += 1
+        kind = nature(error)
+        seconds = look_again(self.policy.delay, self.policy.error_budget).seconds(errors.count, self.spread)
+        explanation = explain(error, failed_operation(error) or self.look.operation, self.last.label)
+        told = explanation.describe()
+        if kind is Nature.MISSING:
+            if self._is_gone(now):
+                return WaitEnd(Stop.ENDED, self.last.gone())
+            if self.policy.missing_budget:
+                return self._again(seconds, f"Still waiting: {told}", True)
+        budget = 0.0 if _is_refused_for_state(explanation) else self._budget(kind)
+        if errors.are_too_many(now, budget):
+            why = Stop.ERROR if budget <= 0 and kind is not Nature.PASSING else Stop.UNREACHABLE
+            fate = self._fate(errors, now, budget) if budget > 0 else []
+            *cause, remedy = explanation.lines()
+            return WaitEnd(why, self.last, "\n".join([*cause, *fate, remedy]), explanation.code)
+        lasted = errors.lasted(now, budget)
+        return self._again(seconds, f"Still waiting: {told} Errors: {lasted}; looking again in {seconds:.0f} s", True)
+
+    def timed_out(self) -> WaitEnd[V]:
+        """Return the end for a task whose time is up."""
+        return WaitEnd(Stop.DEADLINE, self.last, f"time is up and {self._state}")
+
+    def interrupted(self) -> WaitEnd[V]:
+        """Return the end for a task that was killed while it waited."""
+        return WaitEnd(Stop.INTERRUPTED, self.last, "the task was killed")
+
+    def _is_gone(self, now: float) -> bool:
+        """Whether what is not found was deleted, and is not just too new to be shown, or a wrong id."""
+        if self._missing_since is None:
+            self._missing_since = now
+        grace = self.policy.missing_budget
+        is_known = self._last is not None or (self.policy.is_known and not grace)
+        # The service has named it, so what it does not know even after a while was deleted.
+        return is_known or self.policy.gone_is_end or 0 < grace < now - self._missing_since
+
+    def _budget(self, kind: Nature) -> float:
+        is_put_up_with = kind is Nature.PASSING or self._last is not None or self.policy.is_known
+        return self.policy.error_budget if is_put_up_with else 0.0
+
+    def _fate(self, errors: Errors, now: float, budget: float) -> list[str]:
+        lasted, last = errors.lasted(now, budget), self.last
+        return [
+            f"There were nothing but errors, {lasted}.",
+            f"The {last.KIND} was not cancelled, and may go on; look at it with: {last.command}",
+        ]
+
+    @property
+    def _state(self) -> str:
+        return f"the {self.last.KIND} is {self.last.status or 'not seen yet'}"
+
+    def _again(self, seconds: float, note: str | None, alarming: bool) -> KeepWaiting | WaitEnd[V]:
+        deadline = self.policy.deadline
+        if deadline is not None:
+            left = deadline - self.clock()
+            if left <= 0:
+                return self.timed_out()
+            seconds = min(seconds, left)
+        return KeepWaiting(seconds, note, alarming)
+
+
+def _is_refused_for_state(explanation: Explanation) -> bool:
+    # Not a failed look: what was looked at does not let itself be cancelled.
+    return explanation.operation.startswith("Cancel") and explanation.code in WRONG_STATE_CODES
+
+
+def look_once(wait: Wait[V], ask: Callable[[Steps[V]], V], log: Log) -> WaitEnd[V] | None:
+    """Take one step of a wait in a worker.
+
+    :param ask: makes the calls of one look.
+    :return: the end of waiting, or None to look again.
+    """
+    decision = _decide(wait, ask, log)
+    if isinstance(decision, WaitEnd):
+        return decision
+    _tell(decision, log)
+    return None
+
+
+def watch(
+    wait: Wait[V],
+    ask: Callable[[Steps[V]], V],
+    pause: Callable[[float], bool],
+    log: Log,
+) -> WaitEnd[V]:
+    """Drive a wait in a worker.
+
+    :param ask: makes the calls of one look.
+    :param pause: sleeps so many seconds and returns whether the task was killed meanwhile.
+    """
+    while True:
+        decision = _decide(wait, ask, log)
+        if isinstance(decision, WaitEnd):
+            return decision
+        _tell(decision, log)
+        if pause(decision.seconds):
+            return wait.interrupted()
+
+
+async def awatch(
+    wait: Wait[V],
+    ask: Callable[[Steps[V]], Awaitable[V]],
+    pause: Callable[[float], Awaitable[None]],
+    log: Log,
+) -> WaitEnd[V]:
+    """Drive a wait in a triggerer.
+
+    :param ask: makes the calls of one look.
+    :param pause: sleeps so many seconds.
+    """
+    while True:
+        try:
+            decision = wait.saw(await ask(wait.look.steps()))
+        except Exception as error:
+            decision = _judge(wait, error, log)
+        if isinstance(decision, WaitEnd):
+            return decision
+        _tell(decision, log)
+        await pause(decision.seconds)
+
+
+def _decide(wait: Wait[V], ask: Callable[[Steps[V]], V], log: Log) -> KeepWaiting | WaitEnd[V]:
+    try:
+        return wait.saw(ask(wait.look.steps()))
+    except Exception as error:
+        return _judge(wait, error, log)
+
+
+def _judge(wait: Wait[V], error: Exception, log: Log) -> KeepWaiting | WaitEnd[V]:
+    # A trigger that raises tells its task nothing, so even a mistake in the code becomes an end with its cause.
+    if not is_from_aws(error) and not wait.is_failing:
+        log.exception("Looking at HealthOmics %s failed", wait.last.label)
+    return wait.failed(error)
+
+
+def _tell(decision: KeepWaiting, log: Log) -> None:
+    if decision.note:
+        (log.warning if decision.alarming else log.info)("%s", entry(decision.note))

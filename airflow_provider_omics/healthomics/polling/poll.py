@@ -1,0 +1,79 @@
+"""What a poll asks, and the snapshots that its answers become."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol, Self, TypeVar
+
+from airflow_provider_omics.healthomics.api.calls import Steps
+from airflow_provider_omics.healthomics.api.statuses import Phase
+
+
+class View(Protocol):
+    """One look at what is waited for.
+
+    :cvar KIND: what it is, such as ``run``; names it in a trigger's event.
+    """
+
+    KIND: ClassVar[str]
+
+    @property
+    def label(self) -> str:
+        """What to call it, such as ``run 1234567``."""
+
+    @property
+    def status(self) -> str | None:
+        """The service's word for its state; None before the first answer."""
+
+    @property
+    def phase(self) -> Phase:
+        """What the state means to a waiter."""
+
+    @property
+    def command(self) -> str:
+        """Command of the AWS CLI that shows it."""
+
+    def describe(self) -> str:
+        """Tell its state, for the log."""
+
+    def gone(self) -> Self:
+        """Return what it is once the service does not know it any more."""
+
+    def to_payload(self) -> dict[str, Any]:
+        """Return the view as JSON values, for a trigger's event."""
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> Self:
+        """Read what :meth:`to_payload` wrote, in this release or another."""
+
+
+V = TypeVar("V", bound=View)
+
+
+class Look(Protocol[V]):
+    """How to look at what is waited for.
+
+    :ivar unseen: the view before the first answer.
+    :ivar operation: the API operation that mainly answers, for errors that do not name theirs.
+    """
+
+    unseen: V
+    operation: str
+
+    def steps(self) -> Steps[V]:
+        """Ask the service once."""
+
+    def is_over(self, view: V) -> bool:
+        """Whether this is what was waited for."""
+
+    def tell(self, before: V | None, view: V) -> str | None:
+        """Return what the user should hear about a look; None if it is nothing new.
+
+        :param before: the look before; None for the first.
+        """
+
+
+def tell_changes(before: V | None, view: V) -> str | None:
+    """Tell the state whenever it is another than before."""
+    told = view.describe()
+    return None if before is not None and before.describe() == told else told

@@ -1,0 +1,134 @@
+"""Filling the results table from the API: which calls are made, and what their answers and errors mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping
+from typing import Any
+
+from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Call, Steps, list_pages
+from airflow_provider_omics.healthomics.api.service_errors import Nature, explain, is_from_aws, nature
+from airflow_provider_omics.healthomics.results.merging import BatchPart
+from airflow_provider_omics.healthomics.results.table import ResultsTable, SampleEnd, SampleResult, one_line
+
+
+def collect_batch(
+    table: ResultsTable,
+    batch_id: str,
+    *,
+    same: Container[str] | None = None,
+    status: str | None = None,
+    failure_reason: str | None = None,
+) -> Steps[bool]:
+    """Take a batch into the table, with two list calls for every 100 samples of the batch.
+
+    The batches of a cohort are to be collected oldest first; :class:`~.merging.BatchPart` tells how they merge.
+    Operations: ListRunsInBatch, ListRuns.
+
+    :param same: ids of the samples that the batch was given with the settings that they have now; None for all.
+    :param status: the batch's status as GetBatch last showed it; None if the batch is gone.
+    :param failure_reason: ``failureReason`` of GetBatch.
+    :return: whether the batch still exists; if not, its samples are ``UNKNOWN``.
+    """
+    part = BatchPart(table, batch_id, same=same, status=status, failure_reason=failure_reason)
+    exists = yield from _list_if_there(
+        "ListRunsInBatch",
+        lambda page: part.take_submissions(page.get("runs") or ()),
+        batchId=batch_id,
+        maxItems=PAGE_SIZE,
+    )
+    if not exists:
+        part.lose()
+    if part.has_runs:
+        yield from _list_if_there(
+            "ListRuns",
+            lambda page: part.take_runs(page.get("items") or ()),
+            batchId=batch_id,
+            maxResults=PAGE_SIZE,
+        )
+    part.close()
+    return exists
+
+
+def confirm_unsettled(table: ResultsTable, batch_id: str | None = None, *, limit: int = 100) -> Steps[int]:
+    """Look up runs that the lists showed as active, or not at all, since lists may lag behind.
+
+    A run that is gone, or whose id belongs to another run by now, counts as deleted. A run that could not be looked
+    up stays active, with the cause in its row. Operation: GetRun.
+
+    :param batch_id: only rows of this batch.
+    :param limit: most calls.
+    :return: how many runs were still not seen to end; ``table.active`` has them.
+    """
+    for row in table.active(batch_id)[:limit]:
+        answer = yield from _get_run(row)
+        if isinstance(answer, Mapping):
+            row.failure_message = None
+            table.explain(row, answer)
+        elif answer is None:
+            row.saw_no_run()
+        else:
+            row.failure_message = one_line(_not_looked_up(row, answer))
+    return len(table.active(batch_id))
+
+
+def look_up_failures(table: ResultsTable, *, limit: int = 100) -> Steps[int]:
+    """Look up why runs failed, the first of the input first, and the form of output URIs.
+
+    An error of a look-up never ends the task: its cause is noted in the row. Operation: GetRun.
+
+    :param limit: most failed runs to look up; one completed run may be looked up besides.
+    :return: how many failed runs were left without a look.
+    """
+    failed = [row for row in table.rows() if row.end is SampleEnd.FAILED and row.failure_code is None]
+    for row in failed[:limit]:
+        answer = yield from _get_run(row)
+        if isinstance(answer, Mapping):
+            table.explain(row, answer)
+        elif answer is None:
+            row.failure_message = "The run was deleted before the cause of its failure was looked up"
+        else:
+            row.failure_message = one_line(_not_looked_up(row, answer))
+    if not table.knows_form:
+        yield from _learn_form(table)
+    return max(0, len(failed) - limit)
+
+
+def _learn_form(table: ResultsTable) -> Steps[None]:
+    row = next((row for row in table.rows() if row.completed and row.output_place), None)
+    if row is not None:
+        answer = yield from _get_run(row)
+        if isinstance(answer, Mapping):
+            table.explain(row, answer)
+
+
+def _get_run(row: SampleResult) -> Steps[Mapping[str, Any] | Exception | None]:
+    """Ask for a row's run; None if it is gone, an error of the service or the way to it as it is."""
+    try:
+        answer: Mapping[str, Any] = yield Call("GetRun", {"id": row.run_id})
+    except Exception as error:
+        if nature(error) is Nature.MISSING:
+            return None
+        if not is_from_aws(error):
+            raise
+        return error
+    # The service gives the ids of deleted runs to others.
+    is_other = _differ(answer.get("uuid"), row.uuid) or _differ(answer.get("batchId"), row.batch_id)
+    return None if is_other else answer
+
+
+def _differ(shown: str | None, expected: str | None) -> bool:
+    return bool(shown and expected and shown != expected)
+
+
+def _list_if_there(operation: str, take: Callable[[Mapping[str, Any]], None], **members: Any) -> Steps[bool]:
+    try:
+        yield from list_pages(operation, take, **members)
+    except Exception as error:
+        if nature(error) is not Nature.MISSING:
+            raise
+        return False
+    return True
+
+
+def _not_looked_up(row: SampleResult, error: Exception) -> str:
+    return f"Not looked up: {explain(error, 'GetRun', f'run {row.run_id}').describe()}"

@@ -1,0 +1,1 @@
+"""The shared poller: one for all triggers of a connection in a triggerer process."""

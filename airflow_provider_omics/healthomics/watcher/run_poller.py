@@ -1,0 +1,184 @@
+"""Watching single runs: one by one while they are few, by the lists of active runs when they are many."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Call, aconverse
+from airflow_provider_omics.healthomics.api.logger import entry
+from airflow_provider_omics.healthomics.api.service_errors import concerns_all_calls
+from airflow_provider_omics.healthomics.api.statuses import RunStatus
+from airflow_provider_omics.healthomics.runs.poll import RunLook
+from airflow_provider_omics.healthomics.runs.snapshot import RunView
+from airflow_provider_omics.healthomics.watcher.client import Line
+from airflow_provider_omics.healthomics.watcher.clock import Timing, for_each
+from airflow_provider_omics.healthomics.watcher.poller import MOST_DIRECT_LOOKS, Desk
+from airflow_provider_omics.healthomics.watcher.strategy import ListCost
+from airflow_provider_omics.healthomics.watcher.tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+ACTIVE_STATUSES = (RunStatus.PENDING, RunStatus.STARTING, RunStatus.RUNNING, RunStatus.STOPPING)
+"""In the order in which a run passes through them, so that one that moves on meanwhile is read twice, not never."""
+
+_SAME_TIME = 2.0
+
+
+@dataclass(slots=True)
+class _Watched:
+    """What is known of a run.
+
+    :ivar created_at: what tells it from another run of the same id, until the uuid does.
+    """
+
+    look: RunLook
+    view: RunView = field(init=False)
+    created_at: datetime | None = None
+
+    def __post_init__(self) -> None:
+        self.view = self.look.unseen
+
+    def is_other(self, created_at: datetime | None) -> bool:
+        """Whether a run of the same id is not this one."""
+        if self.created_at is None or created_at is None:
+            return False
+        return abs((created_at - self.created_at).total_seconds()) > _SAME_TIME
+
+    def listed(self, item: Mapping[str, Any]) -> RunView:
+        """Take over what an item of ListRuns says."""
+        self.created_at = self.created_at or item.get("creationTime")
+        before, status = self.view, item.get("status")
+        # Lists may lag behind: what was seen later in its life is not taken back.
+        if _place(before.status) <= _place(status):
+            self.view = RunView(
+                before.run_id,
+                status,
+                arn=before.arn or item.get("arn"),
+                uuid=before.uuid,
+                name=before.name or item.get("name"),
+                output_uri=before.output_uri,
+            )
+        return self.view
+
+
+class RunsDesk(Desk[RunView]):
+    """Watches single runs.
+
+    A list can only show that a run goes on. Whatever has become of one that is in none of the lists is for GetRun to
+    say, so nothing that lags, moves or is on another page can end a wait.
+    """
+
+    def __init__(self, line: Line, tasks: Tasks, timing: Timing) -> None:
+        super().__init__(tasks, timing)
+        self._line = line
+        self._watched: dict[str, _Watched] = {}
+        self._cost = ListCost(len(ACTIVE_STATUSES))
+
+    async def look(self, due: list[str], now: float) -> None:
+        """Read the lists if that is cheaper, and look alone at those that they miss, else at all that are due."""
+        if self._cost.is_worth_it(len(due), now):
+            seen = await self._read_lists(due)
+            if seen is not None:
+                self.look_alone_later(run_id for run_id in due if run_id not in seen)
+                return
+        still_due = self.timing.clock()
+        waiting = [run_id for run_id in due if self._is_due(run_id, still_due)]
+        await self.look_at_each(waiting[:MOST_DIRECT_LOOKS])
+
+    def left(self, key: str) -> None:
+        """Forget about a run."""
+        super().left(key)
+        self._watched.pop(key, None)
+
+    def _is_due(self, run_id: str, now: float) -> bool:
+        return any(ticket.is_due(now) for ticket in self.tickets.get(run_id, ()))
+
+    def _known(self, run_id: str) -> _Watched:
+        watched = self._watched.get(run_id)
+        if watched is None:
+            watched = self._watched[run_id] = _Watched(RunLook(run_id))
+        return watched
+
+    async def look_at(self, run_id: str) -> RunView:
+        """Look at one run (GetRun)."""
+        watched = self._known(run_id)
+        created: list[datetime | None] = []
+
+        async def answer(call: Call) -> Any:
+            answered = await self._line.call(call)
+            created.append(answered.get("creationTime"))
+            return answered
+
+        seen = await aconverse(answer, watched.look.steps())
+        # The uuid decides where it is known; a run that was only ever seen in lists has none.
+        if not watched.view.uuid and watched.is_other(created[0]):
+            seen = watched.view.gone()
+        watched.created_at = watched.created_at or created[0]
+        watched.view = seen
+        return seen
+
+    async def _read_lists(self, due: list[str]) -> set[str] | None:
+        """Tell what the lists of active runs show.
+
+        :return: the watched runs that they showed; None if they were not read to the end.
+        """
+        seen: set[str] = set()
+        pages, most = 0, self._cost.most_pages(len(due))
+        # All of them are due again at the same time, so that they are read together then.
+        asked_at = self.timing.clock() - self._lead(due)
+        try:
+            for status in ACTIVE_STATUSES:
+                token: str | None = None
+                while True:
+                    if pages >= most:
+                        self._cost.given_up(pages, self.timing.clock())
+                        return None
+                    token = await self._read_page(status, token, seen, asked_at)
+                    pages += 1
+                    if token is None:
+                        break
+        except Exception as error:
+            if concerns_all_calls(error):
+                raise
+            log.warning(
+                "%s", entry("HealthOmics runs are looked at one by one, since they cannot be listed: %s", error)
+            )
+            self._cost.refused(self.timing.clock())
+            return None
+        self._cost.took(pages, self.timing.clock())
+        return seen
+
+    def _lead(self, due: list[str]) -> float:
+        """Return by how many seconds the next reading has to begin early, for it to end in time."""
+        takes = self._cost.pages(self.timing.clock()) / self._line.pace.rate("ListRuns")
+        delays = (ticket.delay for run_id in due for ticket in self.tickets.get(run_id, ()))
+        return min(takes, min(delays, default=0.0) / 2)
+
+    async def _read_page(self, status: str, token: str | None, seen: set[str], asked_at: float) -> str | None:
+        more = {"startingToken": token} if token else {}
+        answer = await self._line.call(Call("ListRuns", {"status": status, "maxResults": PAGE_SIZE, **more}))
+
+        def take(item: Mapping[str, Any]) -> None:
+            run_id = item.get("id", "")
+            if run_id not in self.tickets:
+                return
+            watched = self._known(run_id)
+            if not watched.is_other(item.get("creationTime")):
+                seen.add(run_id)
+                self.not_alone(run_id)
+                self.offer(run_id, watched.listed(item), asked_at)
+
+        await for_each(answer.get("items", ()), take)
+        next_token: str | None = answer.get("nextToken") or None
+        return next_token
+
+
+def _place(status: str | None) -> int:
+    try:
+        return ACTIVE_STATUSES.index(RunStatus(status or ""))
+    except ValueError:
+        return -1

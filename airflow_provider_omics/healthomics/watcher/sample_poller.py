@@ -1,0 +1,245 @@
+"""Watching samples of one batch: GetBatch tells when its lists are worth reading, which is done for all at once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Call, aconverse
+from airflow_provider_omics.healthomics.api.logger import entry
+from airflow_provider_omics.healthomics.api.service_errors import concerns_all_calls
+from airflow_provider_omics.healthomics.api.statuses import Phase, RunStatus, classify
+from airflow_provider_omics.healthomics.batches.sample_poll import SampleLook
+from airflow_provider_omics.healthomics.batches.snapshots import BatchView, SampleView
+from airflow_provider_omics.healthomics.runs.snapshot import RunView
+from airflow_provider_omics.healthomics.watcher.batch_cache import BatchAnswers
+from airflow_provider_omics.healthomics.watcher.client import Line
+from airflow_provider_omics.healthomics.watcher.clock import Timing, for_each
+from airflow_provider_omics.healthomics.watcher.poller import Desk
+from airflow_provider_omics.healthomics.watcher.strategy import REFUSAL_HOLDS, Reading, fits, pages_of
+from airflow_provider_omics.healthomics.watcher.subscription import Ticket
+from airflow_provider_omics.healthomics.watcher.tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+_FEW = 2
+# Of the time between two looks: how old the batch may be for those who look at its samples.
+_AS_NEW = 0.25
+
+
+class SamplesDesk(Desk[SampleView]):
+    """Watches samples of one batch.
+
+    A sample's end is believed when GetRun has shown it. Where so many end at once that this would take longer than
+    a quarter of the time between two looks, those that the list shows as COMPLETED are believed together, if GetBatch
+    counts at least as many: a status only moves forward, the list of a batch cannot hold the run of another, and
+    GetBatch has no part in how the list was read. What such a view lacks, the output URI, is for the task to ask. An
+    end that is not COMPLETED always waits for GetRun, which alone tells the cause.
+    """
+
+    def __init__(self, batch_id: str, line: Line, batches: BatchAnswers, tasks: Tasks, timing: Timing) -> None:
+        super().__init__(tasks, timing)
+        self.batch_id = batch_id
+        self._line = line
+        self._batches = batches
+        self._samples: dict[str, SampleLook] = {}
+        self._submissions = Reading()
+        self._ends = Reading()
+        self._period = 0.0
+        self._refused_at = float("-inf")
+
+    def enter(self, ticket: Ticket[SampleView]) -> None:
+        """Take in one who waits."""
+        if not self.tickets:
+            self._batches.keep(self.batch_id)
+        super().enter(ticket)
+
+    def leave(self, ticket: Ticket[SampleView]) -> None:
+        """Let one go."""
+        super().leave(ticket)
+        if not self.tickets:
+            self._batches.release(self.batch_id)
+
+    def left(self, key: str) -> None:
+        """Forget about a sample."""
+        super().left(key)
+        self._samples.pop(key, None)
+
+    async def look(self, due: list[str], now: float) -> None:
+        """Look at the batch, read what has changed since, and look alone at those that this leaves open."""
+        self._period = min(ticket.delay for key in due for ticket in self.tickets.get(key, ()))
+        if len(due) <= _FEW or now - self._refused_at < REFUSAL_HOLDS:
+            self.look_alone_later(due)
+        else:
+            await self._look_together(due)
+
+    async def look_at(self, key: str) -> SampleView:
+        """Look at one sample (ListRunsInBatch, GetRun)."""
+        return await aconverse(self._answer, self._look_of(key).steps())
+
+    async def _look_together(self, keys: list[str]) -> None:
+        batch = await self._look_at_batch(self._period * _AS_NEW)
+        if batch is None:
+            self.look_alone_later(keys)
+            return
+        try:
+            await self._look_at_submissions(batch, [key for key in keys if self._run_of(key) is None])
+            await self._look_at_runs(batch, [key for key in keys if self._run_of(key) is not None])
+        except Exception as error:
+            if concerns_all_calls(error):
+                raise
+            log.warning(
+                "%s",
+                entry(
+                    "The samples of HealthOmics batch %s are looked at one by one, since they cannot be listed: %s",
+                    self.batch_id,
+                    error,
+                ),
+            )
+            self._refused_at = self.timing.clock()
+            self.look_alone_later(keys)
+
+    async def _look_at_batch(self, longest: float) -> BatchView | None:
+        """Return the batch; None if the service does not show it, which its samples alone can explain."""
+        try:
+            return BatchView.of((await self._batches.get(self.batch_id, longest)).members)  # type: ignore[arg-type]
+        except Exception as error:
+            if concerns_all_calls(error):
+                raise
+            return None
+
+    async def _look_at_submissions(self, batch: BatchView, unknown: list[str]) -> None:
+        """Find the runs of samples that are not known to have one (ListRunsInBatch)."""
+        if not unknown:
+            return
+        now, tried = self.timing.clock(), batch.submitted + batch.failed_submissions
+        if self._submissions.is_needed(tried, now, self._period):
+            if len(unknown) <= pages_of(tried):
+                self.look_alone_later(unknown)
+                return
+            found = await self._read("ListRunsInBatch", "runs", self._take_submission, maxItems=PAGE_SIZE)
+            self._submissions.took(tried, found, now)
+        await for_each(unknown, lambda key: self._tell_submission(key, batch, now))
+
+    def _take_submission(self, item: Mapping[str, Any]) -> bool:
+        key = item.get("runSettingId", "")
+        if key in self.tickets and self._look_of(key).known.run is None:
+            self._look_of(key).listed(item)  # type: ignore[arg-type]
+        return item.get("submissionStatus") is not None
+
+    def _tell_submission(self, key: str, batch: BatchView, asked_at: float) -> None:
+        look = self._look_of(key)
+        if look.known.run is not None or look.known.submission_status is not None:
+            self.offer(key, look.known, asked_at)
+            return
+        view = look.unsubmitted(batch)
+        if view.is_missing:
+            # It may only have been late for the list.
+            self.look_alone_later([key])
+        else:
+            self.offer(key, view, asked_at)
+
+    async def _look_at_runs(self, batch: BatchView, known: list[str]) -> None:
+        """Find the runs that have moved on since the last reading (ListRuns of the batch)."""
+        if not known:
+            return
+        now, ended = self.timing.clock(), batch.completed + batch.failed + batch.cancelled
+        if not self._ends.is_needed(ended, now, self._period):
+            await for_each(known, lambda key: self._repeat(key, now))
+            return
+        if len(known) <= pages_of(batch.submitted):
+            self.look_alone_later(known)
+            return
+        # Of all of them, not of those alone that are due, so that the next reading is for all of them too.
+        keys = {run.run_id: key for key in self.tickets if not self.is_alone(key) and (run := self._run_of(key))}
+        ends: dict[str, RunView] = {}
+        completed = 0
+
+        def take(item: Mapping[str, Any]) -> bool:
+            nonlocal completed
+            key = keys.pop(item.get("id", ""), None)
+            phase = classify(RunStatus, item.get("status"))
+            completed += phase is Phase.SUCCEEDED
+            if key is not None and key in self.tickets:
+                self._take_run(key, item, phase, now, ends)
+            return phase.is_final
+
+        found = await self._read("ListRuns", "items", take, maxResults=PAGE_SIZE)
+        self._ends.took(ended, found, now)
+        # In no list: deleted, or so new that lists do not show it.
+        self.look_alone_later(keys.values())
+        await self._confirm(ends, completed)
+
+    def _take_run(
+        self, key: str, item: Mapping[str, Any], phase: Phase, asked_at: float, ends: dict[str, RunView]
+    ) -> None:
+        run = self._run_of(key)
+        if run is None:
+            return
+        seen = replace(run, status=item.get("status"), name=item.get("name"))
+        if phase.is_final:
+            ends[key] = seen
+        else:
+            self.offer(key, replace(self._look_of(key).known, run=seen), asked_at)
+
+    async def _confirm(self, ends: Mapping[str, RunView], completed: int) -> None:
+        if fits(len(ends), self._line.pace.rate("GetRun"), self._period):
+            self.look_alone_later(ends)
+            return
+        asked_at = self.timing.clock()
+        batch = await self._look_at_batch(0.0)
+        are_confirmed = batch is not None and batch.completed >= completed
+
+        def tell(key: str) -> None:
+            if are_confirmed and ends[key].phase is Phase.SUCCEEDED:
+                self.offer(key, replace(self._look_of(key).known, run=ends[key]), asked_at)
+            else:
+                self.look_alone_later([key])
+
+        await for_each(ends, tell)
+
+    async def _read(
+        self, operation: str, member: str, take: Callable[[Mapping[str, Any]], bool], **members: Any
+    ) -> int:
+        """Read a list of the batch to its end.
+
+        :param take: gets each item, and says whether it is one that the batch counts.
+        :return: how many are.
+        """
+        found = 0
+        token: str | None = None
+
+        def count(item: Mapping[str, Any]) -> None:
+            nonlocal found
+            found += take(item)
+
+        while True:
+            more = {"startingToken": token} if token else {}
+            answer = await self._line.call(Call(operation, {"batchId": self.batch_id, **members, **more}))
+            await for_each(answer.get(member, ()), count)
+            token = answer.get("nextToken")
+            if not token:
+                return found
+
+    async def _answer(self, call: Call) -> Any:
+        if call.operation == "GetBatch":
+            return (await self._batches.get(self.batch_id, self._period * _AS_NEW)).members
+        return await self._line.call(call)
+
+    def _repeat(self, key: str, asked_at: float) -> None:
+        """Say that nothing has happened."""
+        if self.is_alone(key):
+            return
+        for ticket in self.tickets.get(key, ()):
+            ticket.repeat(self._look_of(key).known, asked_at)
+
+    def _look_of(self, key: str) -> SampleLook:
+        look = self._samples.get(key)
+        if look is None:
+            look = self._samples[key] = SampleLook(self.batch_id, key, clock=self.timing.clock)
+        return look
+
+    def _run_of(self, key: str) -> RunView | None:
+        return self._look_of(key).known.run
