@@ -26,7 +26,7 @@ from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
 from airflow_provider_omics.healthomics.batches.deletion import OmicsRunsNotDeletedError
 from airflow_provider_omics.healthomics.batches.sample_failure import OmicsSampleFailedError
-from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, Stop
+from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason
 from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.results.outcome import OmicsBatchFailedError
 from airflow_provider_omics.healthomics.runs.failure import OmicsRunFailedError
@@ -180,7 +180,7 @@ def _is_no_mistake(error: OmicsError) -> bool:
     """Whether the request of a sensor was right, and the end of what it waited for, or of its time, was bad."""
     match error:
         case OmicsWaitError():
-            return error.end.why is not Stop.ERROR
+            return error.end.why is not StopReason.ERROR
         case OmicsSampleFailedError():
             return not error.failure.is_mistake
     return isinstance(error, (OmicsRunFailedError, OmicsBatchFailedError))
@@ -213,8 +213,8 @@ def _for_good(error: OmicsError) -> OmicsError:
             return OmicsSampleFailedForGoodError(error.failure)
         case OmicsRunsNotDeletedError():
             return OmicsRunsNotDeletedForGoodError(error.batch, error.undeleted)
-        case OmicsWaitError() if error.end.why is Stop.DEADLINE:
+        case OmicsWaitError() if error.end.why is StopReason.DEADLINE:
             return OmicsSensorTimeoutError(error.end)
-        case OmicsWaitError() if error.end.why is not Stop.UNREACHABLE:
+        case OmicsWaitError() if error.end.why is not StopReason.UNREACHABLE:
             return OmicsWaitForGoodError(error.end)
     return error

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airflow_provider_omics.healthomics.api.calls import perform
+from airflow_provider_omics.healthomics.api.calls import run_sync
 from airflow_provider_omics.healthomics.api.logger import Log
 from airflow_provider_omics.healthomics.api.service_errors import error_code
 from airflow_provider_omics.healthomics.requests.input_objects import (
@@ -83,7 +83,7 @@ def look_for_inputs(
     report, began, told, errors = InputReport(), clock(), clock(), 0
 
     def look(given: InputObject) -> Sight:
-        return perform(client, look_for_input(given.uri))
+        return run_sync(client, look_for_input(given.uri))
 
     with closing(in_parallel(look, objects, CALLS_AT_A_TIME)) as sights:
         for given, sight in sights:

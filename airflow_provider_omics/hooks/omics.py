@@ -24,19 +24,19 @@ from airflow_provider_omics.healthomics.api.newer_members import add_newer_membe
 from airflow_provider_omics.healthomics.api.regions import is_endpoint_of_aws
 from airflow_provider_omics.healthomics.api.retrying import at_once
 from airflow_provider_omics.healthomics.api.service_errors import (
-    Nature,
+    ErrorCategory,
+    InvalidStateError,
     OmicsServiceError,
-    WrongStateError,
+    categorize,
     error_code,
     explain,
-    nature,
 )
 from airflow_provider_omics.healthomics.api.statuses import Phase
-from airflow_provider_omics.healthomics.api.submission import ask_for_job
-from airflow_provider_omics.healthomics.batches.snapshots import BatchView
+from airflow_provider_omics.healthomics.api.submission import submit_idempotent
+from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot
 from airflow_provider_omics.healthomics.runs import commands
 from airflow_provider_omics.healthomics.runs.failure import RunFailure
-from airflow_provider_omics.healthomics.runs.snapshot import RunView
+from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.healthomics.watcher.client import Opened
 from airflow_provider_omics.healthomics.watcher.rate_limiter import rates_of
 from airflow_provider_omics.hooks.input_check import CALLS_AT_A_TIME
@@ -188,20 +188,20 @@ class OmicsHook(_HookBase):
         return max(1, int(retries.get("total_max_attempts") or os.environ.get("AWS_MAX_ATTEMPTS") or _ATTEMPTS))
 
     def perform(
-        self, steps: calls.Steps[T], subject: str, *, retrying: Callable[[Callable[[], Any]], Any] | None = None
+        self, requests: calls.Requests[T], subject: str, *, retrying: Callable[[Callable[[], Any]], Any] | None = None
     ) -> T:
         """Hold a conversation with the API, and return what it came to.
 
-        :param steps: the calls to make; errors that it does not handle itself end it.
+        :param requests: the calls to make; errors that it does not handle itself end it.
         :param subject: what it is about, such as ``batch 1234567``.
         :param retrying: makes a call, and makes it again while that may help; None leaves that to the client.
         :raises OmicsServiceError: a call failed.
         """
         try:
             if retrying is None:
-                return calls.perform(self.conn, steps)
-            return calls.converse(lambda call: retrying(lambda: calls.make(self.conn, call)), steps)
-        except WrongStateError as wrong:
+                return calls.run_sync(self.conn, requests)
+            return calls.run_with(lambda call: retrying(lambda: calls.send(self.conn, call)), requests)
+        except InvalidStateError as wrong:
             told = self._told(wrong.error, wrong.error.operation_name, subject).explanation
             explained = replace(told, remedy=wrong.remedy, failure_class=wrong.failure_class)
             raise OmicsServiceError(explained) from wrong.error
@@ -213,9 +213,9 @@ class OmicsHook(_HookBase):
         self,
         request: Mapping[str, Any],
         *,
-        find: Callable[[], RunView | None] | None = None,
+        find: Callable[[], RunSnapshot | None] | None = None,
         pause: Callable[[float], object] = time.sleep,
-    ) -> RunView:
+    ) -> RunSnapshot:
         """Start a run (StartRun), and ask again while that may help.
 
         :param request: members by their API names; ``requestId`` decides whether it is a new run.
@@ -225,17 +225,17 @@ class OmicsHook(_HookBase):
         :raises OmicsServiceError: the service refused it.
         """
         with self._explained("StartRun", _source(request)):
-            return ask_for_job(
-                self.conn, calls.Call("StartRun", request), RunView.of, find=find, pause=pause, log=self.log
+            return submit_idempotent(
+                self.conn, calls.Request("StartRun", request), RunSnapshot.of, find=find, pause=pause, log=self.log
             )
 
     def start_run_batch(
         self,
         request: Mapping[str, Any],
         *,
-        find: Callable[[], BatchView | None] | None = None,
+        find: Callable[[], BatchSnapshot | None] | None = None,
         pause: Callable[[float], object] = time.sleep,
-    ) -> BatchView:
+    ) -> BatchSnapshot:
         """Start a batch of runs (StartRunBatch), and ask again while that may help.
 
         :param request: members by their API names; ``requestId`` decides whether it is a new batch.
@@ -245,29 +245,34 @@ class OmicsHook(_HookBase):
         :raises OmicsServiceError: the service refused it.
         """
         with self._explained("StartRunBatch", _source(request["defaultRunSetting"])):
-            return ask_for_job(
-                self.conn, calls.Call("StartRunBatch", request), BatchView.of, find=find, pause=pause, log=self.log
+            return submit_idempotent(
+                self.conn,
+                calls.Request("StartRunBatch", request),
+                BatchSnapshot.of,
+                find=find,
+                pause=pause,
+                log=self.log,
             )
 
-    def get_run(self, run_id: str) -> RunView:
+    def get_run(self, run_id: str) -> RunSnapshot:
         """Look at a run (GetRun); errors are botocore's, for a waiter to judge."""
-        return RunView.of(self.conn.get_run(id=run_id))
+        return RunSnapshot.of(self.conn.get_run(id=run_id))
 
-    def look_up(self, run_id: str) -> RunView | None:
+    def look_up(self, run_id: str) -> RunSnapshot | None:
         """Look at a run that may be gone (GetRun).
 
         :return: the run, or None if the service does not know it.
         :raises OmicsServiceError: the service refused to show it.
         """
         answer = self._show(run_id)
-        return None if answer is None else RunView.of(answer)
+        return None if answer is None else RunSnapshot.of(answer)
 
     def _show(self, run_id: str) -> GetRunResponseTypeDef | None:
         with self._explained("GetRun", f"run {run_id}"):
             try:
                 return self.conn.get_run(id=run_id)
             except ClientError as error:
-                if nature(error) is Nature.MISSING:
+                if categorize(error) is ErrorCategory.NOT_FOUND:
                     return None
                 raise
 
@@ -298,7 +303,7 @@ class OmicsHook(_HookBase):
 
     def explain_failure(
         self,
-        run: RunView,
+        run: RunSnapshot,
         *,
         task_limit: int = 5,
         log_lines: int = 20,

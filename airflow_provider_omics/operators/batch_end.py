@@ -18,9 +18,9 @@ from airflow_provider_omics.healthomics.batches.deletion import (
     has_runs,
     undeleted_runs,
 )
-from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchView
+from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchSnapshot
 from airflow_provider_omics.healthomics.discovery.cohort_batches import find_cohort, redrives, tell_unread_siblings
-from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, Stop, WaitEnd
+from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason, WaitResult
 from airflow_provider_omics.healthomics.requests.checks import check_batch_id
 from airflow_provider_omics.healthomics.requests.literal_requests import BATCH_ID
 from airflow_provider_omics.hooks.parameters import TEMPLATED
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _TOLD_RUNS = 5
 
 
-class _BatchOperator(OmicsRequestOperator[BatchView]):
+class _BatchOperator(OmicsRequestOperator[BatchSnapshot]):
     """Base of the operators that stop or delete a batch, or its runs, and the same of all batches of its cohort.
 
     :cvar operation: the API operation.
@@ -44,7 +44,7 @@ class _BatchOperator(OmicsRequestOperator[BatchView]):
     template_fields: Sequence[str] = ("batch_id", *TEMPLATED)
     id_argument = BATCH_ID
     operator_extra_links = BATCH_LINKS
-    waits_for = BatchView
+    waits_for = BatchSnapshot
     operation: ClassVar[str]
 
     def __init__(
@@ -87,12 +87,12 @@ class _BatchOperator(OmicsRequestOperator[BatchView]):
         """What the trigger has to know beyond the batch and what to wait for."""
         return {}
 
-    def finish(self, context: Context, end: WaitEnd[BatchView], **state: Any) -> str:
+    def finish(self, context: Context, end: WaitResult[BatchSnapshot], **state: Any) -> str:
         """Return the batch's id once what was waited for has come, for the other batches of its cohort too."""
-        if end.why is not Stop.ENDED:
+        if end.why is not StopReason.ENDED:
             raise OmicsWaitError(end)
-        self.conclude(end.view)
-        return self._wait_for_each(context, state.get("batch_id", end.view.batch_id), state.get("waits", []))
+        self.conclude(end.snapshot)
+        return self._wait_for_each(context, state.get("batch_id", end.snapshot.batch_id), state.get("waits", []))
 
     def _others(self, batch_id: str) -> tuple[list[str], list[str], OmicsServiceError | None]:
         """Return the other batches of the cohort, newest first, those of all that go on, and what hid others."""
@@ -152,7 +152,7 @@ class _BatchOperator(OmicsRequestOperator[BatchView]):
         return str(self.wait(context, trigger, **state))
 
     @abstractmethod
-    def conclude(self, view: BatchView) -> None:
+    def conclude(self, snapshot: BatchSnapshot) -> None:
         """Tell how it ended, or raise what explains why it is not what was asked for."""
 
 
@@ -196,27 +196,28 @@ class OmicsCancelRunBatchOperator(_BatchOperator):
 
     def request(self, batch_id: str) -> BatchGoal | None:
         """Ask for the cancellation, and return what to wait for."""
-        view, requested = self.hook.perform(request_cancel(batch_id), f"batch {batch_id}")
+        snapshot, requested = self.hook.perform(request_cancel(batch_id), f"batch {batch_id}")
         goal = BatchGoal.ENDED if self.wait_for_completion else BatchGoal.CANCEL_REQUESTED
-        if requested and (view.phase.is_final or not self.wait_for_completion):
-            self.conclude(view)
+        if requested and (snapshot.phase.is_final or not self.wait_for_completion):
+            self.conclude(snapshot)
             return None
         self.log.info(
-            "%s", entry("%s; waiting %s", view.describe(), "for its end" if requested else "until it can be cancelled")
+            "%s",
+            entry("%s; waiting %s", snapshot.describe(), "for its end" if requested else "until it can be cancelled"),
         )
         return goal
 
-    def conclude(self, view: BatchView) -> None:
+    def conclude(self, snapshot: BatchSnapshot) -> None:
         """Tell what there was to cancel."""
-        if view.active_run_id:
-            told = f"ended {view.status}; asked for those of its runs that go on to be cancelled"
-        elif view.status == DELETED:
+        if snapshot.active_run_id:
+            told = f"ended {snapshot.status}; asked for those of its runs that go on to be cancelled"
+        elif snapshot.status == DELETED:
             told = "is gone; nothing to cancel"
-        elif view.phase.is_final:
-            told = f"has ended {view.status}; nothing is left to cancel"
+        elif snapshot.phase.is_final:
+            told = f"has ended {snapshot.status}; nothing is left to cancel"
         else:
             told = "is being cancelled"
-        self.log.info("%s", entry("HealthOmics %s %s", view.label, told))
+        self.log.info("%s", entry("HealthOmics %s %s", snapshot.label, told))
 
 
 class OmicsDeleteRunBatchOperator(_BatchOperator):
@@ -246,27 +247,27 @@ class OmicsDeleteRunBatchOperator(_BatchOperator):
 
     def request(self, batch_id: str) -> BatchGoal | None:
         """Ask for the deletion, and return what to wait for."""
-        view = self.hook.perform(delete_runs(batch_id), f"batch {batch_id}")
-        if view.status != BatchStatus.RUNS_DELETING:
-            self.log.info("HealthOmics %s is %s; it has no runs to delete", view.label, view.status)
+        snapshot = self.hook.perform(delete_runs(batch_id), f"batch {batch_id}")
+        if snapshot.status != BatchStatus.RUNS_DELETING:
+            self.log.info("HealthOmics %s is %s; it has no runs to delete", snapshot.label, snapshot.status)
             return None
-        self.log.info("The runs of HealthOmics %s are being deleted", view.label)
+        self.log.info("The runs of HealthOmics %s are being deleted", snapshot.label)
         return BatchGoal.RUNS_DELETED if self.wait_for_completion else None
 
-    def conclude(self, view: BatchView) -> None:
+    def conclude(self, snapshot: BatchSnapshot) -> None:
         """Tell that the runs are deleted, or fail if not all of them are."""
         # One who deletes the batch before its last state is seen has not deleted its runs.
-        gone = view.status == DELETED and not self.hook.perform(has_runs(view.batch_id), view.label)
-        if not gone and view.status != BatchStatus.RUNS_DELETED:
-            raise OmicsRunsNotDeletedError(view, self._undeleted(view))
-        self.log.info("The runs of HealthOmics %s are deleted", view.label)
+        as_deleted = snapshot.status == DELETED and not self.hook.perform(has_runs(snapshot.batch_id), snapshot.label)
+        if not as_deleted and snapshot.status != BatchStatus.RUNS_DELETED:
+            raise OmicsRunsNotDeletedError(snapshot, self._undeleted(snapshot))
+        self.log.info("The runs of HealthOmics %s are deleted", snapshot.label)
 
-    def _undeleted(self, view: BatchView) -> tuple[UndeletedRun, ...]:
+    def _undeleted(self, snapshot: BatchSnapshot) -> tuple[UndeletedRun, ...]:
         try:
-            return self.hook.perform(undeleted_runs(view.batch_id, _TOLD_RUNS), view.label)
+            return self.hook.perform(undeleted_runs(snapshot.batch_id, _TOLD_RUNS), snapshot.label)
         except OmicsServiceError as error:
             self.log.warning(
-                "%s", entry("What kept runs of HealthOmics %s could not be looked up: %s", view.label, error)
+                "%s", entry("What kept runs of HealthOmics %s could not be looked up: %s", snapshot.label, error)
             )
             return ()
 
@@ -302,6 +303,6 @@ class OmicsDeleteBatchOperator(_BatchOperator):
         self.log.info("Asked HealthOmics to delete batch %s", batch_id)
         return BatchGoal.GONE if self.wait_for_completion else None
 
-    def conclude(self, view: BatchView) -> None:
+    def conclude(self, snapshot: BatchSnapshot) -> None:
         """Tell that the batch is deleted."""
-        self.log.info("HealthOmics %s is deleted", view.label)
+        self.log.info("HealthOmics %s is deleted", snapshot.label)

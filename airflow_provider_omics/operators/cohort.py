@@ -13,7 +13,7 @@ from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.api.retrying import Retrying
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, Phase
 from airflow_provider_omics.healthomics.batches.batch_poll import request_cancel
-from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchView
+from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchSnapshot
 from airflow_provider_omics.healthomics.discovery.jobs import (
     BATCH,
     Discovery,
@@ -25,8 +25,8 @@ from airflow_provider_omics.healthomics.discovery.jobs import (
     unanswered,
     was_created_since,
 )
-from airflow_provider_omics.healthomics.discovery.lineage import COHORT_TAG, ChainedBatch, Progress, chained
-from airflow_provider_omics.healthomics.requests.identity import Intent
+from airflow_provider_omics.healthomics.discovery.lineage import COHORT_TAG, CohortAttempt, Progress, chained
+from airflow_provider_omics.healthomics.requests.identity import JobKey
 from airflow_provider_omics.healthomics.requests.start_run_batch import defaults_fingerprint
 from airflow_provider_omics.healthomics.results.redrive import Redrive, leave_out
 from airflow_provider_omics.healthomics.results.table import ResultsTable
@@ -60,7 +60,7 @@ class CohortJob:
     """
 
     hook: OmicsHook
-    intent: Intent
+    intent: JobKey
     request: Mapping[str, Any]
     tagged: bool
     log: Log
@@ -117,27 +117,27 @@ class CohortJob:
         next_generation = max((batch.generation + 1 for batch in found), default=self.memory.job.from_generation)
         return replace(progress, batches=kept, next_generation=next_generation)
 
-    def _drop(self, batch: ChainedBatch) -> None:
+    def _drop(self, batch: CohortAttempt) -> None:
         # Nothing of it is wanted any more, since what all samples share was changed.
         label = f"batch {batch.batch_id}"
         self.log.info("HealthOmics %s of an earlier try computed something else; its samples are run anew", label)
-        if not self._look(batch.batch_id).phase.is_final:
+        if not self._poll(batch.batch_id).phase.is_final:
             self.hook.perform(request_cancel(batch.batch_id), label)
             self.log.info("Asked HealthOmics to cancel %s", label)
 
     def find_active(self) -> str | None:
         """Return the task's batch that goes on; None if none does."""
         found = self._found(may_be_finished=False)
-        views = (self._look(batch.batch_id) for batch in reversed(found))
-        return next((view.batch_id for view in views if not view.phase.is_final), None)
+        snapshots = (self._poll(batch.batch_id) for batch in reversed(found))
+        return next((snapshot.batch_id for snapshot in snapshots if not snapshot.phase.is_final), None)
 
-    def find_last(self, tries_before_clear: int) -> BatchView | None:
+    def find_last(self, tries_before_clear: int) -> BatchSnapshot | None:
         """Return the task's last batch; None if there is none.
 
         :param tries_before_clear: how many tries were over when the task was last cleared.
         """
         found = self._found(tries_before_clear)
-        return self._look(found[-1].batch_id) if found else None
+        return self._poll(found[-1].batch_id) if found else None
 
     def recall(self, places: CohortPaths, redrives: int, tries_before_clear: int) -> Progress | None:
         """Return the progress of a try that lost it, by what its batches and the stored cohort tell.
@@ -156,7 +156,7 @@ class CohortJob:
         progress = self.adopt(progress, tries_before_clear)
         return replace(progress, redrives_left=max(0, redrives + 1 - len(progress.batches)))
 
-    def _found(self, tries_before_clear: int = 0, *, may_be_finished: bool = True) -> list[ChainedBatch]:
+    def _found(self, tries_before_clear: int = 0, *, may_be_finished: bool = True) -> list[CohortAttempt]:
         discovered = self._discover()
         forget_finished(self.memory, discovered.jobs, tries_before_clear, _has_completed)
         job = self.memory.job
@@ -165,17 +165,17 @@ class CohortJob:
         found = [batch for batch in chained(discovered) if batch.generation >= job.from_generation]
         if job.job_id is None or any(batch.batch_id == job.job_id for batch in found):
             return found
-        seen = self._look(job.job_id)
+        seen = self._poll(job.job_id)
         if seen.status == DELETED or not job.is_job(seen.uuid):
             return found
-        return [*found, ChainedBatch(job.job_id, job.generation, job.cohort)]
+        return [*found, CohortAttempt(job.job_id, job.generation, job.cohort)]
 
     def _discover(self) -> Discovery:
         found = self.hook.perform(find_jobs(BATCH, self.intent, self._names), f"batches named {self.name!r}")
         tell_unread(BATCH, self._names, found, self.log)
         return found
 
-    def start(self, progress: Progress, cohort: Cohort, *, is_first: bool = False) -> tuple[Progress, BatchView]:
+    def start(self, progress: Progress, cohort: Cohort, *, is_first: bool = False) -> tuple[Progress, BatchSnapshot]:
         """Submit the whole cohort as one batch (StartRunBatch).
 
         :param is_first: whether no earlier try can have submitted it.
@@ -184,7 +184,7 @@ class CohortJob:
         self._tell_started(batch, cohort)
         return started, batch
 
-    def _start(self, progress: Progress, cohort: Cohort, since: float | None) -> tuple[Progress, BatchView]:
+    def _start(self, progress: Progress, cohort: Cohort, since: float | None) -> tuple[Progress, BatchSnapshot]:
         if cohort.count <= _MOST_INLINE:
             settings = self._inline(cohort)
         elif self._names_runs:
@@ -208,7 +208,7 @@ class CohortJob:
             self.hook.storage.put_once(uri, path)
         return uri
 
-    def start_again(self, progress: Progress, cohort: Cohort, earlier_tries: int) -> tuple[Progress, BatchView]:
+    def start_again(self, progress: Progress, cohort: Cohort, earlier_tries: int) -> tuple[Progress, BatchSnapshot]:
         """Submit the whole cohort as one batch, in a later try that found no batch of an earlier one.
 
         Its request id may still stand for a batch that could not be found by name and tags: that is taken over, or
@@ -229,16 +229,16 @@ class CohortJob:
 
     def _started_or_found(
         self, progress: Progress, cohort: Cohort, answer: Mapping[str, Any], asked_at: float
-    ) -> tuple[Progress, BatchView]:
+    ) -> tuple[Progress, BatchSnapshot]:
         shown: Any = answer
-        batch = BatchView.of(shown)
+        batch = BatchSnapshot.of(shown)
         if was_created_since(answer, asked_at, leeway=0.0):
             self._tell_started(batch, cohort)
         else:
             self.log.info("HealthOmics %s was started for this task before and is %s", batch.label, batch.status)
         return replace(progress, retry_all=batch.phase.is_final), batch
 
-    def _tell_started(self, batch: BatchView, part: Cohort) -> None:
+    def _tell_started(self, batch: BatchSnapshot, part: Cohort) -> None:
         self.log.info("Started HealthOmics batch %s (%s) with %s samples", batch.batch_id, self.name, f"{part.count:,}")
 
     def leave_out(self, progress: Progress, table: ResultsTable, samples: frozenset[str]) -> Redrive:
@@ -253,7 +253,7 @@ class CohortJob:
             defaults=self._defaults,
         )
 
-    def redrive(self, progress: Progress, wanted: Container[str]) -> tuple[Progress, BatchView]:
+    def redrive(self, progress: Progress, wanted: Container[str]) -> tuple[Progress, BatchSnapshot]:
         """Submit some samples of the cohort again, in a batch of their own (StartRunBatch)."""
         with self.retrying(partial(self._choose, progress, wanted)) as chosen:
             if chosen.count <= _MOST_INLINE:
@@ -272,10 +272,10 @@ class CohortJob:
         with self.hook.storage.open(cohort_uri(progress)) as stream:
             return select(stream, wanted)
 
-    def _look(self, batch_id: str) -> BatchView:
+    def _poll(self, batch_id: str) -> BatchSnapshot:
         return look_at_batch(self.hook, batch_id)
 
-    def _seen(self, batch: BatchView) -> Mapping[str, Any] | None:
+    def _seen(self, batch: BatchSnapshot) -> Mapping[str, Any] | None:
         """Look at a batch that may not be shown yet; empty if it is gone, None if the task was killed meanwhile."""
         for seconds in (*_APPEARING_PAUSES, None):
             answer = self.hook.perform(show(BATCH, batch.batch_id), batch.label)
@@ -287,7 +287,7 @@ class CohortJob:
 
     def _submit(
         self, progress: Progress, settings: Mapping[str, Any], part: Cohort, since: float | None
-    ) -> tuple[Progress, BatchView]:
+    ) -> tuple[Progress, BatchSnapshot]:
         generation = progress.next_generation
         request = {
             **self.request,
@@ -305,22 +305,22 @@ class CohortJob:
         batch = self._without_rival(progress, batch)
         return progress.followed_by(batch.batch_id), batch
 
-    def _without_rival(self, progress: Progress, batch: BatchView) -> BatchView:
+    def _without_rival(self, progress: Progress, batch: BatchSnapshot) -> BatchSnapshot:
         """Leave the samples to a try that was there first, if there is one."""
         generation = progress.next_generation
         rival = self.rivals.settle(self._names, batch.batch_id, generation) if self.rivals is not None else None
         if rival is None:
             return batch
-        chosen = self._look(rival.job_id)
+        chosen = self._poll(rival.job_id)
         self.memory.started(max(rival.generation, generation), chosen.batch_id, chosen.uuid, progress.cohort)
         told = (chosen.batch_id, batch.batch_id)
         self.log.info("%s", entry("HealthOmics batch %s of another try is waited for in place of batch %s", *told))
         return chosen
 
-    def _unanswered(self, generation: int, since: float | None) -> BatchView | None:
+    def _unanswered(self, generation: int, since: float | None) -> BatchSnapshot | None:
         """Return the batch that a call made whose answer was lost on its way; None if there is none."""
         job = unanswered(self._discover(), generation, since)
-        return None if job is None else self._look(job.job_id)
+        return None if job is None else self._poll(job.job_id)
 
     def _request_id(self, generation: int, asked: str) -> str:
         own = self.request.get("requestId")
@@ -335,10 +335,10 @@ class CohortJob:
 def phase_of(job: EarlierJob) -> Phase:
     """Return what the status of a batch means."""
     answer: Any = job.answer
-    return BatchView.of(answer).phase
+    return BatchSnapshot.of(answer).phase
 
 
 def _has_completed(job: EarlierJob) -> bool:
     answer: Any = job.answer
-    batch = BatchView.of(answer)
+    batch = BatchSnapshot.of(answer)
     return batch.status == BatchStatus.PROCESSED and not batch.not_completed

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.compat import dag_run_life, is_just_cleared, tries_before_clear
 from airflow_provider_omics.exceptions import failing_fast
-from airflow_provider_omics.healthomics.api.calls import Steps
+from airflow_provider_omics.healthomics.api.calls import Requests
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus
 from airflow_provider_omics.healthomics.batches.batch_poll import request_cancel
-from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchView
+from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchSnapshot
 from airflow_provider_omics.healthomics.discovery.jobs import BATCH
 from airflow_provider_omics.healthomics.discovery.lineage import Progress
-from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, Stop, WaitEnd
-from airflow_provider_omics.healthomics.requests.identity import Intent, TaskIdentity
+from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason, WaitResult
+from airflow_provider_omics.healthomics.requests.identity import JobKey, TaskIdentity
 from airflow_provider_omics.healthomics.results.outcome import BatchOutcome, OmicsBatchFailedError, Tolerance
 from airflow_provider_omics.healthomics.results.redrive import Redrive, failed_samples, new_samples, note_left_out
 from airflow_provider_omics.healthomics.results.table import ResultsTable, SampleEnd
@@ -49,7 +49,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
     """
 
     operator_extra_links = COHORT_LINKS
-    waits_for = BatchView
+    waits_for = BatchSnapshot
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         self.retry_permanent_failures: bool = as_read(retry_permanent_failures)
         self.failure_lookup_limit: int = as_read(failure_lookup_limit)
         self.runs_limit: int = as_read(runs_limit)
-        self._started: BatchView | None = None
+        self._started: BatchSnapshot | None = None
 
     @property
     def object_settings(self) -> ObjectSettings:
@@ -110,33 +110,33 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
                 progress = self._begin(context, job, cohort)
             return str(self._go_on(context, job, progress, self._started))
 
-    def finish(self, context: Context, end: WaitEnd[BatchView], **state: Any) -> str:
+    def finish(self, context: Context, end: WaitResult[BatchSnapshot], **state: Any) -> str:
         """Return the batch's id, submit again what may be, or raise what explains why the cohort failed."""
-        self._job_id = end.view.batch_id
-        if end.why is not Stop.ENDED:
+        self._job_id = end.snapshot.batch_id
+        if end.why is not StopReason.ENDED:
             raise OmicsWaitError(self.give_up(end))
         progress = Progress.from_payload(state["progress"])
         self.recall_parameters(progress)
-        return str(self._go_on(context, self._job(context), progress, end.view))
+        return str(self._go_on(context, self._job(context), progress, end.snapshot))
 
     def cancel_job(self, job_id: str) -> None:
         """Ask once for the batch to be cancelled (CancelRunBatch)."""
         self.hook.conn.cancel_run_batch(batchId=job_id)
 
-    def cancel_steps(self, job_id: str) -> Steps[bool | None]:
+    def cancel_steps(self, job_id: str) -> Requests[bool | None]:
         """Cancel the batch, or its runs one by one if it FAILED (CancelRunBatch, CancelRun)."""
-        view, asked = yield from request_cancel(job_id)
-        return not view.phase.is_final if asked else None
+        snapshot, asked = yield from request_cancel(job_id)
+        return not snapshot.phase.is_final if asked else None
 
     def find_active_job(self, context: Context) -> str | None:
         """Return the batch of this task that goes on, found by name and tags; None if there is none."""
         return self._job(context).find_active()
 
-    def find_last_job(self, context: Context) -> BatchView | None:
+    def find_last_job(self, context: Context) -> BatchSnapshot | None:
         """Return this task's last batch as it is now, found by name and tags; None if there is none."""
         return self._job(context).find_last(tries_before_clear(context["ti"]))
 
-    def wait_on(self, context: Context, job: BatchView) -> str:
+    def wait_on(self, context: Context, job: BatchSnapshot) -> str:
         """Wait in the worker for a batch whose trigger failed, unless it has ended, and finish as the trigger would."""
         self._job_id = job.batch_id
         cohort_job = self._job(context)
@@ -150,7 +150,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
     def _job(self, context: Context) -> CohortJob:
         request = self.build_request()
         task = TaskIdentity.of(context["ti"])
-        intent = Intent(task, "StartRunBatch", self.hook.namespace, dag_run_life(context))
+        intent = JobKey(task, "StartRunBatch", self.hook.namespace, dag_run_life(context))
         memory = self.remember(context, intent)
         rivals = self.rivals(context, intent, BATCH, phase_of)
         return CohortJob(
@@ -198,11 +198,11 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         default = job.request["defaultRunSetting"].get("outputUri")
         return CohortPaths.of(job.intent, default, self.settings_uri, self.results_uri)
 
-    def _submitted(self, context: Context, progress: Progress, batch: BatchView) -> Progress:
+    def _submitted(self, context: Context, progress: Progress, batch: BatchSnapshot) -> Progress:
         self._follow(context, batch)
         return progress
 
-    def _follow(self, context: Context, batch: BatchView) -> None:
+    def _follow(self, context: Context, batch: BatchSnapshot) -> None:
         """Note the batch that the task now stands for, for whoever looks at the task and for who kills it."""
         self._started = batch
         self.follow(context, batch.batch_id, batch)
@@ -210,30 +210,30 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         if self.do_xcom_push:
             push(context, self.log, {"batch_id": batch.batch_id, "batch_arn": batch.arn})
 
-    def _go_on(self, context: Context, job: CohortJob, progress: Progress, known: BatchView | None) -> str:
+    def _go_on(self, context: Context, job: CohortJob, progress: Progress, known: BatchSnapshot | None) -> str:
         """Wait for the batch that goes on; once none does, gather the results and decide."""
-        gathering, last = job.gathering, known or BatchView(progress.batches[-1].batch_id)
+        gathering, last = job.gathering, known or BatchSnapshot(progress.batches[-1].batch_id)
         with self.starting(context), gathering.explained(last, self.next_step):
-            views = gathering.look(progress, known)
-            active = next((view for view in views if not view.phase.is_final), None)
+            snapshots = gathering.poll(progress, known)
+            active = next((snapshot for snapshot in snapshots if not snapshot.phase.is_final), None)
             if self._started is None:
-                self._follow(context, active or views[-1])
+                self._follow(context, active or snapshots[-1])
         if not self.wait_for_completion and (active is not None or not progress.retry_all):
-            self.note_success(context, views[-1].arn)
-            return (active or views[-1]).batch_id
+            self.note_success(context, snapshots[-1].arn)
+            return (active or snapshots[-1]).batch_id
         if active is not None:
             return self._wait_for(context, progress, active)
-        if progress.adopted and views[-1].status == BatchStatus.CANCELLED and not views[-1].cancel_requested:
+        if progress.adopted and snapshots[-1].status == BatchStatus.CANCELLED and not snapshots[-1].cancel_requested:
             # Not a person has cancelled it, but whatever ended the try before.
             progress = replace(progress, retry_all=True)
-        with gathering.explained(views[-1], self.next_step):
-            table = gathering.gather(progress, views, self.failure_lookup_limit)
-            redrive = self._to_redrive(context, job, progress, table, views[-1])
+        with gathering.explained(snapshots[-1], self.next_step):
+            table = gathering.gather(progress, snapshots, self.failure_lookup_limit)
+            redrive = self._to_redrive(context, job, progress, table, snapshots[-1])
         if redrive.left_out:
             self.log.warning("%s", entry(redrive.describe()))
         again = redrive.samples
         if again:
-            self._stop_if_killed(context, views[-1])
+            self._stop_if_killed(context, snapshots[-1])
             self.log.info("Submitting again what did not complete (number of samples: %s)", f"{len(again):,}")
             spent = replace(
                 progress,
@@ -242,12 +242,12 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
             )
             # The batch that has ended is not the one to cancel if this goes wrong.
             self._job_id = None
-            with self.starting(context), gathering.explained(views[-1], self.next_step):
+            with self.starting(context), gathering.explained(snapshots[-1], self.next_step):
                 progress = self._submitted(context, *job.redrive(spent, again))
             return self._go_on(context, job, progress, self._started)
-        return self._conclude(context, job, progress, table, views[-1])
+        return self._conclude(context, job, progress, table, snapshots[-1])
 
-    def _wait_for(self, context: Context, progress: Progress, batch: BatchView) -> str:
+    def _wait_for(self, context: Context, progress: Progress, batch: BatchSnapshot) -> str:
         # A batch that an earlier try left on its way is waited for as that try would have done; one that was being
         # stopped has failed already.
         stopping = batch.status == BatchStatus.STOPPING or batch.active_run_id is not None
@@ -265,7 +265,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         return str(self.wait(context, trigger, progress=progress.to_payload()))
 
     def _to_redrive(
-        self, context: Context, job: CohortJob, progress: Progress, table: ResultsTable, last: BatchView
+        self, context: Context, job: CohortJob, progress: Progress, table: ResultsTable, last: BatchSnapshot
     ) -> Redrive:
         # What was added to the input, or changed in it, was never tolerated as a failure.
         new = new_samples(table)
@@ -279,7 +279,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         return Redrive(new)
 
     def _conclude(
-        self, context: Context, job: CohortJob, progress: Progress, table: ResultsTable, last: BatchView
+        self, context: Context, job: CohortJob, progress: Progress, table: ResultsTable, last: BatchSnapshot
     ) -> str:
         if not self.retry_permanent_failures:
             note_left_out(table)
@@ -307,7 +307,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         )
         return last.batch_id
 
-    def _outcome(self, progress: Progress, table: ResultsTable, last: BatchView, **places: str) -> BatchOutcome:
+    def _outcome(self, progress: Progress, table: ResultsTable, last: BatchSnapshot, **places: str) -> BatchOutcome:
         return BatchOutcome.of(
             table,
             batch_ids=[batch.batch_id for batch in progress.batches],

@@ -10,7 +10,7 @@ from typing import Any
 from airflow_provider_omics.healthomics.api.failures import FailureClass
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
-from airflow_provider_omics.healthomics.batches.snapshots import BatchView
+from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot
 from airflow_provider_omics.healthomics.discovery.lineage import Progress
 from airflow_provider_omics.healthomics.requests.input_places import input_place_notes
 from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
@@ -38,7 +38,7 @@ INPUT_TEMPLATE_FIELDS = (
 """The template fields that say what the samples are."""
 
 
-class OmicsCohortInputOperator(OmicsInputOperator[BatchView]):
+class OmicsCohortInputOperator(OmicsInputOperator[BatchSnapshot]):
     """Base of the operator that runs a cohort: its samples, read from a list, a file or a sheet.
 
     ``check_inputs``, ``check_inputs_timeout`` and ``s3_requester_pays`` are described in
@@ -225,8 +225,8 @@ class OmicsCohortInputOperator(OmicsInputOperator[BatchView]):
     def _workflow(self, defaults: Mapping[str, Any]) -> WorkflowParameters:
         if self._known_workflow is None:
             try:
-                steps = look_up_parameters(defaults, definition=self._wants_definition(defaults))
-                self._known_workflow = self.hook.perform(steps, f"workflow {defaults['workflowId']}")
+                requests = look_up_parameters(defaults, definition=self._wants_definition(defaults))
+                self._known_workflow = self.hook.perform(requests, f"workflow {defaults['workflowId']}")
             except OmicsServiceError as error:
                 if error.failure_class is not FailureClass.PERMISSION or error.operation == "Connecting":
                     raise

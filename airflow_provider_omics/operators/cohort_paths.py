@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
-from airflow_provider_omics.healthomics.requests.identity import Intent
+from airflow_provider_omics.healthomics.requests.identity import JobKey
 from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.requests.s3_uris import place_issues
 
@@ -31,7 +31,7 @@ class CohortPaths:
 
     @classmethod
     def of(
-        cls, intent: Intent, output_uri: str | None, settings_uri: str | None, results_uri: str | None
+        cls, intent: JobKey, output_uri: str | None, settings_uri: str | None, results_uri: str | None
     ) -> CohortPaths:
         """Choose the places, by default under the batch's ``output_uri``.
 
@@ -51,7 +51,7 @@ class CohortPaths:
         """Folder of the samples' sheets."""
         return f"{self.settings}/sample-sheets"
 
-    def prove_writable(self, storage: ObjectStorage, intent: Intent, *, with_results: bool) -> None:
+    def prove_writable(self, storage: ObjectStorage, intent: JobKey, *, with_results: bool) -> None:
         """Write a small object to each place, so that a wrong one is found out before anything is submitted.
 
         :param with_results: whether there will be results.

@@ -12,16 +12,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_omics.healthomics.api.calls import Steps, T
+from airflow_provider_omics.healthomics.api.calls import Requests, T
 from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.api.retrying import Retrying, told_of
 from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError, error_code
-from airflow_provider_omics.healthomics.batches.batch_poll import BatchLook
-from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchView
+from airflow_provider_omics.healthomics.batches.batch_poll import BatchPoll
+from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchSnapshot
 from airflow_provider_omics.healthomics.discovery.jobs import BATCH, show
-from airflow_provider_omics.healthomics.discovery.lineage import ChainedBatch, Progress
-from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, Stop, WaitEnd
+from airflow_provider_omics.healthomics.discovery.lineage import CohortAttempt, Progress
+from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason, WaitResult
 from airflow_provider_omics.healthomics.results.collection import collect_batch, confirm_unsettled, look_up_failures
 from airflow_provider_omics.healthomics.results.redrive import MOST_CAUSES
 from airflow_provider_omics.healthomics.results.table import NOT_SUBMITTED, ResultsTable, SampleEnd
@@ -44,17 +44,19 @@ def cohort_uri(progress: Progress, key: str | None = None) -> str:
     return f"{progress.settings_place}/cohort-{key or progress.cohort}.json"
 
 
-def look_at_batch(hook: OmicsHook, batch_id: str, retrying: Callable[[Callable[[], T]], T] | None = None) -> BatchView:
+def look_at_batch(
+    hook: OmicsHook, batch_id: str, retrying: Callable[[Callable[[], T]], T] | None = None
+) -> BatchSnapshot:
     """Look at a batch that may be gone (GetBatch).
 
     :param retrying: makes each call again while that may help; None for not at all.
     """
     try:
-        return hook.perform(BatchLook(batch_id).steps(), f"batch {batch_id}", retrying=retrying)
+        return hook.perform(BatchPoll(batch_id).requests(), f"batch {batch_id}", retrying=retrying)
     except OmicsServiceError as error:
         if error.code != "ResourceNotFoundException":
             raise
-        return BatchView(batch_id).gone()
+        return BatchSnapshot(batch_id).as_deleted()
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class Gathering:
     output_uri: str | None
 
     @contextmanager
-    def explained(self, batch: BatchView, next_step: str) -> Iterator[None]:
+    def explained(self, batch: BatchSnapshot, next_step: str) -> Iterator[None]:
         """Turn a kill, or an error that has used up the budget, into the end of waiting for a batch.
 
         :param batch: the last batch of the cohort.
@@ -83,57 +85,58 @@ class Gathering:
             yield
         except Exception as error:
             if self.retrying.is_killed:
-                raise OmicsWaitError(WaitEnd(Stop.INTERRUPTED, batch, "the task was killed")) from error
+                raise OmicsWaitError(WaitResult(StopReason.INTERRUPTED, batch, "the task was killed")) from error
             if self.retrying.spent_on is None or self.retrying.spent_on not in (error, error.__cause__):
                 raise
             lasted = f"There were nothing but errors, {self.retrying.lasted()}, while the results were gathered"
             fate = f"The batch is {batch.status}, and nothing of it is lost; look at it with: {batch.command}"
             reason = f"{told_of(error, batch.label)}\n{lasted}.\n{fate}\nWhat to do: {next_step}"
             code = error.code if isinstance(error, OmicsServiceError) else error_code(error)
-            raise OmicsWaitError(WaitEnd(Stop.UNREACHABLE, batch, reason, code)) from error
+            raise OmicsWaitError(WaitResult(StopReason.UNREACHABLE, batch, reason, code)) from error
 
-    def look(self, progress: Progress, known: BatchView | None) -> list[BatchView]:
+    def poll(self, progress: Progress, known: BatchSnapshot | None) -> list[BatchSnapshot]:
         """Look at every batch of the cohort, oldest first.
 
         :param known: a batch that was seen to end just now.
         """
-        views = []
+        snapshots = []
         for batch in progress.batches:
             if known is not None and known.batch_id == batch.batch_id:
-                views.append(known)
+                snapshots.append(known)
                 continue
-            views.append(look_at_batch(self.hook, batch.batch_id, self.retrying))
-        return views
+            snapshots.append(look_at_batch(self.hook, batch.batch_id, self.retrying))
+        return snapshots
 
-    def gather(self, progress: Progress, views: Sequence[BatchView], lookups: int) -> ResultsTable:
+    def gather(self, progress: Progress, snapshots: Sequence[BatchSnapshot], lookups: int) -> ResultsTable:
         """Read what became of every sample, over all batches of the cohort, oldest first.
 
-        :param views: the batches, in the order of ``progress.batches``.
+        :param snapshots: the batches, in the order of ``progress.batches``.
         :param lookups: most failed runs to look up one by one.
         """
         table = self.retrying(partial(self._table, progress))
         if len(table) != progress.samples:
             found = f"{cohort_uri(progress)} has {len(table):,} samples and had {progress.samples:,}"
-            why = views[-1].failure_reason or "without a reason of its own"
+            last = snapshots[-1]
+            why = last.failure_reason or "without a reason of its own"
             raise OmicsError(
-                f"{found}: it was written over while {views[-1].label} ended {views[-1].status} ({why}), so its "
+                f"{found}: it was written over while {last.label} ended {last.status} ({why}), so its "
                 "samples cannot be accounted for. Delete the object, keep others from writing there, and clear the task"
             )
         same = [self.same_samples(progress, batch) for batch in progress.batches]
         listed = False
         for seconds in (*_SETTLING_PAUSES, None):
-            for view, ids in zip(views, same, strict=True):
+            for snapshot, ids in zip(snapshots, same, strict=True):
                 if not listed:
-                    self._collect(table, view, ids)
-                self._perform(confirm_unsettled(table, view.batch_id, limit=lookups), view.label)
-            active, unshown = len(table.active()), _unshown(table, progress, views[-1])
+                    self._collect(table, snapshot, ids)
+                self._perform(confirm_unsettled(table, snapshot.batch_id, limit=lookups), snapshot.label)
+            active, unshown = len(table.active()), _unshown(table, progress, snapshots[-1])
             if not active + unshown or seconds is None or self.pause(seconds):
                 break
             listed = not unshown and active <= lookups
             self.log.info("%s runs are not shown as ended yet; looking again", f"{active + unshown:,}")
         self.retrying(partial(self._restore_deleted, table, progress))
         if unshown:
-            table.doubt_unsubmitted(views[-1].batch_id)
+            table.doubt_unsubmitted(snapshots[-1].batch_id)
         # What failed is known; why is told as far as it can be found out.
         left = self._perform(look_up_failures(table, limit=lookups), "the failed runs", is_optional=True)
         if left:
@@ -148,7 +151,7 @@ class Gathering:
         self.log.info("The results of %s samples are in\n  %s\n  %s", f"{len(table):,}", csv_uri, jsonl_uri)
         return csv_uri, jsonl_uri
 
-    def same_samples(self, progress: Progress, batch: ChainedBatch) -> set[str] | None:
+    def same_samples(self, progress: Progress, batch: CohortAttempt) -> set[str] | None:
         """Return the samples that a batch was given with the settings that they have now; None for all."""
         if batch.cohort in (None, progress.cohort):
             return None
@@ -156,7 +159,7 @@ class Gathering:
             return set()
         return self._equal_samples(progress, batch.cohort, setting_digest)
 
-    def unchanged_samples(self, progress: Progress, batch: ChainedBatch) -> set[str] | None:
+    def unchanged_samples(self, progress: Progress, batch: CohortAttempt) -> set[str] | None:
         """Return the samples whose whole run setting is the one that a batch was given; None for all.
 
         Where it is not known what a batch was given, as without tags, that is none of them.
@@ -180,9 +183,9 @@ class Gathering:
         self.log.info("%s", entry("Looking up why %s more runs failed before they are run again", f"{unknown:,}"))
         self._perform(look_up_failures(table, limit=MOST_CAUSES), "the failed runs", is_optional=True)
 
-    def _perform(self, steps: Steps[T], label: str, *, is_optional: bool = False) -> T:
+    def _perform(self, requests: Requests[T], label: str, *, is_optional: bool = False) -> T:
         retrying = replace(self.retrying, only_passing=True) if is_optional else self.retrying
-        done = self.hook.perform(steps, label, retrying=retrying)
+        done = self.hook.perform(requests, label, retrying=retrying)
         # Some errors are noted in a sample's row, which would then count as one that has not ended.
         if self.retrying.spent_on is not None or retrying.is_killed:
             self.retrying.is_killed = retrying.is_killed
@@ -203,10 +206,12 @@ class Gathering:
             for line in lines:
                 table.restore(json.loads(line))
 
-    def _collect(self, table: ResultsTable, view: BatchView, same: set[str] | None) -> None:
-        status = None if view.status == DELETED else view.status
-        steps = collect_batch(table, view.batch_id, same=same, status=status, failure_reason=view.failure_reason)
-        self._perform(steps, view.label)
+    def _collect(self, table: ResultsTable, snapshot: BatchSnapshot, same: set[str] | None) -> None:
+        status = None if snapshot.status == DELETED else snapshot.status
+        requests = collect_batch(
+            table, snapshot.batch_id, same=same, status=status, failure_reason=snapshot.failure_reason
+        )
+        self._perform(requests, snapshot.label)
 
     def _equal_samples(self, progress: Progress, key: str, digest_of: Digest) -> set[str]:
         then, now = self._digests(progress, key, digest_of), self._digests(progress, progress.cohort, digest_of)
@@ -226,7 +231,7 @@ class Gathering:
             return {}
 
 
-def _unshown(table: ResultsTable, progress: Progress, last: BatchView) -> int:
+def _unshown(table: ResultsTable, progress: Progress, last: BatchSnapshot) -> int:
     """Return how many samples the last batch has submitted and its list does not show."""
     if progress.batches[-1].cohort != progress.cohort:
         # It may have had samples that the cohort has no more.

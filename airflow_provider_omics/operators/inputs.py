@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.logger import entry
-from airflow_provider_omics.healthomics.polling.poll import V
+from airflow_provider_omics.healthomics.polling.poll import SnapshotT
 from airflow_provider_omics.healthomics.requests.input_objects import InputObjects
 from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.requests.levels import FAIL, OFF
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _TOLD = 20
 
 
-class OmicsInputOperator(OmicsJobOperator[V]):
+class OmicsInputOperator(OmicsJobOperator[SnapshotT]):
     """Base of the operators that start a job with inputs.
 
     :param check_inputs: whether the inputs in S3 are looked for before anything is submitted: ``off`` (the default,

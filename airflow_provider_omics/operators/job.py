@@ -13,17 +13,17 @@ from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
 from airflow_provider_omics.compat import DEFERRAL_ERRORS, is_deferral_timeout, retry_is_left, task_state
 from airflow_provider_omics.exceptions import failing_fast
-from airflow_provider_omics.healthomics.api.calls import Steps
+from airflow_provider_omics.healthomics.api.calls import Requests
 from airflow_provider_omics.healthomics.api.console import run_list_url
 from airflow_provider_omics.healthomics.api.errors import OmicsError, message_of
 from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
 from airflow_provider_omics.healthomics.discovery.jobs import JobKind
-from airflow_provider_omics.healthomics.polling.poll import V
-from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, Stop, WaitEnd
-from airflow_provider_omics.healthomics.requests.identity import FINISHED_TAG, Intent, TaskIdentity
+from airflow_provider_omics.healthomics.polling.poll import SnapshotT
+from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason, WaitResult
+from airflow_provider_omics.healthomics.requests.identity import FINISHED_TAG, JobKey, TaskIdentity
 from airflow_provider_omics.healthomics.runs.failure import RunFailure
-from airflow_provider_omics.healthomics.runs.snapshot import RunView
+from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.operators.arguments import as_read
 from airflow_provider_omics.operators.memory import Memory
 from airflow_provider_omics.operators.rivals import PhaseOf, Rivals
@@ -41,7 +41,7 @@ _ENDED_BY_AIRFLOW = ("running", "up_for_retry", None, "scheduled", "queued", "de
 _CANCEL_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
-class OmicsJobOperator(OmicsWaitingOperator[V]):
+class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
     """Base of the operators that start a run or a batch.
 
     A job is cancelled when nobody wants its result any more, and only then: when a user marks the task or clears it,
@@ -92,7 +92,7 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         """Ask once for the job to be cancelled, with the client that there is; errors are botocore's."""
 
     @abstractmethod
-    def cancel_steps(self, job_id: str) -> Steps[bool | None]:
+    def cancel_steps(self, job_id: str) -> Requests[bool | None]:
         """Cancel the job, however it can be cancelled.
 
         :return: False if it had ended or is gone, None if it cannot be cancelled yet.
@@ -103,11 +103,11 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         """Return the job of this task that goes on, found by name and tags; None if there is none."""
 
     @abstractmethod
-    def find_last_job(self, context: Context) -> V | None:
+    def find_last_job(self, context: Context) -> SnapshotT | None:
         """Return this task's last job as it is now, found by name and tags; None if there is none."""
 
     @abstractmethod
-    def wait_on(self, context: Context, job: V) -> Any:
+    def wait_on(self, context: Context, job: SnapshotT) -> Any:
         """Wait in the worker for a job whose trigger failed, unless it has ended, and finish as the trigger would."""
 
     def begin(self, context: Context) -> None:
@@ -123,7 +123,7 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         """Whether the job is cancelled at ``execution_timeout``."""
         return self.cancel_on_kill and self.on_timeout == "cancel"
 
-    def follow(self, context: Context, job_id: str, view: V) -> None:
+    def follow(self, context: Context, job_id: str, snapshot: SnapshotT) -> None:
         """Note the job that the task now stands for.
 
         :raises OmicsWaitError: the task was killed meanwhile; the job has been seen to.
@@ -131,7 +131,7 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         self._job_id = job_id
         if self._killed.is_set():
             self.on_kill()
-        self._stop_if_killed(context, view)
+        self._stop_if_killed(context, snapshot)
 
     @contextmanager
     def starting(self, context: Context) -> Iterator[None]:
@@ -144,7 +144,7 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
                 self._stop_unknown(context)
             raise
 
-    def remember(self, context: Context, intent: Intent) -> Memory:
+    def remember(self, context: Context, intent: JobKey) -> Memory:
         """Return what earlier tries left to know of the job of an intent."""
         if self._memory is None or self._memory.job.intent != intent.key:
             self._memory = Memory(context, intent.key, self.log, is_on=self._keeps, former=intent.key_of_0_1_0)
@@ -154,7 +154,7 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         """Return what is known of the last job, whatever it was to compute."""
         return self._memory or Memory(context, None, self.log, is_on=self._keeps)
 
-    def rivals(self, context: Context, intent: Intent, kind: JobKind, phase_of: PhaseOf) -> Rivals | None:
+    def rivals(self, context: Context, intent: JobKey, kind: JobKind, phase_of: PhaseOf) -> Rivals | None:
         """Return who may be starting the job of an intent at the same time; None where nobody could tell."""
         if not (self._keeps and self.identity_tags):
             return None
@@ -200,10 +200,10 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
             self._is_cancelled = False
             self.settle_kill(context)
 
-    def _stop_if_killed(self, context: Context, view: V) -> None:
+    def _stop_if_killed(self, context: Context, snapshot: SnapshotT) -> None:
         if self._killed.is_set():
             self.settle_kill(context)
-            raise OmicsWaitError(WaitEnd(Stop.INTERRUPTED, view, "the task was killed"))
+            raise OmicsWaitError(WaitResult(StopReason.INTERRUPTED, snapshot, "the task was killed"))
 
     def on_kill(self) -> None:
         """Ask for the job to be cancelled if nobody wants its result, without waiting for anything."""
@@ -221,13 +221,13 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         # A task that was resumed just now has none yet, and to make one means asking the supervisor for the connection.
         return "hook" in self.__dict__ and "conn" in self.hook.__dict__
 
-    def wait(self, context: Context, trigger: OmicsWaitTrigger[V], **state: Any) -> Any:
+    def wait(self, context: Context, trigger: OmicsWaitTrigger[SnapshotT], **state: Any) -> Any:
         """Wait as the trigger would, here or in the triggerer, and finish the task."""
         if self._waits_on:
             # Airflow gives a task that is resumed all of its execution_timeout once more.
             trigger.deadline, _ = self._limits(context)
         if self.deferrable:
-            self._stop_if_killed(context, trigger.new_look().unseen)
+            self._stop_if_killed(context, trigger.new_poll().initial)
             return super().wait(context, trigger, **state)
         try:
             return super().wait(context, trigger, **state)
@@ -265,35 +265,39 @@ class OmicsJobOperator(OmicsWaitingOperator[V]):
         else:
             self._cancel(job_id, f"its task was killed and is {state} now")
 
-    def give_up(self, end: WaitEnd[V]) -> WaitEnd[V]:
+    def give_up(self, end: WaitResult[SnapshotT]) -> WaitResult[SnapshotT]:
         """See to the job that goes on although its task fails, and return the end with what becomes of the job.
 
         Only a limit that the user has set cancels it: an error of looking is no end of wanting.
         """
         if self._job_id is None:
             return end
-        if end.why is Stop.ATTEMPTS:
+        if end.why is StopReason.ATTEMPTS:
             self._cancel_if_unwanted(self._job_id, "its task has used up waiter_max_attempts with no retry left")
-        elif end.why is Stop.DEADLINE and self.cancels_at_timeout and (end.error_code is not None or self._waits_on):
+        elif (
+            end.why is StopReason.DEADLINE
+            and self.cancels_at_timeout
+            and (end.error_code is not None or self._waits_on)
+        ):
             # The trigger has tried, and could not; or there is none.
             self._cancel(self._job_id, "its task has reached its execution_timeout")
-        elif end.why in (Stop.ERROR, Stop.UNREACHABLE):
+        elif end.why in (StopReason.ERROR, StopReason.UNREACHABLE):
             *cause, remedy = end.reason.split("\n")
-            return replace(end, reason="\n".join([*cause, *self._where(end.view), f"{remedy} {self.next_step}."]))
+            return replace(end, reason="\n".join([*cause, *self._where(end.snapshot), f"{remedy} {self.next_step}."]))
         return end
 
-    def _where(self, job: V) -> list[str]:
+    def _where(self, job: SnapshotT) -> list[str]:
         """Tell where the console shows the job, if the connection still tells its Region."""
         try:
             return [f"Console: {self.page_of(job)}"] if self.hook.has_console else []
         except Exception:
             return []
 
-    def explain(self, run: RunView, **limits: int) -> RunFailure:
+    def explain(self, run: RunSnapshot, **limits: int) -> RunFailure:
         """Collect what explains why a run did not complete; what passes by itself is put up with."""
         return self.hook.explain_failure(run, retrying=replace(self.retrying, only_passing=True), **limits)
 
-    def page_of(self, job: V) -> str:
+    def page_of(self, job: SnapshotT) -> str:
         """Return the job's page in the console."""
         return run_list_url(self.hook.conn_region_name, self.hook.conn_partition)
 

@@ -21,8 +21,8 @@ from airflow_provider_omics.healthomics.discovery.jobs import (
     unanswered,
     was_created_since,
 )
-from airflow_provider_omics.healthomics.requests.identity import Intent
-from airflow_provider_omics.healthomics.runs.snapshot import RunView
+from airflow_provider_omics.healthomics.requests.identity import JobKey
+from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.operators.memory import Memory, forget_finished
 from airflow_provider_omics.operators.rivals import Rivals
@@ -39,13 +39,13 @@ class EarlierRun:
     """
 
     generation: int
-    run: RunView
+    run: RunSnapshot
 
     @classmethod
     def of(cls, job: EarlierJob) -> EarlierRun:
         """Read what GetRun has shown."""
         answer: Any = job.answer
-        return cls(job.generation, RunView.of(answer))
+        return cls(job.generation, RunSnapshot.of(answer))
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class OnceStarter:
     """
 
     hook: OmicsHook
-    intent: Intent
+    intent: JobKey
     tagged: bool
     log: Log
     memory: Memory
@@ -71,7 +71,7 @@ class OnceStarter:
     prove: Callable[[], None] = lambda: None
     rivals: Rivals | None = None
 
-    def start(self, request: Mapping[str, Any], generation: int = 0) -> RunView:
+    def start(self, request: Mapping[str, Any], generation: int = 0) -> RunSnapshot:
         """Start a run without looking for those of earlier tries.
 
         :param request: the StartRun request; its ``requestId``, if it has one, is kept.
@@ -89,7 +89,7 @@ class OnceStarter:
         try_number: int,
         tries_before_clear: int = 0,
         drop_others: bool = False,
-    ) -> tuple[RunView, bool]:
+    ) -> tuple[RunSnapshot, bool]:
         """Start the run, or return the one that there is.
 
         :param request: the StartRun request without ``requestId``.
@@ -129,7 +129,7 @@ class OnceStarter:
         """
         return self._find(request, tries_before_clear, drop_others=False)
 
-    def find_active(self, request: Mapping[str, Any]) -> RunView | None:
+    def find_active(self, request: Mapping[str, Any]) -> RunSnapshot | None:
         """Find a run of the task that goes on, whatever it computes; None if none does."""
         if (remembered := self._remembered()) is not None:
             return None if remembered.run.phase.is_final else remembered.run
@@ -165,12 +165,12 @@ class OnceStarter:
 
     def _discover(self, request: Mapping[str, Any]) -> Discovery:
         names = self._names(request)
-        steps = find_jobs(RUN, self.intent, names, newest_is_enough=True)
-        found = self.hook.perform(steps, f"runs named {names[0]!r}")
+        requests = find_jobs(RUN, self.intent, names, newest_is_enough=True)
+        found = self.hook.perform(requests, f"runs named {names[0]!r}")
         tell_unread(RUN, names, found, self.log)
         return found
 
-    def _drop(self, run: RunView) -> None:
+    def _drop(self, run: RunSnapshot) -> None:
         if run.phase.is_final or run.status == RunStatus.STOPPING:
             return
         self.hook.cancel_run(run.run_id)
@@ -181,7 +181,7 @@ class OnceStarter:
             ),
         )
 
-    def _ask(self, request: Mapping[str, Any], generation: int, *, is_first: bool) -> RunView:
+    def _ask(self, request: Mapping[str, Any], generation: int, *, is_first: bool) -> RunSnapshot:
         tags = {**(request.get("tags") or {}), **(self.intent.tags(generation) if self.tagged else {})}
         asked = {"requestId": self.intent.request_id(generation), **request, "name": self._name(request)}
         since = time.time() if is_first else None
@@ -194,7 +194,7 @@ class OnceStarter:
         self.memory.started(generation, run.run_id, run.uuid)
         return run
 
-    def _ask_alone(self, request: Mapping[str, Any], generation: int, *, is_first: bool) -> RunView:
+    def _ask_alone(self, request: Mapping[str, Any], generation: int, *, is_first: bool) -> RunSnapshot:
         """Ask for a run, and leave it to a try that was there first if there is one."""
         run = self._ask(request, generation, is_first=is_first)
         rival = self.rivals.settle(self._names(request), run.run_id, generation) if self.rivals is not None else None
@@ -205,14 +205,14 @@ class OnceStarter:
         self.log.info("HealthOmics run %s of another try is waited for in place of run %s", chosen.run_id, run.run_id)
         return chosen
 
-    def _unanswered(self, request: Mapping[str, Any], generation: int, since: float | None) -> RunView | None:
+    def _unanswered(self, request: Mapping[str, Any], generation: int, since: float | None) -> RunSnapshot | None:
         """Return the run that a call made whose answer was lost on its way; None if there is none."""
         job = unanswered(self._discover(request), generation, since)
         return None if job is None else EarlierRun.of(job).run
 
     def _look_behind(
-        self, run: RunView, generation: int, request: Mapping[str, Any], asked_at: float
-    ) -> tuple[RunView, bool] | None:
+        self, run: RunSnapshot, generation: int, request: Mapping[str, Any], asked_at: float
+    ) -> tuple[RunSnapshot, bool] | None:
         """Look at the run that a request id stands for; None if it is gone, or has ended badly.
 
         :param asked_at: when it was asked for, in seconds since the epoch.
@@ -225,7 +225,7 @@ class OnceStarter:
             if not answer:
                 continue
             shown: Any = answer
-            seen = RunView.of(shown)
+            seen = RunSnapshot.of(shown)
             self._tell_if_over(seen)
             if _ended_badly(seen):
                 return None
@@ -242,17 +242,17 @@ class OnceStarter:
     def _names(self, request: Mapping[str, Any]) -> tuple[str, ...]:
         return names_of(RUN, self.intent, request.get("name"), tagged=self.tagged)
 
-    def _adopt(self, earlier: EarlierRun) -> tuple[RunView, bool]:
+    def _adopt(self, earlier: EarlierRun) -> tuple[RunSnapshot, bool]:
         run = earlier.run
         self.log.info("HealthOmics run %s was started for this task before and is %s", run.run_id, run.status)
         self.memory.started(earlier.generation, run.run_id, run.uuid)
         return run, True
 
-    def _tell_started(self, run: RunView, request: Mapping[str, Any]) -> None:
+    def _tell_started(self, run: RunSnapshot, request: Mapping[str, Any]) -> None:
         told = (run.run_id, self._name(request), run.output_uri)
         self.log.info("%s", entry("Started HealthOmics run %s (%s); its outputs go to %s", *told))
 
-    def _tell_if_over(self, run: RunView) -> None:
+    def _tell_if_over(self, run: RunSnapshot) -> None:
         if _ended_badly(run):
             self.log.info("HealthOmics run %s of an earlier try ended %s; replacing it", run.run_id, run.status)
 
@@ -266,5 +266,5 @@ def _has_completed(job: EarlierJob) -> bool:
     return EarlierRun.of(job).run.phase is Phase.SUCCEEDED
 
 
-def _ended_badly(run: RunView) -> bool:
+def _ended_badly(run: RunSnapshot) -> bool:
     return run.phase.is_final and run.phase is not Phase.SUCCEEDED

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.compat import heartbeat_timeout
-from airflow_provider_omics.healthomics.api.calls import Steps
+from airflow_provider_omics.healthomics.api.calls import Requests
 from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
 from airflow_provider_omics.healthomics.api.statuses import Phase
 from airflow_provider_omics.healthomics.batches.batch_poll import request_cancel
-from airflow_provider_omics.healthomics.batches.snapshots import BatchView
+from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot
 from airflow_provider_omics.healthomics.discovery.jobs import BATCH, EarlierJob, JobKind, find_jobs, seconds
-from airflow_provider_omics.healthomics.requests.identity import INTENT_TAG, Intent, Owner
+from airflow_provider_omics.healthomics.requests.identity import INTENT_TAG, JobKey, Owner
 from airflow_provider_omics.healthomics.runs.commands import cancel_run
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Rivals:
 
     hook: OmicsHook
     kind: JobKind
-    intent: Intent
+    intent: JobKey
     began: float | None
     is_later: bool
     cancels: bool
@@ -97,8 +97,8 @@ class Rivals:
             # Also where the task was killed meanwhile: a try that counts as lost is.
             if pause and self.pause(pause):
                 break
-            steps = find_jobs(self.kind, self.intent, names, since=self.began, most=_MOST_LOOKED_AT)
-            jobs = self.hook.perform(steps, f"{self.kind.label}s named {names[0]!r}").jobs
+            requests = find_jobs(self.kind, self.intent, names, since=self.began, most=_MOST_LOOKED_AT)
+            jobs = self.hook.perform(requests, f"{self.kind.label}s named {names[0]!r}").jobs
             if any(job.job_id == job_id for job in jobs):
                 break
         return [job for job in jobs if job.job_id == job_id or self._may_count(job, generation)]
@@ -120,7 +120,7 @@ class Rivals:
                 break
         self.log.info("Asked HealthOmics to cancel %s: another try has started the same", label)
 
-    def _cancel(self, job_id: str) -> Steps[bool]:
+    def _cancel(self, job_id: str) -> Requests[bool]:
         """Ask for a job to be cancelled; False while it cannot be."""
         if self.kind is BATCH:
             return _is_asked(request_cancel(job_id))
@@ -131,11 +131,11 @@ def _rank(job: EarlierJob) -> tuple[int, float, int, str]:
     return -job.generation, seconds(job.answer.get("creationTime")) or 0.0, len(job.job_id), job.job_id
 
 
-def _is_asked(steps: Steps[tuple[BatchView, bool]]) -> Steps[bool]:
-    _, is_asked = yield from steps
+def _is_asked(requests: Requests[tuple[BatchSnapshot, bool]]) -> Requests[bool]:
+    _, is_asked = yield from requests
     return is_asked
 
 
-def _is_settled(steps: Steps[bool]) -> Steps[bool]:
-    yield from steps
+def _is_settled(requests: Requests[bool]) -> Requests[bool]:
+    yield from requests
     return True

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.compat import dag_run_life, is_just_cleared, tries_before_clear
 from airflow_provider_omics.exceptions import failing_fast
-from airflow_provider_omics.healthomics.api.calls import Steps
+from airflow_provider_omics.healthomics.api.calls import Requests
 from airflow_provider_omics.healthomics.api.console import run_url
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.statuses import Phase, RunStatus
 from airflow_provider_omics.healthomics.discovery.jobs import RUN
-from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, Stop, WaitEnd
-from airflow_provider_omics.healthomics.requests.identity import TAG_COUNT, Intent, TaskIdentity
+from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason, WaitResult
+from airflow_provider_omics.healthomics.requests.identity import TAG_COUNT, JobKey, TaskIdentity
 from airflow_provider_omics.healthomics.requests.input_objects import InputObjects
 from airflow_provider_omics.healthomics.requests.input_places import input_place_notes
 from airflow_provider_omics.healthomics.requests.issues import Issue
@@ -26,7 +26,7 @@ from airflow_provider_omics.healthomics.requests.start_run import build_start_ru
 from airflow_provider_omics.healthomics.run_settings.parameters_file import without_file
 from airflow_provider_omics.healthomics.runs.commands import cancel_run
 from airflow_provider_omics.healthomics.runs.failure import OmicsRunFailedError
-from airflow_provider_omics.healthomics.runs.snapshot import RunView
+from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.links.omics import RUN_LINKS, store_run_links
 from airflow_provider_omics.operators.inputs import OmicsInputOperator
@@ -73,7 +73,7 @@ START_RUN_FIELDS = (
 """The members of StartRun that :class:`OmicsStartRunOperator` takes, as users type them."""
 
 
-class OmicsStartRunOperator(OmicsInputOperator[RunView]):
+class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
     """Start a HealthOmics run, once however often the task is tried, and wait for its end.
 
     Returns the run's id, and pushes ``run_arn``, ``run_uuid`` and ``run_output_uri`` under these XCom keys as soon
@@ -137,7 +137,7 @@ class OmicsStartRunOperator(OmicsInputOperator[RunView]):
         "start_run_kwargs": "json",
     }
     operator_extra_links = RUN_LINKS
-    waits_for = RunView
+    waits_for = RunSnapshot
 
     def __init__(
         self,
@@ -215,14 +215,14 @@ class OmicsStartRunOperator(OmicsInputOperator[RunView]):
             self.begin(context)
             return self._start_and_wait(context)
 
-    def finish(self, context: Context, end: WaitEnd[RunView], *, found: bool = False, **_state: Any) -> str:
+    def finish(self, context: Context, end: WaitResult[RunSnapshot], *, found: bool = False, **_state: Any) -> str:
         """Return the run's id, or raise what explains why it did not complete.
 
         :param found: whether the run is an earlier try's, and was being stopped when this one found it.
         """
-        run = end.view
+        run = end.snapshot
         self._job_id = run.run_id
-        if end.why is not Stop.ENDED:
+        if end.why is not StopReason.ENDED:
             raise OmicsWaitError(self.give_up(end))
         if run.phase is Phase.CANCELLED and found:
             # Not a person has cancelled it, but whatever ended the try before.
@@ -237,7 +237,7 @@ class OmicsStartRunOperator(OmicsInputOperator[RunView]):
         """Ask once for the run to be cancelled (CancelRun)."""
         self.hook.conn.cancel_run(id=job_id)
 
-    def cancel_steps(self, job_id: str) -> Steps[bool | None]:
+    def cancel_steps(self, job_id: str) -> Requests[bool | None]:
         """Cancel the run; False if it had ended or is gone (CancelRun)."""
         return cancel_run(job_id)
 
@@ -247,20 +247,20 @@ class OmicsStartRunOperator(OmicsInputOperator[RunView]):
         active = starter.find_active(request)
         return None if active is None else active.run_id
 
-    def find_last_job(self, context: Context) -> RunView | None:
+    def find_last_job(self, context: Context) -> RunSnapshot | None:
         """Return this task's last run as it is now, found by name and tags; None if there is none."""
         starter, request = self._starter(context)
         earlier = starter.find_earlier(request, tries_before_clear(context["ti"]))
         return earlier[-1].run if earlier else starter.find_active(request)
 
-    def wait_on(self, context: Context, job: RunView) -> str:
+    def wait_on(self, context: Context, job: RunSnapshot) -> str:
         """Wait in the worker for a run whose trigger failed, unless it has ended, and finish as the trigger would."""
         self._job_id = job.run_id
         if job.phase.is_final:
-            return self.finish(context, WaitEnd(Stop.ENDED, job))
+            return self.finish(context, WaitResult(StopReason.ENDED, job))
         return str(self.wait(context, self._trigger(job)))
 
-    def page_of(self, job: RunView) -> str:
+    def page_of(self, job: RunSnapshot) -> str:
         """Return the run's page in the console."""
         return run_url(self.hook.conn_region_name, self.hook.conn_partition, job.run_id)
 
@@ -275,7 +275,7 @@ class OmicsStartRunOperator(OmicsInputOperator[RunView]):
             return run.run_id
         return str(self.wait(context, self._trigger(run), found=found))
 
-    def _trigger(self, run: RunView) -> OmicsRunTrigger:
+    def _trigger(self, run: RunSnapshot) -> OmicsRunTrigger:
         return OmicsRunTrigger(
             run_id=run.run_id,
             just_started=True,
@@ -284,7 +284,7 @@ class OmicsStartRunOperator(OmicsInputOperator[RunView]):
             **self.waiting_arguments(),
         )
 
-    def _start(self, context: Context) -> tuple[RunView, bool]:
+    def _start(self, context: Context) -> tuple[RunSnapshot, bool]:
         """Return the run, and whether an earlier try had started it and it may be being stopped."""
         starter, request = self._starter(context)
         try_number = context["ti"].try_number
@@ -308,7 +308,7 @@ class OmicsStartRunOperator(OmicsInputOperator[RunView]):
         request = build_start_run(fields, self.start_run_kwargs, reserved_tags=ours)
         for line in input_place_notes(request.get("parameters")):
             self.log.warning("%s", entry(line))
-        intent = Intent(
+        intent = JobKey(
             TaskIdentity.of(context["ti"]),
             fingerprint(request),
             self.hook.namespace,
@@ -330,7 +330,7 @@ class OmicsStartRunOperator(OmicsInputOperator[RunView]):
             objects.note({"uri": request.get("parametersUri")}, lambda _: "parameters_uri")
             self.look_for("StartRun", objects)
 
-    def _push(self, context: Context, run: RunView) -> None:
+    def _push(self, context: Context, run: RunSnapshot) -> None:
         if not self.do_xcom_push:
             return
         values = {"run_arn": run.arn, "run_uuid": run.uuid, "run_output_uri": run.output_uri}

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.exceptions import failing_fast
-from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, Stop, WaitEnd
+from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason, WaitResult
 from airflow_provider_omics.healthomics.requests.checks import check_run_id
 from airflow_provider_omics.healthomics.requests.literal_requests import RUN_ID
-from airflow_provider_omics.healthomics.runs.snapshot import RunView
+from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.operators.arguments import as_read
 from airflow_provider_omics.operators.base import OmicsBaseOperator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
-class OmicsCancelRunOperator(OmicsRequestOperator[RunView]):
+class OmicsCancelRunOperator(OmicsRequestOperator[RunSnapshot]):
     """Cancel a run; a run that has ended or is gone is cancelled enough.
 
     Returns the run's id. The connection parameters are described in
@@ -34,7 +34,7 @@ class OmicsCancelRunOperator(OmicsRequestOperator[RunView]):
 
     template_fields: Sequence[str] = ("run_id", *TEMPLATED)
     id_argument = RUN_ID
-    waits_for = RunView
+    waits_for = RunSnapshot
 
     def __init__(self, *, run_id: str, wait_for_completion: bool | str = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -59,12 +59,12 @@ class OmicsCancelRunOperator(OmicsRequestOperator[RunView]):
         )
         return str(self.wait(context, trigger))
 
-    def finish(self, context: Context, end: WaitEnd[RunView], **state: Any) -> str:
+    def finish(self, context: Context, end: WaitResult[RunSnapshot], **state: Any) -> str:
         """Return the run's id once the run has ended, however it did."""
-        if end.why is not Stop.ENDED:
+        if end.why is not StopReason.ENDED:
             raise OmicsWaitError(end)
-        self.log.info("HealthOmics run %s ended %s", end.view.run_id, end.view.status)
-        return end.view.run_id
+        self.log.info("HealthOmics run %s ended %s", end.snapshot.run_id, end.snapshot.status)
+        return end.snapshot.run_id
 
 
 class OmicsDeleteRunOperator(OmicsBaseOperator):

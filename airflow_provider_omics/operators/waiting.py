@@ -14,9 +14,9 @@ from airflow_provider_omics.compat import trigger_failure
 from airflow_provider_omics.exceptions import failing_fast
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.retrying import Retrying
-from airflow_provider_omics.healthomics.polling.engine import ERROR_BUDGET, watch
-from airflow_provider_omics.healthomics.polling.poll import V
-from airflow_provider_omics.healthomics.polling.result import WaitEnd
+from airflow_provider_omics.healthomics.polling.engine import ERROR_BUDGET, poll_until_done
+from airflow_provider_omics.healthomics.polling.poll import SnapshotT
+from airflow_provider_omics.healthomics.polling.result import WaitResult
 from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 from airflow_provider_omics.operators.arguments import argument_issues, as_read
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _HEAD_START = 60.0
 
 
-class OmicsWaitingOperator(OmicsBaseOperator, Generic[V]):
+class OmicsWaitingOperator(OmicsBaseOperator, Generic[SnapshotT]):
     """Base of the operators that may wait for what they started, stopped or deleted.
 
     :cvar waits_for: what a subclass waits for.
@@ -86,7 +86,7 @@ class OmicsWaitingOperator(OmicsBaseOperator, Generic[V]):
         """Return what is wrong with how to wait."""
         return list(argument_issues(self))
 
-    def wait(self, context: Context, trigger: OmicsWaitTrigger[V], **state: Any) -> Any:
+    def wait(self, context: Context, trigger: OmicsWaitTrigger[SnapshotT], **state: Any) -> Any:
         """Wait as the trigger would, here or in the triggerer, and finish the task.
 
         :param state: what :meth:`finish` has to know, as JSON values.
@@ -98,7 +98,7 @@ class OmicsWaitingOperator(OmicsBaseOperator, Generic[V]):
             trigger.resume_state = state or None
             self.log.info("%s", trigger.announcement)
             self.defer(trigger=trigger, method_name="execute_complete", timeout=timeout, kwargs=state or None)
-        end = watch(trigger.new_wait(), self.ask, self._killed.wait, self.log)
+        end = poll_until_done(trigger.new_wait(), self.ask, self._killed.wait, self.log)
         return self.finish(context, end, **state)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None, **state: Any) -> Any:
@@ -108,11 +108,11 @@ class OmicsWaitingOperator(OmicsBaseOperator, Generic[V]):
         :param state: the same as Airflow kept it; nothing in ``dag.test()``.
         """
         with failing_fast(self):
-            end: WaitEnd[V] = WaitEnd.from_payload(event, self.waits_for)
+            end: WaitResult[SnapshotT] = WaitResult.from_payload(event, self.waits_for)
             return self.finish(context, end, **{**((event or {}).get("resume_state") or {}), **state})
 
     @abstractmethod
-    def finish(self, context: Context, end: WaitEnd[V], **state: Any) -> Any:
+    def finish(self, context: Context, end: WaitResult[SnapshotT], **state: Any) -> Any:
         """Turn the end of waiting into the task's result or its failure."""
 
     def waiting_arguments(self) -> dict[str, Any]:
@@ -132,7 +132,7 @@ class OmicsWaitingOperator(OmicsBaseOperator, Generic[V]):
         return started.timestamp() + seconds - min(_HEAD_START, seconds * 0.1), limit + BACKSTOP
 
 
-class OmicsRequestOperator(OmicsWaitingOperator[V]):
+class OmicsRequestOperator(OmicsWaitingOperator[SnapshotT]):
     """Base of the operators that cancel or delete, which may be asked for any number of times."""
 
     def execute(self, context: Context) -> str:

@@ -11,8 +11,8 @@ from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceEr
 from airflow_provider_omics.healthomics.api.statuses import Phase
 from airflow_provider_omics.healthomics.batches.batch_poll import BatchGoal
 from airflow_provider_omics.healthomics.batches.sample_failure import OmicsSampleFailedError, SampleFailure
-from airflow_provider_omics.healthomics.batches.snapshots import BatchView, SampleView
-from airflow_provider_omics.healthomics.polling.result import WaitEnd
+from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot, SampleSnapshot
+from airflow_provider_omics.healthomics.polling.result import WaitResult
 from airflow_provider_omics.healthomics.requests.checks import check_batch_id, check_sample
 from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.requests.literal_requests import BATCH_ID, id_issues, sample_issues
@@ -20,8 +20,8 @@ from airflow_provider_omics.healthomics.results.outcome import OmicsBatchFailedE
 from airflow_provider_omics.healthomics.results.summary import glance, some_failures
 from airflow_provider_omics.healthomics.results.table import SampleResult
 from airflow_provider_omics.healthomics.runs.failure import OmicsRunFailedError
-from airflow_provider_omics.healthomics.runs.poll import same_run
-from airflow_provider_omics.healthomics.runs.snapshot import RunView
+from airflow_provider_omics.healthomics.runs.poll import verify_identity
+from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.links.omics import (
     BATCH_LINKS,
@@ -32,7 +32,12 @@ from airflow_provider_omics.links.omics import (
     store_run_links,
 )
 from airflow_provider_omics.operators.arguments import as_read
-from airflow_provider_omics.sensors.cohort import find_cohort_task, tell_waited_for_cohort, waited_for_cohort
+from airflow_provider_omics.sensors.cohort import (
+    CohortArguments,
+    find_cohort_task,
+    tell_waited_for_cohort,
+    waited_for_cohort,
+)
 from airflow_provider_omics.sensors.waiting import OmicsWaitingSensor
 from airflow_provider_omics.triggers.batch import OmicsBatchRunTrigger, OmicsBatchTrigger
 
@@ -47,7 +52,7 @@ _ONE_OF_TWO = Issue(
 )
 
 
-class OmicsBatchSensor(OmicsWaitingSensor[BatchView]):
+class OmicsBatchSensor(OmicsWaitingSensor[BatchSnapshot]):
     """Wait until a batch is PROCESSED, whoever started it; fail at once if it ends otherwise.
 
     PROCESSED only says that every run has ended, so the sensor also fails if more samples than tolerated did not
@@ -75,7 +80,7 @@ class OmicsBatchSensor(OmicsWaitingSensor[BatchView]):
     template_fields: Sequence[str] = ("batch_id", *TEMPLATED)
     id_argument = BATCH_ID
     operator_extra_links = BATCH_SENSOR_LINKS
-    waits_for = BatchView
+    waits_for = BatchSnapshot
     trigger_class = OmicsBatchTrigger
 
     def __init__(
@@ -111,42 +116,42 @@ class OmicsBatchSensor(OmicsWaitingSensor[BatchView]):
         """Store the link to the runs."""
         store_batch_links(context, self, self.hook, arguments["batch_id"])
 
-    def result(self, view: BatchView) -> dict[str, Any]:
+    def result(self, snapshot: BatchSnapshot) -> dict[str, Any]:
         """Return how the batch ended, with its counts."""
         tolerance = Tolerance(self.tolerated_failure_count, self.tolerated_failure_percentage)
-        outcome = glance(view, tolerance)
+        outcome = glance(snapshot, tolerance)
         # A batch that says nothing of its samples proves nothing.
-        if view.phase is not Phase.SETTLED or not outcome.counts.total or not outcome.succeeded:
-            raise OmicsBatchFailedError(replace(outcome, failures=self._failures(view)))
+        if snapshot.phase is not Phase.SETTLED or not outcome.counts.total or not outcome.succeeded:
+            raise OmicsBatchFailedError(replace(outcome, failures=self._failures(snapshot)))
         self.log.info(
             "HealthOmics %s is %s: %s of %s samples COMPLETED (tolerated failures: %s)",
-            view.label,
-            view.status,
+            snapshot.label,
+            snapshot.status,
             outcome.counts.completed,
             outcome.counts.total,
             outcome.tolerated,
         )
-        return {"batch_id": view.batch_id, "status": view.status, **asdict(outcome.counts)}
+        return {"batch_id": snapshot.batch_id, "status": snapshot.status, **asdict(outcome.counts)}
 
-    def _finish(self, context: Context, end: WaitEnd[BatchView]) -> dict[str, Any]:
+    def _finish(self, context: Context, end: WaitResult[BatchSnapshot]) -> dict[str, Any]:
         try:
             return super()._finish(context, end)
         except OmicsBatchFailedError as error:
             store_outcome_links(context, self, self.hook, error.outcome)
             raise
 
-    def _failures(self, view: BatchView) -> tuple[SampleResult, ...]:
+    def _failures(self, snapshot: BatchSnapshot) -> tuple[SampleResult, ...]:
         try:
             retrying = replace(self.retrying, only_passing=True)
-            return self.hook.perform(some_failures(view, _TOLD_FAILURES), view.label, retrying=retrying)
+            return self.hook.perform(some_failures(snapshot, _TOLD_FAILURES), snapshot.label, retrying=retrying)
         except OmicsServiceError as error:
             self.log.warning(
-                "%s", entry("The failures of HealthOmics %s could not be looked up: %s", view.label, error)
+                "%s", entry("The failures of HealthOmics %s could not be looked up: %s", snapshot.label, error)
             )
             return ()
 
 
-class OmicsBatchRunSensor(OmicsWaitingSensor[SampleView]):
+class OmicsBatchRunSensor(OmicsWaitingSensor[SampleSnapshot]):
     """Wait until one sample of a batch has COMPLETED, or was submitted; fail at once, with the cause, if it will not.
 
     It does not wait for the rest of the batch. A sample that the batch does not show is waited for until the batch has
@@ -191,7 +196,7 @@ class OmicsBatchRunSensor(OmicsWaitingSensor[SampleView]):
         *TEMPLATED,
     )
     operator_extra_links = (*BATCH_LINKS, *RUN_LINKS)
-    waits_for = SampleView
+    waits_for = SampleSnapshot
     trigger_class = OmicsBatchRunTrigger
 
     def __init__(
@@ -240,7 +245,8 @@ class OmicsBatchRunSensor(OmicsWaitingSensor[SampleView]):
         """Return which sample the trigger waits for, and what for, checked."""
         issues, cohort = list(self.own_issues()), None
         if self.cohort_task_id is not None:
-            cohort, more = find_cohort_task(self, context)
+            named = CohortArguments(self.cohort_task_id, self.cohort_map_index, self.cohort_batch_name)
+            cohort, more = find_cohort_task(self, named, self.hook.namespace, context)
             issues += more
         # What the batch will be is not known, but its id can be one.
         known = self.batch_id if self.cohort_task_id is None else "0"
@@ -256,34 +262,34 @@ class OmicsBatchRunSensor(OmicsWaitingSensor[SampleView]):
         if arguments["batch_id"] is not None:
             store_batch_links(context, self, self.hook, arguments["batch_id"])
 
-    def store_links_of(self, context: Context, view: SampleView) -> None:
+    def store_links_of(self, context: Context, snapshot: SampleSnapshot) -> None:
         """Store the links to the sample's run and its logs."""
-        if view.batch_id:
-            store_batch_links(context, self, self.hook, view.batch_id)
+        if snapshot.batch_id:
+            store_batch_links(context, self, self.hook, snapshot.batch_id)
         # The service gives ids of deleted runs to others.
-        if view.run is not None and view.phase is not Phase.DELETED:
-            store_run_links(context, self, self.hook, view.run.run_id)
+        if snapshot.run is not None and snapshot.phase is not Phase.DELETED:
+            store_run_links(context, self, self.hook, snapshot.run.run_id)
 
-    def result(self, view: SampleView) -> dict[str, Any]:
+    def result(self, snapshot: SampleSnapshot) -> dict[str, Any]:
         """Return the sample's run and where its outputs are, or will be."""
-        run = view.run
-        if run is None or view.batch_is_gone:
-            raise OmicsSampleFailedError(SampleFailure(view))
+        run = snapshot.run
+        if run is None or snapshot.batch_is_gone:
+            raise OmicsSampleFailedError(SampleFailure(snapshot))
         # What becomes of the run later is no matter of its submission.
-        submitted = self.target == "submitted" and view.phase not in (Phase.CANCELLED, Phase.DELETED)
-        if view.phase is not Phase.SUCCEEDED and not submitted:
-            raise OmicsRunFailedError(replace(self.explain(run), sample=view.label))
+        submitted = self.target == "submitted" and snapshot.phase not in (Phase.CANCELLED, Phase.DELETED)
+        if snapshot.phase is not Phase.SUCCEEDED and not submitted:
+            raise OmicsRunFailedError(replace(self.explain(run), sample=snapshot.label))
         run = self._with_outputs(run)
-        self.log.info("%s", entry("%s; its outputs are in %s", view.describe(), run.output_uri))
+        self.log.info("%s", entry("%s; its outputs are in %s", snapshot.describe(), run.output_uri))
         return {
-            "batch_id": view.batch_id,
-            "run_setting_id": view.run_setting_id,
+            "batch_id": snapshot.batch_id,
+            "run_setting_id": snapshot.run_setting_id,
             "run_id": run.run_id,
             "run_uuid": run.uuid,
             "run_output_uri": run.output_uri,
         }
 
-    def _with_outputs(self, run: RunView) -> RunView:
+    def _with_outputs(self, run: RunSnapshot) -> RunSnapshot:
         # Where very many samples end at once, the triggerer does not look at each of them.
         seen = self.retrying(lambda: self.hook.look_up(run.run_id)) if run.output_uri is None else None
-        return run if seen is None or same_run(run, seen).phase is Phase.DELETED else seen
+        return run if seen is None or verify_identity(run, seen).phase is Phase.DELETED else seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.compat import dag_run_life
@@ -9,14 +10,12 @@ from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.spelling import advice
 from airflow_provider_omics.healthomics.discovery.cohort_search import CohortTask
 from airflow_provider_omics.healthomics.discovery.jobs import BATCH, names_of
-from airflow_provider_omics.healthomics.requests.identity import Intent, TaskIdentity
+from airflow_provider_omics.healthomics.requests.identity import JobKey, TaskIdentity
 from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.operators.cohort_base import OmicsCohortOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context
-
-    from airflow_provider_omics.sensors.batch import OmicsBatchRunSensor
 
 
 def waited_for_cohort(batch_id: Any) -> str | None:
@@ -46,14 +45,25 @@ def tell_waited_for_cohort(sensor: BaseOperator, cohort: str | None) -> None:
         )
 
 
-def find_cohort_task(sensor: OmicsBatchRunSensor, context: Context) -> tuple[CohortTask | None, list[Issue]]:
+@dataclass(frozen=True)
+class CohortArguments:
+    """How a sensor names the task that starts a cohort's batches, as its user gave it."""
+
+    task_id: Any
+    map_index: Any
+    batch_name: Any
+
+
+def find_cohort_task(
+    sensor: BaseOperator, named: CohortArguments, namespace: str, context: Context
+) -> tuple[CohortTask | None, list[Issue]]:
     """Return the task that starts the batches, and what is wrong with how it was named."""
-    task_id, issues = str(sensor.cohort_task_id), []
+    task_id, issues = str(named.task_id), []
     try:
-        map_index = int(sensor.cohort_map_index)
+        map_index = int(named.map_index)
     except ValueError:
         map_index = -1
-        issues.append(Issue("cohort_map_index", f"is {sensor.cohort_map_index!r}", "Give a whole number, -1 or more"))
+        issues.append(Issue("cohort_map_index", f"is {named.map_index!r}", "Give a whole number, -1 or more"))
     dag = sensor.dag if sensor.has_dag() else None  # type: ignore[no-untyped-call]
     if dag is not None and not dag.has_task(task_id):
         issues.append(Issue("cohort_task_id", f"{task_id!r} is no task of DAG {dag.dag_id!r}", _remedy(task_id, dag)))
@@ -66,14 +76,14 @@ def find_cohort_task(sensor: OmicsBatchRunSensor, context: Context) -> tuple[Coh
     ti = context["ti"]
     task = TaskIdentity(ti.dag_id, ti.run_id, task_id, map_index)
     life = dag_run_life(context)
-    intent = Intent(task, "StartRunBatch", sensor.hook.namespace, life)
-    name = sensor.cohort_batch_name or _batch_name(sensor, cohort, context)
+    intent = JobKey(task, "StartRunBatch", namespace, life)
+    name = named.batch_name or _batch_name(sensor, cohort, context)
     default = (*names_of(BATCH, intent, None, tagged=True), *names_of(BATCH, intent, None, tagged=False))
     names = (name,) if name else tuple(dict.fromkeys(default))
-    return CohortTask(task, sensor.hook.namespace, life, names, _is_redriven(cohort)), []
+    return CohortTask(task, namespace, life, names, _is_redriven(cohort)), []
 
 
-def _batch_name(sensor: OmicsBatchRunSensor, cohort: Any, context: Context) -> str | None:
+def _batch_name(sensor: BaseOperator, cohort: Any, context: Context) -> str | None:
     name = _argument(cohort, "batch_name")
     return None if name is None else str(sensor.render_template(name, context))
 

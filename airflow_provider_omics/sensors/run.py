@@ -10,7 +10,7 @@ from airflow_provider_omics.healthomics.requests.checks import check_run_id
 from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.requests.literal_requests import RUN_ID
 from airflow_provider_omics.healthomics.runs.failure import OmicsRunFailedError
-from airflow_provider_omics.healthomics.runs.snapshot import RunView
+from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.links.omics import RUN_LINKS, store_run_links
 from airflow_provider_omics.sensors.waiting import OmicsWaitingSensor
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
-class OmicsRunSensor(OmicsWaitingSensor[RunView]):
+class OmicsRunSensor(OmicsWaitingSensor[RunSnapshot]):
     """Wait until a run has COMPLETED, whoever started it; fail at once, with the cause, if it ends otherwise.
 
     Returns ``{"run_id": ..., "run_output_uri": ...}``. ``deferrable`` and ``start_from_trigger`` are described in
@@ -35,7 +35,7 @@ class OmicsRunSensor(OmicsWaitingSensor[RunView]):
     template_fields: Sequence[str] = ("run_id", *TEMPLATED)
     id_argument = RUN_ID
     operator_extra_links = RUN_LINKS
-    waits_for = RunView
+    waits_for = RunSnapshot
     trigger_class = OmicsRunTrigger
 
     def __init__(self, *, run_id: str, **kwargs: Any) -> None:
@@ -58,9 +58,9 @@ class OmicsRunSensor(OmicsWaitingSensor[RunView]):
         """Store the links to the run and its logs."""
         store_run_links(context, self, self.hook, arguments["run_id"])
 
-    def result(self, view: RunView) -> dict[str, Any]:
+    def result(self, snapshot: RunSnapshot) -> dict[str, Any]:
         """Return the run's id and where its outputs are."""
-        if view.phase is not Phase.SUCCEEDED:
-            raise OmicsRunFailedError(self.explain(view))
-        self.log.info("HealthOmics run %s COMPLETED; its outputs are in %s", view.run_id, view.output_uri)
-        return {"run_id": view.run_id, "run_output_uri": view.output_uri}
+        if snapshot.phase is not Phase.SUCCEEDED:
+            raise OmicsRunFailedError(self.explain(snapshot))
+        self.log.info("HealthOmics run %s COMPLETED; its outputs are in %s", snapshot.run_id, snapshot.output_uri)
+        return {"run_id": snapshot.run_id, "run_output_uri": snapshot.output_uri}

@@ -17,12 +17,12 @@ from airflow_provider_omics.compat import trigger_failure, triggerer_can_render,
 from airflow_provider_omics.exceptions import OmicsSensorTimeoutError, failing_at_once, skipping_no_mistakes
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.retrying import Retrying
-from airflow_provider_omics.healthomics.polling.engine import ERROR_BUDGET, Wait, look_once, watch
-from airflow_provider_omics.healthomics.polling.poll import V
-from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, Stop, WaitEnd
+from airflow_provider_omics.healthomics.polling.engine import ERROR_BUDGET, Waiter, poll_once, poll_until_done
+from airflow_provider_omics.healthomics.polling.poll import SnapshotT
+from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason, WaitResult
 from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.healthomics.runs.failure import RunFailure
-from airflow_provider_omics.healthomics.runs.snapshot import RunView
+from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 from airflow_provider_omics.operators.arguments import argument_issues, as_read
 from airflow_provider_omics.sensors.base import OmicsBaseSensor
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
-class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
+class OmicsWaitingSensor(OmicsBaseSensor, Generic[SnapshotT]):
     """Base of the sensors.
 
     ``timeout``, ``poke_interval`` and ``mode`` are Airflow's, also while deferred, and so is ``soft_fail``: in every
@@ -69,8 +69,8 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
         self.deferrable = deferrable or start_from_trigger
         self.start_from_trigger = start_from_trigger
         self.error_budget: float = as_read(error_budget)
-        self._trigger: OmicsWaitTrigger[V] | None = None
-        self._wait: Wait[V] | None = None
+        self._trigger: OmicsWaitTrigger[SnapshotT] | None = None
+        self._wait: Waiter[SnapshotT] | None = None
 
     def start_in_triggerer(self) -> None:
         """Have the scheduler start the trigger, where that was asked for and is possible.
@@ -97,7 +97,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
     def store_links(self, context: Context, arguments: dict[str, Any]) -> None:
         """Store the links to what is waited for."""
 
-    def store_links_of(self, context: Context, view: V) -> None:
+    def store_links_of(self, context: Context, snapshot: SnapshotT) -> None:
         """Store the links that only the end of waiting tells; none by default."""
 
     def own_issues(self) -> Iterable[Issue]:
@@ -105,7 +105,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
         return argument_issues(self)
 
     @abstractmethod
-    def result(self, view: V) -> dict[str, Any]:
+    def result(self, snapshot: SnapshotT) -> dict[str, Any]:
         """Return what the task returns, or raise what explains why it has failed."""
 
     def execute(self, context: Context) -> Any:
@@ -117,7 +117,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
             trigger = self._new_trigger(context, time.time())
             # What can never work is told from here; and whatever the triggerer meets with later, this was an answer.
             self._wait = trigger.new_wait()
-            end = self._look(trigger)
+            end = self._poll(trigger)
             if end is not None:
                 return self._finish(context, end)
             trigger.is_known = not self._wait.is_failing
@@ -152,7 +152,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
             trigger.is_known = not self.start_from_trigger
             wait = trigger.new_wait()
             while True:
-                end = watch(wait, self.ask, _pause, self.log)
+                end = poll_until_done(wait, self.ask, _pause, self.log)
                 following = trigger.next_wait(wait, end)
                 if following is None:
                     return self._finish(context, trigger.conclusion(wait, end))
@@ -168,7 +168,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
                 # A look before the first answer would have ended it, had its error been one that lasts.
                 self._trigger.is_known = self.reschedule and was_rescheduled(context)
                 self._wait = self._trigger.new_wait()
-            end = self._look(self._trigger)
+            end = self._poll(self._trigger)
             if end is None:
                 return PokeReturnValue(is_done=False)
             return PokeReturnValue(is_done=True, xcom_value=self._finish(context, end))
@@ -176,7 +176,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Finish the task after the trigger has fired."""
         with failing_at_once(self):
-            end: WaitEnd[V] = WaitEnd.from_payload(event, self.waits_for)
+            end: WaitResult[SnapshotT] = WaitResult.from_payload(event, self.waits_for)
             if self.start_from_trigger:
                 self.store_links(context, self.checked_arguments(context))
             return self._finish(context, end)
@@ -187,14 +187,14 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
         subject = f"the result of sensor {self.task_id}"
         return Retrying(self.error_budget, self.poke_interval, _pause, self.log, subject, self.hook.renew)
 
-    def explain(self, run: RunView) -> RunFailure:
+    def explain(self, run: RunSnapshot) -> RunFailure:
         """Collect what explains why a run did not complete; what passes by itself is put up with."""
         return self.hook.explain_failure(run, retrying=replace(self.retrying, only_passing=True))
 
-    def _look(self, trigger: OmicsWaitTrigger[V]) -> WaitEnd[V] | None:
+    def _poll(self, trigger: OmicsWaitTrigger[SnapshotT]) -> WaitResult[SnapshotT] | None:
         """Look once at all that can be looked at now; None to look again."""
         while self._wait is not None:
-            end = look_once(self._wait, self.ask, self.log)
+            end = poll_once(self._wait, self.ask, self.log)
             if end is None:
                 return None
             following = trigger.next_wait(self._wait, end)
@@ -203,16 +203,16 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[V]):
             self._wait = following
         return None
 
-    def _new_trigger(self, context: Context, started_at: float) -> OmicsWaitTrigger[V]:
+    def _new_trigger(self, context: Context, started_at: float) -> OmicsWaitTrigger[SnapshotT]:
         arguments = self.checked_arguments(context)
         self.store_links(context, arguments)
         return self.trigger_class(**arguments, **self._trigger_kwargs(), deadline=started_at + self._limit())
 
-    def _finish(self, context: Context, end: WaitEnd[V]) -> dict[str, Any]:
-        self.store_links_of(context, end.view)
-        if end.why is not Stop.ENDED:
+    def _finish(self, context: Context, end: WaitResult[SnapshotT]) -> dict[str, Any]:
+        self.store_links_of(context, end.snapshot)
+        if end.why is not StopReason.ENDED:
             raise OmicsWaitError(end)
-        return self.result(end.view)
+        return self.result(end.snapshot)
 
     def _trigger_kwargs(self) -> dict[str, Any]:
         return {

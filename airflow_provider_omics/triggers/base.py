@@ -20,9 +20,9 @@ from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.service_errors import concerns_all_calls, error_code
 from airflow_provider_omics.healthomics.batches.cohort_poll import Trail
 from airflow_provider_omics.healthomics.discovery.cohort_search import CohortSearch
-from airflow_provider_omics.healthomics.polling.engine import ERROR_BUDGET, Wait, WaitPolicy
-from airflow_provider_omics.healthomics.polling.poll import Look, V
-from airflow_provider_omics.healthomics.polling.result import Stop, WaitEnd
+from airflow_provider_omics.healthomics.polling.engine import ERROR_BUDGET, Waiter, WaitPolicy
+from airflow_provider_omics.healthomics.polling.poll import Poll, SnapshotT
+from airflow_provider_omics.healthomics.polling.result import StopReason, WaitResult
 from airflow_provider_omics.healthomics.requests.identity import TaskIdentity
 from airflow_provider_omics.healthomics.watcher.watcher import StatusWatcher
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
@@ -50,7 +50,7 @@ class _Payload(dict[str, Any]):
         return self.told
 
 
-class OmicsWaitTrigger(BaseTrigger, Generic[V]):
+class OmicsWaitTrigger(BaseTrigger, Generic[SnapshotT]):
     """Base of the triggers that wait for one thing and fire one event that says how it ended.
 
     Takes the connection parameters of :mod:`airflow_provider_omics.hooks.parameters` too.
@@ -95,7 +95,7 @@ class OmicsWaitTrigger(BaseTrigger, Generic[V]):
         self.region_name = region_name
         self.verify = verify
         self.botocore_config = botocore_config
-        self._trail: Trail[V] | None = None
+        self._trail: Trail[SnapshotT] | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what the trigger is stored as: its class and its arguments, all of them JSON."""
@@ -111,13 +111,13 @@ class OmicsWaitTrigger(BaseTrigger, Generic[V]):
         }
 
     @abstractmethod
-    def new_look(self) -> Look[V]:
+    def new_poll(self) -> Poll[SnapshotT]:
         """Return how to look at what is waited for."""
 
     @property
     def announcement(self) -> str:
         """What the task's log says when the wait begins here."""
-        label, every = self._first_look(self.trail()).unseen.label, f"{self.waiter_delay:g}"
+        label, every = self._first_look(self.trail()).initial.label, f"{self.waiter_delay:g}"
         return f"Waiting in the triggerer for HealthOmics {label}, without a worker; looking every {every} seconds"
 
     def policy(self) -> WaitPolicy:
@@ -130,43 +130,43 @@ class OmicsWaitTrigger(BaseTrigger, Generic[V]):
             is_known=self.is_known,
         )
 
-    def new_wait(self, clock: Callable[[], float] = time.time) -> Wait[V]:
+    def new_wait(self, clock: Callable[[], float] = time.time) -> Waiter[SnapshotT]:
         """Return the wait that the arguments ask for, for a triggerer or a worker to drive.
 
         :param clock: gives seconds since the epoch.
         """
         self._trail = self.trail()
-        return Wait(self._first_look(self._trail), self.policy(), clock)
+        return Waiter(self._first_look(self._trail), self.policy(), clock)
 
-    def _first_look(self, trail: Trail[V] | None) -> Look[V]:
-        return self.new_look() if trail is None else trail.first_look()
+    def _first_look(self, trail: Trail[SnapshotT] | None) -> Poll[SnapshotT]:
+        return self.new_poll() if trail is None else trail.first_poll()
 
-    def trail(self) -> Trail[V] | None:
-        """Return what to look at one after the other; None if there is only :meth:`new_look`."""
+    def trail(self) -> Trail[SnapshotT] | None:
+        """Return what to look at one after the other; None if there is only :meth:`new_poll`."""
         return None
 
-    def next_wait(self, wait: Wait[V], end: WaitEnd[V]) -> Wait[V] | None:
+    def next_wait(self, wait: Waiter[SnapshotT], end: WaitResult[SnapshotT]) -> Waiter[SnapshotT] | None:
         """Return what to wait for after a wait has ended; None if that was all."""
-        if self._trail is None or end.why is not Stop.ENDED:
+        if self._trail is None or end.why is not StopReason.ENDED:
             return None
-        look = self._trail.next_look(wait.look, end.view, self.log)
+        poll = self._trail.next_poll(wait.poll, end.snapshot, self.log)
         # What has been looked at was answered.
-        return None if look is None else Wait(look, replace(self.policy(), is_known=True), wait.clock)
+        return None if poll is None else Waiter(poll, replace(self.policy(), is_known=True), wait.clock)
 
-    def conclusion(self, wait: Wait[V], end: WaitEnd[V]) -> WaitEnd[V]:
+    def conclusion(self, wait: Waiter[SnapshotT], end: WaitResult[SnapshotT]) -> WaitResult[SnapshotT]:
         """Return what the last of several waits, which ended so, makes of all of them."""
         if self._trail is None:
             return end
-        if end.why is Stop.ENDED:
-            return replace(end, view=self._trail.verdict)
-        if isinstance(wait.look, CohortSearch) and wait.look.question is None:
+        if end.why is StopReason.ENDED:
+            return replace(end, snapshot=self._trail.verdict)
+        if isinstance(wait.poll, CohortSearch) and wait.poll.question is None:
             # Without other batches, what was waited for has ended.
             self.log.warning("%s", entry("Other batches of the cohort were not found: %s", end.reason))
-            return WaitEnd(Stop.ENDED, self._trail.verdict)
+            return WaitResult(StopReason.ENDED, self._trail.verdict)
         return end
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Fire the payload of a :class:`~airflow_provider_omics.healthomics.polling.result.WaitEnd`."""
+        """Fire the payload of a :class:`~airflow_provider_omics.healthomics.polling.result.WaitResult`."""
         async with self.watcher() as watcher:
             wait = self.new_wait(watcher.timing.clock)
             while True:
@@ -176,14 +176,14 @@ class OmicsWaitTrigger(BaseTrigger, Generic[V]):
                     break
                 wait = following
             end = self.conclusion(wait, end)
-            if end.why is Stop.DEADLINE:
+            if end.why is StopReason.DEADLINE:
                 end = await self.at_deadline(watcher, end)
         resume_state = {} if self.resume_state is None else {"resume_state": self.resume_state}
         payload = _Payload(end.to_payload(), **resume_state)
-        payload.told = f"{end.view.label}: {end.why}"
+        payload.told = f"{end.snapshot.label}: {end.why}"
         yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
 
-    async def at_deadline(self, watcher: StatusWatcher, end: WaitEnd[V]) -> WaitEnd[V]:
+    async def at_deadline(self, watcher: StatusWatcher, end: WaitResult[SnapshotT]) -> WaitResult[SnapshotT]:
         """Do what has to be done when time is up, and return the end to fire."""
         return end
 
@@ -192,7 +192,7 @@ class OmicsWaitTrigger(BaseTrigger, Generic[V]):
         return watchers.watcher(ConnectionParameters.of(self))
 
 
-class OmicsJobTrigger(OmicsWaitTrigger[V]):
+class OmicsJobTrigger(OmicsWaitTrigger[SnapshotT]):
     """Base of the triggers that wait for something that a task started, and may have to stop it.
 
     :param just_started: whether the service has named it just now and may not show it yet; then it may be not found
@@ -246,7 +246,7 @@ class OmicsJobTrigger(OmicsWaitTrigger[V]):
         """Ask for it to be cancelled; False if it had ended or is gone."""
 
     def run(self) -> AsyncIterator[TriggerEvent]:
-        """Fire the payload of a :class:`~airflow_provider_omics.healthomics.polling.result.WaitEnd`."""
+        """Fire the payload of a :class:`~airflow_provider_omics.healthomics.polling.result.WaitResult`."""
         # There may be very many, so none has a generator that it does not need.
         return super().run() if TRIGGERS_ARE_TOLD_OF_KILLS else self._run_untold(super().run())
 
@@ -303,20 +303,20 @@ class OmicsJobTrigger(OmicsWaitTrigger[V]):
             else:
                 self.log.info("HealthOmics %s has ended or is gone; nothing to cancel", self.label)
 
-    async def at_deadline(self, watcher: StatusWatcher, end: WaitEnd[V]) -> WaitEnd[V]:
+    async def at_deadline(self, watcher: StatusWatcher, end: WaitResult[SnapshotT]) -> WaitResult[SnapshotT]:
         """Cancel it, unless it has ended meanwhile."""
         # Here and not in the task: Airflow 2 times a task out before it can act on the event.
         if not (self.cancel_on_kill if self.cancel_on_timeout is None else self.cancel_on_timeout):
             return end
-        look = self.new_look()
+        poll = self.new_poll()
         try:
             if await self.stop(watcher):
                 return replace(end, reason=f"{end.reason}; it is being cancelled (execution_timeout)")
-            view = await watcher.ask(look.steps())
+            snapshot = await watcher.ask(poll.requests())
         except Exception as error:
             reason = f"{end.reason} (execution_timeout); cancelling it failed: {message_of(error)}"
             return replace(end, reason=reason, error_code=error_code(error))
-        return WaitEnd(Stop.ENDED, view) if look.is_over(view) else end
+        return WaitResult(StopReason.ENDED, snapshot) if poll.is_over(snapshot) else end
 
     async def _see_to_it(self, work: Coroutine[Any, Any, None]) -> None:
         """Wait for something although the triggerer cancels the one who waits, each second until he is gone.

@@ -11,10 +11,10 @@ from asgiref.sync import sync_to_async
 from airflow_provider_omics.compat import task_state
 from airflow_provider_omics.healthomics.api.calls import Question
 from airflow_provider_omics.healthomics.api.logger import entry
-from airflow_provider_omics.healthomics.batches.batch_poll import BatchGoal, BatchLook, request_cancel
+from airflow_provider_omics.healthomics.batches.batch_poll import BatchGoal, BatchPoll, request_cancel
 from airflow_provider_omics.healthomics.batches.cohort_poll import BatchTrail, SampleTrail, Trail
-from airflow_provider_omics.healthomics.batches.sample_poll import SampleLook
-from airflow_provider_omics.healthomics.batches.snapshots import BatchView, SampleView
+from airflow_provider_omics.healthomics.batches.sample_poll import SamplePoll
+from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot, SampleSnapshot
 from airflow_provider_omics.healthomics.discovery.cohort_search import CohortTask
 from airflow_provider_omics.healthomics.requests.identity import TaskIdentity
 from airflow_provider_omics.healthomics.results.failure_news import FailureNews
@@ -25,7 +25,7 @@ from airflow_provider_omics.triggers.base import OmicsJobTrigger, OmicsWaitTrigg
 _CREATING_LOOKS, _CREATING_PAUSE = 20, 1.0
 
 
-class OmicsBatchTrigger(OmicsJobTrigger[BatchView]):
+class OmicsBatchTrigger(OmicsJobTrigger[BatchSnapshot]):
     """Wait until a batch has ended, and fire one event that says how (GetBatch).
 
     Takes the parameters of :class:`~airflow_provider_omics.triggers.base.OmicsWaitTrigger` and
@@ -67,13 +67,13 @@ class OmicsBatchTrigger(OmicsJobTrigger[BatchView]):
         """What to call the batch in the log."""
         return f"batch {self.batch_id}"
 
-    def new_look(self) -> BatchLook:
+    def new_poll(self) -> BatchPoll:
         """Return how to look at the batch."""
         goal = BatchGoal(self.goal)
         news = FailureNews() if goal in (BatchGoal.ENDED, BatchGoal.DECIDED) else None
-        return BatchLook(self.batch_id, goal, cancel=self.cancel, fail_above=self.fail_above, failure_news=news)
+        return BatchPoll(self.batch_id, goal, cancel=self.cancel, fail_above=self.fail_above, failure_news=news)
 
-    def trail(self) -> Trail[BatchView] | None:
+    def trail(self) -> Trail[BatchSnapshot] | None:
         """Return the batches to wait for, one after the other."""
         return BatchTrail(self.batch_id, FailureNews) if self.whole_cohort else None
 
@@ -83,14 +83,14 @@ class OmicsBatchTrigger(OmicsJobTrigger[BatchView]):
         A batch that is CREATING cannot be cancelled yet; it is asked again for at most 20 seconds.
         """
         for _ in range(_CREATING_LOOKS):
-            view, requested = await watcher.ask(request_cancel(self.batch_id))
+            snapshot, requested = await watcher.ask(request_cancel(self.batch_id))
             if requested:
-                return not view.phase.is_final
+                return not snapshot.phase.is_final
             await asyncio.sleep(_CREATING_PAUSE)
-        raise TimeoutError(f"batch {self.batch_id} stayed {view.status}, in which it cannot be cancelled")
+        raise TimeoutError(f"batch {self.batch_id} stayed {snapshot.status}, in which it cannot be cancelled")
 
 
-class OmicsBatchRunTrigger(OmicsWaitTrigger[SampleView]):
+class OmicsBatchRunTrigger(OmicsWaitTrigger[SampleSnapshot]):
     """Wait until one sample of a batch was submitted or has ended, and fire one event that says how.
 
     Takes the parameters of :class:`~airflow_provider_omics.triggers.base.OmicsWaitTrigger` too.
@@ -125,11 +125,11 @@ class OmicsBatchRunTrigger(OmicsWaitTrigger[SampleView]):
         self.whole_cohort = whole_cohort
         self.cohort = cohort
 
-    def new_look(self) -> SampleLook:
+    def new_poll(self) -> SamplePoll:
         """Return how to look at the sample in the batch."""
-        return SampleLook(self.batch_id or "", self.run_setting_id, only_submission=self._only_submission)
+        return SamplePoll(self.batch_id or "", self.run_setting_id, only_submission=self._only_submission)
 
-    def trail(self) -> Trail[SampleView] | None:
+    def trail(self) -> Trail[SampleSnapshot] | None:
         """Return the batches in which to look for the sample, one after the other."""
         if self.cohort is None and not self.whole_cohort:
             return None

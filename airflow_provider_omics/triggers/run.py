@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from airflow_provider_omics.healthomics.runs.commands import cancel_run
-from airflow_provider_omics.healthomics.runs.poll import RunLook
-from airflow_provider_omics.healthomics.runs.snapshot import RunView
+from airflow_provider_omics.healthomics.runs.poll import RunPoll
+from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.healthomics.watcher.watcher import StatusWatcher
 from airflow_provider_omics.triggers.base import OmicsJobTrigger
 
 
-class OmicsRunTrigger(OmicsJobTrigger[RunView]):
+class OmicsRunTrigger(OmicsJobTrigger[RunSnapshot]):
     """Wait until a run has ended, and fire one event that says how (GetRun).
 
     Takes the parameters of :class:`~airflow_provider_omics.triggers.base.OmicsWaitTrigger` and
@@ -33,9 +33,9 @@ class OmicsRunTrigger(OmicsJobTrigger[RunView]):
         """What to call the run in the log."""
         return f"run {self.run_id}"
 
-    def new_look(self) -> RunLook:
+    def new_poll(self) -> RunPoll:
         """Return how to look at the run."""
-        return RunLook(self.run_id)
+        return RunPoll(self.run_id)
 
     async def stop(self, watcher: StatusWatcher) -> bool:
         """Ask for the run to be cancelled; False if it had ended or is gone (CancelRun)."""

@@ -11,7 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from omics_service import ROLE, await_status
 
-from airflow_provider_omics.healthomics.api.calls import perform
+from airflow_provider_omics.healthomics.api.calls import run_sync
 from airflow_provider_omics.healthomics.api.failures import FailureClass
 from airflow_provider_omics.healthomics.results.collection import collect_batch, confirm_unsettled, look_up_failures
 from airflow_provider_omics.healthomics.results.table import ResultsTable, SampleEnd
@@ -75,7 +75,7 @@ def collect(omics: Any, end_of: Callable[..., dict[str, Any]]) -> Callable[..., 
     def collected(table: ResultsTable, batch_id: str, **more: Any) -> bool:
         end = end_of(batch_id)
         told = {"status": end["status"], "failure_reason": end.get("failureReason"), **more}
-        exists: bool = perform(omics, collect_batch(table, batch_id, **told))
+        exists: bool = run_sync(omics, collect_batch(table, batch_id, **told))
         return exists
 
     return collected
@@ -94,7 +94,7 @@ def test_a_cohort_takes_two_calls_for_100_samples_and_every_output_uri_is_exact(
     assert collect(table, batch_id)
     assert (server.journal.counts["ListRunsInBatch"], server.journal.counts["ListRuns"]) == (3, 3)
     assert table.counts().completed == 250
-    assert perform(omics, confirm_unsettled(table)) == perform(omics, look_up_failures(table)) == 0
+    assert run_sync(omics, confirm_unsettled(table)) == run_sync(omics, look_up_failures(table)) == 0
     assert server.journal.counts["GetRun"] == 1
     for row in list(table.rows())[-3:]:
         run = omics.get_run(id=row.run_id)
@@ -111,7 +111,7 @@ def test_the_other_form_of_output_uris_is_learned_too(
     settings = [setting("bad", **FAILING), *many(3)]
     table = cohort(settings)
     collect(table, start_batch(settings))
-    assert perform(omics, look_up_failures(table)) == 0
+    assert run_sync(omics, look_up_failures(table)) == 0
     assert server.journal.counts["GetRun"] == 1
     for row in table.rows():
         assert row.output_uri == omics.get_run(id=row.run_id)["runOutputUri"]
@@ -123,7 +123,7 @@ def test_failed_runs_and_failed_submissions_tell_their_causes(
     settings = [setting("bad-place", outputUri="file:///tmp"), setting("large", **FAILING), setting("good")]
     table = cohort(settings)
     collect(table, start_batch(settings))
-    assert perform(omics, look_up_failures(table)) == 0
+    assert run_sync(omics, look_up_failures(table)) == 0
     refused, failed, good = table.rows()
     assert (refused.end, refused.run_status, refused.submission_failure_reason, refused.failure_class) == (
         SampleEnd.FAILED_SUBMISSION,
@@ -197,7 +197,7 @@ def test_runs_that_a_lagging_list_does_not_show_are_asked_for_up_to_a_limit(
     batch_id = start_batch(settings)
     collect(table, batch_id)
     assert len(table.active(batch_id)) == 4
-    assert perform(omics, confirm_unsettled(table, batch_id, limit=limit)) == max(0, 4 - limit)
+    assert run_sync(omics, confirm_unsettled(table, batch_id, limit=limit)) == max(0, 4 - limit)
     assert server.journal.counts["GetRun"] == min(limit, 4)
     assert table.counts().completed == min(limit, 3)
     assert table.counts().unknown == max(0, 4 - limit)
@@ -210,8 +210,8 @@ def test_a_run_that_still_goes_on_stays_active(
     batch_id = start_batch(settings)
     end_of(batch_id, "INPROGRESS")
     table = cohort(settings)
-    perform(omics, collect_batch(table, batch_id, status="INPROGRESS"))
-    assert perform(omics, confirm_unsettled(table, batch_id)) == 1
+    run_sync(omics, collect_batch(table, batch_id, status="INPROGRESS"))
+    assert run_sync(omics, confirm_unsettled(table, batch_id)) == 1
     (row,) = table.active(batch_id)
     assert row.run_setting_id == "slow"
 
@@ -230,7 +230,7 @@ def test_deleted_runs_take_no_call_each_when_the_batch_says_so(
     end_of(batch_id, "RUNS_DELETED")
     table = cohort(settings)
     collect(table, batch_id)
-    assert perform(omics, confirm_unsettled(table, batch_id)) == 0
+    assert run_sync(omics, confirm_unsettled(table, batch_id)) == 0
     assert ends(table) == [SampleEnd.DELETED] * 3
     assert server.journal.counts["GetRun"] == 0
 
@@ -255,7 +255,7 @@ def test_a_run_that_someone_deleted_is_deleted_even_if_its_id_is_anothers(
     assert (other == gone) == reuse
     table = cohort(settings)
     collect(table, batch_id)
-    assert perform(omics, confirm_unsettled(table, batch_id)) == 0
+    assert run_sync(omics, confirm_unsettled(table, batch_id)) == 0
     assert ends(table) == [SampleEnd.DELETED, SampleEnd.COMPLETED]
     assert server.journal.counts["GetRun"] == 1
 
@@ -267,7 +267,7 @@ def test_of_a_batch_that_is_gone_nothing_is_proved(
     end_of(batch_id)
     omics.delete_batch(batchId=batch_id)
     table = cohort(many(2))
-    assert not perform(omics, collect_batch(table, batch_id))
+    assert not run_sync(omics, collect_batch(table, batch_id))
     assert [(row.run_status, row.submission_status, row.batch_id) for row in table.rows()] == [
         ("UNKNOWN", None, batch_id)
     ] * 2
@@ -284,7 +284,7 @@ def test_two_batches_of_a_cohort_become_one_table(
     collect(table, first)
     second = start_batch([setting("c"), setting("b", outputUri="file:///tmp"), setting("stranger")])
     collect(table, second, same={"b", "c"})
-    assert perform(omics, look_up_failures(table)) == 0
+    assert run_sync(omics, look_up_failures(table)) == 0
     assert [(row.run_setting_id, row.batch_id, row.end) for row in table.rows()] == [
         ("a", first, SampleEnd.COMPLETED),
         ("b", second, SampleEnd.FAILED_SUBMISSION),
@@ -302,9 +302,9 @@ def test_a_throttled_look_up_is_noted_and_a_throttled_list_is_an_error(
     collect(table, batch_id)
     impatient = server.client("omics", config=Config(retries={"total_max_attempts": 1}))
     server.faults.add(FaultRule(operation="GetRun", kind=FaultKind.THROTTLE))
-    assert perform(impatient, look_up_failures(table)) == 0
+    assert run_sync(impatient, look_up_failures(table)) == 0
     (row,) = table.rows()
     assert "ThrottlingException" in (row.failure_message or "")
     server.faults.add(FaultRule(operation="ListRunsInBatch", kind=FaultKind.THROTTLE))
     with pytest.raises(ClientError, match="ThrottlingException"):
-        perform(impatient, collect_batch(table, batch_id, status="PROCESSED"))
+        run_sync(impatient, collect_batch(table, batch_id, status="PROCESSED"))

@@ -14,7 +14,7 @@ from omics_errors import raises
 from pytest_mock import MockerFixture
 
 from airflow_provider_omics.exceptions import OmicsServiceError
-from airflow_provider_omics.healthomics.api.calls import Call, Steps, list_pages
+from airflow_provider_omics.healthomics.api.calls import Request, Requests, list_pages
 from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.local import LocalOmics
 
@@ -129,7 +129,7 @@ def test_times_are_read_fast_in_both_clients_of_the_hook_and_in_no_other(
     assert slow.call_count == 1
 
 
-def groups_named(name: str) -> Steps[list[str]]:
+def groups_named(name: str) -> Requests[list[str]]:
     found: list[str] = []
 
     def take(page: Mapping[str, Any]) -> None:
@@ -147,8 +147,8 @@ def test_a_conversation_is_held_to_its_end(omics_local: LocalOmics) -> None:
     assert len(omics_local.journal.calls("ListRunGroups")) == 2
 
 
-def one_call(operation: str, **members: Any) -> Steps[Any]:
-    return (yield Call(operation, members))
+def one_call(operation: str, **members: Any) -> Requests[Any]:
+    return (yield Request(operation, members))
 
 
 @pytest.mark.usefixtures("omics_local")
@@ -161,9 +161,9 @@ def test_a_conversation_that_the_service_ends_names_the_call() -> None:
 
 @pytest.mark.usefixtures("omics_local")
 def test_a_conversation_that_never_reaches_the_service_names_the_call() -> None:
-    def steps() -> Steps[Any]:
-        yield Call("ListBatch", {})
-        return (yield Call("GetBatch", {"batchId": 1}))
+    def steps() -> Requests[Any]:
+        yield Request("ListBatch", {})
+        return (yield Request("GetBatch", {"batchId": 1}))
 
     with raises(OmicsServiceError, match="Invalid type for parameter batchId") as caught:
         OmicsHook().perform(steps(), "batch 1")

@@ -20,7 +20,7 @@ from airflow_provider_omics.exceptions import (
 )
 from airflow_provider_omics.healthomics.api.failures import FailureClass
 from airflow_provider_omics.healthomics.api.statuses import RunStatus, TaskStatus
-from airflow_provider_omics.healthomics.requests.identity import Intent, TaskIdentity
+from airflow_provider_omics.healthomics.requests.identity import JobKey, TaskIdentity
 from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.local import Assumptions, LocalOmics, OutcomeRule, SimulatedOutcomes
 from airflow_provider_omics.local.assumptions import LogStreamForm, RepeatedRequestId
@@ -403,7 +403,7 @@ def test_one_try_never_starts_more_runs_than_its_earlier_tries_could_have(server
     # The service shows no run at all, as if each were gone the moment that it was started.
     missing = {"code": "ResourceNotFoundException", "http_status": 404}
     server.faults.add(FaultRule(kind=FaultKind.ERROR_BEFORE, operation="GetRun", count=None, **missing))
-    intent = Intent(TaskIdentity("cohort", "monday", "start_run"), "fingerprint")
+    intent = JobKey(TaskIdentity("cohort", "monday", "start_run"), "fingerprint")
     pauses: list[float] = []
     log = logging.getLogger("test")
     memory = Memory({"ti": TaskInstance()}, intent.key, log)

@@ -14,8 +14,8 @@ from omics_service import await_status
 from pytest_mock import MockerFixture
 from task_runs import TaskInstance, TaskRun, run_task
 
-from airflow_provider_omics.healthomics.polling.result import Stop, WaitEnd
-from airflow_provider_omics.healthomics.runs.snapshot import RunView
+from airflow_provider_omics.healthomics.polling.result import StopReason, WaitResult
+from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.operators.run import OmicsStartRunOperator
 
@@ -90,7 +90,7 @@ def test_a_resumed_task_that_is_killed_asks_the_supervisor_for_no_connection(
         role_arn="arn:aws:iam::123456789012:role/omics",
         output_uri="s3://results/out",
     )
-    end = WaitEnd(Stop.ENDED, RunView(answer["id"], "COMPLETED"))
+    end = WaitResult(StopReason.ENDED, RunSnapshot(answer["id"], "COMPLETED"))
 
     class KillingStore(Store):
         def get(self, key: str) -> Any:

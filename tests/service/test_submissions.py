@@ -14,9 +14,9 @@ from hypothesis.stateful import run_state_machine_as_test
 from submission_machine import RETRIES, Bench, Kept, Kind, SubmissionMachine
 
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus
-from airflow_provider_omics.healthomics.batches.snapshots import BatchView
+from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot
 from airflow_provider_omics.healthomics.requests.identity import FINISHED_TAG
-from airflow_provider_omics.healthomics.runs.snapshot import RunView
+from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.local import LocalOmics, ManualClock, Quotas, SimulatedOutcomes, Timings
 from airflow_provider_omics.local.workflows.catalogue import share_workflow
@@ -67,7 +67,7 @@ def kind_of(name: str, server: LocalOmics, omics: Any) -> Kind:
             },
             lambda job_id: FINISHED_TAG in server.world().runs[job_id].tags,
             lambda job_id: omics.cancel_run(id=job_id),
-            lambda job_id: RunView.of(omics.get_run(id=job_id)),
+            lambda job_id: RunSnapshot.of(omics.get_run(id=job_id)),
         )
     samples = cohort(2)
     return Kind(
@@ -76,7 +76,7 @@ def kind_of(name: str, server: LocalOmics, omics: Any) -> Kind:
         lambda: {batch.batch_id: batch.status not in UNPAID_BATCHES for batch in server.world().batches.values()},
         lambda job_id: FINISHED_TAG in server.world().batches[job_id].tags,
         lambda job_id: omics.cancel_run_batch(batchId=job_id),
-        lambda job_id: BatchView.of(omics.get_batch(batchId=job_id)),
+        lambda job_id: BatchSnapshot.of(omics.get_batch(batchId=job_id)),
     )
 
 

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from task_runs import TaskInstance
 
-from airflow_provider_omics.healthomics.polling.result import Stop, WaitEnd
+from airflow_provider_omics.healthomics.polling.result import StopReason, WaitResult
 from airflow_provider_omics.hooks.storage import ObjectStorage
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
@@ -80,7 +80,7 @@ class Kind:
     jobs: Callable[[], dict[str, bool]]
     notes_success: Callable[[str], bool]
     cancel: Callable[[str], object]
-    view: Callable[[str], Any]
+    snapshot: Callable[[str], Any]
 
 
 @dataclass
@@ -299,7 +299,7 @@ class SubmissionMachine(RuleBasedStateMachine):
     def job_ends(self, dies_at: int | None) -> None:
         """The job ends, and the task goes on."""
         self.bench.server.advance(120)
-        payload = WaitEnd(Stop.ENDED, self.bench.kind.view(self.job_id)).to_payload()
+        payload = WaitResult(StopReason.ENDED, self.bench.kind.snapshot(self.job_id)).to_payload()
         kwargs = {**self.resume, "event": json.loads(json.dumps(payload))}
         self._run(
             Process(dies_at), lambda operator, context: operator.resume_execution("execute_complete", kwargs, context)

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from batch_world import ACCOUNT, ROLE, WORKFLOW, BatchWorld
 from botocore.exceptions import ClientError
 
-from airflow_provider_omics.healthomics.polling.engine import Wait, WaitPolicy
-from airflow_provider_omics.healthomics.polling.poll import Look
-from airflow_provider_omics.healthomics.polling.result import WaitEnd
+from airflow_provider_omics.healthomics.polling.engine import Waiter, WaitPolicy
+from airflow_provider_omics.healthomics.polling.poll import Poll
+from airflow_provider_omics.healthomics.polling.result import WaitResult
 from airflow_provider_omics.healthomics.watcher.watcher import Opened, StatusWatcher, Timing
 from airflow_provider_omics.local.errors import ServiceError
 
@@ -88,9 +88,9 @@ class Watching:
             for n in range(count)
         ]
 
-    async def wait(self, look: Look[Any], **policy: Any) -> tuple[WaitEnd[Any], float]:
+    async def wait(self, look: Poll[Any], **policy: Any) -> tuple[WaitResult[Any], float]:
         """Wait for something, and return how that ended, and when."""
-        wait = Wait(look, WaitPolicy(**{"delay": 30.0, **policy}), clock=self.now, spread=lambda: 0.5)
+        wait = Waiter(look, WaitPolicy(**{"delay": 30.0, **policy}), clock=self.now, spread=lambda: 0.5)
         end = await self.watcher.wait(wait, LOG)
         return end, self.now()
 

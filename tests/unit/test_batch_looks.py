@@ -11,14 +11,14 @@ from batch_world import BatchWorld, many
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
-from airflow_provider_omics.healthomics.api.calls import Steps, T, perform
-from airflow_provider_omics.healthomics.api.service_errors import WrongStateError
+from airflow_provider_omics.healthomics.api.calls import Requests, T, run_sync
+from airflow_provider_omics.healthomics.api.service_errors import InvalidStateError
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, Phase, RunStatus
-from airflow_provider_omics.healthomics.batches.batch_poll import BatchGoal, BatchLook
+from airflow_provider_omics.healthomics.batches.batch_poll import BatchGoal, BatchPoll
 from airflow_provider_omics.healthomics.batches.deletion import delete_record, delete_runs
 from airflow_provider_omics.healthomics.batches.sample_failure import SampleFailure
-from airflow_provider_omics.healthomics.batches.sample_poll import SampleLook
-from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchView, SampleView
+from airflow_provider_omics.healthomics.batches.sample_poll import SamplePoll
+from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchSnapshot, SampleSnapshot
 from airflow_provider_omics.healthomics.results.failure_news import FailureNews
 from airflow_provider_omics.healthomics.results.summary import counts_of, some_failures
 from airflow_provider_omics.local.assumptions import UnsubmittedRuns
@@ -66,9 +66,9 @@ class Client:
     def now(self) -> float:
         return self.lab.clock.now().timestamp()
 
-    def ask(self, steps: Steps[T]) -> T:
+    def ask(self, steps: Requests[T]) -> T:
         self.called.clear()
-        return perform(self, steps)
+        return run_sync(self, steps)
 
 
 def _as_sent(value: Any) -> Any:
@@ -100,13 +100,13 @@ def client(lab: BatchWorld) -> Client:
     return Client(lab)
 
 
-def look(client: Client, batch: Batch, goal: BatchGoal = BatchGoal.ENDED, **settings: Any) -> BatchLook:
+def look(client: Client, batch: Batch, goal: BatchGoal = BatchGoal.ENDED, **settings: Any) -> BatchPoll:
     news = FailureNews() if goal in (BatchGoal.ENDED, BatchGoal.DECIDED) else None
-    return BatchLook(batch.batch_id, goal, clock=client.now, failure_news=news, **settings)
+    return BatchPoll(batch.batch_id, goal, clock=client.now, failure_news=news, **settings)
 
 
-def sample_look(client: Client, batch: Batch, name: str = "sample-0", **settings: Any) -> SampleLook:
-    return SampleLook(batch.batch_id, name, clock=client.now, **settings)
+def sample_look(client: Client, batch: Batch, name: str = "sample-0", **settings: Any) -> SamplePoll:
+    return SamplePoll(batch.batch_id, name, clock=client.now, **settings)
 
 
 class Told:
@@ -114,23 +114,23 @@ class Told:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self._before: BatchView | None = None
+        self._before: BatchSnapshot | None = None
 
-    def hear(self, watched: BatchLook, view: BatchView) -> BatchView:
-        self.lines += (watched.tell(self._before, view) or "").splitlines()
-        self._before = view
-        return view
+    def hear(self, watched: BatchPoll, snapshot: BatchSnapshot) -> BatchSnapshot:
+        self.lines += (watched.describe_change(self._before, snapshot) or "").splitlines()
+        self._before = snapshot
+        return snapshot
 
 
-def follow(client: Client, watched: BatchLook | SampleLook, step: float = 0.5) -> Iterator[Any]:
+def follow(client: Client, watched: BatchPoll | SamplePoll, step: float = 0.5) -> Iterator[Any]:
     """Look until it is over, moving the clock between two looks."""
     for _ in range(1000):
-        view: Any = client.ask(watched.steps())  # type: ignore[arg-type]
-        yield view
-        if watched.is_over(view):
+        snapshot: Any = client.ask(watched.requests())  # type: ignore[arg-type]
+        yield snapshot
+        if watched.is_over(snapshot):
             return
         client.lab.advance(step)
-    raise AssertionError(f"not over: {view}")
+    raise AssertionError(f"not over: {snapshot}")
 
 
 def failed_batch(lab: BatchWorld) -> Batch:
@@ -142,33 +142,33 @@ def failed_batch(lab: BatchWorld) -> Batch:
 class TestWaiting:
     def test_every_state_is_seen_with_one_call_a_look(self, lab: BatchWorld, client: Client) -> None:
         seen = []
-        for view in follow(client, look(client, lab.start())):
-            seen.append(view.status)
+        for snapshot in follow(client, look(client, lab.start())):
+            seen.append(snapshot.status)
             assert client.called == {"GetBatch": 1}
         assert list(dict.fromkeys(seen)) == ["CREATING", "PENDING", "SUBMITTING", "INPROGRESS", "PROCESSED"]
 
     def test_one_that_failed_has_ended_with_its_last_run(self, lab: BatchWorld, client: Client) -> None:
         batch = failed_batch(lab)
-        views = list(follow(client, look(client, batch)))
-        assert len(views) > 1
-        assert views[0].active_run_id
-        assert "goes on" in views[0].describe()
+        snapshots = list(follow(client, look(client, batch)))
+        assert len(snapshots) > 1
+        assert snapshots[0].active_run_id
+        assert "goes on" in snapshots[0].describe()
         assert lab.active_runs(batch) == 0
         # Once a run is known that goes on, the list is not read again.
-        assert all(not view.phase.is_final for view in views[:-1])
+        assert all(not snapshot.phase.is_final for snapshot in snapshots[:-1])
 
     def test_it_is_decided_before_that_with_one_call(self, lab: BatchWorld, client: Client) -> None:
         batch = failed_batch(lab)
-        [view] = follow(client, look(client, batch, BatchGoal.DECIDED))
+        [snapshot] = follow(client, look(client, batch, BatchGoal.DECIDED))
         assert client.called == {"GetBatch": 1}
-        assert view.phase is Phase.FAILED
+        assert snapshot.phase is Phase.FAILED
         assert lab.active_runs(batch) == 2
 
     def test_progress_is_told_when_it_changes_with_what_remains(self, lab: BatchWorld, client: Client) -> None:
         watched, before, told = look(client, lab.start(many(20))), None, []
-        for view in follow(client, watched, step=1):
-            told.append(watched.tell(before, view))
-            before = view
+        for snapshot in follow(client, watched, step=1):
+            told.append(watched.describe_change(before, snapshot))
+            before = snapshot
         assert any(line and "10 of 20 samples done, 0 failed; about 0:00:" in line for line in told)
         assert None in told
 
@@ -177,8 +177,8 @@ class TestWaiting:
         lab = client.lab = BatchWorld(outcomes=SimulatedOutcomes(rules=rules, write_logs=False))
         watched, told = look(client, lab.start(many(8))), Told()
         lists = 0
-        for view in follow(client, watched):
-            told.hear(watched, view)
+        for snapshot in follow(client, watched):
+            told.hear(watched, snapshot)
             lists += client.called["ListRuns"]
         lines = [line for line in told.lines if line.startswith("- ")]
         assert sorted(line.split(",")[0] for line in lines) == ["- sample-0", "- sample-1", "- sample-2"]
@@ -192,8 +192,8 @@ class TestWaiting:
         lab = client.lab = BatchWorld(outcomes=SimulatedOutcomes(rules=rules, write_logs=False))
         watched, told = look(client, lab.start(many(40))), Told()
         calls: Counter[str] = Counter()
-        for view in follow(client, watched):
-            told.hear(watched, view)
+        for snapshot in follow(client, watched):
+            told.hear(watched, snapshot)
             calls += client.called
         assert len([line for line in told.lines if line.startswith("- ")]) == 20
         assert told.lines.count("20 failed samples were told; further ones are only counted until the end.") == 1
@@ -204,7 +204,7 @@ class TestWaiting:
         lab = client.lab = BatchWorld(outcomes=SimulatedOutcomes(rules=rules, write_logs=False))
         client.refusals["ListRuns"] = (1, "AccessDeniedException")
         watched, told = look(client, lab.start(many(4))), Told()
-        *_, last = (told.hear(watched, view) for view in follow(client, watched))
+        *_, last = (told.hear(watched, snapshot) for snapshot in follow(client, watched))
         assert last.status == "PROCESSED"
         assert "Which samples failed could not be looked up now: AccessDeniedException" in told.lines
 
@@ -219,26 +219,26 @@ class TestWaiting:
     def test_deletion_is_not_over_while_the_batch_still_looks_as_before(self, lab: BatchWorld, client: Client) -> None:
         batch = lab.processed()
         watched = look(client, batch, BatchGoal.RUNS_DELETED)
-        assert not watched.is_over(client.ask(watched.steps()))
+        assert not watched.is_over(client.ask(watched.requests()))
         lab.call("DeleteRunBatch", batchId=batch.batch_id)
         *_, last = follow(client, watched)
         assert last.status == "RUNS_DELETED"
 
     def test_nothing_but_its_absence_is_gone(self, lab: BatchWorld, client: Client) -> None:
         watched = look(client, failed_batch(lab), BatchGoal.GONE)
-        view = client.ask(watched.steps())
-        assert not watched.is_over(view)
+        snapshot = client.ask(watched.requests())
+        assert not watched.is_over(snapshot)
         assert client.called == {"GetBatch": 1}
-        assert watched.is_over(view.gone())
+        assert watched.is_over(snapshot.as_deleted())
 
 
 class TestCancelling:
     def test_it_is_asked_for_once_as_soon_as_the_state_allows_it(self, lab: BatchWorld, client: Client) -> None:
         batch, asked = lab.start(), 0
-        for view in follow(client, look(client, batch, cancel=True)):
+        for snapshot in follow(client, look(client, batch, cancel=True)):
             asked += client.called["CancelRunBatch"]
-            assert view.status != "CREATING" or not asked
-        assert (asked, view.status) == (1, "CANCELLED")
+            assert snapshot.status != "CREATING" or not asked
+        assert (asked, snapshot.status) == (1, "CANCELLED")
 
     def test_a_batch_that_failed_has_its_runs_cancelled_once_each(self, lab: BatchWorld, client: Client) -> None:
         batch = failed_batch(lab)
@@ -253,8 +253,8 @@ class TestCancelling:
     def test_a_run_too_new_to_be_looked_at_goes_on(self, lab: BatchWorld, client: Client) -> None:
         batch = failed_batch(lab)
         watched = look(client, batch)
-        assert client.ask(watched.steps()).active_run_id
-        client.ask(look(client, batch, cancel=True).steps())
+        assert client.ask(watched.requests()).active_run_id
+        client.ask(look(client, batch, cancel=True).requests())
         assert client.called["CancelRun"] == 2
         *_, last = follow(client, watched, step=10)
         assert last.active_run_id is None
@@ -263,8 +263,8 @@ class TestCancelling:
     def test_a_list_that_lags_behind_does_not_keep_a_batch_from_ending(self, lab: BatchWorld, client: Client) -> None:
         batch = failed_batch(lab)
         lab.advance(60)
-        [view] = follow(client, look(client, batch))
-        assert view.phase is Phase.FAILED
+        [snapshot] = follow(client, look(client, batch))
+        assert snapshot.phase is Phase.FAILED
 
     @pytest.mark.parametrize("code", CODES)
     def test_a_refusal_is_asked_again_but_not_for_ever(self, lab: BatchWorld, client: Client, code: str) -> None:
@@ -281,7 +281,7 @@ class TestCancelling:
         batch = lab.until(lab.start(), BatchStatus.INPROGRESS)
         client.refusals["CancelRunBatch"] = (1, "AccessDeniedException")
         with pytest.raises(ClientError, match="AccessDenied"):
-            client.ask(look(client, batch, cancel=True).steps())
+            client.ask(look(client, batch, cancel=True).requests())
 
 
 class TestSamples:
@@ -289,12 +289,12 @@ class TestSamples:
         batch = lab.start()
         told, calls, before = [], [], None
         watched = sample_look(client, batch, "sample-3")
-        for view in follow(client, watched):
-            told.append(watched.tell(before, view))
+        for snapshot in follow(client, watched):
+            told.append(watched.describe_change(before, snapshot))
             calls.append(sum(client.called.values()))
-            before = view
+            before = snapshot
         name = f"HealthOmics sample 'sample-3' of batch {batch.batch_id}"
-        run_id = view.run.run_id
+        run_id = snapshot.run.run_id
         waiting = [
             f"{name} is not submitted yet; the batch is {state}" for state in ("CREATING", "PENDING", "SUBMITTING")
         ]
@@ -302,7 +302,7 @@ class TestSamples:
         assert [line for line in told if line] == [*waiting, *(f"{name} is run {run_id}, {state}" for state in states)]
         assert max(calls) == 2
         assert calls[-1] == 1
-        assert view.run.output_uri == f"s3://results/runs/{run_id}"
+        assert snapshot.run.output_uri == f"s3://results/runs/{run_id}"
 
     @pytest.mark.parametrize("assumptions", [{"runs_in_batch_before_submission": form} for form in UnsubmittedRuns])
     @pytest.mark.parametrize("name", ["sample-2", "nobody"])
@@ -313,7 +313,7 @@ class TestSamples:
         seen = []
         while not seen or not seen[-1].phase.is_final:
             # A new look each time, as in a sensor that is rescheduled.
-            seen.append(client.ask(sample_look(client, batch, name).steps()))
+            seen.append(client.ask(sample_look(client, batch, name).requests()))
             lab.advance(1)
         if name == "sample-2":
             assert seen[-1].phase is Phase.SUCCEEDED
@@ -329,23 +329,23 @@ class TestSamples:
         batch = lab.until(lab.start(), BatchStatus.SUBMITTING)
         lab.call("CancelRunBatch", batchId=batch.batch_id)
         watched = sample_look(client, batch, "sample-3")
-        assert not watched.is_over(client.ask(watched.steps()))
+        assert not watched.is_over(client.ask(watched.requests()))
         lab.until(batch, BatchStatus.CANCELLED)
-        view = client.ask(watched.steps())
-        assert watched.is_over(view)
-        assert "was not submitted before the batch was cancelled, or is not in it" in SampleFailure(view).describe()
+        snapshot = client.ask(watched.requests())
+        assert watched.is_over(snapshot)
+        assert "was not submitted before the batch was cancelled, or is not in it" in SampleFailure(snapshot).describe()
 
     def test_a_batch_that_failed_tells_why(self, lab: BatchWorld, client: Client) -> None:
         lab.world.faults.add(FaultRule(kind=FaultKind.ERROR_BEFORE, operation=VALIDATE))
         *_, last = follow(client, sample_look(client, lab.start()), step=5)
         assert "since the batch itself FAILED: A transient error" in SampleFailure(last).describe()
-        assert SampleView.from_payload(last.to_payload()) == last
+        assert SampleSnapshot.from_payload(last.to_payload()) == last
 
     @pytest.mark.parametrize("assumptions", [{"get_run_lag_seconds": 30.0}])
     def test_a_run_too_new_to_be_looked_at_is_not_taken_for_deleted(self, lab: BatchWorld, client: Client) -> None:
-        views = list(follow(client, sample_look(client, lab.start()), step=2))
-        assert any(view.run is not None and view.run.status is None for view in views)
-        assert views[-1].phase is Phase.SUCCEEDED
+        snapshots = list(follow(client, sample_look(client, lab.start()), step=2))
+        assert any(snapshot.run is not None and snapshot.run.status is None for snapshot in snapshots)
+        assert snapshots[-1].phase is Phase.SUCCEEDED
 
     def test_a_run_deleted_by_itself_is_deleted_a_minute_after_the_last_submission(
         self, lab: BatchWorld, client: Client
@@ -354,16 +354,16 @@ class TestSamples:
         run_id = lab.listed(batch)[0]["runId"]
         lab.call("DeleteRun", id=run_id)
         watched = sample_look(client, batch)
-        assert not watched.is_over(client.ask(watched.steps()))
+        assert not watched.is_over(client.ask(watched.requests()))
         lab.advance(60)
-        assert client.ask(watched.steps()).phase is Phase.DELETED
+        assert client.ask(watched.requests()).phase is Phase.DELETED
 
     def test_a_run_deleted_with_its_batchs_is_deleted_at_once(self, lab: BatchWorld, client: Client) -> None:
         batch = lab.processed()
         lab.call("DeleteRunBatch", batchId=batch.batch_id)
         lab.until(batch, BatchStatus.RUNS_DELETED)
-        view = client.ask(sample_look(client, batch).steps())
-        assert (view.phase, view.run.status) == (Phase.DELETED, "DELETED")
+        snapshot = client.ask(sample_look(client, batch).requests())
+        assert (snapshot.phase, snapshot.run.status) == (Phase.DELETED, "DELETED")
 
     def test_its_submission_is_over_before_its_run(self, lab: BatchWorld, client: Client) -> None:
         *_, last = follow(client, sample_look(client, lab.start(), only_submission=True))
@@ -380,22 +380,22 @@ class TestSamples:
             def get_run(self, id: str) -> dict[str, Any]:
                 return {"id": id, "status": "RUNNING"}
 
-        view = perform(Paged(), SampleLook("1", "a").steps())
-        assert view.run is not None
-        assert view.run.run_id == "7"
+        snapshot = run_sync(Paged(), SamplePoll("1", "a").requests())
+        assert snapshot.run is not None
+        assert snapshot.run.run_id == "7"
 
     def test_a_batch_that_vanished_is_said_so(self) -> None:
-        view = SampleLook("1234567", "a").unseen.gone()
-        assert view.phase is Phase.DELETED
-        assert "cannot be followed any more, since the batch was deleted" in SampleFailure(view).describe()
-        assert SampleView.from_payload(view.to_payload()) == view
+        snapshot = SamplePoll("1234567", "a").initial.as_deleted()
+        assert snapshot.phase is Phase.DELETED
+        assert "cannot be followed any more, since the batch was deleted" in SampleFailure(snapshot).describe()
+        assert SampleSnapshot.from_payload(snapshot.to_payload()) == snapshot
 
 
 class TestDeleting:
     @pytest.mark.parametrize("ask", [delete_runs, delete_record])
     @pytest.mark.parametrize("code", CODES)
     def test_a_state_that_allows_it_only_after_the_refusal_is_asked_again(
-        self, lab: BatchWorld, client: Client, ask: Callable[[str], Steps[Any]], code: str
+        self, lab: BatchWorld, client: Client, ask: Callable[[str], Requests[Any]], code: str
     ) -> None:
         lab.world.assumptions = type(lab.world.assumptions)(wrong_state_code=code)
         batch = lab.until(lab.start(), BatchStatus.INPROGRESS)
@@ -405,7 +405,7 @@ class TestDeleting:
 
     @pytest.mark.parametrize("ask", [delete_runs, delete_record])
     def test_a_refusal_in_a_state_that_allows_it_is_told_as_it_is(
-        self, lab: BatchWorld, client: Client, ask: Callable[[str], Steps[Any]]
+        self, lab: BatchWorld, client: Client, ask: Callable[[str], Requests[Any]]
     ) -> None:
         batch = lab.processed()
         client.refusals = dict.fromkeys(("DeleteRunBatch", "DeleteBatch"), (9, "ConflictException"))
@@ -428,7 +428,7 @@ class TestDeleting:
     def test_a_state_of_a_later_release_is_named(self, lab: BatchWorld, client: Client) -> None:
         batch = lab.start()
         batch.status = "ARCHIVING"  # type: ignore[assignment]
-        with pytest.raises(WrongStateError) as caught:
+        with pytest.raises(InvalidStateError) as caught:
             client.ask(delete_runs(batch.batch_id))
         assert caught.value.remedy == "The batch is ARCHIVING. Look at the batch first"
 
@@ -436,28 +436,28 @@ class TestDeleting:
 class TestCounts:
     def test_they_add_up_in_every_state(self, lab: BatchWorld, client: Client) -> None:
         bad = {"runSettingId": "bad", "outputUri": "file:///tmp"}
-        for view in follow(client, look(client, lab.start([*many(5), bad]))):
-            counts = counts_of(view)
+        for snapshot in follow(client, look(client, lab.start([*many(5), bad]))):
+            counts = counts_of(snapshot)
             parts = (counts.completed, counts.failed, counts.failed_submissions, counts.not_submitted, counts.unknown)
             assert sum(parts) == counts.total == 6
         assert (counts.completed, counts.failed_submissions) == (5, 1)
 
     def test_a_batch_that_says_nothing_has_no_samples(self) -> None:
-        assert counts_of(BatchView("1")).total == 0
+        assert counts_of(BatchSnapshot("1")).total == 0
 
     def test_failures_are_looked_up_without_the_others(self, client: Client) -> None:
         rules = (OutcomeRule(pattern="sample-[0-2]", outcome="SERVICE_ERROR"),)
         lab = client.lab = BatchWorld(outcomes=SimulatedOutcomes(rules=rules, write_logs=False))
         bad = {"runSettingId": "bad", "outputUri": "file:///tmp"}
         batch = lab.processed([*many(9), bad])
-        view = client.ask(look(client, batch).steps())
-        rows = client.ask(some_failures(view, 3))
+        snapshot = client.ask(look(client, batch).requests())
+        rows = client.ask(some_failures(snapshot, 3))
         assert [row.run_setting_id for row in rows] == ["bad", "sample-2", "sample-1"]
         assert [row.failure_code for row in rows] == [None, "SERVICE_ERROR", "SERVICE_ERROR"]
         assert sum(client.called.values()) == 2 + 2 * 2
 
 
 def test_a_view_comes_back_from_a_trigger_as_it_was(lab: BatchWorld, client: Client) -> None:
-    view = client.ask(look(client, failed_batch(lab), cancel=True).steps())
-    assert BatchView.from_payload(view.to_payload()) == view
-    assert view.gone().status == DELETED
+    snapshot = client.ask(look(client, failed_batch(lab), cancel=True).requests())
+    assert BatchSnapshot.from_payload(snapshot.to_payload()) == snapshot
+    assert snapshot.as_deleted().status == DELETED

@@ -17,7 +17,7 @@ from airflow_provider_omics.healthomics.results.merging import BatchPart
 from airflow_provider_omics.healthomics.results.outcome import BatchOutcome, OmicsBatchFailedError, Tolerance
 from airflow_provider_omics.healthomics.results.table import BatchCounts, ResultsTable
 from airflow_provider_omics.healthomics.runs.failure import FailedTask, RunFailure
-from airflow_provider_omics.healthomics.runs.snapshot import RunView
+from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 
 
 def table_of(*runs: str, status: str | None = "PROCESSED", unsubmitted: int = 0) -> ResultsTable:
@@ -174,8 +174,8 @@ def test_the_message_tells_five_failures_and_the_rest_as_counts() -> None:
 
 
 def test_the_story_of_a_run_takes_the_place_of_its_advice() -> None:
-    view = RunView("1", status="FAILED", failure_code="RUN_TASK_FAILED")
-    story = RunFailure(view, (FailedTask("7", "align", "RUN_TASK_FAILED", log_tail=("bwa: killed",)),))
+    snapshot = RunSnapshot("1", status="FAILED", failure_code="RUN_TASK_FAILED")
+    story = RunFailure(snapshot, (FailedTask("7", "align", "RUN_TASK_FAILED", log_tail=("bwa: killed",)),))
     outcome = outcome_of("COMPLETED", "FAILED:RUN_TASK_FAILED", "FAILED:SERVICE_ERROR")
     text = replace(outcome, stories=(story,)).describe()
     assert "    Failed task 7 (align): RUN_TASK_FAILED\n      | bwa: killed" in text

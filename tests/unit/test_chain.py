@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from airflow_provider_omics.healthomics.api.calls import perform
+from airflow_provider_omics.healthomics.api.calls import run_sync
 from airflow_provider_omics.healthomics.discovery.jobs import BATCH, MOST_LOOKED_AT, find_jobs
 from airflow_provider_omics.healthomics.discovery.lineage import (
     BATCH_TAG_COUNT,
     COHORT_TAG,
-    ChainedBatch,
+    CohortAttempt,
     Progress,
     find_batches,
 )
@@ -24,12 +24,12 @@ from airflow_provider_omics.healthomics.requests.identity import (
     FINISHED_TAG,
     MAX_BATCH_NAME,
     DagRunLife,
-    Intent,
+    JobKey,
     TaskIdentity,
 )
 
-MINE = Intent(TaskIdentity("dag", "monday", "cohort"), "StartRunBatch")
-OTHER = Intent(TaskIdentity("dag", "tuesday", "cohort"), "StartRunBatch")
+MINE = JobKey(TaskIdentity("dag", "monday", "cohort"), "StartRunBatch")
+OTHER = JobKey(TaskIdentity("dag", "tuesday", "cohort"), "StartRunBatch")
 NAME = "shared"
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -65,15 +65,15 @@ class Service:
         return self.batches[batchId]
 
 
-def batch(number: int, generation: int | None = 0, intent: Intent = MINE, **members: Any) -> dict[str, Any]:
+def batch(number: int, generation: int | None = 0, intent: JobKey = MINE, **members: Any) -> dict[str, Any]:
     """GetBatch's answer about a batch; without a generation it has no tags."""
     tags = {} if generation is None else {**intent.tags(generation), COHORT_TAG: f"defaults-{generation}"}
     created = NOON + timedelta(minutes=number)
     return {"id": str(number), "name": NAME, "createdAt": created, "tags": tags, **members}
 
 
-def found(service: Service, name: str = NAME) -> list[ChainedBatch]:
-    return perform(service, find_batches(MINE, name))
+def found(service: Service, name: str = NAME) -> list[CohortAttempt]:
+    return run_sync(service, find_batches(MINE, name))
 
 
 @pytest.mark.parametrize("page", [1, 2, 100])
@@ -88,9 +88,9 @@ def test_batches_of_the_task_are_found_among_others_oldest_first(page: int) -> N
         page=page,
     )
     assert found(service) == [
-        ChainedBatch("1", 0, "defaults-0"),
-        ChainedBatch("3", 1, "defaults-1"),
-        ChainedBatch("5", 2, "defaults-2"),
+        CohortAttempt("1", 0, "defaults-0"),
+        CohortAttempt("3", 1, "defaults-1"),
+        CohortAttempt("5", 2, "defaults-2"),
     ]
     assert "6" not in service.looked_at
 
@@ -102,16 +102,16 @@ def test_generations_say_which_batch_is_older() -> None:
 def test_batches_without_tags_are_found_by_the_default_name_in_the_order_of_their_creation() -> None:
     name = MINE.default_name(MAX_BATCH_NAME)
     service = Service(batch(1, None, name=name), batch(2, None, name=name), batch(3, 7, OTHER, name=name))
-    assert found(service, name) == [ChainedBatch("1", 0, None), ChainedBatch("2", 1, None)]
+    assert found(service, name) == [CohortAttempt("1", 0, None), CohortAttempt("2", 1, None)]
 
 
 def test_answers_without_optional_members_are_no_batches_of_the_task() -> None:
     bare = {"id": "1", "name": NAME}
-    assert found(Service(bare, batch(2))) == [ChainedBatch("2", 0, "defaults-0")]
+    assert found(Service(bare, batch(2))) == [CohortAttempt("2", 0, "defaults-0")]
 
 
 def test_a_batch_that_is_deleted_meanwhile_is_left_out() -> None:
-    assert found(Service(batch(1, gone=True), batch(2, 1))) == [ChainedBatch("2", 1, "defaults-1")]
+    assert found(Service(batch(1, gone=True), batch(2, 1))) == [CohortAttempt("2", 1, "defaults-1")]
 
 
 def test_a_batch_that_may_not_be_seen_is_an_error() -> None:
@@ -121,13 +121,13 @@ def test_a_batch_that_may_not_be_seen_is_an_error() -> None:
 
 def test_so_many_of_one_name_are_looked_at_the_newest_first() -> None:
     service = Service(*(batch(number, 0, OTHER) for number in range(150)), batch(150))
-    assert found(service) == [ChainedBatch("150", 0, "defaults-0")]
+    assert found(service) == [CohortAttempt("150", 0, "defaults-0")]
     assert list(map(int, service.looked_at)) == list(range(150, -1, -1))
 
 
 def test_where_there_are_too_many_of_one_name_it_is_known_how_many_were_not_looked_at() -> None:
     service = Service(batch(0), *(batch(number, 0, OTHER) for number in range(1, MOST_LOOKED_AT + 4)))
-    discovery = perform(service, find_jobs(BATCH, MINE, [NAME]))
+    discovery = run_sync(service, find_jobs(BATCH, MINE, [NAME]))
     assert (discovery.jobs, discovery.unread) == ((), 4)
     assert len(service.looked_at) == MOST_LOOKED_AT
 
@@ -136,7 +136,7 @@ def test_batches_that_are_older_than_the_dag_run_are_not_looked_at() -> None:
     began = NOON + timedelta(hours=10)
     intent = replace(MINE, dag_run=DagRunLife(since=began.timestamp()))
     service = Service(*(batch(60 * hour, 0, OTHER) for hour in range(9)), batch(600, 3, intent))
-    assert [job.generation for job in perform(service, find_jobs(BATCH, intent, [NAME])).jobs] == [3]
+    assert [job.generation for job in run_sync(service, find_jobs(BATCH, intent, [NAME])).jobs] == [3]
     assert service.looked_at == ["600"]
 
 
@@ -149,9 +149,9 @@ FRESH = Progress("defaults-cohort", "s3://b/settings", "s3://b/results", 3, next
 
 def test_a_batch_that_follows_takes_the_generation_and_begins_a_new_account() -> None:
     followed = Progress(**{**FRESH.__dict__, "retry_all": True}).followed_by("7")
-    assert followed.batches == (ChainedBatch("7", 2, "defaults-cohort"),)
+    assert followed.batches == (CohortAttempt("7", 2, "defaults-cohort"),)
     assert (followed.next_generation, followed.retry_all, followed.redrives_left) == (3, False, 1)
-    assert followed.followed_by("8").batches[1] == ChainedBatch("8", 3, "defaults-cohort")
+    assert followed.followed_by("8").batches[1] == CohortAttempt("8", 3, "defaults-cohort")
 
 
 def test_progress_survives_json_and_another_release() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from airflow_provider_omics.healthomics.api.calls import perform
+from airflow_provider_omics.healthomics.api.calls import run_sync
 from airflow_provider_omics.healthomics.api.failures import FailureClass
 from airflow_provider_omics.healthomics.results.collection import collect_batch, confirm_unsettled, look_up_failures
 from airflow_provider_omics.healthomics.results.table import ResultsTable, SampleEnd
@@ -57,7 +57,7 @@ def table_of(**runs: str) -> ResultsTable:
     ]
     service.listed = [{"items": [{"id": sample, "status": status} for sample, status in runs.items() if status]}]
     table = ResultsTable((sample, "s3://results") for sample in runs)
-    assert perform(service, collect_batch(table, "77", status="PROCESSED"))
+    assert run_sync(service, collect_batch(table, "77", status="PROCESSED"))
     return table
 
 
@@ -70,7 +70,7 @@ def test_lists_are_asked_with_one_filter_and_pages_of_100() -> None:
     service.submissions = [{"runs": [{"runSettingId": "a", "runId": "1"}], "nextToken": "more"}, {}]
     service.listed = [{"nextToken": "again"}, {"items": [{"id": "1", "status": "COMPLETED"}]}]
     table = ResultsTable([("a", None)])
-    assert perform(service, collect_batch(table, "77"))
+    assert run_sync(service, collect_batch(table, "77"))
     assert service.calls == [
         ("ListRunsInBatch", {"batchId": "77", "maxItems": 100}),
         ("ListRunsInBatch", {"batchId": "77", "maxItems": 100, "startingToken": "more"}),
@@ -85,7 +85,7 @@ def test_a_batch_that_goes_while_it_is_listed_keeps_what_was_seen() -> None:
     service.submissions = [{"runs": [{"runSettingId": "a", "runId": "1"}], "nextToken": "more"}, GONE]
     service.listed = [GONE]
     table = ResultsTable([("a", None), ("b", None)])
-    assert not perform(service, collect_batch(table, "77", status="PROCESSED"))
+    assert not run_sync(service, collect_batch(table, "77", status="PROCESSED"))
     seen, lost = table.rows()
     assert (seen.run_id, seen.active) == ("1", True)
     assert (lost.run_id, lost.run_status, lost.batch_id) == (None, "UNKNOWN", "77")
@@ -97,10 +97,10 @@ def test_a_list_that_cannot_be_read_is_an_error_and_can_be_read_again(refusal: E
     table = ResultsTable([("a", None), ("b", None)])
     service.submissions = [{"runs": [{"runSettingId": "a", "runId": "1"}], "nextToken": "more"}, refusal]
     with pytest.raises(type(refusal)):
-        perform(service, collect_batch(table, "77", status="PROCESSED"))
+        run_sync(service, collect_batch(table, "77", status="PROCESSED"))
     service.submissions = [{"runs": [{"runSettingId": sample, "runId": sample} for sample in "ab"]}]
     service.listed = [{"items": [{"id": sample, "status": "COMPLETED"} for sample in "ab"]}]
-    assert perform(service, collect_batch(table, "77", status="PROCESSED"))
+    assert run_sync(service, collect_batch(table, "77", status="PROCESSED"))
     assert table.counts().completed == 2
 
 
@@ -126,25 +126,25 @@ def test_a_run_that_was_not_seen_to_end_is_asked_for(
     listed: str, answer: dict[str, Any] | Exception, end: SampleEnd
 ) -> None:
     table = table_of(a=listed)
-    left = perform(Service(a=answer), confirm_unsettled(table))
+    left = run_sync(Service(a=answer), confirm_unsettled(table))
     assert ends(table) == [end]
     assert left == len(table.active()) == (end is SampleEnd.UNKNOWN)
 
 
 def test_a_run_that_could_not_be_confirmed_says_why_until_it_can() -> None:
     table = table_of(a="RUNNING")
-    perform(Service(a=DENIED), confirm_unsettled(table))
+    run_sync(Service(a=DENIED), confirm_unsettled(table))
     (row,) = table.rows()
     assert row.failure_message is not None
     assert row.failure_message.startswith("Not looked up: GetRun for run a failed: AccessDeniedException (HTTP 403)")
-    perform(Service(a={"status": "COMPLETED"}), confirm_unsettled(table))
+    run_sync(Service(a={"status": "COMPLETED"}), confirm_unsettled(table))
     assert (row.end, row.failure_message, row.failure_class) == (SampleEnd.COMPLETED, None, None)
 
 
 def test_a_look_up_that_went_through_leaves_no_word_of_one_that_did_not() -> None:
     table = table_of(a="RUNNING")
-    perform(Service(a=THROTTLED), confirm_unsettled(table))
-    perform(Service(a={"status": "CANCELLED"}), confirm_unsettled(table))
+    run_sync(Service(a=THROTTLED), confirm_unsettled(table))
+    run_sync(Service(a={"status": "CANCELLED"}), confirm_unsettled(table))
     (row,) = table.rows()
     assert (row.end, row.failure_message) == (SampleEnd.CANCELLED, None)
 
@@ -152,9 +152,9 @@ def test_a_look_up_that_went_through_leaves_no_word_of_one_that_did_not() -> Non
 def test_confirming_stops_at_its_limit_and_at_its_batch() -> None:
     table = table_of(a="RUNNING", b="COMPLETED", c="", d="RUNNING")
     service = Service(a={"status": "COMPLETED"}, c={"status": "COMPLETED"}, d={"status": "COMPLETED"})
-    assert perform(service, confirm_unsettled(table, "78")) == 0
+    assert run_sync(service, confirm_unsettled(table, "78")) == 0
     assert service.calls == []
-    assert perform(service, confirm_unsettled(table, "77", limit=2)) == 1
+    assert run_sync(service, confirm_unsettled(table, "77", limit=2)) == 1
     assert [members["id"] for _, members in service.calls] == ["a", "c"]
     assert [row.run_setting_id for row in table.active("77")] == ["d"]
 
@@ -172,7 +172,7 @@ def test_confirming_stops_at_its_limit_and_at_its_batch() -> None:
 def test_a_look_up_that_fails_is_noted_and_stops_nothing(answer: dict[str, Any] | Exception, note: str) -> None:
     table = table_of(a="FAILED", b="FAILED")
     cause = {"status": "FAILED", "failureReason": "OUT_OF_MEMORY_ERROR", "runOutputUri": "s3://results/b"}
-    assert perform(Service(a=answer, b=cause), look_up_failures(table)) == 0
+    assert run_sync(Service(a=answer, b=cause), look_up_failures(table)) == 0
     first, second = table.rows()
     assert (first.end, first.failure_class) == (SampleEnd.FAILED, FailureClass.UNKNOWN)
     assert first.failure_message is not None
@@ -186,14 +186,14 @@ def test_look_ups_stop_at_their_limit(limit: int, asked: str) -> None:
     failed = {"status": "FAILED", "failureReason": "RUN_TASK_FAILED"}
     completed = {"status": "COMPLETED", "uuid": "uuid-d", "runOutputUri": "s3://results/d/uuid-d"}
     service = Service(a=failed, b=failed, c=failed, d=completed)
-    assert perform(service, look_up_failures(table, limit=limit)) == max(0, 3 - limit)
+    assert run_sync(service, look_up_failures(table, limit=limit)) == max(0, 3 - limit)
     assert "".join(members["id"] for _, members in service.calls) == asked
     assert [row.output_uri for row in table.rows()][3:] == ["s3://results/d/uuid-d", "s3://results/e/uuid-e"]
 
 
 def test_a_form_of_output_uris_that_cannot_be_learned_leaves_their_common_part() -> None:
     table = table_of(a="COMPLETED", b="COMPLETED")
-    assert perform(Service(a=DENIED), look_up_failures(table)) == 0
+    assert run_sync(Service(a=DENIED), look_up_failures(table)) == 0
     assert [row.output_uri for row in table.rows()] == ["s3://results/a", "s3://results/b"]
     assert table.counts().completed == 2
 
@@ -202,8 +202,8 @@ def test_a_cause_that_is_known_is_not_looked_up_again() -> None:
     table = table_of(a="RUNNING")
     ended = {"status": "FAILED", "failureReason": "SERVICE_ERROR", "runOutputUri": "s3://results/a"}
     service = Service(a=ended)
-    assert perform(service, confirm_unsettled(table)) == 0
-    assert perform(service, look_up_failures(table)) == 0
+    assert run_sync(service, confirm_unsettled(table)) == 0
+    assert run_sync(service, look_up_failures(table)) == 0
     assert len(service.calls) == 1
 
 
@@ -211,6 +211,6 @@ def test_a_mistake_in_the_code_is_not_taken_for_an_answer() -> None:
     table = table_of(a="RUNNING", b="FAILED")
     service = Service(a=KeyError("mistake"), b=KeyError("mistake"))
     with pytest.raises(KeyError, match="mistake"):
-        perform(service, confirm_unsettled(table))
+        run_sync(service, confirm_unsettled(table))
     with pytest.raises(KeyError, match="mistake"):
-        perform(service, look_up_failures(table))
+        run_sync(service, look_up_failures(table))

@@ -11,7 +11,7 @@ from airflow_provider_omics.healthomics.requests.identity import (
     FINISHED_TAG,
     TAG_COUNT,
     DagRunLife,
-    Intent,
+    JobKey,
     Owner,
     TaskIdentity,
 )
@@ -21,7 +21,7 @@ from airflow_provider_omics.healthomics.requests.start_run_batch import defaults
 from airflow_provider_omics.healthomics.run_settings.cohort import setting_digest
 
 TASK = TaskIdentity("cohort", "manual__2026-01-01T00:00:00+00:00", "call_variants", 3)
-INTENT = Intent(TASK, "0" * 64)
+INTENT = JobKey(TASK, "0" * 64)
 
 tasks = st.builds(TaskIdentity, st.text(), st.text(), st.text(), st.integers(-1, 1023))
 
@@ -33,19 +33,19 @@ def test_ids_stay_what_they_are_from_release_to_release() -> None:
 
 def test_each_part_of_the_identity_makes_another_intent() -> None:
     others = [
-        Intent(replace(TASK, dag_id="other"), INTENT.fingerprint),
-        Intent(replace(TASK, run_id="other"), INTENT.fingerprint),
-        Intent(replace(TASK, task_id="other"), INTENT.fingerprint),
-        Intent(replace(TASK, map_index=4), INTENT.fingerprint),
-        Intent(TASK, "1" * 64),
+        JobKey(replace(TASK, dag_id="other"), INTENT.fingerprint),
+        JobKey(replace(TASK, run_id="other"), INTENT.fingerprint),
+        JobKey(replace(TASK, task_id="other"), INTENT.fingerprint),
+        JobKey(replace(TASK, map_index=4), INTENT.fingerprint),
+        JobKey(TASK, "1" * 64),
     ]
     assert len({intent.key for intent in [INTENT, *others]}) == 6
 
 
 def test_parts_cannot_run_into_each_other() -> None:
     assert (
-        Intent(replace(TASK, dag_id="a", run_id="bc"), "f").key
-        != Intent(replace(TASK, dag_id="ab", run_id="c"), "f").key
+        JobKey(replace(TASK, dag_id="a", run_id="bc"), "f").key
+        != JobKey(replace(TASK, dag_id="ab", run_id="c"), "f").key
     )
 
 
@@ -62,7 +62,7 @@ def test_name_and_tags_and_request_id_do_not_change_what_is_asked_for() -> None:
 
 @given(task=tasks, generation=st.integers(0, 10_000))
 def test_whatever_the_task_is_called_the_service_takes_name_tags_and_id(task: TaskIdentity, generation: int) -> None:
-    intent = Intent(task, "f")
+    intent = JobKey(task, "f")
     request = {
         "workflowId": "1",
         "roleArn": "arn:aws:iam::123456789012:role/omics",
@@ -77,7 +77,7 @@ def test_whatever_the_task_is_called_the_service_takes_name_tags_and_id(task: Ta
 
 def test_the_default_name_is_readable_and_unique_to_the_intent() -> None:
     assert INTENT.default_name() == f"cohort.call_variants[3]-{INTENT.key[:8]}"
-    assert len(Intent(replace(TASK, task_id="x" * 300), "f").default_name()) == 128
+    assert len(JobKey(replace(TASK, task_id="x" * 300), "f").default_name()) == 128
 
 
 def test_every_deployment_asks_with_ids_and_names_of_its_own() -> None:

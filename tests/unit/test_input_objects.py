@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
-from airflow_provider_omics.healthomics.api.calls import Call, converse
+from airflow_provider_omics.healthomics.api.calls import Request, run_with
 from airflow_provider_omics.healthomics.requests import input_objects
 from airflow_provider_omics.healthomics.requests.input_objects import InputObjects, Presence, Sight, look_for_input
 
@@ -17,19 +17,19 @@ def refusal(code: str, status: int, operation: str = "HeadObject") -> ClientErro
     return ClientError({"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}, operation)  # type: ignore[typeddict-item]
 
 
-def look(uri: str, *answers: Any) -> tuple[Sight, list[Call]]:
+def look(uri: str, *answers: Any) -> tuple[Sight, list[Request]]:
     """Look for an input, with S3's answers given."""
-    calls: list[Call] = []
+    calls: list[Request] = []
     left = list(answers)
 
-    def answer(call: Call) -> Any:
+    def answer(call: Request) -> Any:
         calls.append(call)
         given = left.pop(0)
         if isinstance(given, Exception):
             raise given
         return given
 
-    return converse(answer, look_for_input(uri)), calls
+    return run_with(answer, look_for_input(uri)), calls
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_omics.healthomics.api.calls import Call, converse
+from airflow_provider_omics.healthomics.api.calls import Request, run_with
 from airflow_provider_omics.healthomics.batches.cohort_poll import add_up
-from airflow_provider_omics.healthomics.batches.snapshots import BatchView
+from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot
 from airflow_provider_omics.healthomics.discovery.cohort_batches import (
     MOST_SIBLINGS_LOOKED_AT,
     CohortBatches,
@@ -34,7 +34,7 @@ class Service:
         self.batches[str(number)] = batch
         return str(number)
 
-    def answer(self, call: Call) -> dict[str, Any]:
+    def answer(self, call: Request) -> dict[str, Any]:
         self.calls.append(call.operation)
         if call.operation == "GetBatch":
             return self.batches[call.members["batchId"]]
@@ -42,7 +42,7 @@ class Service:
         return {"items": [item for item in items if item["name"] == call.members["name"]]}
 
     def find(self, batch_id: str) -> CohortBatches:
-        return converse(self.answer, find_cohort(batch_id))
+        return run_with(self.answer, find_cohort(batch_id))
 
 
 @pytest.fixture
@@ -110,9 +110,9 @@ def test_the_calls_are_bounded_and_what_was_not_looked_at_is_counted(service: Se
 
 
 def test_counts_are_those_of_the_whole_cohort() -> None:
-    first = BatchView("1", "PROCESSED", total=10, completed=6, failed=3, failed_submissions=1)
-    second = BatchView("2", "PROCESSED", total=3, completed=1, failed=1, cancelled=1)
-    third = BatchView("3", "PROCESSED", total=2, completed=1, failed=1)
+    first = BatchSnapshot("1", "PROCESSED", total=10, completed=6, failed=3, failed_submissions=1)
+    second = BatchSnapshot("2", "PROCESSED", total=3, completed=1, failed=1, cancelled=1)
+    third = BatchSnapshot("3", "PROCESSED", total=2, completed=1, failed=1)
     counts = add_up([first, second, third])
     # One that the first could not submit, and that was left out since, counts as failed.
     assert (counts.batch_id, counts.total, counts.completed, counts.not_completed) == ("3", 10, 8, 2)

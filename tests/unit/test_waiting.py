@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,15 +13,21 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_omics.healthomics.api.calls import Steps, aperform, perform
+from airflow_provider_omics.healthomics.api.calls import Request, Requests, run_async, run_sync
 from airflow_provider_omics.healthomics.api.statuses import RunStatus
-from airflow_provider_omics.healthomics.polling.engine import Wait, WaitPolicy, awatch, look_once, watch
-from airflow_provider_omics.healthomics.polling.result import KeepWaiting, Stop, WaitEnd
-from airflow_provider_omics.healthomics.runs.poll import RunLook
-from airflow_provider_omics.healthomics.runs.snapshot import RunView
+from airflow_provider_omics.healthomics.polling.engine import (
+    Waiter,
+    WaitPolicy,
+    apoll_until_done,
+    poll_once,
+    poll_until_done,
+)
+from airflow_provider_omics.healthomics.polling.result import PollAgain, StopReason, WaitResult
+from airflow_provider_omics.healthomics.runs.poll import RunPoll
+from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 
 LOG = logging.getLogger("test")
-Step = RunView | Exception
+Step = RunSnapshot | Exception
 
 
 class Clock:
@@ -54,23 +61,20 @@ class Service:
             raise step
         return {"id": id, "status": step.status, "runOutputUri": step.output_uri}
 
-    def ask(self, steps: Steps[RunView]) -> RunView:
-        return perform(self, steps)
+    def ask(self, steps: Requests[RunSnapshot]) -> RunSnapshot:
+        return run_sync(self, steps)
 
-    async def aask(self, steps: Steps[RunView]) -> RunView:
-        return await aperform(_Async(self), steps)
-
-
-class _Async:
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    async def get_run(self, id: str) -> dict[str, Any]:
-        return self._service.get_run(id)
+    async def aask(self, steps: Requests[RunSnapshot]) -> RunSnapshot:
+        return await run_async(partial(_answer, self), steps)
 
 
-def run(status: str | None) -> RunView:
-    return RunView("1234567", status, output_uri="s3://bucket/out")
+async def _answer(service: Service, request: Request) -> Any:
+    assert request.operation == "GetRun"
+    return service.get_run(**request.members)
+
+
+def run(status: str | None) -> RunSnapshot:
+    return RunSnapshot("1234567", status, output_uri="s3://bucket/out")
 
 
 def refused(code: str, http_status: int) -> ClientError:
@@ -78,19 +82,19 @@ def refused(code: str, http_status: int) -> ClientError:
     return ClientError(answer, "GetRun")
 
 
-def new_wait(policy: WaitPolicy, clock: Clock) -> Wait[RunView]:
-    return Wait(RunLook("1234567"), policy, clock=clock, spread=lambda: 0.5)
+def new_wait(policy: WaitPolicy, clock: Clock) -> Waiter[RunSnapshot]:
+    return Waiter(RunPoll("1234567"), policy, clock=clock, spread=lambda: 0.5)
 
 
-def in_worker(steps: Sequence[Step], policy: WaitPolicy) -> tuple[WaitEnd[RunView], float, int]:
+def in_worker(steps: Sequence[Step], policy: WaitPolicy) -> tuple[WaitResult[RunSnapshot], float, int]:
     clock, service = Clock(), Service(steps)
-    end = watch(new_wait(policy, clock), service.ask, clock.sleep, LOG)
+    end = poll_until_done(new_wait(policy, clock), service.ask, clock.sleep, LOG)
     return end, clock.now, service.looks
 
 
-def in_triggerer(steps: Sequence[Step], policy: WaitPolicy) -> tuple[WaitEnd[RunView], float, int]:
+def in_triggerer(steps: Sequence[Step], policy: WaitPolicy) -> tuple[WaitResult[RunSnapshot], float, int]:
     clock, service = Clock(), Service(steps)
-    end = asyncio.run(awatch(new_wait(policy, clock), service.aask, clock.asleep, LOG))
+    end = asyncio.run(apoll_until_done(new_wait(policy, clock), service.aask, clock.asleep, LOG))
     return end, clock.now, service.looks
 
 
@@ -120,7 +124,7 @@ policies = st.builds(
 def test_worker_and_triggerer_come_to_the_same_end_at_the_same_time(steps: list[Step], policy: WaitPolicy) -> None:
     worker, triggerer = in_worker(steps, policy), in_triggerer(steps, policy)
     assert worker == triggerer
-    assert WaitEnd.from_payload(worker[0].to_payload(), RunView) == worker[0]
+    assert WaitResult.from_payload(worker[0].to_payload(), RunSnapshot) == worker[0]
 
 
 @given(steps=steps, attempts=st.integers(1, 20), gone_is_end=st.booleans())
@@ -133,7 +137,7 @@ def test_a_sensor_that_looks_once_at_a_time_comes_to_the_same_end(
     service, wait = Service(steps), new_wait(policy, Clock())
     end = None
     while end is None:
-        end = look_once(wait, service.ask, LOG)
+        end = poll_once(wait, service.ask, LOG)
     expected, _, looks = in_worker(steps, policy)
     assert (end, service.looks) == (expected, looks)
 
@@ -141,18 +145,18 @@ def test_a_sensor_that_looks_once_at_a_time_comes_to_the_same_end(
 @pytest.mark.parametrize("status", ["COMPLETED", "FAILED", "CANCELLED", "DELETED"])
 def test_every_terminal_state_ends_the_wait(status: str) -> None:
     end, _, looks = in_worker([run("PENDING"), run("RUNNING"), run("STOPPING"), run(status)], WaitPolicy())
-    assert (end.why, end.view, looks) == (Stop.ENDED, run(status), 4)
+    assert (end.why, end.snapshot, looks) == (StopReason.ENDED, run(status), 4)
 
 
 @pytest.mark.parametrize("error", [THROTTLED, BROKEN, UNREACHABLE, ConnectTimeoutError(endpoint_url="x")])
 def test_a_passing_error_is_waited_out(error: Exception) -> None:
     end, _, _ = in_worker([run("RUNNING"), *[error] * 5, run("COMPLETED")], WaitPolicy(delay=10))
-    assert end.why is Stop.ENDED
+    assert end.why is StopReason.ENDED
 
 
 def test_passing_errors_are_waited_out_for_as_long_as_the_budget_says() -> None:
     end, ended_at, _ = in_worker([run("RUNNING"), BROKEN], WaitPolicy(delay=30, error_budget=900))
-    assert end.why is Stop.UNREACHABLE
+    assert end.why is StopReason.UNREACHABLE
     assert "InternalServerException" in end.reason
     assert 900 < ended_at - 1_000_030 <= 900 + 300
 
@@ -161,26 +165,26 @@ def test_passing_errors_are_waited_out_for_as_long_as_the_budget_says() -> None:
 def test_a_delay_above_the_budget_does_not_use_it_up_at_one_stroke(error: Exception) -> None:
     steps = [run("RUNNING"), error, error, run("COMPLETED")]
     end, _, _ = in_worker(steps, WaitPolicy(delay=7200, error_budget=3600))
-    assert end.why is Stop.ENDED
+    assert end.why is StopReason.ENDED
 
 
 def test_an_answer_refills_the_error_budget() -> None:
     steps = [*[BROKEN] * 3, run("RUNNING")] * 10
     end, _, _ = in_worker([*steps, run("COMPLETED")], WaitPolicy(delay=100, error_budget=750))
-    assert end.why is Stop.ENDED
+    assert end.why is StopReason.ENDED
 
 
 @pytest.mark.parametrize("error", [DENIED, refused("ValidationException", 400), NoCredentialsError()])
 def test_a_lasting_error_ends_the_wait_at_once_with_its_cause(error: Exception) -> None:
     end, _, looks = in_worker([error], WaitPolicy())
-    assert (end.why, looks) == (Stop.ERROR, 1)
+    assert (end.why, looks) == (StopReason.ERROR, 1)
     assert "run 1234567" in end.reason
 
 
 def test_waiting_grows_longer_while_the_service_refuses() -> None:
     wait = new_wait(WaitPolicy(delay=30), Clock())
     delays = [
-        decision.seconds for decision in (wait.failed(THROTTLED) for _ in range(6)) if isinstance(decision, KeepWaiting)
+        decision.seconds for decision in (wait.failed(THROTTLED) for _ in range(6)) if isinstance(decision, PollAgain)
     ]
     assert delays == [30, 60, 120, 240, 300, 300]
 
@@ -188,16 +192,16 @@ def test_waiting_grows_longer_while_the_service_refuses() -> None:
 def test_waiters_do_not_all_ask_at_the_same_moment() -> None:
     delays = []
     for spread in (0.0, 1.0):
-        wait = Wait(RunLook("1"), WaitPolicy(delay=30), clock=Clock(), spread=lambda spread=spread: spread)
-        decision = wait.saw(run("RUNNING"))
-        assert isinstance(decision, KeepWaiting)
+        wait = Waiter(RunPoll("1"), WaitPolicy(delay=30), clock=Clock(), spread=lambda spread=spread: spread)
+        decision = wait.on_response(run("RUNNING"))
+        assert isinstance(decision, PollAgain)
         delays.append(decision.seconds)
     assert delays == pytest.approx([27, 33])
 
 
 def test_a_mistake_in_the_code_ends_the_wait_with_its_traceback_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     end, _, _ = in_worker([KeyError("id")], WaitPolicy())
-    assert end.why is Stop.ERROR
+    assert end.why is StopReason.ERROR
     assert "KeyError" in end.reason
     assert "did not come from AWS" in end.reason
     assert any(record.exc_info for record in caplog.records)
@@ -205,24 +209,24 @@ def test_a_mistake_in_the_code_ends_the_wait_with_its_traceback_in_the_log(caplo
 
 def test_a_run_that_was_only_just_started_may_be_unknown_for_a_while() -> None:
     just_started = WaitPolicy(delay=10, missing_budget=60)
-    assert in_worker([MISSING, MISSING, run("RUNNING"), run("COMPLETED")], just_started)[0].why is Stop.ENDED
+    assert in_worker([MISSING, MISSING, run("RUNNING"), run("COMPLETED")], just_started)[0].why is StopReason.ENDED
     end, ended_at, _ = in_worker([MISSING], just_started)
-    assert (end.why, end.view.status, ended_at > 1_000_060) == (Stop.ENDED, "DELETED", True)
+    assert (end.why, end.snapshot.status, ended_at > 1_000_060) == (StopReason.ENDED, "DELETED", True)
     assert in_worker([MISSING], WaitPolicy())[2] == 1
 
 
 def test_a_run_that_vanishes_was_deleted() -> None:
     end, _, _ = in_worker([run("RUNNING"), MISSING], WaitPolicy())
-    assert end.why is Stop.ENDED
-    assert end.view.status == "DELETED"
+    assert end.why is StopReason.ENDED
+    assert end.snapshot.status == "DELETED"
 
 
 def test_attempts_and_deadline_end_the_wait_and_say_how_the_run_is() -> None:
     end, _, looks = in_worker([run("RUNNING")], WaitPolicy(max_attempts=3))
-    assert (end.why, looks) == (Stop.ATTEMPTS, 3)
+    assert (end.why, looks) == (StopReason.ATTEMPTS, 3)
     assert "the run is RUNNING" in end.reason
     end, ended_at, _ = in_worker([run("RUNNING")], WaitPolicy(deadline=1_000_100))
-    assert (end.why, ended_at) == (Stop.DEADLINE, 1_000_100)
+    assert (end.why, ended_at) == (StopReason.DEADLINE, 1_000_100)
 
 
 def test_only_changes_are_told(caplog: pytest.LogCaptureFixture) -> None:
@@ -235,10 +239,10 @@ def test_only_changes_are_told(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_killed_worker_stops_waiting() -> None:
-    end = watch(new_wait(WaitPolicy(), Clock()), Service([run("RUNNING")]).ask, lambda _: True, LOG)
-    assert (end.why, end.view) == (Stop.INTERRUPTED, run("RUNNING"))
+    end = poll_until_done(new_wait(WaitPolicy(), Clock()), Service([run("RUNNING")]).ask, lambda _: True, LOG)
+    assert (end.why, end.snapshot) == (StopReason.INTERRUPTED, run("RUNNING"))
 
 
 def test_an_event_of_another_release_can_be_read() -> None:
     payload = {"why": "ended", "run_id": "1", "run": {"run_id": "1", "status": "COMPLETED", "later": 1}, "later": 2}
-    assert WaitEnd.from_payload(payload, RunView) == WaitEnd(Stop.ENDED, RunView("1", "COMPLETED"))
+    assert WaitResult.from_payload(payload, RunSnapshot) == WaitResult(StopReason.ENDED, RunSnapshot("1", "COMPLETED"))

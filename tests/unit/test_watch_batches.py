@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from virtual_time import Watching, in_virtual_time, refusal
 
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus
-from airflow_provider_omics.healthomics.batches.batch_poll import BatchGoal, BatchLook
-from airflow_provider_omics.healthomics.batches.sample_poll import SampleLook
-from airflow_provider_omics.healthomics.polling.result import Stop, WaitEnd
+from airflow_provider_omics.healthomics.batches.batch_poll import BatchGoal, BatchPoll
+from airflow_provider_omics.healthomics.batches.sample_poll import SamplePoll
+from airflow_provider_omics.healthomics.polling.result import StopReason, WaitResult
 from airflow_provider_omics.local.assumptions import UnsubmittedRuns
 from airflow_provider_omics.local.executors.simulated import SimulatedOutcomes
 from airflow_provider_omics.local.records import Batch, Run
@@ -29,7 +29,7 @@ QUIET = SimulatedOutcomes(write_logs=False)
 
 async def watch_samples(watching: Watching, batch: Batch, keys: list[str], **policy: Any) -> dict[str, Any]:
     watching.new_watcher()
-    looks = [SampleLook(batch.batch_id, key, clock=watching.now) for key in keys]
+    looks = [SamplePoll(batch.batch_id, key, clock=watching.now) for key in keys]
     ends = await asyncio.gather(*(watching.wait(look, **policy) for look in looks))
     await watching.watcher.close()
     return dict(zip(keys, ends, strict=True))
@@ -40,15 +40,17 @@ def run_of(watching: Watching, batch: Batch, key: str) -> Run:
     return run
 
 
-def assert_right(watching: Watching, batch: Batch, ends: dict[str, tuple[WaitEnd[Any], float]], latest: float) -> None:
+def assert_right(
+    watching: Watching, batch: Batch, ends: dict[str, tuple[WaitResult[Any], float]], latest: float
+) -> None:
     runs = {run.run_setting_id: run for run in watching.service.world.runs_of_batch(batch.batch_id)}
     for key, (end, at) in ends.items():
         run = runs[key]
         assert run.stop_time is not None
         stopped_at = run.stop_time.timestamp()
-        assert end.why is Stop.ENDED
-        seen = end.view.run
-        assert (end.view.run_setting_id, seen.run_id, seen.status, seen.uuid) == (
+        assert end.why is StopReason.ENDED
+        seen = end.snapshot.run
+        assert (end.snapshot.run_setting_id, seen.run_id, seen.status, seen.uuid) == (
             key,
             run.run_id,
             run.status,
@@ -64,10 +66,10 @@ def test_many_who_wait_for_a_batch_cost_one_call_a_period() -> None:
         watching = Watching(timings=BIG)
         batch = watching.service.start(many(10))
         watching.new_watcher()
-        looks = [BatchLook(batch.batch_id, clock=watching.now) for _ in range(200)]
+        looks = [BatchPoll(batch.batch_id, clock=watching.now) for _ in range(200)]
         ends = await asyncio.gather(*map(watching.wait, looks))
         await watching.watcher.close()
-        assert {(end.why, end.view.status) for end, _ in ends} == {(Stop.ENDED, "PROCESSED")}
+        assert {(end.why, end.snapshot.status) for end, _ in ends} == {(StopReason.ENDED, "PROCESSED")}
         took = max(at for _, at in ends) - watching.epoch
         assert watching.counts() == {"GetBatch": watching.counts()["GetBatch"]}
         assert watching.counts()["GetBatch"] <= took / 27 + 2
@@ -83,7 +85,7 @@ def test_those_who_come_at_different_times_soon_share_the_answers() -> None:
 
         async def come(after: float) -> Any:
             await asyncio.sleep(after)
-            return await watching.wait(BatchLook(batch.batch_id, clock=watching.now))
+            return await watching.wait(BatchPoll(batch.batch_id, clock=watching.now))
 
         waits = [asyncio.create_task(come(2.0 * n)) for n in range(30)]
         await asyncio.sleep(1000)
@@ -103,9 +105,13 @@ def test_a_batch_is_cancelled_through_the_watcher_too() -> None:
         watching = Watching(timings=SLOW)
         batch = watching.service.start()
         watching.new_watcher()
-        look = BatchLook(batch.batch_id, BatchGoal.ENDED, cancel=True, clock=watching.now)
+        look = BatchPoll(batch.batch_id, BatchGoal.ENDED, cancel=True, clock=watching.now)
         end, _ = await watching.wait(look, delay=2.0)
-        assert (end.why, end.view.status, end.view.cancel_requested) == (Stop.ENDED, BatchStatus.CANCELLED, True)
+        assert (end.why, end.snapshot.status, end.snapshot.cancel_requested) == (
+            StopReason.ENDED,
+            BatchStatus.CANCELLED,
+            True,
+        )
         assert watching.counts()["CancelRunBatch"] == 1
         await watching.watcher.close()
 
@@ -151,7 +157,7 @@ def test_a_flood_of_ends_is_believed_together_once_the_batch_counts_them() -> No
         ends = await watch_samples(watching, batch, [f"sample-{n}" for n in range(2000)])
         assert_right(watching, batch, ends, 2 * 30)
         assert watching.counts()["GetRun"] < 600
-        failed = [end.view.run for end, _ in ends.values() if end.view.run.status == "FAILED"]
+        failed = [end.snapshot.run for end, _ in ends.values() if end.snapshot.run.status == "FAILED"]
         assert failed
         assert all(run.failure_code == "RUN_TASK_FAILED" for run in failed)
 
@@ -225,10 +231,10 @@ def test_samples_that_never_became_runs_end_with_the_cause() -> None:
         batch = watching.service.start([*bad.values(), *many(4)])
         ends = await watch_samples(watching, batch, [*bad, "not there", "nor this"])
         for key in bad:
-            view = ends[key][0].view
-            assert (view.submission_status, view.submission_failure_reason) == ("FAILED", "ValidationException")
+            snapshot = ends[key][0].snapshot
+            assert (snapshot.submission_status, snapshot.submission_failure_reason) == ("FAILED", "ValidationException")
         for key in ("not there", "nor this"):
-            assert ends[key][0].view.is_missing
+            assert ends[key][0].snapshot.is_missing
 
     in_virtual_time(work)
 
@@ -254,9 +260,9 @@ def test_a_batch_that_is_not_there_is_told_to_each_of_its_samples() -> None:
     async def work() -> None:
         watching = Watching(timings=SLOW)
         watching.new_watcher()
-        waits = [watching.wait(SampleLook("4040404", f"sample-{n}", clock=watching.now)) for n in range(5)]
+        waits = [watching.wait(SamplePoll("4040404", f"sample-{n}", clock=watching.now)) for n in range(5)]
         ends = await asyncio.gather(*waits)
-        assert {end.why for end, _ in ends} == {Stop.ERROR}
+        assert {end.why for end, _ in ends} == {StopReason.ERROR}
         assert all("4040404" in end.reason for end, _ in ends)
         await watching.watcher.close()
 
@@ -275,7 +281,7 @@ def test_a_flood_that_the_batch_does_not_count_yet_is_looked_at_one_by_one() -> 
         # Counts that lag tell of an end only when the list is read all the same, once in four periods.
         assert_right(watching, batch, ends, 5 * 30 + 400 / 7)
         assert watching.counts()["GetRun"] >= 400
-        assert all(end.view.run.output_uri for end, _ in ends.values())
+        assert all(end.snapshot.run.output_uri for end, _ in ends.values())
 
     in_virtual_time(work)
 
@@ -285,7 +291,7 @@ def test_a_run_that_is_in_no_list_any_more_was_deleted() -> None:
         watching = Watching(timings=BIG, outcomes=QUIET)
         batch = watching.service.start(many(90))
         watching.new_watcher()
-        looks = [SampleLook(batch.batch_id, f"sample-{n}", clock=watching.now) for n in range(90)]
+        looks = [SamplePoll(batch.batch_id, f"sample-{n}", clock=watching.now) for n in range(90)]
         waits = [asyncio.create_task(watching.wait(look)) for look in looks]
         await asyncio.sleep(100)
         watching.catch_up()
@@ -295,7 +301,7 @@ def test_a_run_that_is_in_no_list_any_more_was_deleted() -> None:
         watching.catch_up()
         watching.service.call("DeleteRun", id=run_id)
         end, at = await waits[5]
-        assert (end.why, end.view.run.status) == (Stop.ENDED, "DELETED")
+        assert (end.why, end.snapshot.run.status) == (StopReason.ENDED, "DELETED")
         assert at - watching.epoch < 106 + 5 * 30
         assert not any(wait.done() for wait in waits[:5])
         for wait in waits:

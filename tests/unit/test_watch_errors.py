@@ -11,10 +11,10 @@ from batch_world import many
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 from virtual_time import Watching, in_virtual_time, refusal
 
-from airflow_provider_omics.healthomics.batches.batch_poll import BatchLook
-from airflow_provider_omics.healthomics.batches.sample_poll import SampleLook
-from airflow_provider_omics.healthomics.polling.result import Stop, WaitEnd
-from airflow_provider_omics.healthomics.runs.poll import RunLook
+from airflow_provider_omics.healthomics.batches.batch_poll import BatchPoll
+from airflow_provider_omics.healthomics.batches.sample_poll import SamplePoll
+from airflow_provider_omics.healthomics.polling.result import StopReason, WaitResult
+from airflow_provider_omics.healthomics.runs.poll import RunPoll
 from airflow_provider_omics.local.executors.simulated import SimulatedOutcomes
 from airflow_provider_omics.local.timings import Timings
 
@@ -41,12 +41,12 @@ def between(began: float, ended: float, error: Callable[[str], Exception]) -> Re
 def looks_of(watching: Watching) -> list[Any]:
     """Look at many runs, at a batch and at samples of it, all through one connection."""
     batch = watching.service.start(watching.service.put_settings(many(200)))
-    runs = [RunLook(run_id) for run_id in watching.start_runs(300)]
-    samples = [SampleLook(batch.batch_id, f"sample-{n}", clock=watching.now) for n in range(100)]
-    return [*runs, BatchLook(batch.batch_id, clock=watching.now), *samples]
+    runs = [RunPoll(run_id) for run_id in watching.start_runs(300)]
+    samples = [SamplePoll(batch.batch_id, f"sample-{n}", clock=watching.now) for n in range(100)]
+    return [*runs, BatchPoll(batch.batch_id, clock=watching.now), *samples]
 
 
-async def wait_for_all(watching: Watching, looks: list[Any], **policy: Any) -> list[WaitEnd[Any]]:
+async def wait_for_all(watching: Watching, looks: list[Any], **policy: Any) -> list[WaitResult[Any]]:
     watching.new_watcher()
     ends = await asyncio.gather(*(watching.wait(look, **policy) for look in looks))
     await watching.watcher.close()
@@ -72,8 +72,8 @@ def test_half_an_hour_of_errors_ends_no_wait(error: Callable[[str], Exception], 
         watching.refuse = between(began, began + 30 * MINUTE, error)
         # Jobs that a task has started: the service has answered about them.
         ends = await wait_for_all(watching, looks_of(watching), is_known=True)
-        assert {end.why for end in ends} == {Stop.ENDED}
-        assert {end.view.status for end in ends} == {"COMPLETED", "PROCESSED"}
+        assert {end.why for end in ends} == {StopReason.ENDED}
+        assert {end.snapshot.status for end in ends} == {"COMPLETED", "PROCESSED"}
 
     in_virtual_time(work)
 
@@ -93,7 +93,7 @@ def test_a_rotation_of_keys_is_over_with_the_next_client(caplog: pytest.LogCaptu
         watching.refuse = refuse
         watching.refuse_client = lambda number: made_at.update({number: asyncio.get_running_loop().time()})
         ends = await wait_for_all(watching, looks_of(watching))
-        assert {end.why for end in ends} == {Stop.ENDED}
+        assert {end.why for end in ends} == {StopReason.ENDED}
         # One a minute at most, whoever waits.
         assert watching.opened <= 13
         assert watching.closed == watching.opened
@@ -112,7 +112,7 @@ def test_a_client_that_cannot_be_built_for_half_an_hour_ends_no_wait(error: Exce
 
         watching.refuse_client = refuse_client
         ends = await wait_for_all(watching, looks_of(watching), is_known=True)
-        assert {end.why for end in ends} == {Stop.ENDED}
+        assert {end.why for end in ends} == {StopReason.ENDED}
         # Not one for each of 400 waiters.
         assert watching.opened <= 3 * 30 * MINUTE / 10
 
@@ -127,8 +127,8 @@ def test_before_the_first_answer_a_client_without_credentials_ends_the_wait_at_o
             raise NoCredentialsError
 
         watching.refuse_client = refuse_client
-        [end] = await wait_for_all(watching, [RunLook(watching.start_runs(1)[0])])
-        assert (end.why, end.error_code) == (Stop.ERROR, "NoCredentialsError")
+        [end] = await wait_for_all(watching, [RunPoll(watching.start_runs(1)[0])])
+        assert (end.why, end.error_code) == (StopReason.ERROR, "NoCredentialsError")
 
     in_virtual_time(work)
 
@@ -140,14 +140,14 @@ def test_errors_that_last_end_every_wait_once_the_budget_is_over_and_not_before(
         began = 5 * MINUTE
         watching.refuse = between(began, float("inf"), ERRORS["denied"])
         watching.new_watcher()
-        looks = [RunLook(run_id) for run_id in watching.start_runs(50)]
+        looks = [RunPoll(run_id) for run_id in watching.start_runs(50)]
         ends = await asyncio.gather(*(watching.wait(look, delay=delay) for look in looks))
         await watching.watcher.close()
         first = 0.0 if delay < began else delay * 0.75
         for end, at in ends:
-            assert end.why is Stop.UNREACHABLE
+            assert end.why is StopReason.UNREACHABLE
             assert watching.epoch + max(began, first) + 3600 <= at <= watching.epoch + max(began, delay) + 3600 + 600
-            assert f"aws omics get-run --id {end.view.run_id}" in end.reason
+            assert f"aws omics get-run --id {end.snapshot.run_id}" in end.reason
         failed = [at for at, operation in watching.calls if operation == "GetRun" and at >= began]
         # A dozen looks at each, not one for each of the others' looks.
         assert 8 * len(looks) <= len(failed) <= 25 * len(looks)
@@ -160,9 +160,9 @@ def test_a_wait_of_two_hours_that_fails_once_looks_again_soon() -> None:
         watching = Watching(timings=Timings(pending=5, starting=5, running_min=7500, running_max=7500))
         watching.refuse = between(7000, 7210, ERRORS["denied"])
         watching.new_watcher()
-        end, at = await watching.wait(RunLook(watching.start_runs(1)[0]), delay=7200.0)
+        end, at = await watching.wait(RunPoll(watching.start_runs(1)[0]), delay=7200.0)
         await watching.watcher.close()
-        assert end.why is Stop.ENDED
+        assert end.why is StopReason.ENDED
         # The look of two hours failed; one that was had soon afterwards was answered, and the next one is usual.
         assert [round(then) for then, _ in watching.calls if 7000 < then < 7400][1] <= 7240
         assert at <= watching.epoch + 2 * 7200 + 300

@@ -14,16 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from virtual_time import Watching, in_virtual_time, refusal
 
-from airflow_provider_omics.healthomics.polling.result import Stop, WaitEnd
-from airflow_provider_omics.healthomics.runs.poll import RunLook
+from airflow_provider_omics.healthomics.polling.result import StopReason, WaitResult
+from airflow_provider_omics.healthomics.runs.poll import RunPoll
 from airflow_provider_omics.local.timings import Timings
 
 LONG = Timings(pending=5, starting=5, running_min=600, running_max=1200, stopping=5)
 
 
-async def watch(watching: Watching, run_ids: list[str], **policy: Any) -> dict[str, tuple[WaitEnd[Any], float]]:
+async def watch(watching: Watching, run_ids: list[str], **policy: Any) -> dict[str, tuple[WaitResult[Any], float]]:
     watching.new_watcher()
-    ends = await asyncio.gather(*(watching.wait(RunLook(run_id), **policy) for run_id in run_ids))
+    ends = await asyncio.gather(*(watching.wait(RunPoll(run_id), **policy) for run_id in run_ids))
     await watching.watcher.close()
     return dict(zip(run_ids, ends, strict=True))
 
@@ -34,11 +34,11 @@ def stopped_at(watching: Watching, run_id: str) -> float:
     return time.timestamp()
 
 
-def assert_right(watching: Watching, ends: dict[str, tuple[WaitEnd[Any], float]], latest: float) -> None:
+def assert_right(watching: Watching, ends: dict[str, tuple[WaitResult[Any], float]], latest: float) -> None:
     for run_id, (end, at) in ends.items():
         run = watching.service.world.runs[run_id]
-        assert (end.why, end.view.status, end.view.uuid) == (Stop.ENDED, run.status, run.uuid)
-        assert end.view.output_uri == run.output_root
+        assert (end.why, end.snapshot.status, end.snapshot.uuid) == (StopReason.ENDED, run.status, run.uuid)
+        assert end.snapshot.output_uri == run.output_root
         assert stopped_at(watching, run_id) <= at <= stopped_at(watching, run_id) + latest
 
 
@@ -142,12 +142,12 @@ def test_an_id_that_another_run_has_got_means_that_the_run_is_gone() -> None:
             assert watching.start_runs(1) == [reused]
 
         watching.new_watcher()
-        waits = [asyncio.create_task(watching.wait(RunLook(run_id))) for run_id in run_ids]
+        waits = [asyncio.create_task(watching.wait(RunPoll(run_id))) for run_id in run_ids]
         replacing = asyncio.create_task(replace())
         end, at = await waits[3]
         await replacing
-        assert (end.why, end.view.status) == (Stop.ENDED, "DELETED")
-        assert end.view.uuid in (uuid, None)
+        assert (end.why, end.snapshot.status) == (StopReason.ENDED, "DELETED")
+        assert end.snapshot.uuid in (uuid, None)
         assert at < watching.epoch + 200
         await asyncio.gather(*waits[:3], *waits[4:])
         await watching.watcher.close()
@@ -169,7 +169,7 @@ def test_errors_that_pass_are_told_only_when_they_last_and_end_the_wait_by_the_b
         watching.refuse = refuse
         watching.new_watcher()
         waits = [
-            asyncio.create_task(watching.wait(RunLook(run_id), error_budget=900.0))
+            asyncio.create_task(watching.wait(RunPoll(run_id), error_budget=900.0))
             for run_id in watching.start_runs(20)
         ]
         await asyncio.sleep(65)
@@ -181,7 +181,7 @@ def test_errors_that_pass_are_told_only_when_they_last_and_end_the_wait_by_the_b
         broken[0] = True
         broken_at = watching.now()
         ends = await asyncio.gather(*waits)
-        assert {end.why for end, _ in ends} == {Stop.UNREACHABLE}
+        assert {end.why for end, _ in ends} == {StopReason.UNREACHABLE}
         assert all(broken_at + 900 <= at <= broken_at + 900 + 400 for _, at in ends)
         assert "InternalServerException" in ends[0][0].reason
         await watching.watcher.close()
@@ -202,14 +202,14 @@ def test_an_outage_between_two_answers_does_not_use_up_the_budget_of_the_next() 
 
         watching.refuse = refuse
         watching.new_watcher()
-        waits = [asyncio.create_task(watching.wait(RunLook(run_id))) for run_id in watching.start_runs(10)]
+        waits = [asyncio.create_task(watching.wait(RunPoll(run_id))) for run_id in watching.start_runs(10)]
         for _ in range(6):
             outage[0] = True
             await asyncio.sleep(700)
             outage[0] = False
             await asyncio.sleep(400)
         ends = await asyncio.gather(*waits)
-        assert {end.why for end, _ in ends} == {Stop.ENDED}
+        assert {end.why for end, _ in ends} == {StopReason.ENDED}
         await watching.watcher.close()
 
     in_virtual_time(work)
@@ -225,7 +225,7 @@ def test_throttling_slows_the_watcher_down_and_fails_nobody(caplog: pytest.LogCa
 
         watching.refuse = refuse
         ends = await watch(watching, watching.start_runs(300))
-        assert {end.why for end, _ in ends.values()} == {Stop.ENDED}
+        assert {end.why for end, _ in ends.values()} == {StopReason.ENDED}
         in_storm = [at for at, _ in watching.calls if 100 < at < 400]
         assert len(in_storm) < 150
 
@@ -237,7 +237,7 @@ def test_looks_that_are_counted_are_all_told() -> None:
         watching = Watching(timings=LONG)
         ends = await watch(watching, watching.start_runs(20), max_attempts=3)
         assert {(end.why, end.reason) for end, _ in ends.values()} == {
-            (Stop.ATTEMPTS, "looked 3 times (waiter_max_attempts), and the run is RUNNING")
+            (StopReason.ATTEMPTS, "looked 3 times (waiter_max_attempts), and the run is RUNNING")
         }
         assert all(55 <= at - watching.epoch <= 75 for _, at in ends.values())
 
@@ -249,10 +249,10 @@ def test_looks_are_counted_at_their_own_pace_while_others_look_more_often() -> N
         watching = Watching(timings=LONG)
         watching.new_watcher()
         (run_id,) = watching.start_runs(1)
-        eager = asyncio.create_task(watching.wait(RunLook(run_id), delay=10.0))
-        end, at = await watching.wait(RunLook(run_id), delay=60.0, max_attempts=3)
+        eager = asyncio.create_task(watching.wait(RunPoll(run_id), delay=10.0))
+        end, at = await watching.wait(RunPoll(run_id), delay=60.0, max_attempts=3)
         assert (end.why, end.reason) == (
-            Stop.ATTEMPTS,
+            StopReason.ATTEMPTS,
             "looked 3 times (waiter_max_attempts), and the run is RUNNING",
         )
         assert 100 <= at - watching.epoch <= 140
@@ -268,7 +268,7 @@ def test_a_clock_that_is_set_back_does_not_stop_the_looks() -> None:
     async def work() -> None:
         watching = Watching(timings=LONG)
         watching.new_watcher()
-        waits = [asyncio.create_task(watching.wait(RunLook(run_id))) for run_id in watching.start_runs(2)]
+        waits = [asyncio.create_task(watching.wait(RunPoll(run_id))) for run_id in watching.start_runs(2)]
         await asyncio.sleep(100)
         watching.epoch -= 3600
         await asyncio.sleep(300)
@@ -294,7 +294,7 @@ def test_those_in_the_queue_call_with_the_client_that_has_good_credentials() -> 
         refused: list[str] = []
         watching.refuse = refuse
         watching.new_watcher()
-        await asyncio.gather(*(watching.watcher.ask(RunLook(run_id).steps()) for run_id in run_ids))
+        await asyncio.gather(*(watching.watcher.ask(RunPoll(run_id).requests()) for run_id in run_ids))
         await watching.watcher.close()
         assert 1 <= len(refused) <= 5
         assert (watching.opened, watching.closed) == (2, 2)
@@ -319,7 +319,7 @@ def test_a_client_whose_credentials_were_refused_is_closed_although_everybody_le
         async def wait(run_id: str) -> None:
             here.add(run_id)
             try:
-                await watching.wait(RunLook(run_id))
+                await watching.wait(RunPoll(run_id))
             finally:
                 here.discard(run_id)
                 if not here:
@@ -341,7 +341,7 @@ def test_time_is_up_when_it_is_even_if_the_service_never_answers() -> None:
         watching = Watching(timings=LONG)
         watching.latency = lambda: 100_000.0
         ends = await watch(watching, watching.start_runs(20), deadline=watching.epoch + 500)
-        assert {end.why for end, _ in ends.values()} == {Stop.DEADLINE}
+        assert {end.why for end, _ in ends.values()} == {StopReason.DEADLINE}
         assert all(at - watching.epoch == pytest.approx(500) for _, at in ends.values())
 
     in_virtual_time(work)
@@ -366,8 +366,8 @@ def test_one_delay_does_not_hurry_or_hold_up_another() -> None:
         watching = Watching(timings=LONG)
         quick, *slow = watching.start_runs(51)
         watching.new_watcher()
-        waits = [asyncio.create_task(watching.wait(RunLook(run_id), delay=300.0)) for run_id in slow]
-        waits.append(asyncio.create_task(watching.wait(RunLook(quick), delay=5.0)))
+        waits = [asyncio.create_task(watching.wait(RunPoll(run_id), delay=300.0)) for run_id in slow]
+        waits.append(asyncio.create_task(watching.wait(RunPoll(quick), delay=5.0)))
         await asyncio.sleep(300)
         calls = watching.counts()
         assert 50 <= calls["GetRun"] <= 80
@@ -401,7 +401,7 @@ def test_figures_are_kept() -> None:
 
         watching.refuse = refuse
         watching.new_watcher(meter=Meter())
-        waits = [asyncio.create_task(watching.wait(RunLook(run_id))) for run_id in watching.start_runs(7)]
+        waits = [asyncio.create_task(watching.wait(RunPoll(run_id))) for run_id in watching.start_runs(7)]
         await asyncio.sleep(130)
         assert figures["watched"] == 7
         assert 0 <= figures["answer_age"] <= 33

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from airflow_provider_omics.healthomics.api.calls import Call, Question, Steps
+from airflow_provider_omics.healthomics.api.calls import Question, Request, Requests
 from airflow_provider_omics.healthomics.watcher.batch_cache import SearchAnswers, Searching
 from airflow_provider_omics.healthomics.watcher.clock import Timing
 from airflow_provider_omics.healthomics.watcher.tasks import Tasks
 
-LIST = Call("ListBatch", {"name": "cohort", "maxItems": 100})
+LIST = Request("ListBatch", {"name": "cohort", "maxItems": 100})
 DELAY = 20.0
 
 
@@ -20,7 +20,7 @@ class Line:
     def __init__(self) -> None:
         self.calls = 0
 
-    async def call(self, _call: Call) -> dict[str, int]:
+    async def call(self, _call: Request) -> dict[str, int]:
         self.calls += 1
         answer = {"calls": self.calls}
         await asyncio.sleep(0)
@@ -33,7 +33,7 @@ def searches(count: int, line: Any, now: list[float]) -> list[Searching]:
     return [Searching(line, answers, timing, DELAY) for _ in range(count)]
 
 
-def look() -> Steps[int]:
+def look() -> Requests[int]:
     answer = yield LIST
     return int(answer["calls"])
 
@@ -60,7 +60,7 @@ def test_a_question_for_airflow_is_asked_there_by_each() -> None:
         asked.append(1)
         return "running"
 
-    def ask() -> Steps[str]:
+    def ask() -> Requests[str]:
         told: str = yield Question("GetTaskState", {}, lambda: "never asked", state)
         return told
 

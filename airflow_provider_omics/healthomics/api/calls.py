@@ -1,8 +1,7 @@
-"""Conversations with the API that a worker and a triggerer can both hold.
+"""Sans-I/O requests: what is asked of the API, and what follows from the answers, written once for all processes.
 
-What is asked, and what follows from the answers, is written once as a generator of calls; :func:`perform` makes them
-with boto3, :func:`aperform` with aiobotocore, and :func:`aconverse` with whatever answers. An error of a call is thrown
-into the generator, which may handle it.
+A generator yields requests and is sent their answers; :func:`run_sync` makes them with boto3, :func:`run_with` and
+:func:`run_async` with whatever answers. An error of a request is thrown into the generator, which may handle it.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ PAGE_SIZE = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class Request:
     """One call to be made.
 
     :param operation: the operation's API name, such as ``GetBatch``.
@@ -33,7 +32,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Question(Call):
+class Question(Request):
     """A question that is not for HealthOmics, asked in the middle of a conversation.
 
     :param ask: answers it, and may block.
@@ -44,69 +43,64 @@ class Question(Call):
     aask: Callable[[], Awaitable[Any]]
 
 
-Steps = Generator[Call, Any, T]
-Answer = Callable[[Call], Awaitable[Any]]
+Requests = Generator[Request, Any, T]
+Answer = Callable[[Request], Awaitable[Any]]
 
 
-def make(client: Any, call: Call) -> Any:
+def send(client: Any, request: Request) -> Any:
     """Make one call with a boto3 client of HealthOmics; an error of the way to the service names its operation."""
-    if isinstance(call, Question):
-        return call.ask()
+    if isinstance(request, Question):
+        return request.ask()
     try:
-        return getattr(client, xform_name(call.operation))(**call.members)
+        return getattr(client, xform_name(request.operation))(**request.members)
     except Exception as error:
-        raise _named(error, call)  # noqa: B904 - it is the same error
+        raise _with_operation(error, request)  # noqa: B904 - it is the same error
 
 
-def perform(client: Any, steps: Steps[T]) -> T:
+def run_sync(client: Any, requests: Requests[T]) -> T:
     """Make the calls with a boto3 client of HealthOmics, one after the other, and return what they came to."""
-    return converse(lambda call: make(client, call), steps)
+    return run_with(lambda request: send(client, request), requests)
 
 
-def converse(answer: Callable[[Call], Any], steps: Steps[T]) -> T:
+def run_with(answer: Callable[[Request], Any], requests: Requests[T]) -> T:
     """Have the calls of a conversation answered, one after the other, and return what they came to.
 
     :param answer: makes one call; what it raises is thrown into the conversation.
     """
     try:
-        call = next(steps)
+        request = next(requests)
         while True:
             try:
-                answered = answer(call)
+                answered = answer(request)
             except Exception as error:
-                call = steps.throw(error)
+                request = requests.throw(error)
             else:
-                call = steps.send(answered)
+                request = requests.send(answered)
     except StopIteration as end:
         result: T = end.value
         return result
 
 
-async def aperform(client: Any, steps: Steps[T]) -> T:
-    """Make the calls with an aiobotocore client of HealthOmics, and return what they came to."""
-    return await aconverse(lambda call: getattr(client, xform_name(call.operation))(**call.members), steps)
-
-
-async def aconverse(answer: Answer, steps: Steps[T]) -> T:
+async def run_async(answer: Answer, requests: Requests[T]) -> T:
     """Have the calls of a conversation answered, one after the other, and return what they came to.
 
     :param answer: makes one call; what it raises is thrown into the conversation.
     """
     try:
-        call = next(steps)
+        request = next(requests)
         while True:
             try:
-                answered = await answer(call)
+                answered = await answer(request)
             except Exception as error:
-                call = steps.throw(_named(error, call))
+                request = requests.throw(_with_operation(error, request))
             else:
-                call = steps.send(answered)
+                request = requests.send(answered)
     except StopIteration as end:
         result: T = end.value
         return result
 
 
-def list_pages(operation: str, take: Callable[[Mapping[str, Any]], bool | None], **members: Any) -> Steps[None]:
+def list_pages(operation: str, take: Callable[[Mapping[str, Any]], bool | None], **members: Any) -> Requests[None]:
     """Go through the pages of a list operation.
 
     :param take: gets each page's answer; True stops the listing.
@@ -114,7 +108,7 @@ def list_pages(operation: str, take: Callable[[Mapping[str, Any]], bool | None],
     token: str | None = None
     while True:
         more = {"startingToken": token} if token else {}
-        answer: Mapping[str, Any] = yield Call(operation, {**members, **more})
+        answer: Mapping[str, Any] = yield Request(operation, {**members, **more})
         token = answer.get("nextToken")
         if take(answer) or not token:
             return
@@ -125,8 +119,8 @@ def failed_operation(error: BaseException) -> str | None:
     return getattr(error, "operation_name", None)
 
 
-def _named(error: Exception, call: Call) -> Exception:
+def _with_operation(error: Exception, request: Request) -> Exception:
     # The service's own errors name their operation; an error on the way to the service does not.
     if isinstance(error, BotoCoreError):
-        error.operation_name = call.operation  # type: ignore[attr-defined]
+        error.operation_name = request.operation  # type: ignore[attr-defined]
     return error

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from airflow_provider_omics.healthomics.api.backoff import Backoff
-from airflow_provider_omics.healthomics.api.service_errors import Nature, explain, nature
+from airflow_provider_omics.healthomics.api.service_errors import ErrorCategory, categorize, explain
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Patience:
         :param subject: what it was about, such as ``queue https://...``.
         """
         self._errors += 1
-        is_lasting = nature(error) is not Nature.PASSING
+        is_lasting = categorize(error) is not ErrorCategory.TRANSIENT
         pauses = Backoff(self.lasting, self.lasting) if is_lasting else Backoff(self.shortest, self.longest)
         seconds = pauses.seconds(self._errors, self.spread)
         seen = (

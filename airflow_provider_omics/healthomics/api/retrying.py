@@ -12,13 +12,13 @@ from airflow_provider_omics.healthomics.api.calls import failed_operation
 from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.api.service_errors import (
-    Nature,
+    ErrorCategory,
     OmicsServiceError,
+    categorize,
     concerns_all_calls,
     error_code,
     explain,
     is_from_aws,
-    nature,
 )
 
 T = TypeVar("T")
@@ -88,7 +88,7 @@ class Retrying:
             self.log.exception("An error that is not of AWS")
         told, lasted = told_of(error, self.subject), errors.lasted(now, self.error_budget)
         self.log.warning("%s", entry("%s Errors: %s; trying again in %.0f s", told, lasted, seconds))
-        if nature(cause) is Nature.LASTING or concerns_all_calls(cause):
+        if categorize(cause) is ErrorCategory.PERMANENT or concerns_all_calls(cause):
             self.renew()
         self.is_killed = self.pause(seconds)
         return not self.is_killed
@@ -111,4 +111,4 @@ def _cause(error: Exception) -> Exception | None:
     cause = error.__cause__ if isinstance(error, OmicsServiceError) else error
     if not isinstance(cause, Exception) or isinstance(cause, OmicsError):
         return None
-    return None if nature(cause) is Nature.MISSING or error_code(cause) in _ABSENT_CODES else cause
+    return None if categorize(cause) is ErrorCategory.NOT_FOUND or error_code(cause) in _ABSENT_CODES else cause

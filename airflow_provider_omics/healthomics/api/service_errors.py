@@ -24,15 +24,15 @@ from airflow_provider_omics.healthomics.api.failures import FailureClass
 from airflow_provider_omics.healthomics.api.regions import is_host_of_aws, region_advice
 
 
-class Nature(StrEnum):
+class ErrorCategory(StrEnum):
     """What waiting would do about an error."""
 
-    PASSING = "passing"
-    MISSING = "missing"
-    LASTING = "lasting"
+    TRANSIENT = "passing"
+    NOT_FOUND = "missing"
+    PERMANENT = "lasting"
 
 
-_PASSING_ERRORS = (
+_TRANSIENT_ERRORS = (
     HTTPClientError,
     EndpointConnectionFailed,
     CredentialRetrievalError,
@@ -51,7 +51,7 @@ _UNSENT_ERRORS = (
     MetadataRetrievalError,
 )
 # Refusals after which the effect may be there all the same: of an earlier call, or of this one.
-_UNSURE_CODES = frozenset({"ConflictException", "RequestTimeoutException", "RequestTimeout"})
+_AMBIGUOUS_CODES = frozenset({"ConflictException", "RequestTimeoutException", "RequestTimeout"})
 _THROTTLED_CODES = frozenset(
     {
         "ThrottlingException",
@@ -64,7 +64,7 @@ _THROTTLED_CODES = frozenset(
         "SlowDown",
     }
 )
-_PASSING_CODES = _THROTTLED_CODES | frozenset(
+_TRANSIENT_CODES = _THROTTLED_CODES | frozenset(
     {
         "RequestTimeoutException",
         "RequestTimeout",
@@ -258,11 +258,11 @@ class Explanation:
         return f"{self.operation} for {self.subject} failed: {self.code}{status}: {self.message.rstrip('.')}"
 
 
-WRONG_STATE_CODES = frozenset({"ConflictException", "ValidationException"})
+INVALID_STATE_CODES = frozenset({"ConflictException", "ValidationException"})
 """Codes of a call that the state of its object does not allow; which of them the service uses is not documented."""
 
 
-class WrongStateError(Exception):
+class InvalidStateError(Exception):
     """A call was refused for the state of its object, which was looked at.
 
     :ivar error: the service's error.
@@ -277,22 +277,22 @@ class WrongStateError(Exception):
         self.failure_class = failure_class
 
 
-def nature(error: BaseException) -> Nature:
+def categorize(error: BaseException) -> ErrorCategory:
     """Say whether an error passes by itself, means that the thing is not there, or lasts."""
     if isinstance(error, ClientError):
         code = error_code(error)
         if code == "ResourceNotFoundException":
-            return Nature.MISSING
-        passing = code in _PASSING_CODES or (_http_status(error) or 0) >= 500
-        return Nature.PASSING if passing else Nature.LASTING
+            return ErrorCategory.NOT_FOUND
+        passing = code in _TRANSIENT_CODES or (_http_status(error) or 0) >= 500
+        return ErrorCategory.TRANSIENT if passing else ErrorCategory.PERMANENT
     # A Region that does not exist will not come into being.
-    passing = isinstance(error, _PASSING_ERRORS) and region_advice(error) is None
-    return Nature.PASSING if passing else Nature.LASTING
+    passing = isinstance(error, _TRANSIENT_ERRORS) and region_advice(error) is None
+    return ErrorCategory.TRANSIENT if passing else ErrorCategory.PERMANENT
 
 
 def concerns_all_calls(error: BaseException) -> bool:
     """Whether other calls through the same client would fail too: the service, the way to it, or the credentials."""
-    return nature(error) is Nature.PASSING or error_code(error) in CREDENTIALS_REFUSED
+    return categorize(error) is ErrorCategory.TRANSIENT or error_code(error) in CREDENTIALS_REFUSED
 
 
 def is_throttled(error: BaseException) -> bool:
@@ -300,10 +300,10 @@ def is_throttled(error: BaseException) -> bool:
     return isinstance(error, ClientError) and (error_code(error) in _THROTTLED_CODES or _http_status(error) == 429)
 
 
-def may_have_had_its_effect(error: BaseException) -> bool:
+def is_ambiguous(error: BaseException) -> bool:
     """Whether a call that raised this error may have done, or may find done, what it was to do."""
     if isinstance(error, ClientError):
-        return (_http_status(error) or 0) >= 500 or error_code(error) in _UNSURE_CODES
+        return (_http_status(error) or 0) >= 500 or error_code(error) in _AMBIGUOUS_CODES
     return not isinstance(error, _UNSENT_ERRORS)
 
 
@@ -353,7 +353,7 @@ def _fallback(error: BaseException) -> tuple[FailureClass, str]:
     if isinstance(error, EndpointConnectionFailed) and "//workflows-" in str(error):
         own = 'With an endpoint of your own, set "inject_host_prefix": false in the connection\'s config_kwargs'
         return FailureClass.TRANSIENT, own
-    if nature(error) is Nature.PASSING:
+    if categorize(error) is ErrorCategory.TRANSIENT:
         return FailureClass.TRANSIENT, "Check the network and the endpoint of the connection, then try again"
     if isinstance(error, BotoCoreError):
         return FailureClass.INPUT, "Check credentials, Region and endpoint of the connection"

@@ -16,14 +16,14 @@ from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_provider_omics.healthomics.api.backoff import Backoff
-from airflow_provider_omics.healthomics.api.calls import Call
+from airflow_provider_omics.healthomics.api.calls import Request
 from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.api.service_errors import (
-    Nature,
+    ErrorCategory,
+    categorize,
     error_code,
+    is_ambiguous,
     is_throttled,
-    may_have_had_its_effect,
-    nature,
 )
 
 T = TypeVar("T")
@@ -65,9 +65,9 @@ class _Throttling:
         return self.pause(seconds) is not True
 
 
-def ask_for_job(
+def submit_idempotent(
     client: Any,
-    call: Call,
+    call: Request,
     read: Callable[[Any], T],
     *,
     find: Callable[[], T | None] | None,
@@ -99,7 +99,9 @@ def ask_for_job(
                 if not throttling.is_waited_out():
                     raise
                 continue
-            if nature(error) is not Nature.PASSING and not (error_code(error) == "ConflictException" and find):
+            if categorize(error) is not ErrorCategory.TRANSIENT and not (
+                error_code(error) == "ConflictException" and find
+            ):
                 raise
             is_last = attempt >= attempts
             is_killed = not is_last and pause(_AFTER_ERROR.seconds(attempt)) is True
@@ -111,9 +113,9 @@ def ask_for_job(
             attempt += 1
 
 
-def _look_behind(error: Exception, call: Call, find: Callable[[], T | None] | None, log: Log) -> T | None:
+def _look_behind(error: Exception, call: Request, find: Callable[[], T | None] | None, log: Log) -> T | None:
     """Look for the job that a call may have made although it brought no answer."""
-    if find is None or not may_have_had_its_effect(error):
+    if find is None or not is_ambiguous(error):
         return None
     log.info("%s", entry("%s brought no answer (%s); looking whether it had its effect", call.operation, error))
     return find()

@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import ClientError
 
-from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Call, Steps, list_pages
-from airflow_provider_omics.healthomics.api.service_errors import WRONG_STATE_CODES, Nature, error_code, nature
+from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Request, Requests, list_pages
+from airflow_provider_omics.healthomics.api.service_errors import (
+    INVALID_STATE_CODES,
+    ErrorCategory,
+    categorize,
+    error_code,
+)
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, Phase, RunStatus, classify
-from airflow_provider_omics.healthomics.batches.snapshots import CANCELLABLE, DELETED, BatchView
+from airflow_provider_omics.healthomics.batches.snapshots import CANCELLABLE, DELETED, BatchSnapshot
 from airflow_provider_omics.healthomics.runs.commands import cancel_run
-from airflow_provider_omics.healthomics.runs.poll import look_at_run
+from airflow_provider_omics.healthomics.runs.poll import get_run
 
 if TYPE_CHECKING:
     pass
@@ -47,12 +52,12 @@ class BatchGoal(StrEnum):
 class FailureNews(Protocol):
     """Tells of samples that failed while the batch goes on."""
 
-    def look(self, batch: BatchView) -> Steps[list[str]]:
+    def poll(self, batch: BatchSnapshot) -> Requests[list[str]]:
         """Return a line for each sample that failed lately."""
 
 
 @dataclass
-class BatchLook:
+class BatchPoll:
     """Looks at a batch (GetBatch), and stops it where that is wanted (CancelRunBatch, CancelRun).
 
     Where its runs matter, one that ended FAILED or CANCELLED is looked at until its last run has ended (ListRuns,
@@ -72,7 +77,7 @@ class BatchLook:
     clock: Callable[[], float] = time.time
     failure_news: FailureNews | None = None
     operation: str = "GetBatch"
-    unseen: BatchView = field(init=False)
+    initial: BatchSnapshot = field(init=False)
     _requested: bool = field(default=False, init=False)
     _refusals: int = field(default=0, init=False)
     _leftovers: _Leftovers = field(init=False)
@@ -80,98 +85,98 @@ class BatchLook:
     _news: list[str] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
-        self.unseen = BatchView(self.batch_id)
+        self.initial = BatchSnapshot(self.batch_id)
         self._leftovers = _Leftovers(self.batch_id)
         self._pace = _Pace(self.clock)
 
-    def steps(self) -> Steps[BatchView]:
+    def requests(self) -> Requests[BatchSnapshot]:
         """Ask once; one call, unless the batch has to be stopped, has left runs behind, or samples of it failed."""
-        view = yield from look_at_batch(self.batch_id)
-        wanted = self.cancel or (self.fail_above is not None and view.not_completed > self.fail_above)
-        if wanted and not self._requested and view.status in CANCELLABLE:
+        snapshot = yield from get_batch(self.batch_id)
+        wanted = self.cancel or (self.fail_above is not None and snapshot.not_completed > self.fail_above)
+        if wanted and not self._requested and snapshot.status in CANCELLABLE:
             self._requested = yield from self._request_cancel()
-        if self.goal in (BatchGoal.ENDED, BatchGoal.CANCEL_REQUESTED) and view.status in _MAY_LEAVE_RUNS:
-            active = yield from self._leftovers.look(cancel=wanted, fresh=not is_overdue(view, self.clock()))
-            view = replace(view, active_run_id=active)
-        if self.failure_news is not None and not view.phase.is_final:
+        if self.goal in (BatchGoal.ENDED, BatchGoal.CANCEL_REQUESTED) and snapshot.status in _MAY_LEAVE_RUNS:
+            active = yield from self._leftovers.poll(cancel=wanted, fresh=not is_overdue(snapshot, self.clock()))
+            snapshot = replace(snapshot, active_run_id=active)
+        if self.failure_news is not None and not snapshot.phase.is_final:
             # Once it has ended, all of them are told.
-            self._news = yield from self.failure_news.look(view)
+            self._news = yield from self.failure_news.poll(snapshot)
         # Also where a triggerer before this one had asked for it.
-        stopped = wanted and view.status in (BatchStatus.STOPPING, BatchStatus.CANCELLED)
-        return replace(view, cancel_requested=self._requested or stopped)
+        stopped = wanted and snapshot.status in (BatchStatus.STOPPING, BatchStatus.CANCELLED)
+        return replace(snapshot, cancel_requested=self._requested or stopped)
 
-    def is_over(self, view: BatchView) -> bool:
+    def is_over(self, snapshot: BatchSnapshot) -> bool:
         """Whether the batch has come to the goal, or cannot any more."""
         match self.goal:
             case BatchGoal.GONE:
-                return view.status == DELETED
+                return snapshot.status == DELETED
             case BatchGoal.RUNS_DELETED:
-                return view.status in _DELETION_OVER
+                return snapshot.status in _DELETION_OVER
             case BatchGoal.CANCEL_REQUESTED:
-                asked = view.cancel_requested or view.active_run_id is not None
-                return asked or view.status == BatchStatus.STOPPING or view.phase.is_final
+                asked = snapshot.cancel_requested or snapshot.active_run_id is not None
+                return asked or snapshot.status == BatchStatus.STOPPING or snapshot.phase.is_final
             case _:
-                return view.phase.is_final
+                return snapshot.phase.is_final
 
-    def tell(self, before: BatchView | None, view: BatchView) -> str | None:
+    def describe_change(self, before: BatchSnapshot | None, snapshot: BatchSnapshot) -> str | None:
         """Tell a change of status, share or failures, what remains by estimate, and what failed lately."""
-        remaining, news = self._pace.remaining(view), self._news
+        remaining, news = self._pace.remaining(snapshot), self._news
         self._news = []
-        if before is not None and before.milestone == view.milestone:
+        if before is not None and before.milestone == snapshot.milestone:
             return None
-        told = view.describe()
-        if view.cancel_requested and not (before and before.cancel_requested):
+        told = snapshot.describe()
+        if snapshot.cancel_requested and not (before and before.cancel_requested):
             told = f"{told}; it is being cancelled"
         told = f"{told}; about {remaining} remain" if remaining else told
         return "\n".join([told, *news])
 
-    def _request_cancel(self) -> Steps[bool]:
+    def _request_cancel(self) -> Requests[bool]:
         try:
-            yield Call("CancelRunBatch", {"batchId": self.batch_id})
+            yield Request("CancelRunBatch", {"batchId": self.batch_id})
         except ClientError as error:
             # Its state has changed since it was looked at, as a rule; the next look will show it.
             self._refusals += 1
-            if error_code(error) not in WRONG_STATE_CODES or self._refusals >= _MOST_REFUSALS:
+            if error_code(error) not in INVALID_STATE_CODES or self._refusals >= _MOST_REFUSALS:
                 raise
             return False
         return True
 
 
-def look_at_batch(batch_id: str) -> Steps[BatchView]:
+def get_batch(batch_id: str) -> Requests[BatchSnapshot]:
     """Look at a batch once (GetBatch)."""
-    answer = yield Call("GetBatch", {"batchId": batch_id})
-    return BatchView.of(answer)
+    answer = yield Request("GetBatch", {"batchId": batch_id})
+    return BatchSnapshot.of(answer)
 
 
-def request_cancel(batch_id: str) -> Steps[tuple[BatchView, bool]]:
+def request_cancel(batch_id: str) -> Requests[tuple[BatchSnapshot, bool]]:
     """Look at a batch and ask for it to be cancelled (CancelRunBatch), or for its runs if it FAILED (CancelRun).
 
     Where the look is refused, it is asked for all the same.
 
     :return: the batch, and whether nothing more has to be asked for; False while it cannot be cancelled yet.
     """
-    look = BatchLook(batch_id, BatchGoal.CANCEL_REQUESTED, cancel=True)
+    poll = BatchPoll(batch_id, BatchGoal.CANCEL_REQUESTED, cancel=True)
     try:
-        view = yield from look.steps()
+        snapshot = yield from poll.requests()
     except ClientError as error:
-        match nature(error):
-            case Nature.MISSING:
-                return look.unseen.gone(), True
-            case Nature.LASTING if error.operation_name == look.operation:
-                return (yield from _cancel_unseen(look.unseen, error)), True
+        match categorize(error):
+            case ErrorCategory.NOT_FOUND:
+                return poll.initial.as_deleted(), True
+            case ErrorCategory.PERMANENT if error.operation_name == poll.operation:
+                return (yield from _cancel_unseen(poll.initial, error)), True
         raise
-    return view, look.is_over(view)
+    return snapshot, poll.is_over(snapshot)
 
 
-def _cancel_unseen(batch: BatchView, refusal: ClientError) -> Steps[BatchView]:
+def _cancel_unseen(batch: BatchSnapshot, refusal: ClientError) -> Requests[BatchSnapshot]:
     try:
-        yield Call("CancelRunBatch", {"batchId": batch.batch_id})
+        yield Request("CancelRunBatch", {"batchId": batch.batch_id})
     except ClientError as error:
         raise refusal from error
     return replace(batch, cancel_requested=True)
 
 
-def is_overdue(batch: BatchView, now: float) -> bool:
+def is_overdue(batch: BatchSnapshot, now: float) -> bool:
     # By the service's own times, since a sensor that is rescheduled looks from a new process each time.
     ended_at = batch.submissions_ended_at
     return batch.phase.is_final if ended_at is None else now - ended_at >= _LATE
@@ -186,7 +191,7 @@ class _Leftovers:
     _unstopped: list[str] = field(default_factory=list)
     _asked: set[str] = field(default_factory=set)
 
-    def look(self, *, cancel: bool, fresh: bool) -> Steps[str | None]:
+    def poll(self, *, cancel: bool, fresh: bool) -> Requests[str | None]:
         """Return a run that is still active; None once none is.
 
         :param cancel: whether to cancel them all.
@@ -210,7 +215,7 @@ class _Leftovers:
         self._suspects.extend(item["id"] for item in active)
         self._unstopped.extend(item["id"] for item in active if item["status"] != RunStatus.STOPPING)
 
-    def _first_active(self, fresh: bool) -> Steps[str | None]:
+    def _first_active(self, fresh: bool) -> Requests[str | None]:
         while self._suspects:
             # ListRuns may lag behind.
             if (yield from _is_active(self._suspects[0], fresh)):
@@ -219,11 +224,11 @@ class _Leftovers:
         return None
 
 
-def _is_active(run_id: str, fresh: bool) -> Steps[bool]:
+def _is_active(run_id: str, fresh: bool) -> Requests[bool]:
     try:
-        run = yield from look_at_run(run_id)
+        run = yield from get_run(run_id)
     except ClientError as error:
-        if nature(error) is Nature.MISSING:
+        if categorize(error) is ErrorCategory.NOT_FOUND:
             return fresh
         raise
     return not run.phase.is_final
@@ -240,16 +245,16 @@ class _Pace:
     clock: Callable[[], float]
     _began: tuple[float, int] | None = None
 
-    def remaining(self, view: BatchView) -> str | None:
+    def remaining(self, snapshot: BatchSnapshot) -> str | None:
         """Return the time that remains, as text; None while there is nothing to go by."""
         now = self.clock()
-        if not view.total or view.phase.is_final:
+        if not snapshot.total or snapshot.phase.is_final:
             return None
         if self._began is None:
-            self._began = (now, view.done)
+            self._began = (now, snapshot.done)
         then, done_then = self._began
-        gained = view.done - done_then
+        gained = snapshot.done - done_then
         if gained <= 0 or now <= then:
             return None
-        seconds = (view.total - view.done) * (now - then) / gained
+        seconds = (snapshot.total - snapshot.done) * (now - then) / gained
         return str(timedelta(seconds=round(seconds)))

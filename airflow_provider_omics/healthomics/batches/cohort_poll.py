@@ -15,53 +15,53 @@ from airflow_provider_omics.healthomics.api.calls import Question
 from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.api.service_errors import explain
 from airflow_provider_omics.healthomics.api.statuses import Phase
-from airflow_provider_omics.healthomics.batches.batch_poll import BatchGoal, BatchLook, FailureNews
-from airflow_provider_omics.healthomics.batches.sample_poll import SampleLook
-from airflow_provider_omics.healthomics.batches.snapshots import BatchView, SampleView
+from airflow_provider_omics.healthomics.batches.batch_poll import BatchGoal, BatchPoll, FailureNews
+from airflow_provider_omics.healthomics.batches.sample_poll import SamplePoll
+from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot, SampleSnapshot
 from airflow_provider_omics.healthomics.discovery.cohort_batches import CohortBatch, find_cohort, tell_unread_siblings
 from airflow_provider_omics.healthomics.discovery.cohort_search import CohortSearch, CohortTask
-from airflow_provider_omics.healthomics.polling.poll import Look, V
+from airflow_provider_omics.healthomics.polling.poll import Poll, SnapshotT
 
 
-class Trail(Protocol[V]):
+class Trail(Protocol[SnapshotT]):
     """What to look at, one after the other."""
 
-    def first_look(self) -> Look[V]:
+    def first_poll(self) -> Poll[SnapshotT]:
         """Return what to look at first."""
 
-    def next_look(self, look: Look[V], view: V, log: Log) -> Look[V] | None:
+    def next_poll(self, poll: Poll[SnapshotT], snapshot: SnapshotT, log: Log) -> Poll[SnapshotT] | None:
         """Return what to look at after a look has come to its end; None if that was all."""
 
     @property
-    def verdict(self) -> V:
+    def verdict(self) -> SnapshotT:
         """What all of it came to."""
 
 
 @dataclass
-class _CohortTrail(Generic[V]):
+class _CohortTrail(Generic[SnapshotT]):
     """Base of those who follow a cohort from batch to batch.
 
     :param batch_id: the batch to begin with; empty for the newest of the cohort's task.
     """
 
     batch_id: str
-    views: dict[str, V] = field(default_factory=dict, init=False)
+    snapshots: dict[str, SnapshotT] = field(default_factory=dict, init=False)
     batches: Sequence[CohortBatch] = field(default=(), init=False)
     _queue: list[str] = field(default_factory=list, init=False)
 
-    def next_look(self, look: Look[V], view: V, log: Log) -> Look[V] | None:
+    def next_poll(self, poll: Poll[SnapshotT], snapshot: SnapshotT, log: Log) -> Poll[SnapshotT] | None:
         """Return what to look at after a look has come to its end; None if that was all."""
-        if isinstance(look, CohortSearch):
-            self._take(look, log)
+        if isinstance(poll, CohortSearch):
+            self._take(poll, log)
         else:
-            self.views[self._id_of(view)] = view
-            if self._is_last_word(view):
+            self.snapshots[self._id_of(snapshot)] = snapshot
+            if self._is_last_word(snapshot):
                 return None
         if self._queue:
             return self._look_at(self._queue.pop(0))
-        return None if isinstance(look, CohortSearch) else self._search(view)
+        return None if isinstance(poll, CohortSearch) else self._search(snapshot)
 
-    def _take(self, search: CohortSearch[V], log: Log) -> None:
+    def _take(self, search: CohortSearch[SnapshotT], log: Log) -> None:
         if search.refusal is not None:
             told = explain(search.refusal, search.operation, f"the cohort of {self.label}")
             log.warning(
@@ -85,26 +85,26 @@ class _CohortTrail(Generic[V]):
 
     @property
     def _known(self) -> set[str]:
-        return {*self.views, *(batch.batch_id for batch in self.batches)}
+        return {*self.snapshots, *(batch.batch_id for batch in self.batches)}
 
     @abstractmethod
-    def _id_of(self, view: V) -> str: ...
+    def _id_of(self, snapshot: SnapshotT) -> str: ...
 
     @abstractmethod
-    def _look_at(self, batch_id: str) -> Look[V]: ...
+    def _look_at(self, batch_id: str) -> Poll[SnapshotT]: ...
 
     @abstractmethod
-    def _is_last_word(self, view: V) -> bool: ...
+    def _is_last_word(self, snapshot: SnapshotT) -> bool: ...
 
     @abstractmethod
     def _wanted(self, newest_first: list[str]) -> list[str]: ...
 
     @abstractmethod
-    def _search(self, view: V) -> CohortSearch[V] | None: ...
+    def _search(self, snapshot: SnapshotT) -> CohortSearch[SnapshotT] | None: ...
 
 
 @dataclass
-class SampleTrail(_CohortTrail[SampleView]):
+class SampleTrail(_CohortTrail[SampleSnapshot]):
     """Follows one sample: the newest batch that has it tells what became of it.
 
     :param only_submission: whether it is enough that it became a run.
@@ -120,14 +120,14 @@ class SampleTrail(_CohortTrail[SampleView]):
     clock: Callable[[], float]
     _searched: bool = field(default=False, init=False)
 
-    def first_look(self) -> Look[SampleView]:
+    def first_poll(self) -> Poll[SampleSnapshot]:
         """Return what to look at first."""
         if self.cohort is None:
             return self._look_at(self.batch_id)
         task = self.cohort.task
         mapped = f"[{task.map_index}]" if task.map_index >= 0 else ""
-        unseen = SampleView("", self.run_setting_id, cohort_task=f"{task.task_id}{mapped}")
-        return CohortSearch(unseen, self.cohort.find, (), self.question)
+        initial = SampleSnapshot("", self.run_setting_id, cohort_task=f"{task.task_id}{mapped}")
+        return CohortSearch(initial, self.cohort.find, (), self.question)
 
     @property
     def label(self) -> str:
@@ -135,34 +135,36 @@ class SampleTrail(_CohortTrail[SampleView]):
         return super().label if self.cohort is None else f"task {self.cohort.task.task_id!r}"
 
     @property
-    def verdict(self) -> SampleView:
+    def verdict(self) -> SampleSnapshot:
         """What the newest batch that has the sample shows of it."""
         newest = self._newest_with_it
         if newest is not None:
-            return self.views[newest]
-        if self.views:
-            return self.views.get(self.batch_id) or next(iter(self.views.values()))
-        search = self.first_look()
-        return replace(search.unseen, is_missing=True)
+            return self.snapshots[newest]
+        if self.snapshots:
+            return self.snapshots.get(self.batch_id) or next(iter(self.snapshots.values()))
+        search = self.first_poll()
+        return replace(search.initial, is_missing=True)
 
     @property
     def _newest_with_it(self) -> str | None:
-        order = [batch.batch_id for batch in self.batches] or list(self.views)
-        shown = (batch_id for batch_id in reversed(order) if batch_id in self.views)
-        return next((batch_id for batch_id in shown if self.views[batch_id].is_contained), None)
+        order = [batch.batch_id for batch in self.batches] or list(self.snapshots)
+        shown = (batch_id for batch_id in reversed(order) if batch_id in self.snapshots)
+        return next((batch_id for batch_id in shown if self.snapshots[batch_id].is_contained), None)
 
-    def _id_of(self, view: SampleView) -> str:
-        return view.batch_id
+    def _id_of(self, snapshot: SampleSnapshot) -> str:
+        return snapshot.batch_id
 
-    def _look_at(self, batch_id: str) -> Look[SampleView]:
-        return SampleLook(batch_id, self.run_setting_id, only_submission=self.only_submission, clock=self.clock)
+    def _look_at(self, batch_id: str) -> Poll[SampleSnapshot]:
+        return SamplePoll(batch_id, self.run_setting_id, only_submission=self.only_submission, clock=self.clock)
 
-    def _is_last_word(self, view: SampleView) -> bool:
-        if not view.is_contained:
+    def _is_last_word(self, snapshot: SampleSnapshot) -> bool:
+        if not snapshot.is_contained:
             return False
         self._queue = []
-        submitted = self.only_submission and view.run is not None
-        return view.phase is Phase.SUCCEEDED or (submitted and view.phase not in (Phase.CANCELLED, Phase.DELETED))
+        submitted = self.only_submission and snapshot.run is not None
+        return snapshot.phase is Phase.SUCCEEDED or (
+            submitted and snapshot.phase not in (Phase.CANCELLED, Phase.DELETED)
+        )
 
     def _wanted(self, newest_first: list[str]) -> list[str]:
         # What is older than a batch with the sample tells nothing about it.
@@ -171,23 +173,25 @@ class SampleTrail(_CohortTrail[SampleView]):
         since = order.index(newest) if newest in order else -1
         return [batch_id for batch_id in newest_first if order.index(batch_id) > since]
 
-    def _search(self, view: SampleView) -> CohortSearch[SampleView] | None:
+    def _search(self, snapshot: SampleSnapshot) -> CohortSearch[SampleSnapshot] | None:
         if self.cohort is not None:
-            if not self.cohort.is_redriven or not any(map(_may_be_submitted_again, self.views.values())):
+            if not self.cohort.is_redriven or not any(map(_may_be_submitted_again, self.snapshots.values())):
                 return None
             return CohortSearch(self.verdict, self.cohort.find, self._known, self.question)
         if self._searched:
             return None
         self._searched = True
-        return CohortSearch(view, lambda: find_cohort(self.batch_id), self._known)
+        return CohortSearch(snapshot, lambda: find_cohort(self.batch_id), self._known)
 
 
-def _may_be_submitted_again(view: SampleView) -> bool:
-    return view.is_contained or (view.batch is not None and view.batch.phase in (Phase.FAILED, Phase.CANCELLED))
+def _may_be_submitted_again(snapshot: SampleSnapshot) -> bool:
+    return snapshot.is_contained or (
+        snapshot.batch is not None and snapshot.batch.phase in (Phase.FAILED, Phase.CANCELLED)
+    )
 
 
 @dataclass
-class BatchTrail(_CohortTrail[BatchView]):
+class BatchTrail(_CohortTrail[BatchSnapshot]):
     """Follows a cohort to the end of its newest batch, and adds up what its batches came to.
 
     :param failure_news: makes what tells of the samples of a batch that failed while it goes on.
@@ -195,54 +199,54 @@ class BatchTrail(_CohortTrail[BatchView]):
 
     failure_news: Callable[[], FailureNews]
 
-    def first_look(self) -> Look[BatchView]:
+    def first_poll(self) -> Poll[BatchSnapshot]:
         """Return what to look at first."""
         return self._look_at(self.batch_id)
 
     @property
-    def verdict(self) -> BatchView:
+    def verdict(self) -> BatchSnapshot:
         """The newest batch, with the counts of all where they can be added up."""
         by_id = {batch.batch_id: batch for batch in self.batches}
-        views = [self.views.get(batch_id) or _seen(batch.answer) for batch_id, batch in by_id.items()]
-        if not views:
-            return self.views[self.batch_id]
+        snapshots = [self.snapshots.get(batch_id) or _seen(batch.answer) for batch_id, batch in by_id.items()]
+        if not snapshots:
+            return self.snapshots[self.batch_id]
         cohorts = {batch.cohort for batch in self.batches}
-        if len(views) == 1 or len(cohorts) > 1 or None in cohorts or views[0].total is None:
-            return views[-1]
-        return add_up(views)
+        if len(snapshots) == 1 or len(cohorts) > 1 or None in cohorts or snapshots[0].total is None:
+            return snapshots[-1]
+        return add_up(snapshots)
 
-    def _id_of(self, view: BatchView) -> str:
-        return view.batch_id
+    def _id_of(self, snapshot: BatchSnapshot) -> str:
+        return snapshot.batch_id
 
-    def _look_at(self, batch_id: str) -> Look[BatchView]:
-        return BatchLook(batch_id, BatchGoal.DECIDED, failure_news=self.failure_news())
+    def _look_at(self, batch_id: str) -> Poll[BatchSnapshot]:
+        return BatchPoll(batch_id, BatchGoal.DECIDED, failure_news=self.failure_news())
 
-    def _is_last_word(self, view: BatchView) -> bool:
-        return view.phase is Phase.DELETED
+    def _is_last_word(self, snapshot: BatchSnapshot) -> bool:
+        return snapshot.phase is Phase.DELETED
 
     def _wanted(self, newest_first: list[str]) -> list[str]:
         order = [batch.batch_id for batch in self.batches]
-        since = max((order.index(batch_id) for batch_id in self.views if batch_id in order), default=-1)
+        since = max((order.index(batch_id) for batch_id in self.snapshots if batch_id in order), default=-1)
         return [batch_id for batch_id in newest_first if order.index(batch_id) > since][:1]
 
-    def _search(self, view: BatchView) -> CohortSearch[BatchView] | None:
-        return CohortSearch(view, lambda: find_cohort(self.batch_id), self._known)
+    def _search(self, snapshot: BatchSnapshot) -> CohortSearch[BatchSnapshot] | None:
+        return CohortSearch(snapshot, lambda: find_cohort(self.batch_id), self._known)
 
 
-def add_up(views: Sequence[BatchView]) -> BatchView:
+def add_up(snapshots: Sequence[BatchSnapshot]) -> BatchSnapshot:
     """Return the last batch of a cohort with the counts of the whole cohort.
 
     The first submitted all samples, each later one some of those that had not completed.
 
-    :param views: all batches, oldest first.
+    :param snapshots: all batches, oldest first.
     """
-    newest, total = views[-1], views[0].total or 0
-    completed = min(total, sum(view.completed for view in views))
+    newest, total = snapshots[-1], snapshots[0].total or 0
+    completed = min(total, sum(snapshot.completed for snapshot in snapshots))
     pending = newest.pending_submissions or 0
     # Those that the last batch does not have: nobody submitted them again.
     left_out = max(0, total - completed - newest.not_completed - pending)
     return replace(newest, total=total, completed=completed, failed=newest.failed + left_out)
 
 
-def _seen(answer: Any) -> BatchView:
-    return BatchView.of(answer)
+def _seen(answer: Any) -> BatchSnapshot:
+    return BatchSnapshot.of(answer)

@@ -8,14 +8,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from airflow_provider_omics.healthomics.api.calls import Call, Steps
+from airflow_provider_omics.healthomics.api.calls import Request, Requests
 from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.failures import FailureClass
-from airflow_provider_omics.healthomics.api.service_errors import Nature, WrongStateError, nature
+from airflow_provider_omics.healthomics.api.service_errors import ErrorCategory, InvalidStateError, categorize
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, Phase, SubmissionStatus
-from airflow_provider_omics.healthomics.batches.batch_poll import look_at_batch
-from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchView
-from airflow_provider_omics.healthomics.runs.commands import look_behind
+from airflow_provider_omics.healthomics.batches.batch_poll import get_batch
+from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchSnapshot
+from airflow_provider_omics.healthomics.runs.commands import read_after_refusal
 
 _RUNS_DELETABLE = frozenset({BatchStatus.PROCESSED, BatchStatus.CANCELLED})
 _DELETABLE = _RUNS_DELETABLE | {BatchStatus.FAILED, BatchStatus.RUNS_DELETE_FAILED, BatchStatus.RUNS_DELETED}
@@ -58,7 +58,7 @@ class UndeletedRun:
         return f"{self.run_setting_id}, run {self.run_id}: {cause}"
 
 
-def delete_runs(batch_id: str) -> Steps[BatchView]:
+def delete_runs(batch_id: str) -> Requests[BatchSnapshot]:
     """Ask for all runs of a batch to be deleted (DeleteRunBatch).
 
     :return: the batch, which is RUNS_DELETING, or RUNS_DELETED or gone if there is nothing left to delete.
@@ -66,19 +66,19 @@ def delete_runs(batch_id: str) -> Steps[BatchView]:
     """
     refused = yield from _ask("DeleteRunBatch", batch_id, _RUNS_DELETABLE)
     if refused is None:
-        return BatchView(batch_id, BatchStatus.RUNS_DELETING.value)
+        return BatchSnapshot(batch_id, BatchStatus.RUNS_DELETING.value)
     error, batch = refused
     if batch.status in (BatchStatus.RUNS_DELETING, BatchStatus.RUNS_DELETED):
         return batch
     if batch.status == DELETED:
         if (yield from has_runs(batch_id)):
             remedy = f"The batch's record is gone, but not its runs: {_ONE_BY_ONE}"
-            raise WrongStateError(error, remedy, FailureClass.INPUT) from error
+            raise InvalidStateError(error, remedy, FailureClass.INPUT) from error
         return batch
     raise _wrong_state(error, batch, _RUNS_REMEDIES) from error
 
 
-def delete_record(batch_id: str) -> Steps[bool]:
+def delete_record(batch_id: str) -> Requests[bool]:
     """Ask for the record of a batch to be deleted (DeleteBatch); its runs stay.
 
     :return: True if it will be; False if it was gone already.
@@ -93,24 +93,24 @@ def delete_record(batch_id: str) -> Steps[bool]:
     raise _wrong_state(error, batch, _RECORD_REMEDIES) from error
 
 
-def has_runs(batch_id: str) -> Steps[bool]:
+def has_runs(batch_id: str) -> Requests[bool]:
     """Say whether any run of a batch exists, also when the batch itself does not any more (ListRuns)."""
     try:
-        answer = yield Call("ListRuns", {"batchId": batch_id, "maxResults": 1})
+        answer = yield Request("ListRuns", {"batchId": batch_id, "maxResults": 1})
     except ClientError as error:
-        if nature(error) is Nature.MISSING:
+        if categorize(error) is ErrorCategory.NOT_FOUND:
             return False
         raise
     items: list[Any] = answer.get("items", [])
     return any(item.get("status") != DELETED for item in items)
 
 
-def undeleted_runs(batch_id: str, limit: int) -> Steps[tuple[UndeletedRun, ...]]:
+def undeleted_runs(batch_id: str, limit: int) -> Requests[tuple[UndeletedRun, ...]]:
     """Return the first runs that a batch could not delete (ListRunsInBatch).
 
     :param limit: most of them, 1 to 100.
     """
-    answer = yield Call(
+    answer = yield Request(
         "ListRunsInBatch",
         {"batchId": batch_id, "submissionStatus": SubmissionStatus.DELETE_FAILED.value, "maxItems": limit},
     )
@@ -125,19 +125,21 @@ def undeleted_runs(batch_id: str, limit: int) -> Steps[tuple[UndeletedRun, ...]]
     )
 
 
-def _ask(operation: str, batch_id: str, allowed: frozenset[BatchStatus]) -> Steps[tuple[ClientError, BatchView] | None]:
+def _ask(
+    operation: str, batch_id: str, allowed: frozenset[BatchStatus]
+) -> Requests[tuple[ClientError, BatchSnapshot] | None]:
     """Make a call that only some states of a batch allow.
 
     :return: None once the service took it; else its refusal, and the batch that it is about.
     """
     for _ in range(_TRIES):
         try:
-            yield Call(operation, {"batchId": batch_id})
+            yield Request(operation, {"batchId": batch_id})
         except ClientError as error:
             refusal = error
-            batch = yield from look_behind(error, look_at_batch(batch_id))
+            batch = yield from read_after_refusal(error, get_batch(batch_id))
             if batch is None:
-                return error, BatchView(batch_id).gone()
+                return error, BatchSnapshot(batch_id).as_deleted()
             if batch.status not in allowed:
                 return error, batch
         else:
@@ -145,11 +147,11 @@ def _ask(operation: str, batch_id: str, allowed: frozenset[BatchStatus]) -> Step
     raise refusal
 
 
-def _wrong_state(error: ClientError, batch: BatchView, remedies: dict[str, str]) -> WrongStateError:
+def _wrong_state(error: ClientError, batch: BatchSnapshot, remedies: dict[str, str]) -> InvalidStateError:
     default = _WAIT if batch.phase is Phase.ACTIVE else "Look at the batch first"
     changes = batch.phase is Phase.ACTIVE or batch.status == BatchStatus.RUNS_DELETING
     remedy = f"The batch is {batch.status}. {remedies.get(batch.status or '', default)}"
-    return WrongStateError(error, remedy, FailureClass.TRANSIENT if changes else FailureClass.INPUT)
+    return InvalidStateError(error, remedy, FailureClass.TRANSIENT if changes else FailureClass.INPUT)
 
 
 class OmicsRunsNotDeletedError(OmicsError):
@@ -159,7 +161,7 @@ class OmicsRunsNotDeletedError(OmicsError):
     :ivar undeleted: the first of the runs, with what kept them.
     """
 
-    def __init__(self, batch: BatchView, undeleted: Sequence[UndeletedRun] = ()) -> None:
+    def __init__(self, batch: BatchSnapshot, undeleted: Sequence[UndeletedRun] = ()) -> None:
         super().__init__(batch, undeleted)
         self.batch = batch
         self.undeleted = tuple(undeleted)

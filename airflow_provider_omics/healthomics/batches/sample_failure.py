@@ -8,7 +8,7 @@ from airflow_provider_omics.healthomics.api import failures
 from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.failures import FailureAdvice, FailureClass, Owner
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, SubmissionStatus
-from airflow_provider_omics.healthomics.batches.snapshots import BatchView, SampleView
+from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot, SampleSnapshot
 
 _NOT_IN_BATCH = FailureAdvice(
     "",
@@ -32,7 +32,7 @@ class SampleFailure:
     :param sample: the sample as last seen.
     """
 
-    sample: SampleView
+    sample: SampleSnapshot
 
     @property
     def advice(self) -> FailureAdvice:
@@ -53,7 +53,7 @@ class SampleFailure:
         )
 
 
-def _story(sample: SampleView) -> tuple[str, FailureAdvice]:
+def _story(sample: SampleSnapshot) -> tuple[str, FailureAdvice]:
     if sample.submission_status is None or sample.batch_is_gone:
         return _without_submission(sample, sample.batch)
     match sample.submission_status:
@@ -68,7 +68,7 @@ def _story(sample: SampleView) -> tuple[str, FailureAdvice]:
     return f"has no run, although its submission is {sample.submission_status}", failures.UNPROVED
 
 
-def _without_submission(sample: SampleView, batch: BatchView | None) -> tuple[str, FailureAdvice]:
+def _without_submission(sample: SampleSnapshot, batch: BatchSnapshot | None) -> tuple[str, FailureAdvice]:
     if not sample.batch_id:
         return "is in no batch, since the task has ended and started none that can be found", _NO_BATCH
     if sample.batch_is_gone:

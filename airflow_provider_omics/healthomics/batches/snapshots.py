@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, Phase, RunStatus, SubmissionStatus, classify
-from airflow_provider_omics.healthomics.runs.snapshot import RunView
+from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 
 if TYPE_CHECKING:
     from mypy_boto3_omics.type_defs import (
@@ -29,7 +29,7 @@ _SUBMISSIONS_OVER = ("submittedTime", "failedTime", "processedTime")
 
 
 @dataclass(frozen=True)
-class BatchView:
+class BatchSnapshot:
     """One look at a batch. No member of an answer is guaranteed by the API, so all but the id may be missing.
 
     Counts of runs are eventually consistent, and final only once the batch is PROCESSED.
@@ -72,7 +72,7 @@ class BatchView:
     cancel_requested: bool = False
 
     @classmethod
-    def of(cls, answer: GetBatchResponseTypeDef | StartRunBatchResponseTypeDef) -> BatchView:
+    def of(cls, answer: GetBatchResponseTypeDef | StartRunBatchResponseTypeDef) -> BatchSnapshot:
         """Read the answer of GetBatch or StartRunBatch."""
         members: Mapping[str, Any] = answer
         submissions, runs = members.get("submissionSummary") or {}, members.get("runSummary") or {}
@@ -140,7 +140,7 @@ class BatchView:
         share = 100 * self.done // self.total if self.total else 0
         return self.status, self.active_run_id, share, self.not_completed
 
-    def gone(self) -> BatchView:
+    def as_deleted(self) -> BatchSnapshot:
         """Return the batch as it is once the service does not know it any more."""
         return replace(self, status=DELETED, active_run_id=None)
 
@@ -149,14 +149,14 @@ class BatchView:
         return asdict(self)
 
     @classmethod
-    def from_payload(cls, payload: Mapping[str, Any]) -> BatchView:
+    def from_payload(cls, payload: Mapping[str, Any]) -> BatchSnapshot:
         """Read what :meth:`to_payload` wrote, in this release or another."""
         known = {member.name for member in fields(cls)}
         return cls(**{key: value for key, value in payload.items() if key in known})
 
 
 @dataclass(frozen=True, slots=True)
-class SampleView:
+class SampleSnapshot:
     """One look at a sample of a batch: its submission, and its run where it has one.
 
     :param submission_status: outcome of what the batch last attempted on the sample; None before it did.
@@ -177,17 +177,17 @@ class SampleView:
     submission_status: str | None = None
     submission_failure_reason: str | None = None
     submission_failure_message: str | None = None
-    run: RunView | None = None
-    batch: BatchView | None = None
+    run: RunSnapshot | None = None
+    batch: BatchSnapshot | None = None
     is_listed: bool = False
     is_missing: bool = False
     cohort_task: str | None = None
 
-    def listed(self, item: RunBatchListItemTypeDef) -> SampleView:
+    def listed(self, item: RunBatchListItemTypeDef) -> SampleSnapshot:
         """Return the sample with what an item of ListRunsInBatch says."""
         members: Mapping[str, Any] = item
         run_id = members.get("runId")
-        run = RunView(run_id, arn=members.get("runArn"), uuid=members.get("runInternalUuid")) if run_id else None
+        run = RunSnapshot(run_id, arn=members.get("runArn"), uuid=members.get("runInternalUuid")) if run_id else None
         return replace(
             self,
             submission_status=members.get("submissionStatus"),
@@ -250,21 +250,21 @@ class SampleView:
         of_batch = f"; the batch is {self.batch.status}" if self.batch else ""
         return f"{told} is not submitted yet{of_batch}"
 
-    def gone(self) -> SampleView:
+    def as_deleted(self) -> SampleSnapshot:
         """Return the sample as it is once the service does not know its batch any more."""
-        return replace(self, batch=BatchView(self.batch_id).gone())
+        return replace(self, batch=BatchSnapshot(self.batch_id).as_deleted())
 
     def to_payload(self) -> dict[str, Any]:
         """Return the view as JSON values, for a trigger event."""
         return asdict(self)
 
     @classmethod
-    def from_payload(cls, payload: Mapping[str, Any]) -> SampleView:
+    def from_payload(cls, payload: Mapping[str, Any]) -> SampleSnapshot:
         """Read what :meth:`to_payload` wrote, in this release or another."""
         known = {member.name: payload[member.name] for member in fields(cls) if member.name in payload}
         run, batch = known.get("run"), known.get("batch")
-        known["run"] = RunView.from_payload(run) if run else None
-        known["batch"] = BatchView.from_payload(batch) if batch else None
+        known["run"] = RunSnapshot.from_payload(run) if run else None
+        known["batch"] = BatchSnapshot.from_payload(batch) if batch else None
         return cls(**known)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_provider_omics.healthomics.api.calls import Steps
+from airflow_provider_omics.healthomics.api.calls import Requests
 from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, Phase, classify
 from airflow_provider_omics.healthomics.discovery.jobs import BATCH, list_named, seconds, show
@@ -93,7 +93,7 @@ class CohortBatches:
         return bool(self.batches) and self.batches[-1].is_finished
 
 
-def find_cohort(batch_id: str) -> Steps[CohortBatches]:
+def find_cohort(batch_id: str) -> Requests[CohortBatches]:
     """Find all batches of the cohort that a batch belongs to (GetBatch, ListBatch).
 
     A batch without the provider's tags is taken to be the only one of its cohort.
@@ -124,7 +124,7 @@ def find_cohort(batch_id: str) -> Steps[CohortBatches]:
     return CohortBatches(same_cohort(found, own), unread)
 
 
-def redrives(batch_id: str) -> Steps[int]:
+def redrives(batch_id: str) -> Requests[int]:
     """Return how many batches of its task must have come before a batch, as its tags tell (GetBatch)."""
     answer = yield from show(BATCH, batch_id)
     return _read(batch_id, answer).generation
@@ -147,7 +147,7 @@ def tell_unread_siblings(found: CohortBatches, label: str, log: Log) -> None:
         )
 
 
-def _sibling(batch_id: str, task: str) -> Steps[CohortBatch | None]:
+def _sibling(batch_id: str, task: str) -> Requests[CohortBatch | None]:
     answer = yield from show(BATCH, batch_id)
     return _read(batch_id, answer) if answer and _task_of(answer) == task else None
 

@@ -8,8 +8,8 @@ from typing import Any, Generic
 
 from botocore.exceptions import ClientError
 
-from airflow_provider_omics.healthomics.api.calls import Question, Steps
-from airflow_provider_omics.healthomics.api.service_errors import Nature, nature
+from airflow_provider_omics.healthomics.api.calls import Question, Requests
+from airflow_provider_omics.healthomics.api.service_errors import ErrorCategory, categorize
 from airflow_provider_omics.healthomics.discovery.cohort_batches import (
     MOST_SIBLINGS_LOOKED_AT,
     CohortBatch,
@@ -18,8 +18,8 @@ from airflow_provider_omics.healthomics.discovery.cohort_batches import (
 )
 from airflow_provider_omics.healthomics.discovery.jobs import BATCH, EarlierJob, find_jobs
 from airflow_provider_omics.healthomics.discovery.lineage import COHORT_TAG
-from airflow_provider_omics.healthomics.polling.poll import V
-from airflow_provider_omics.healthomics.requests.identity import DagRunLife, Intent, TaskIdentity
+from airflow_provider_omics.healthomics.polling.poll import SnapshotT
+from airflow_provider_omics.healthomics.requests.identity import DagRunLife, JobKey, TaskIdentity
 
 _OVER = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
 
@@ -39,9 +39,9 @@ class CohortTask:
     is_redriven: bool = True
 
     @property
-    def intent(self) -> Intent:
+    def intent(self) -> JobKey:
         """What the task wants."""
-        return Intent(self.task, "StartRunBatch", self.namespace, self.dag_run)
+        return JobKey(self.task, "StartRunBatch", self.namespace, self.dag_run)
 
     def to_payload(self) -> dict[str, Any]:
         """Return the task as JSON values."""
@@ -53,7 +53,7 @@ class CohortTask:
         task, life = TaskIdentity(**payload["task"]), DagRunLife(**payload["dag_run"])
         return cls(task, payload["namespace"], life, tuple(payload["names"]), payload["is_redriven"])
 
-    def find(self) -> Steps[CohortBatches]:
+    def find(self) -> Requests[CohortBatches]:
         """Find the batches that the task has started since it last succeeded (ListBatch, GetBatch)."""
         found = yield from find_jobs(BATCH, self.intent, self.names, most=MOST_SIBLINGS_LOOKED_AT)
         batches = tuple(map(_batch, found.jobs))
@@ -65,7 +65,7 @@ def _batch(job: EarlierJob) -> CohortBatch:
 
 
 @dataclass
-class CohortSearch(Generic[V]):
+class CohortSearch(Generic[SnapshotT]):
     """Looks for batches of a cohort that are not known yet, until there is one or its task has ended.
 
     :param unseen: what is known of what is waited for.
@@ -75,8 +75,8 @@ class CohortSearch(Generic[V]):
         for batches that are all there will be.
     """
 
-    unseen: V
-    find: Callable[[], Steps[CohortBatches]]
+    initial: SnapshotT
+    find: Callable[[], Requests[CohortBatches]]
     known: Container[str] = ()
     question: Question | None = None
     operation: str = "ListBatch"
@@ -89,26 +89,26 @@ class CohortSearch(Generic[V]):
         """Ids of the batches that were not known, newest first."""
         return [batch_id for batch_id in reversed(self.found.ids) if batch_id not in self.known]
 
-    def steps(self) -> Steps[V]:
+    def requests(self) -> Requests[SnapshotT]:
         """Ask once; what is found after the task has ended is all there will be."""
         state = None if self.question is None else (yield self.question)
         self.is_task_over = self.question is None or state in _OVER
         try:
             found = yield from self.find()
         except ClientError as error:
-            if self.question is not None or nature(error) is not Nature.LASTING:
+            if self.question is not None or categorize(error) is not ErrorCategory.PERMANENT:
                 raise
             self.refusal = error
             found = CohortBatches()
         # One that its task had succeeded with before it was cleared is of no interest to those who wait beside it.
         is_stale = found.is_finished and state is not None and state != "success"
         self.found = CohortBatches(unread=found.unread) if is_stale else found
-        return self.unseen
+        return self.initial
 
-    def is_over(self, _view: V) -> bool:
+    def is_over(self, _view: SnapshotT) -> bool:
         """Whether there is another batch, or will not be one."""
         return self.is_task_over or bool(self.news)
 
-    def tell(self, before: V | None, view: V) -> str | None:
+    def describe_change(self, before: SnapshotT | None, snapshot: SnapshotT) -> str | None:
         """Tell what is waited for, once."""
-        return f"{view.describe()}; waiting for a batch of its cohort's task" if before is None else None
+        return f"{snapshot.describe()}; waiting for a batch of its cohort's task" if before is None else None

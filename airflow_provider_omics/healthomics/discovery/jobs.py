@@ -11,16 +11,16 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Call, Steps, list_pages
+from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Request, Requests, list_pages
 from airflow_provider_omics.healthomics.api.logger import Log, entry
-from airflow_provider_omics.healthomics.api.service_errors import Nature, nature
+from airflow_provider_omics.healthomics.api.service_errors import ErrorCategory, categorize
 from airflow_provider_omics.healthomics.requests.identity import (
     FINISHED_TAG,
     GENERATION_TAG,
     INTENT_TAG,
     MAX_BATCH_NAME,
     MAX_RUN_NAME,
-    Intent,
+    JobKey,
     Owner,
 )
 
@@ -46,9 +46,9 @@ class JobKind:
     id_member: str
     longest_name: int
 
-    def get(self, job_id: str) -> Call:
+    def get(self, job_id: str) -> Request:
         """Return the call that shows one job."""
-        return Call(self.get_operation, {self.id_member: job_id})
+        return Request(self.get_operation, {self.id_member: job_id})
 
 
 RUN = JobKind("run", "ListRuns", "maxResults", "creationTime", "GetRun", "id", MAX_RUN_NAME)
@@ -100,7 +100,7 @@ class Discovery:
     unread: int = 0
 
 
-def names_of(kind: JobKind, intent: Intent, name: str | None, *, tagged: bool) -> tuple[str, ...]:
+def names_of(kind: JobKind, intent: JobKey, name: str | None, *, tagged: bool) -> tuple[str, ...]:
     """Return the names that jobs of a task can have, the one that new jobs get first.
 
     :param name: name that the user gave; None for the default.
@@ -115,13 +115,13 @@ def names_of(kind: JobKind, intent: Intent, name: str | None, *, tagged: bool) -
 
 def find_jobs(
     kind: JobKind,
-    intent: Intent,
+    intent: JobKey,
     names: Sequence[str],
     *,
     newest_is_enough: bool = False,
     since: float | None = None,
     most: int = MOST_LOOKED_AT,
-) -> Steps[Discovery]:
+) -> Requests[Discovery]:
     """Find what earlier tries started for a task (ListRuns and GetRun, or ListBatch and GetBatch).
 
     Jobs that are older than the task's DAG run are not looked at.
@@ -211,7 +211,7 @@ def _clock_lead(answer: Mapping[str, Any]) -> float:
     return 0.0 if -2.0 < lead < 1.0 else lead
 
 
-def list_named(kind: JobKind, names: Sequence[str], oldest: float | None) -> Steps[tuple[list[str], int]]:
+def list_named(kind: JobKind, names: Sequence[str], oldest: float | None) -> Requests[tuple[list[str], int]]:
     """Return the ids of all jobs of these names, newest first, and how many were not listed (ListRuns or ListBatch).
 
     :param oldest: leave out those that were created before, in seconds since the epoch; None for none.
@@ -238,18 +238,18 @@ def list_named(kind: JobKind, names: Sequence[str], oldest: float | None) -> Ste
     return sorted(listed, key=lambda job_id: (listed[job_id], len(job_id), job_id), reverse=True), unread
 
 
-def show(kind: JobKind, job_id: str) -> Steps[Mapping[str, Any]]:
+def show(kind: JobKind, job_id: str) -> Requests[Mapping[str, Any]]:
     """Return what the service shows of one job (GetRun or GetBatch); nothing if it does not know it."""
     try:
         answer: Mapping[str, Any] = yield kind.get(job_id)
     except ClientError as error:
-        if nature(error) is Nature.MISSING:
+        if categorize(error) is ErrorCategory.NOT_FOUND:
             return {}
         raise
     return answer
 
 
-def _owner(intent: Intent, answer: Mapping[str, Any]) -> Owner | None:
+def _owner(intent: JobKey, answer: Mapping[str, Any]) -> Owner | None:
     if not answer:
         return None
     return intent.owner(answer.get("tags") or {}, answer.get("name"), seconds(answer.get("creationTime")))

@@ -9,19 +9,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from airflow_provider_omics.healthomics.api.calls import Steps
+from airflow_provider_omics.healthomics.api.calls import Requests
 from airflow_provider_omics.healthomics.discovery.jobs import BATCH, Discovery, find_jobs
-from airflow_provider_omics.healthomics.requests.identity import TAG_COUNT, Intent
+from airflow_provider_omics.healthomics.requests.identity import TAG_COUNT, JobKey
 
 COHORT_TAG = "airflow-cohort"
-"""Tag of a batch that names the cohort that its task had read; see :attr:`ChainedBatch.cohort`."""
+"""Tag of a batch that names the cohort that its task had read; see :attr:`CohortAttempt.cohort`."""
 
 BATCH_TAG_COUNT = TAG_COUNT + 1
 """How many tags the provider gives a batch."""
 
 
 @dataclass(frozen=True)
-class ChainedBatch:
+class CohortAttempt:
     """One batch of a task.
 
     :param generation: its place among the task's batches, 0 for the first.
@@ -55,7 +55,7 @@ class Progress:
     results_place: str
     samples: int
     next_generation: int = 0
-    batches: tuple[ChainedBatch, ...] = ()
+    batches: tuple[CohortAttempt, ...] = ()
     redrives_left: int = 0
     given_up: int = 0
     retry_all: bool = False
@@ -63,7 +63,7 @@ class Progress:
 
     def followed_by(self, batch_id: str) -> Progress:
         """Return the progress once another batch was started."""
-        batch = ChainedBatch(batch_id, self.next_generation, self.cohort)
+        batch = CohortAttempt(batch_id, self.next_generation, self.cohort)
         return replace(
             self,
             batches=(*self.batches, batch),
@@ -81,10 +81,10 @@ class Progress:
     def from_payload(cls, payload: Mapping[str, Any]) -> Progress:
         """Read what :meth:`to_payload` wrote, in this release or another."""
         known = {member.name: payload[member.name] for member in fields(cls) if member.name in payload}
-        return cls(**{**known, "batches": tuple(ChainedBatch(*batch) for batch in payload["batches"])})
+        return cls(**{**known, "batches": tuple(CohortAttempt(*batch) for batch in payload["batches"])})
 
 
-def find_batches(intent: Intent, name: str) -> Steps[list[ChainedBatch]]:
+def find_batches(intent: JobKey, name: str) -> Requests[list[CohortAttempt]]:
     """Find the batches that earlier tries started for an intent, oldest first (ListBatch, GetBatch).
 
     :param name: name that they were given.
@@ -93,6 +93,6 @@ def find_batches(intent: Intent, name: str) -> Steps[list[ChainedBatch]]:
     return chained(found)
 
 
-def chained(found: Discovery) -> list[ChainedBatch]:
+def chained(found: Discovery) -> list[CohortAttempt]:
     """Return the batches among what was found, oldest first."""
-    return [ChainedBatch(job.job_id, job.generation, job.tags.get(COHORT_TAG)) for job in found.jobs]
+    return [CohortAttempt(job.job_id, job.generation, job.tags.get(COHORT_TAG)) for job in found.jobs]

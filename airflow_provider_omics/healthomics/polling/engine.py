@@ -1,8 +1,8 @@
 """How long to wait, decided in one place: an observation goes in, a decision comes out.
 
-What is waited for (a run, a batch, one sample of a batch) is a :class:`Look`: what to ask the service, and what to make
-of it. :class:`Wait` decides after each look and knows no clock but the one it is given. :func:`watch` drives it in a
-worker and :func:`awatch` in a triggerer; neither decides anything.
+What is waited for (a run, a batch, one sample of a batch) is a :class:`Poll`: what to ask the service, and what to make
+of it. :class:`Waiter` decides after each poll and knows no clock but the one it is given. :func:`poll_until_done`
+drives it in a worker and :func:`apoll_until_done` in a triggerer; neither decides anything.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from dataclasses import dataclass, field
 from typing import Generic
 
 from airflow_provider_omics.healthomics.api.backoff import Backoff, Errors, look_again
-from airflow_provider_omics.healthomics.api.calls import Steps, failed_operation
+from airflow_provider_omics.healthomics.api.calls import Requests, failed_operation
 from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.api.service_errors import (
-    WRONG_STATE_CODES,
+    INVALID_STATE_CODES,
+    ErrorCategory,
     Explanation,
-    Nature,
+    categorize,
     explain,
     is_from_aws,
-    nature,
 )
 from airflow_provider_omics.healthomics.api.statuses import Phase
-from airflow_provider_omics.healthomics.polling.poll import Look, V
-from airflow_provider_omics.healthomics.polling.result import KeepWaiting, Stop, WaitEnd
+from airflow_provider_omics.healthomics.polling.poll import Poll, SnapshotT
+from airflow_provider_omics.healthomics.polling.result import PollAgain, StopReason, WaitResult
 
 ERROR_BUDGET = 3600.0
 """Seconds for which errors are put up with, unless a user says otherwise."""
@@ -56,78 +56,80 @@ class WaitPolicy:
 
 
 @dataclass(slots=True)
-class Wait(Generic[V]):
+class Waiter(Generic[SnapshotT]):
     """Decides after each look whether to go on.
 
     :param clock: gives seconds since the epoch.
     :param spread: gives a number from 0 to 1, so that many waiters do not ask at the same moment.
     """
 
-    look: Look[V]
+    poll: Poll[SnapshotT]
     policy: WaitPolicy
     clock: Callable[[], float] = time.time
     spread: Callable[[], float] = random.random
-    _last: V | None = field(default=None, init=False)
+    _last: SnapshotT | None = field(default=None, init=False)
     _looks: int = field(default=0, init=False)
     _errors: Errors | None = field(default=None, init=False)
     _missing_since: float | None = field(default=None, init=False)
 
     @property
-    def last(self) -> V:
+    def last(self) -> SnapshotT:
         """The last look, or what is known before the first."""
-        return self.look.unseen if self._last is None else self._last
+        return self.poll.initial if self._last is None else self._last
 
     @property
     def is_failing(self) -> bool:
         """Whether the look before was an error."""
         return self._errors is not None
 
-    def saw(self, view: V) -> KeepWaiting | WaitEnd[V]:
+    def on_response(self, snapshot: SnapshotT) -> PollAgain | WaitResult[SnapshotT]:
         """Decide after an answer."""
-        before, self._last = self._last, view
+        before, self._last = self._last, snapshot
         self._errors = self._missing_since = None
         self._looks += 1
-        if self.look.is_over(view):
-            return WaitEnd(Stop.ENDED, view)
+        if self.poll.is_over(snapshot):
+            return WaitResult(StopReason.ENDED, snapshot)
         limit = self.policy.max_attempts
         if limit is not None and self._looks >= limit:
-            return WaitEnd(Stop.ATTEMPTS, view, f"looked {self._looks} times (waiter_max_attempts), and {self._state}")
-        told = self.look.tell(before, view)
-        if view.phase is Phase.UNKNOWN and told:
+            return WaitResult(
+                StopReason.ATTEMPTS, snapshot, f"looked {self._looks} times (waiter_max_attempts), and {self._state}"
+            )
+        told = self.poll.describe_change(before, snapshot)
+        if snapshot.phase is Phase.UNKNOWN and told:
             told = f"{told}, a status that this release does not know; waiting on. Update the provider"
         usual = Backoff(self.policy.delay, self.policy.delay)
-        return self._again(usual.seconds(1, self.spread), told, view.phase is Phase.UNKNOWN)
+        return self._again(usual.seconds(1, self.spread), told, snapshot.phase is Phase.UNKNOWN)
 
-    def failed(self, error: Exception) -> KeepWaiting | WaitEnd[V]:
+    def failed(self, error: Exception) -> PollAgain | WaitResult[SnapshotT]:
         """Decide after an error."""
         now = self.clock()
         self._errors = errors = self._errors or Errors(now)
         errors.count += 1
-        kind = nature(error)
+        kind = categorize(error)
         seconds = look_again(self.policy.delay, self.policy.error_budget).seconds(errors.count, self.spread)
-        explanation = explain(error, failed_operation(error) or self.look.operation, self.last.label)
+        explanation = explain(error, failed_operation(error) or self.poll.operation, self.last.label)
         told = explanation.describe()
-        if kind is Nature.MISSING:
+        if kind is ErrorCategory.NOT_FOUND:
             if self._is_gone(now):
-                return WaitEnd(Stop.ENDED, self.last.gone())
+                return WaitResult(StopReason.ENDED, self.last.as_deleted())
             if self.policy.missing_budget:
                 return self._again(seconds, f"Still waiting: {told}", True)
         budget = 0.0 if _is_refused_for_state(explanation) else self._budget(kind)
         if errors.are_too_many(now, budget):
-            why = Stop.ERROR if budget <= 0 and kind is not Nature.PASSING else Stop.UNREACHABLE
+            why = StopReason.ERROR if budget <= 0 and kind is not ErrorCategory.TRANSIENT else StopReason.UNREACHABLE
             fate = self._fate(errors, now, budget) if budget > 0 else []
             *cause, remedy = explanation.lines()
-            return WaitEnd(why, self.last, "\n".join([*cause, *fate, remedy]), explanation.code)
+            return WaitResult(why, self.last, "\n".join([*cause, *fate, remedy]), explanation.code)
         lasted = errors.lasted(now, budget)
         return self._again(seconds, f"Still waiting: {told} Errors: {lasted}; looking again in {seconds:.0f} s", True)
 
-    def timed_out(self) -> WaitEnd[V]:
+    def timed_out(self) -> WaitResult[SnapshotT]:
         """Return the end for a task whose time is up."""
-        return WaitEnd(Stop.DEADLINE, self.last, f"time is up and {self._state}")
+        return WaitResult(StopReason.DEADLINE, self.last, f"time is up and {self._state}")
 
-    def interrupted(self) -> WaitEnd[V]:
+    def interrupted(self) -> WaitResult[SnapshotT]:
         """Return the end for a task that was killed while it waited."""
-        return WaitEnd(Stop.INTERRUPTED, self.last, "the task was killed")
+        return WaitResult(StopReason.INTERRUPTED, self.last, "the task was killed")
 
     def _is_gone(self, now: float) -> bool:
         """Whether what is not found was deleted, and is not just too new to be shown, or a wrong id."""
@@ -138,8 +140,8 @@ class Wait(Generic[V]):
         # The service has named it, so what it does not know even after a while was deleted.
         return is_known or self.policy.gone_is_end or 0 < grace < now - self._missing_since
 
-    def _budget(self, kind: Nature) -> float:
-        is_put_up_with = kind is Nature.PASSING or self._last is not None or self.policy.is_known
+    def _budget(self, kind: ErrorCategory) -> float:
+        is_put_up_with = kind is ErrorCategory.TRANSIENT or self._last is not None or self.policy.is_known
         return self.policy.error_budget if is_put_up_with else 0.0
 
     def _fate(self, errors: Errors, now: float, budget: float) -> list[str]:
@@ -153,40 +155,42 @@ class Wait(Generic[V]):
     def _state(self) -> str:
         return f"the {self.last.KIND} is {self.last.status or 'not seen yet'}"
 
-    def _again(self, seconds: float, note: str | None, alarming: bool) -> KeepWaiting | WaitEnd[V]:
+    def _again(self, seconds: float, note: str | None, alarming: bool) -> PollAgain | WaitResult[SnapshotT]:
         deadline = self.policy.deadline
         if deadline is not None:
             left = deadline - self.clock()
             if left <= 0:
                 return self.timed_out()
             seconds = min(seconds, left)
-        return KeepWaiting(seconds, note, alarming)
+        return PollAgain(seconds, note, alarming)
 
 
 def _is_refused_for_state(explanation: Explanation) -> bool:
     # Not a failed look: what was looked at does not let itself be cancelled.
-    return explanation.operation.startswith("Cancel") and explanation.code in WRONG_STATE_CODES
+    return explanation.operation.startswith("Cancel") and explanation.code in INVALID_STATE_CODES
 
 
-def look_once(wait: Wait[V], ask: Callable[[Steps[V]], V], log: Log) -> WaitEnd[V] | None:
+def poll_once(
+    wait: Waiter[SnapshotT], ask: Callable[[Requests[SnapshotT]], SnapshotT], log: Log
+) -> WaitResult[SnapshotT] | None:
     """Take one step of a wait in a worker.
 
     :param ask: makes the calls of one look.
     :return: the end of waiting, or None to look again.
     """
     decision = _decide(wait, ask, log)
-    if isinstance(decision, WaitEnd):
+    if isinstance(decision, WaitResult):
         return decision
     _tell(decision, log)
     return None
 
 
-def watch(
-    wait: Wait[V],
-    ask: Callable[[Steps[V]], V],
+def poll_until_done(
+    wait: Waiter[SnapshotT],
+    ask: Callable[[Requests[SnapshotT]], SnapshotT],
     pause: Callable[[float], bool],
     log: Log,
-) -> WaitEnd[V]:
+) -> WaitResult[SnapshotT]:
     """Drive a wait in a worker.
 
     :param ask: makes the calls of one look.
@@ -194,19 +198,19 @@ def watch(
     """
     while True:
         decision = _decide(wait, ask, log)
-        if isinstance(decision, WaitEnd):
+        if isinstance(decision, WaitResult):
             return decision
         _tell(decision, log)
         if pause(decision.seconds):
             return wait.interrupted()
 
 
-async def awatch(
-    wait: Wait[V],
-    ask: Callable[[Steps[V]], Awaitable[V]],
+async def apoll_until_done(
+    wait: Waiter[SnapshotT],
+    ask: Callable[[Requests[SnapshotT]], Awaitable[SnapshotT]],
     pause: Callable[[float], Awaitable[None]],
     log: Log,
-) -> WaitEnd[V]:
+) -> WaitResult[SnapshotT]:
     """Drive a wait in a triggerer.
 
     :param ask: makes the calls of one look.
@@ -214,29 +218,31 @@ async def awatch(
     """
     while True:
         try:
-            decision = wait.saw(await ask(wait.look.steps()))
+            decision = wait.on_response(await ask(wait.poll.requests()))
         except Exception as error:
             decision = _judge(wait, error, log)
-        if isinstance(decision, WaitEnd):
+        if isinstance(decision, WaitResult):
             return decision
         _tell(decision, log)
         await pause(decision.seconds)
 
 
-def _decide(wait: Wait[V], ask: Callable[[Steps[V]], V], log: Log) -> KeepWaiting | WaitEnd[V]:
+def _decide(
+    wait: Waiter[SnapshotT], ask: Callable[[Requests[SnapshotT]], SnapshotT], log: Log
+) -> PollAgain | WaitResult[SnapshotT]:
     try:
-        return wait.saw(ask(wait.look.steps()))
+        return wait.on_response(ask(wait.poll.requests()))
     except Exception as error:
         return _judge(wait, error, log)
 
 
-def _judge(wait: Wait[V], error: Exception, log: Log) -> KeepWaiting | WaitEnd[V]:
+def _judge(wait: Waiter[SnapshotT], error: Exception, log: Log) -> PollAgain | WaitResult[SnapshotT]:
     # A trigger that raises tells its task nothing, so even a mistake in the code becomes an end with its cause.
     if not is_from_aws(error) and not wait.is_failing:
         log.exception("Looking at HealthOmics %s failed", wait.last.label)
     return wait.failed(error)
 
 
-def _tell(decision: KeepWaiting, log: Log) -> None:
+def _tell(decision: PollAgain, log: Log) -> None:
     if decision.note:
         (log.warning if decision.alarming else log.info)("%s", entry(decision.note))

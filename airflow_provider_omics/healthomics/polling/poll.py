@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
-from airflow_provider_omics.healthomics.api.calls import Steps
+from airflow_provider_omics.healthomics.api.calls import Requests
 from airflow_provider_omics.healthomics.api.statuses import Phase
 
 
-class View(Protocol):
+class Snapshot(Protocol):
     """One look at what is waited for.
 
     :cvar KIND: what it is, such as ``run``; names it in a trigger's event.
@@ -36,7 +36,7 @@ class View(Protocol):
     def describe(self) -> str:
         """Tell its state, for the log."""
 
-    def gone(self) -> Self:
+    def as_deleted(self) -> Self:
         """Return what it is once the service does not know it any more."""
 
     def to_payload(self) -> dict[str, Any]:
@@ -47,33 +47,33 @@ class View(Protocol):
         """Read what :meth:`to_payload` wrote, in this release or another."""
 
 
-V = TypeVar("V", bound=View)
+SnapshotT = TypeVar("SnapshotT", bound=Snapshot)
 
 
-class Look(Protocol[V]):
+class Poll(Protocol[SnapshotT]):
     """How to look at what is waited for.
 
-    :ivar unseen: the view before the first answer.
+    :ivar initial: the view before the first answer.
     :ivar operation: the API operation that mainly answers, for errors that do not name theirs.
     """
 
-    unseen: V
+    initial: SnapshotT
     operation: str
 
-    def steps(self) -> Steps[V]:
+    def requests(self) -> Requests[SnapshotT]:
         """Ask the service once."""
 
-    def is_over(self, view: V) -> bool:
+    def is_over(self, snapshot: SnapshotT) -> bool:
         """Whether this is what was waited for."""
 
-    def tell(self, before: V | None, view: V) -> str | None:
+    def describe_change(self, before: SnapshotT | None, snapshot: SnapshotT) -> str | None:
         """Return what the user should hear about a look; None if it is nothing new.
 
         :param before: the look before; None for the first.
         """
 
 
-def tell_changes(before: V | None, view: V) -> str | None:
+def describe_change(before: SnapshotT | None, snapshot: SnapshotT) -> str | None:
     """Tell the state whenever it is another than before."""
-    told = view.describe()
+    told = snapshot.describe()
     return None if before is not None and before.describe() == told else told

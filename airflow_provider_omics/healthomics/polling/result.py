@@ -9,10 +9,10 @@ from typing import Any, Generic
 
 from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.statuses import Phase
-from airflow_provider_omics.healthomics.polling.poll import V
+from airflow_provider_omics.healthomics.polling.poll import SnapshotT
 
 
-class Stop(StrEnum):
+class StopReason(StrEnum):
     """Why waiting ended.
 
     ``ERROR`` is an error before the first answer that will not pass, ``UNREACHABLE`` one that might have passed but did
@@ -28,33 +28,33 @@ class Stop(StrEnum):
 
 
 @dataclass(frozen=True)
-class WaitEnd(Generic[V]):
+class WaitResult(Generic[SnapshotT]):
     """The end of waiting.
 
-    :param view: the last look.
+    :param snapshot: the last look.
     :param reason: for the user, why nobody waits any more; empty when what was waited for has come.
     :param error_code: code of the error that ended the wait, or kept what had to be cancelled then from being
         cancelled, if one did.
     """
 
-    why: Stop
-    view: V
+    why: StopReason
+    snapshot: SnapshotT
     reason: str = ""
     error_code: str | None = None
 
     def to_payload(self) -> dict[str, Any]:
         """Return the end as a trigger event's payload."""
-        succeeded = self.why is Stop.ENDED and self.view.phase in (Phase.SUCCEEDED, Phase.SETTLED)
+        succeeded = self.why is StopReason.ENDED and self.snapshot.phase in (Phase.SUCCEEDED, Phase.SETTLED)
         return {
             "status": "success" if succeeded else "error",
             "why": self.why.value,
-            self.view.KIND: self.view.to_payload(),
+            self.snapshot.KIND: self.snapshot.to_payload(),
             "message": self.reason,
             "error_code": self.error_code,
         }
 
     @classmethod
-    def from_payload(cls, payload: Mapping[str, Any] | None, kind: type[V]) -> WaitEnd[V]:
+    def from_payload(cls, payload: Mapping[str, Any] | None, kind: type[SnapshotT]) -> WaitResult[SnapshotT]:
         """Read what :meth:`to_payload` wrote, in this release or another.
 
         :param kind: what was waited for.
@@ -62,16 +62,16 @@ class WaitEnd(Generic[V]):
         """
         if payload is None:
             raise OmicsError("The trigger ended without an event; see the triggerer's log")
-        return WaitEnd(
-            why=Stop(payload["why"]),
-            view=kind.from_payload(payload[kind.KIND]),
+        return WaitResult(
+            why=StopReason(payload["why"]),
+            snapshot=kind.from_payload(payload[kind.KIND]),
             reason=payload.get("message") or "",
             error_code=payload.get("error_code"),
         )
 
 
 @dataclass(frozen=True)
-class KeepWaiting:
+class PollAgain:
     """Look again after so many seconds.
 
     :param note: what to tell the user now; None if nothing changed.
@@ -89,19 +89,19 @@ class OmicsWaitError(OmicsError):
     :ivar end: the end of waiting, with the run, batch or sample as last seen.
     """
 
-    def __init__(self, end: WaitEnd[Any]) -> None:
+    def __init__(self, end: WaitResult[Any]) -> None:
         super().__init__(end)
         self.end = end
 
     @property
     def run_id(self) -> str | None:
         """Id of the run, where it was a run."""
-        return getattr(self.end.view, "run_id", None)
+        return getattr(self.end.snapshot, "run_id", None)
 
     @property
     def batch_id(self) -> str | None:
         """Id of the batch, where it was a batch or a sample of one."""
-        return getattr(self.end.view, "batch_id", None)
+        return getattr(self.end.snapshot, "batch_id", None)
 
     @property
     def code(self) -> str | None:
@@ -110,12 +110,12 @@ class OmicsWaitError(OmicsError):
 
     def message(self) -> str:
         """Return cause, place and remedy, in this order, as lines that may be long."""
-        told = f"Stopped waiting for HealthOmics {self.end.view.label}: {self.end.reason}"
+        told = f"Stopped waiting for HealthOmics {self.end.snapshot.label}: {self.end.reason}"
         limit = _LIMITS.get(self.end.why)
         if limit is None:
             return told
-        look = f"see what takes so long with: {self.end.view.command}"
-        return f"{told.rstrip('.')}.\nWhat to do: raise {limit}, or {look}"
+        poll = f"see what takes so long with: {self.end.snapshot.command}"
+        return f"{told.rstrip('.')}.\nWhat to do: raise {limit}, or {poll}"
 
 
 # By the value of the reason for which waiting ended.

@@ -89,7 +89,7 @@ class Owner(StrEnum):
 
 
 @dataclass(frozen=True)
-class Intent:
+class JobKey:
     """One job that a task instance wants: the task instance and what it asks to be computed.
 
     :param fingerprint: digest of the request; a map index can come back as another sample. A cohort leaves it open,
@@ -121,8 +121,8 @@ class Intent:
         return self._of_0_1_0.key
 
     @property
-    def _of_0_1_0(self) -> Intent:
-        return Intent(self.task, self.old_fingerprint or self.fingerprint)
+    def _of_0_1_0(self) -> JobKey:
+        return JobKey(self.task, self.old_fingerprint or self.fingerprint)
 
     @property
     def _task_parts(self) -> tuple[str, str, str, str]:
@@ -210,7 +210,7 @@ class Intent:
 
 
 TAG_COUNT = 9
-"""How many tags the provider gives a run: those of :meth:`Intent.tags`, and later ``FINISHED_TAG``."""
+"""How many tags the provider gives a run: those of :meth:`JobKey.tags`, and later ``FINISHED_TAG``."""
 
 
 def _printable(text: str) -> str:

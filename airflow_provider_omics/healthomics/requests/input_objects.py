@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import IO, Any, NamedTuple
 
-from airflow_provider_omics.healthomics.api.calls import Call, Steps
+from airflow_provider_omics.healthomics.api.calls import Request, Requests
 from airflow_provider_omics.healthomics.api.service_errors import error_code, is_from_aws
 from airflow_provider_omics.healthomics.requests.input_places import name_of, single_uris, texts_of
 from airflow_provider_omics.healthomics.requests.issues import Issue
@@ -122,7 +122,7 @@ class Sight(NamedTuple):
 _THERE = Sight(Presence.THERE)
 
 
-def look_for_input(uri: str) -> Steps[Sight]:
+def look_for_input(uri: str) -> Requests[Sight]:
     """Look for an input (HeadObject); a folder, or a pattern of names, is there with its first object (ListObjectsV2).
 
     :param uri: a sound S3 URI.
@@ -133,7 +133,7 @@ def look_for_input(uri: str) -> Steps[Sight]:
         prefix = _prefix_of(parts.key)
         if prefix is None:
             try:
-                return _judge_object(uri, (yield Call("HeadObject", {"Bucket": parts.bucket, "Key": parts.key})))
+                return _judge_object(uri, (yield Request("HeadObject", {"Bucket": parts.bucket, "Key": parts.key})))
             except Exception as error:
                 if error_code(error) not in _ABSENT_CODES:
                     raise
@@ -141,7 +141,7 @@ def look_for_input(uri: str) -> Steps[Sight]:
             # not count as there because sample.bam.bai is.
             prefix = f"{parts.key}/" if "." in parts.key.rpartition("/")[2] else parts.key
         members = {"Bucket": parts.bucket, "Prefix": prefix, "MaxKeys": 1}
-        answer = yield Call("ListObjectsV2", members)
+        answer = yield Request("ListObjectsV2", members)
     except Exception as error:
         return _judge_error(uri, error)
     if answer.get("KeyCount") or answer.get("Contents"):

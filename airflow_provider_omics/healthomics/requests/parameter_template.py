@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from airflow_provider_omics.healthomics.api.calls import Call, Steps
+from airflow_provider_omics.healthomics.api.calls import Request, Requests
 from airflow_provider_omics.healthomics.api.service_errors import error_code
 
 Template = Mapping[str, Mapping[str, Any]]
@@ -89,7 +89,7 @@ def chosen_profiles(engine_settings: Any) -> tuple[str, ...]:
     return tuple(name.strip() for name in chosen.split(",") if name.strip())
 
 
-def look_up_parameters(setting: Mapping[str, Any], *, definition: bool = False) -> Steps[WorkflowParameters]:
+def look_up_parameters(setting: Mapping[str, Any], *, definition: bool = False) -> Requests[WorkflowParameters]:
     """Return the parameters that the workflow of a run takes (GetWorkflow or GetWorkflowVersion).
 
     :param setting: members of StartRun or DefaultRunSetting that name the workflow.
@@ -99,7 +99,7 @@ def look_up_parameters(setting: Mapping[str, Any], *, definition: bool = False) 
     if not definition:
         return WorkflowParameters.of((yield plain))
     try:
-        answer = yield Call(plain.operation, {**plain.members, "export": ["DEFINITION"]})
+        answer = yield Request(plain.operation, {**plain.members, "export": ["DEFINITION"]})
     except ClientError as error:
         # Who may look at a workflow may not always have its definition.
         if error_code(error) != "ValidationException":
@@ -108,10 +108,10 @@ def look_up_parameters(setting: Mapping[str, Any], *, definition: bool = False) 
     return WorkflowParameters.of(answer)
 
 
-def _look_up_call(setting: Mapping[str, Any]) -> Call:
+def _look_up_call(setting: Mapping[str, Any]) -> Request:
     members = {"type": setting.get("workflowType"), "workflowOwnerId": setting.get("workflowOwnerId")}
     given = {name: value for name, value in members.items() if value is not None}
     version = setting.get("workflowVersionName")
     if version is None:
-        return Call("GetWorkflow", {"id": setting["workflowId"], **given})
-    return Call("GetWorkflowVersion", {"workflowId": setting["workflowId"], "versionName": version, **given})
+        return Request("GetWorkflow", {"id": setting["workflowId"], **given})
+    return Request("GetWorkflowVersion", {"workflowId": setting["workflowId"], "versionName": version, **given})

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping
 from typing import Any
 
-from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Call, Steps, list_pages
-from airflow_provider_omics.healthomics.api.service_errors import Nature, explain, is_from_aws, nature
+from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Request, Requests, list_pages
+from airflow_provider_omics.healthomics.api.service_errors import ErrorCategory, categorize, explain, is_from_aws
 from airflow_provider_omics.healthomics.results.merging import BatchPart
 from airflow_provider_omics.healthomics.results.table import ResultsTable, SampleEnd, SampleResult, one_line
 
@@ -18,7 +18,7 @@ def collect_batch(
     same: Container[str] | None = None,
     status: str | None = None,
     failure_reason: str | None = None,
-) -> Steps[bool]:
+) -> Requests[bool]:
     """Take a batch into the table, with two list calls for every 100 samples of the batch.
 
     The batches of a cohort are to be collected oldest first; :class:`~.merging.BatchPart` tells how they merge.
@@ -49,7 +49,7 @@ def collect_batch(
     return exists
 
 
-def confirm_unsettled(table: ResultsTable, batch_id: str | None = None, *, limit: int = 100) -> Steps[int]:
+def confirm_unsettled(table: ResultsTable, batch_id: str | None = None, *, limit: int = 100) -> Requests[int]:
     """Look up runs that the lists showed as active, or not at all, since lists may lag behind.
 
     A run that is gone, or whose id belongs to another run by now, counts as deleted. A run that could not be looked
@@ -71,7 +71,7 @@ def confirm_unsettled(table: ResultsTable, batch_id: str | None = None, *, limit
     return len(table.active(batch_id))
 
 
-def look_up_failures(table: ResultsTable, *, limit: int = 100) -> Steps[int]:
+def look_up_failures(table: ResultsTable, *, limit: int = 100) -> Requests[int]:
     """Look up why runs failed, the first of the input first, and the form of output URIs.
 
     An error of a look-up never ends the task: its cause is noted in the row. Operation: GetRun.
@@ -93,7 +93,7 @@ def look_up_failures(table: ResultsTable, *, limit: int = 100) -> Steps[int]:
     return max(0, len(failed) - limit)
 
 
-def _learn_form(table: ResultsTable) -> Steps[None]:
+def _learn_form(table: ResultsTable) -> Requests[None]:
     row = next((row for row in table.rows() if row.completed and row.output_place), None)
     if row is not None:
         answer = yield from _get_run(row)
@@ -101,12 +101,12 @@ def _learn_form(table: ResultsTable) -> Steps[None]:
             table.explain(row, answer)
 
 
-def _get_run(row: SampleResult) -> Steps[Mapping[str, Any] | Exception | None]:
+def _get_run(row: SampleResult) -> Requests[Mapping[str, Any] | Exception | None]:
     """Ask for a row's run; None if it is gone, an error of the service or the way to it as it is."""
     try:
-        answer: Mapping[str, Any] = yield Call("GetRun", {"id": row.run_id})
+        answer: Mapping[str, Any] = yield Request("GetRun", {"id": row.run_id})
     except Exception as error:
-        if nature(error) is Nature.MISSING:
+        if categorize(error) is ErrorCategory.NOT_FOUND:
             return None
         if not is_from_aws(error):
             raise
@@ -120,11 +120,11 @@ def _differ(shown: str | None, expected: str | None) -> bool:
     return bool(shown and expected and shown != expected)
 
 
-def _list_if_there(operation: str, take: Callable[[Mapping[str, Any]], None], **members: Any) -> Steps[bool]:
+def _list_if_there(operation: str, take: Callable[[Mapping[str, Any]], None], **members: Any) -> Requests[bool]:
     try:
         yield from list_pages(operation, take, **members)
     except Exception as error:
-        if nature(error) is not Nature.MISSING:
+        if categorize(error) is not ErrorCategory.NOT_FOUND:
             raise
         return False
     return True

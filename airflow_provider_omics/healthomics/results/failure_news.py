@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from airflow_provider_omics.healthomics.api.calls import Steps
+from airflow_provider_omics.healthomics.api.calls import Requests
 from airflow_provider_omics.healthomics.api.service_errors import error_code
-from airflow_provider_omics.healthomics.batches.snapshots import BatchView
+from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot
 from airflow_provider_omics.healthomics.results.outcome import cause_of
 from airflow_provider_omics.healthomics.results.summary import some_failures
 from airflow_provider_omics.healthomics.results.table import SampleResult, one_line
@@ -29,7 +29,7 @@ class FailureNews:
     _counted: int = 0
     _told: set[str] = field(default_factory=set)
 
-    def look(self, batch: BatchView) -> Steps[list[str]]:
+    def poll(self, batch: BatchSnapshot) -> Requests[list[str]]:
         """Return a line for each sample that failed lately (ListRunsInBatch, ListRuns, GetRun).
 
         What cannot be looked up is told at the end of the batch all the same, so that an error is no more than a line.

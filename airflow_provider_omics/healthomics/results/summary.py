@@ -7,10 +7,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Call, Steps
+from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Request, Requests
 from airflow_provider_omics.healthomics.api.service_errors import error_code
 from airflow_provider_omics.healthomics.api.statuses import RunStatus, SubmissionStatus
-from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchView
+from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchSnapshot
 from airflow_provider_omics.healthomics.results.collection import confirm_unsettled
 from airflow_provider_omics.healthomics.results.merging import BatchPart
 from airflow_provider_omics.healthomics.results.outcome import BatchOutcome, Tolerance
@@ -19,32 +19,34 @@ from airflow_provider_omics.healthomics.results.table import BatchCounts, Result
 _TWO_FILTERS = "ValidationException"
 
 
-def counts_of(view: BatchView) -> BatchCounts:
+def counts_of(snapshot: BatchSnapshot) -> BatchCounts:
     """Count what the samples of a batch came to, as GetBatch shows it."""
-    pending = view.pending_submissions or 0
-    total = max(view.total or 0, view.done + pending, view.submitted + view.failed_submissions + pending)
+    pending = snapshot.pending_submissions or 0
+    total = max(
+        snapshot.total or 0, snapshot.done + pending, snapshot.submitted + snapshot.failed_submissions + pending
+    )
     return BatchCounts(
         total,
-        completed=view.completed,
-        failed=view.failed,
-        cancelled=view.cancelled,
-        deleted=view.deleted,
-        failed_submissions=view.failed_submissions,
+        completed=snapshot.completed,
+        failed=snapshot.failed,
+        cancelled=snapshot.cancelled,
+        deleted=snapshot.deleted,
+        failed_submissions=snapshot.failed_submissions,
         not_submitted=pending,
-        unknown=total - view.done - pending,
+        unknown=total - snapshot.done - pending,
     )
 
 
-def glance(view: BatchView, tolerance: Tolerance, failures: tuple[SampleResult, ...] = ()) -> BatchOutcome:
+def glance(snapshot: BatchSnapshot, tolerance: Tolerance, failures: tuple[SampleResult, ...] = ()) -> BatchOutcome:
     """Return the outcome of a batch without its results table.
 
     :param failures: a few samples that did not complete.
     """
     return BatchOutcome(
-        batch_ids=(view.batch_id,),
-        status=None if view.status == DELETED else view.status,
-        failure_reason=view.failure_reason,
-        counts=counts_of(view),
+        batch_ids=(snapshot.batch_id,),
+        status=None if snapshot.status == DELETED else snapshot.status,
+        failure_reason=snapshot.failure_reason,
+        counts=counts_of(snapshot),
         tolerance=tolerance,
         groups=(),
         failures=failures,
@@ -52,7 +54,7 @@ def glance(view: BatchView, tolerance: Tolerance, failures: tuple[SampleResult, 
     )
 
 
-def some_failures(view: BatchView, limit: int) -> Steps[tuple[SampleResult, ...]]:
+def some_failures(snapshot: BatchSnapshot, limit: int) -> Requests[tuple[SampleResult, ...]]:
     """Look up some samples that did not complete, failed submissions first, with their causes.
 
     Operations: ListRunsInBatch, ListRuns, GetRun.
@@ -60,32 +62,32 @@ def some_failures(view: BatchView, limit: int) -> Steps[tuple[SampleResult, ...]
     :param limit: most samples, 1 to 100; a failed run takes two calls.
     """
     items: list[Mapping[str, Any]] = []
-    if view.failed_submissions:
-        items += yield from _in_batch(view, submissionStatus=SubmissionStatus.FAILED.value, maxItems=limit)
-    run_ids = (yield from _failed_runs(view, limit - len(items))) if view.failed else []
+    if snapshot.failed_submissions:
+        items += yield from _in_batch(snapshot, submissionStatus=SubmissionStatus.FAILED.value, maxItems=limit)
+    run_ids = (yield from _failed_runs(snapshot, limit - len(items))) if snapshot.failed else []
     for run_id in run_ids:
-        items += yield from _in_batch(view, runId=run_id, maxItems=1)
+        items += yield from _in_batch(snapshot, runId=run_id, maxItems=1)
     table = ResultsTable((item["runSettingId"], None) for item in items)
-    BatchPart(table, view.batch_id, status=view.status).take_submissions(items)
+    BatchPart(table, snapshot.batch_id, status=snapshot.status).take_submissions(items)
     yield from confirm_unsettled(table, limit=limit)
     return tuple(table.rows())
 
 
-def _in_batch(view: BatchView, **members: Any) -> Steps[list[Mapping[str, Any]]]:
-    answer = yield Call("ListRunsInBatch", {"batchId": view.batch_id, **members})
+def _in_batch(snapshot: BatchSnapshot, **members: Any) -> Requests[list[Mapping[str, Any]]]:
+    answer = yield Request("ListRunsInBatch", {"batchId": snapshot.batch_id, **members})
     return [item for item in answer.get("runs", []) if item.get("runSettingId")]
 
 
-def _failed_runs(view: BatchView, limit: int) -> Steps[list[str]]:
+def _failed_runs(snapshot: BatchSnapshot, limit: int) -> Requests[list[str]]:
     if limit <= 0:
         return []
-    members = {"batchId": view.batch_id, "maxResults": limit}
+    members = {"batchId": snapshot.batch_id, "maxResults": limit}
     try:
-        answer = yield Call("ListRuns", {**members, "status": RunStatus.FAILED.value})
+        answer = yield Request("ListRuns", {**members, "status": RunStatus.FAILED.value})
     except ClientError as error:
         # Whether the service takes two filters is not documented.
         if error_code(error) != _TWO_FILTERS:
             raise
-        answer = yield Call("ListRuns", {**members, "maxResults": PAGE_SIZE})
+        answer = yield Request("ListRuns", {**members, "maxResults": PAGE_SIZE})
     items = (item for item in answer.get("items", []) if item.get("status") == RunStatus.FAILED)
     return [item["id"] for item in items][:limit]

@@ -16,7 +16,7 @@ from typing import Any
 from airflow_provider_omics.healthomics.api import failures
 from airflow_provider_omics.healthomics.api.failures import FailureAdvice, FailureClass, advise
 from airflow_provider_omics.healthomics.api.statuses import Phase, RunStatus, SubmissionStatus, classify
-from airflow_provider_omics.healthomics.runs.snapshot import RunView
+from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 
 COLUMNS = (
     "run_setting_id",
@@ -157,14 +157,14 @@ class SampleResult:
         """Note that the sample's run is not there any more."""
         self.run_status, self.advice, self.failure_message = RunStatus.DELETED.value, failures.DELETED, _RUN_DELETED
 
-    def run(self) -> RunView:
+    def run(self) -> RunSnapshot:
         """Return the sample's run, as far as the row tells of it.
 
         :raises ValueError: the sample never became a run.
         """
         if self.run_id is None:
             raise ValueError(f"sample {self.run_setting_id!r} has no run")
-        return RunView(
+        return RunSnapshot(
             self.run_id,
             self.run_status,
             self.arn,
@@ -292,7 +292,7 @@ class ResultsTable:
         :param answer: the answer of GetRun about the row's run, and no other.
         """
         shown: Any = {"id": row.run_id, **answer}
-        run = RunView.of(shown)
+        run = RunSnapshot.of(shown)
         row.uuid = row.uuid or run.uuid
         row.output_uri = run.output_uri or row.output_uri
         self.saw_run(row, answer)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.failures import CANCELLED, DELETED, FailureAdvice, FailureClass, advise
 from airflow_provider_omics.healthomics.api.statuses import Phase
-from airflow_provider_omics.healthomics.runs.snapshot import RunView
+from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 
 
 class OmicsRunFailedError(OmicsError):
@@ -85,7 +85,7 @@ class RunFailure:
     :param sample: what to call the sample of a batch that it is the run of.
     """
 
-    run: RunView
+    run: RunSnapshot
     failed_tasks: tuple[FailedTask, ...] = ()
     more_failed_tasks: bool = False
     note: str | None = None

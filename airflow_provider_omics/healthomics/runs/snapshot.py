@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class RunView:
+class RunSnapshot:
     """One look at a run. No member of an answer is guaranteed by the API, so all but the id may be missing.
 
     :param run_id: the run's id, which the service may give to another run after a deletion.
@@ -34,7 +34,7 @@ class RunView:
     status_message: str | None = None
 
     @classmethod
-    def of(cls, answer: GetRunResponseTypeDef | StartRunResponseTypeDef) -> RunView:
+    def of(cls, answer: GetRunResponseTypeDef | StartRunResponseTypeDef) -> RunSnapshot:
         """Read the answer of StartRun or GetRun."""
         members: Mapping[str, Any] = answer
         return cls(
@@ -68,7 +68,7 @@ class RunView:
         status = repr(self.status) if self.phase is Phase.UNKNOWN else self.status
         return f"HealthOmics {self.label} is {status}"
 
-    def gone(self) -> RunView:
+    def as_deleted(self) -> RunSnapshot:
         """Return the run as it is once the service does not know it any more."""
         return replace(self, status=RunStatus.DELETED.value)
 
@@ -77,7 +77,7 @@ class RunView:
         return asdict(self)
 
     @classmethod
-    def from_payload(cls, payload: Mapping[str, Any]) -> RunView:
+    def from_payload(cls, payload: Mapping[str, Any]) -> RunSnapshot:
         """Read what :meth:`to_payload` wrote, in this release or another."""
         known = {member.name for member in fields(cls)}
         return cls(**{key: value for key, value in payload.items() if key in known})

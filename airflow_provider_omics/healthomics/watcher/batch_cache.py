@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_omics.healthomics.api.calls import Call, Question, Steps, T, aconverse
+from airflow_provider_omics.healthomics.api.calls import Question, Request, Requests, T, run_async
 from airflow_provider_omics.healthomics.watcher.client import Line
 from airflow_provider_omics.healthomics.watcher.clock import Timing
 from airflow_provider_omics.healthomics.watcher.tasks import Tasks
@@ -48,7 +48,7 @@ class _SharedAnswers:
         """Whether an answer is held for those who ask later."""
         return True
 
-    async def _share(self, key: str, call: Call, longest: float, after: float | None = None) -> Answer:
+    async def _share(self, key: str, call: Request, longest: float, after: float | None = None) -> Answer:
         held = self._held.get(key)
         if held is not None and held.is_good(self.timing.clock(), longest, after):
             return held
@@ -59,7 +59,7 @@ class _SharedAnswers:
             asking.add_done_callback(lambda _: self._asking.pop(key, None))
         return await asyncio.shield(asking)
 
-    async def _ask(self, key: str, call: Call) -> Answer:
+    async def _ask(self, key: str, call: Request) -> Answer:
         asked_at = self.timing.clock()
         answer = Answer(await self.line.call(call), asked_at)
         if self._is_kept(key):
@@ -79,7 +79,7 @@ class BatchAnswers(_SharedAnswers):
         :param longest: how old it may be, in seconds.
         :param after: when the answer was asked for that the caller has already.
         """
-        return await self._share(batch_id, Call("GetBatch", {"batchId": batch_id}), longest, after)
+        return await self._share(batch_id, Request("GetBatch", {"batchId": batch_id}), longest, after)
 
     def forget(self, batch_id: str) -> None:
         """Give nobody an answer from before now."""
@@ -116,7 +116,7 @@ class BatchAnswers(_SharedAnswers):
 class SearchAnswers(_SharedAnswers):
     """Shares what is answered to those who look for the batches of a cohort: all of them ask the same."""
 
-    async def get(self, call: Call, longest: float) -> Mapping[str, Any]:
+    async def get(self, call: Request, longest: float) -> Mapping[str, Any]:
         """Return an answer that may have been given to somebody else.
 
         :param longest: how old it may be, in seconds.
@@ -138,15 +138,15 @@ class Searching:
         self._timing = timing
         self._longest = min(delay / 2, _LONGEST_SEARCHED)
 
-    async def ask(self, steps: Steps[T]) -> T:
+    async def ask(self, requests: Requests[T]) -> T:
         """Make the calls of a conversation, or take what was answered to others just before."""
-        return await aconverse(self._answer, steps)
+        return await run_async(self._answer, requests)
 
     async def pause(self, seconds: float) -> None:
         """Sleep."""
         await self._timing.sleep(seconds)
 
-    async def _answer(self, call: Call) -> Any:
+    async def _answer(self, call: Request) -> Any:
         if isinstance(call, Question):
             return await call.aask()
         return await self._answers.get(call, self._longest)
@@ -166,10 +166,10 @@ class Conversation:
         self._seen_at: float | None = None
         self._began_at = timing.clock()
 
-    async def ask(self, steps: Steps[T]) -> T:
+    async def ask(self, requests: Requests[T]) -> T:
         """Make the calls of a conversation, or take what was answered to others meanwhile."""
         self._began_at = self._timing.clock()
-        result = await aconverse(self.answer, steps)
+        result = await run_async(self.answer, requests)
         # Going by the shared answer, all who wait for a batch come to wake at the same time.
         self._began_at = self._began_at if self._seen_at is None else min(self._began_at, self._seen_at)
         return result
@@ -178,7 +178,7 @@ class Conversation:
         """Sleep until so many seconds after what was answered last."""
         await self._timing.sleep(max(0.0, self._began_at + seconds - self._timing.clock()))
 
-    async def answer(self, call: Call) -> Any:
+    async def answer(self, call: Request) -> Any:
         """Answer one call."""
         if call.operation == "GetBatch":
             longest = min(_AS_NEW, self._delay / 4) if self._seen_at is None else self._delay

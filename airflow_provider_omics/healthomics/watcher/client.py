@@ -10,8 +10,13 @@ from typing import Any
 from botocore import xform_name
 
 from airflow_provider_omics.healthomics.api.backoff import Backoff
-from airflow_provider_omics.healthomics.api.calls import Call
-from airflow_provider_omics.healthomics.api.service_errors import CREDENTIALS_REFUSED, Nature, error_code, nature
+from airflow_provider_omics.healthomics.api.calls import Request
+from airflow_provider_omics.healthomics.api.service_errors import (
+    CREDENTIALS_REFUSED,
+    ErrorCategory,
+    categorize,
+    error_code,
+)
 from airflow_provider_omics.healthomics.watcher.clock import Timing
 from airflow_provider_omics.healthomics.watcher.metrics import Meter, NoMeter
 from airflow_provider_omics.healthomics.watcher.rate_limiter import Pace
@@ -72,7 +77,7 @@ class Line:
         self._unbuilt: Exception | None = None
         self._unbuilt_at = float("-inf")
 
-    async def call(self, call: Call) -> Any:
+    async def call(self, call: Request) -> Any:
         """Make one call; raise its error once it lasts, or after as many attempts as the connection allows."""
         attempt = 0
         while True:
@@ -139,12 +144,14 @@ class Line:
             try:
                 return await self._connect()
             except Exception as error:
-                if nature(error) is not Nature.PASSING:
+                if categorize(error) is not ErrorCategory.TRANSIENT:
                     raise
             await self._timing.sleep(self._pause(attempt))
         return await self._connect()
 
-    def _is_worth_trying_again(self, error: Exception, call: Call, held: _Held, attempt: int, called_at: float) -> bool:
+    def _is_worth_trying_again(
+        self, error: Exception, call: Request, held: _Held, attempt: int, called_at: float
+    ) -> bool:
         code = error_code(error)
         self._meter.count("errors", call.operation)
         if code.startswith(_THROTTLED):
@@ -153,7 +160,7 @@ class Line:
         # Where access is denied, the connection may be another by the time of the next call; this one is not repeated.
         is_renewed = (code in CREDENTIALS_REFUSED or code.startswith("AccessDenied")) and self._renew(held)
         may_do_better = is_renewed and code in CREDENTIALS_REFUSED
-        return attempt < held.opened.attempts and (may_do_better or nature(error) is Nature.PASSING)
+        return attempt < held.opened.attempts and (may_do_better or categorize(error) is ErrorCategory.TRANSIENT)
 
     def _renew(self, held: _Held) -> bool:
         if held.is_retired:

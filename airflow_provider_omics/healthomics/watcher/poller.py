@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Generic
 
 from airflow_provider_omics.healthomics.api.service_errors import is_from_aws
-from airflow_provider_omics.healthomics.polling.poll import V
+from airflow_provider_omics.healthomics.polling.poll import SnapshotT
 from airflow_provider_omics.healthomics.watcher.clock import Timing, for_each
 from airflow_provider_omics.healthomics.watcher.subscription import Ticket
 from airflow_provider_omics.healthomics.watcher.tasks import Tasks
@@ -26,7 +26,7 @@ MOST_DIRECT_LOOKS = 40
 """How many are looked at one by one before it is decided anew whom to look at, and how."""
 
 
-class Desk(Generic[V]):
+class Desk(Generic[SnapshotT]):
     """Looks at what its tickets wait for, whenever one of them is due, in a task of its own.
 
     :ivar tickets: those who wait, by what they wait for.
@@ -34,7 +34,7 @@ class Desk(Generic[V]):
 
     def __init__(self, tasks: Tasks, timing: Timing) -> None:
         self.timing = timing
-        self.tickets: dict[str, list[Ticket[V]]] = {}
+        self.tickets: dict[str, list[Ticket[SnapshotT]]] = {}
         self._tasks = tasks
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -44,28 +44,28 @@ class Desk(Generic[V]):
         self._looks_alone = False
 
     @abstractmethod
-    async def look(self, due: list[str], now: float) -> None:
+    async def poll(self, due: list[str], now: float) -> None:
         """Look at what is due, by whatever way is cheapest, and tell the tickets.
 
         :param due: what is due, longest first; what is not looked at stays due.
         """
 
     @abstractmethod
-    async def look_at(self, key: str) -> V:
+    async def look_at(self, key: str) -> SnapshotT:
         """Look at one alone."""
 
     def left(self, key: str) -> None:
         """Forget about what nobody waits for any more."""
         self._alone.pop(key, None)
 
-    def enter(self, ticket: Ticket[V]) -> None:
+    def enter(self, ticket: Ticket[SnapshotT]) -> None:
         """Take in one who waits."""
         self.tickets.setdefault(ticket.key, []).append(ticket)
         self._changed.set()
         if self._task is None:
             self._task = self._tasks.start(self._work())
 
-    def leave(self, ticket: Ticket[V]) -> None:
+    def leave(self, ticket: Ticket[SnapshotT]) -> None:
         """Let one go."""
         holders = self.tickets[ticket.key]
         holders.remove(ticket)
@@ -76,14 +76,14 @@ class Desk(Generic[V]):
             self._task.cancel()
             self._task = None
 
-    def all_tickets(self) -> Iterator[Ticket[V]]:
+    def all_tickets(self) -> Iterator[Ticket[SnapshotT]]:
         """Return all who wait."""
         return (ticket for holders in self.tickets.values() for ticket in holders)
 
-    def offer(self, key: str, view: V, asked_at: float) -> None:
+    def offer(self, key: str, snapshot: SnapshotT, asked_at: float) -> None:
         """Give a good answer to all who wait for it."""
         for ticket in self.tickets.get(key, ()):
-            ticket.offer(view, asked_at)
+            ticket.offer(snapshot, asked_at)
 
     def refuse(self, key: str, error: Exception) -> None:
         """Give an error to those of them who are due."""
@@ -121,12 +121,12 @@ class Desk(Generic[V]):
     async def _look_at(self, key: str) -> None:
         asked_at = self.timing.clock()
         try:
-            view = await self.look_at(key)
+            snapshot = await self.look_at(key)
         except Exception as error:
             self._note(error)
             self.refuse(key, error)
         else:
-            self.offer(key, view, asked_at)
+            self.offer(key, snapshot, asked_at)
 
     async def _look_alone(self) -> None:
         try:
@@ -155,13 +155,13 @@ class Desk(Generic[V]):
             before = now
             due = self._due(now)
             if due:
-                await self._look(due, now)
+                await self._poll(due, now)
             else:
                 await self.timing.sleep_until_set(self._changed, max(0.0, self._next_due() - now))
 
-    async def _look(self, due: list[str], now: float) -> None:
+    async def _poll(self, due: list[str], now: float) -> None:
         try:
-            await self.look(due, now)
+            await self.poll(due, now)
         except Exception as error:
             self._note(error)
             await self.refuse_all(due, error)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Call, aconverse
+from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Request, run_async
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.service_errors import concerns_all_calls
 from airflow_provider_omics.healthomics.api.statuses import RunStatus
-from airflow_provider_omics.healthomics.runs.poll import RunLook
-from airflow_provider_omics.healthomics.runs.snapshot import RunView
+from airflow_provider_omics.healthomics.runs.poll import RunPoll
+from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.healthomics.watcher.client import Line
 from airflow_provider_omics.healthomics.watcher.clock import Timing, for_each
 from airflow_provider_omics.healthomics.watcher.poller import MOST_DIRECT_LOOKS, Desk
@@ -35,12 +35,12 @@ class _Watched:
     :ivar created_at: what tells it from another run of the same id, until the uuid does.
     """
 
-    look: RunLook
-    view: RunView = field(init=False)
+    poll: RunPoll
+    snapshot: RunSnapshot = field(init=False)
     created_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        self.view = self.look.unseen
+        self.snapshot = self.poll.initial
 
     def is_other(self, created_at: datetime | None) -> bool:
         """Whether a run of the same id is not this one."""
@@ -48,13 +48,13 @@ class _Watched:
             return False
         return abs((created_at - self.created_at).total_seconds()) > _SAME_TIME
 
-    def listed(self, item: Mapping[str, Any]) -> RunView:
+    def listed(self, item: Mapping[str, Any]) -> RunSnapshot:
         """Take over what an item of ListRuns says."""
         self.created_at = self.created_at or item.get("creationTime")
-        before, status = self.view, item.get("status")
+        before, status = self.snapshot, item.get("status")
         # Lists may lag behind: what was seen later in its life is not taken back.
         if _place(before.status) <= _place(status):
-            self.view = RunView(
+            self.snapshot = RunSnapshot(
                 before.run_id,
                 status,
                 arn=before.arn or item.get("arn"),
@@ -62,10 +62,10 @@ class _Watched:
                 name=before.name or item.get("name"),
                 output_uri=before.output_uri,
             )
-        return self.view
+        return self.snapshot
 
 
-class RunsDesk(Desk[RunView]):
+class RunsDesk(Desk[RunSnapshot]):
     """Watches single runs.
 
     A list can only show that a run goes on. Whatever has become of one that is in none of the lists is for GetRun to
@@ -78,7 +78,7 @@ class RunsDesk(Desk[RunView]):
         self._watched: dict[str, _Watched] = {}
         self._cost = ListCost(len(ACTIVE_STATUSES))
 
-    async def look(self, due: list[str], now: float) -> None:
+    async def poll(self, due: list[str], now: float) -> None:
         """Read the lists if that is cheaper, and look alone at those that they miss, else at all that are due."""
         if self._cost.is_worth_it(len(due), now):
             seen = await self._read_lists(due)
@@ -100,25 +100,25 @@ class RunsDesk(Desk[RunView]):
     def _known(self, run_id: str) -> _Watched:
         watched = self._watched.get(run_id)
         if watched is None:
-            watched = self._watched[run_id] = _Watched(RunLook(run_id))
+            watched = self._watched[run_id] = _Watched(RunPoll(run_id))
         return watched
 
-    async def look_at(self, run_id: str) -> RunView:
+    async def look_at(self, run_id: str) -> RunSnapshot:
         """Look at one run (GetRun)."""
         watched = self._known(run_id)
         created: list[datetime | None] = []
 
-        async def answer(call: Call) -> Any:
+        async def answer(call: Request) -> Any:
             answered = await self._line.call(call)
             created.append(answered.get("creationTime"))
             return answered
 
-        seen = await aconverse(answer, watched.look.steps())
+        seen = await run_async(answer, watched.poll.requests())
         # The uuid decides where it is known; a run that was only ever seen in lists has none.
-        if not watched.view.uuid and watched.is_other(created[0]):
-            seen = watched.view.gone()
+        if not watched.snapshot.uuid and watched.is_other(created[0]):
+            seen = watched.snapshot.as_deleted()
         watched.created_at = watched.created_at or created[0]
-        watched.view = seen
+        watched.snapshot = seen
         return seen
 
     async def _read_lists(self, due: list[str]) -> set[str] | None:
@@ -160,7 +160,7 @@ class RunsDesk(Desk[RunView]):
 
     async def _read_page(self, status: str, token: str | None, seen: set[str], asked_at: float) -> str | None:
         more = {"startingToken": token} if token else {}
-        answer = await self._line.call(Call("ListRuns", {"status": status, "maxResults": PAGE_SIZE, **more}))
+        answer = await self._line.call(Request("ListRuns", {"status": status, "maxResults": PAGE_SIZE, **more}))
 
         def take(item: Mapping[str, Any]) -> None:
             run_id = item.get("id", "")

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Call, aconverse
+from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Request, run_async
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.service_errors import concerns_all_calls
 from airflow_provider_omics.healthomics.api.statuses import Phase, RunStatus, classify
-from airflow_provider_omics.healthomics.batches.sample_poll import SampleLook
-from airflow_provider_omics.healthomics.batches.snapshots import BatchView, SampleView
-from airflow_provider_omics.healthomics.runs.snapshot import RunView
+from airflow_provider_omics.healthomics.batches.sample_poll import SamplePoll
+from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot, SampleSnapshot
+from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.healthomics.watcher.batch_cache import BatchAnswers
 from airflow_provider_omics.healthomics.watcher.client import Line
 from airflow_provider_omics.healthomics.watcher.clock import Timing, for_each
@@ -29,7 +29,7 @@ _FEW = 2
 _AS_NEW = 0.25
 
 
-class SamplesDesk(Desk[SampleView]):
+class SamplesDesk(Desk[SampleSnapshot]):
     """Watches samples of one batch.
 
     A sample's end is believed when GetRun has shown it. Where so many end at once that this would take longer than
@@ -44,19 +44,19 @@ class SamplesDesk(Desk[SampleView]):
         self.batch_id = batch_id
         self._line = line
         self._batches = batches
-        self._samples: dict[str, SampleLook] = {}
+        self._samples: dict[str, SamplePoll] = {}
         self._submissions = Reading()
         self._ends = Reading()
         self._period = 0.0
         self._refused_at = float("-inf")
 
-    def enter(self, ticket: Ticket[SampleView]) -> None:
+    def enter(self, ticket: Ticket[SampleSnapshot]) -> None:
         """Take in one who waits."""
         if not self.tickets:
             self._batches.keep(self.batch_id)
         super().enter(ticket)
 
-    def leave(self, ticket: Ticket[SampleView]) -> None:
+    def leave(self, ticket: Ticket[SampleSnapshot]) -> None:
         """Let one go."""
         super().leave(ticket)
         if not self.tickets:
@@ -67,7 +67,7 @@ class SamplesDesk(Desk[SampleView]):
         super().left(key)
         self._samples.pop(key, None)
 
-    async def look(self, due: list[str], now: float) -> None:
+    async def poll(self, due: list[str], now: float) -> None:
         """Look at the batch, read what has changed since, and look alone at those that this leaves open."""
         self._period = min(ticket.delay for key in due for ticket in self.tickets.get(key, ()))
         if len(due) <= _FEW or now - self._refused_at < REFUSAL_HOLDS:
@@ -75,9 +75,9 @@ class SamplesDesk(Desk[SampleView]):
         else:
             await self._look_together(due)
 
-    async def look_at(self, key: str) -> SampleView:
+    async def look_at(self, key: str) -> SampleSnapshot:
         """Look at one sample (ListRunsInBatch, GetRun)."""
-        return await aconverse(self._answer, self._look_of(key).steps())
+        return await run_async(self._answer, self._look_of(key).requests())
 
     async def _look_together(self, keys: list[str]) -> None:
         batch = await self._look_at_batch(self._period * _AS_NEW)
@@ -101,16 +101,16 @@ class SamplesDesk(Desk[SampleView]):
             self._refused_at = self.timing.clock()
             self.look_alone_later(keys)
 
-    async def _look_at_batch(self, longest: float) -> BatchView | None:
+    async def _look_at_batch(self, longest: float) -> BatchSnapshot | None:
         """Return the batch; None if the service does not show it, which its samples alone can explain."""
         try:
-            return BatchView.of((await self._batches.get(self.batch_id, longest)).members)  # type: ignore[arg-type]
+            return BatchSnapshot.of((await self._batches.get(self.batch_id, longest)).members)  # type: ignore[arg-type]
         except Exception as error:
             if concerns_all_calls(error):
                 raise
             return None
 
-    async def _look_at_submissions(self, batch: BatchView, unknown: list[str]) -> None:
+    async def _look_at_submissions(self, batch: BatchSnapshot, unknown: list[str]) -> None:
         """Find the runs of samples that are not known to have one (ListRunsInBatch)."""
         if not unknown:
             return
@@ -129,19 +129,19 @@ class SamplesDesk(Desk[SampleView]):
             self._look_of(key).listed(item)  # type: ignore[arg-type]
         return item.get("submissionStatus") is not None
 
-    def _tell_submission(self, key: str, batch: BatchView, asked_at: float) -> None:
-        look = self._look_of(key)
-        if look.known.run is not None or look.known.submission_status is not None:
-            self.offer(key, look.known, asked_at)
+    def _tell_submission(self, key: str, batch: BatchSnapshot, asked_at: float) -> None:
+        poll = self._look_of(key)
+        if poll.known.run is not None or poll.known.submission_status is not None:
+            self.offer(key, poll.known, asked_at)
             return
-        view = look.unsubmitted(batch)
-        if view.is_missing:
+        snapshot = poll.unsubmitted(batch)
+        if snapshot.is_missing:
             # It may only have been late for the list.
             self.look_alone_later([key])
         else:
-            self.offer(key, view, asked_at)
+            self.offer(key, snapshot, asked_at)
 
-    async def _look_at_runs(self, batch: BatchView, known: list[str]) -> None:
+    async def _look_at_runs(self, batch: BatchSnapshot, known: list[str]) -> None:
         """Find the runs that have moved on since the last reading (ListRuns of the batch)."""
         if not known:
             return
@@ -154,7 +154,7 @@ class SamplesDesk(Desk[SampleView]):
             return
         # Of all of them, not of those alone that are due, so that the next reading is for all of them too.
         keys = {run.run_id: key for key in self.tickets if not self.is_alone(key) and (run := self._run_of(key))}
-        ends: dict[str, RunView] = {}
+        ends: dict[str, RunSnapshot] = {}
         completed = 0
 
         def take(item: Mapping[str, Any]) -> bool:
@@ -173,7 +173,7 @@ class SamplesDesk(Desk[SampleView]):
         await self._confirm(ends, completed)
 
     def _take_run(
-        self, key: str, item: Mapping[str, Any], phase: Phase, asked_at: float, ends: dict[str, RunView]
+        self, key: str, item: Mapping[str, Any], phase: Phase, asked_at: float, ends: dict[str, RunSnapshot]
     ) -> None:
         run = self._run_of(key)
         if run is None:
@@ -184,7 +184,7 @@ class SamplesDesk(Desk[SampleView]):
         else:
             self.offer(key, replace(self._look_of(key).known, run=seen), asked_at)
 
-    async def _confirm(self, ends: Mapping[str, RunView], completed: int) -> None:
+    async def _confirm(self, ends: Mapping[str, RunSnapshot], completed: int) -> None:
         if fits(len(ends), self._line.pace.rate("GetRun"), self._period):
             self.look_alone_later(ends)
             return
@@ -217,13 +217,13 @@ class SamplesDesk(Desk[SampleView]):
 
         while True:
             more = {"startingToken": token} if token else {}
-            answer = await self._line.call(Call(operation, {"batchId": self.batch_id, **members, **more}))
+            answer = await self._line.call(Request(operation, {"batchId": self.batch_id, **members, **more}))
             await for_each(answer.get(member, ()), count)
             token = answer.get("nextToken")
             if not token:
                 return found
 
-    async def _answer(self, call: Call) -> Any:
+    async def _answer(self, call: Request) -> Any:
         if call.operation == "GetBatch":
             return (await self._batches.get(self.batch_id, self._period * _AS_NEW)).members
         return await self._line.call(call)
@@ -235,11 +235,11 @@ class SamplesDesk(Desk[SampleView]):
         for ticket in self.tickets.get(key, ()):
             ticket.repeat(self._look_of(key).known, asked_at)
 
-    def _look_of(self, key: str) -> SampleLook:
-        look = self._samples.get(key)
-        if look is None:
-            look = self._samples[key] = SampleLook(self.batch_id, key, clock=self.timing.clock)
-        return look
+    def _look_of(self, key: str) -> SamplePoll:
+        poll = self._samples.get(key)
+        if poll is None:
+            poll = self._samples[key] = SamplePoll(self.batch_id, key, clock=self.timing.clock)
+        return poll
 
-    def _run_of(self, key: str) -> RunView | None:
+    def _run_of(self, key: str) -> RunSnapshot | None:
         return self._look_of(key).known.run

@@ -28,20 +28,20 @@ class ListCost:
     _known_at: float = field(default=float("-inf"), init=False)
     _refused_at: float = field(default=float("-inf"), init=False)
 
-    def is_worth_it(self, looks: int, now: float) -> bool:
+    def is_worth_it(self, polls: int, now: float) -> bool:
         """Whether the lists cost fewer calls than so many looks at single runs."""
         if now - self._refused_at < REFUSAL_HOLDS:
             return False
-        return looks > self.pages(now)
+        return polls > self.pages(now)
 
     def pages(self, now: float) -> int:
         """Return how many pages the next reading may take."""
         return self._pages if self._pages is not None and now - self._known_at < _ESTIMATE_HOLDS else self.fewest
 
-    def most_pages(self, looks: int) -> int:
+    def most_pages(self, polls: int) -> int:
         """Return after how many pages a reading that is longer than expected is given up."""
         # By then it has cost as much again as the way not taken, and what was read is known all the same.
-        return max(looks, self.fewest)
+        return max(polls, self.fewest)
 
     def took(self, pages: int, now: float) -> None:
         """Note how many pages a reading took."""
@@ -95,7 +95,7 @@ def pages_of(items: int) -> int:
     return max(1, -(-items // PAGE_SIZE))
 
 
-def fits(looks: int, rate: float, period: float) -> bool:
+def fits(polls: int, rate: float, period: float) -> bool:
     """Whether so many looks one by one take no more than a quarter of the time between two looks."""
     # They share the rate with others who look at single runs.
-    return looks <= rate * period / 4
+    return polls <= rate * period / 4

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Generic
 
-from airflow_provider_omics.healthomics.api.calls import Steps
+from airflow_provider_omics.healthomics.api.calls import Requests
 from airflow_provider_omics.healthomics.api.logger import Log, entry
-from airflow_provider_omics.healthomics.polling.engine import Wait
-from airflow_provider_omics.healthomics.polling.poll import V
+from airflow_provider_omics.healthomics.polling.engine import Waiter
+from airflow_provider_omics.healthomics.polling.poll import SnapshotT
 from airflow_provider_omics.healthomics.watcher.clock import Timing
 
 # The part of the delay by which a look may come early, so that many are looked at together.
@@ -16,7 +16,7 @@ _EARLY = 0.2
 _LEAST_OLD, _OLD_DELAYS = 300.0, 5
 
 
-class Ticket(Generic[V]):
+class Ticket(Generic[SnapshotT]):
     """The place of one waiter at a desk; :meth:`ask` and :meth:`pause` are what ``awatch`` needs.
 
     :ivar due_at: when the next look should be had, in seconds since the epoch.
@@ -43,7 +43,7 @@ class Ticket(Generic[V]):
         "label",
     )
 
-    def __init__(self, key: str, wait: Wait[V], timing: Timing, log: Log) -> None:
+    def __init__(self, key: str, wait: Waiter[SnapshotT], timing: Timing, log: Log) -> None:
         self.key = key
         self.label = wait.last.label
         self.delay = wait.policy.delay
@@ -56,15 +56,15 @@ class Ticket(Generic[V]):
         self._timing = timing
         self._log = log
         self._future: asyncio.Future[None] | None = None
-        self._news: V | Exception | None = None
-        self._told: V | None = None
+        self._news: SnapshotT | Exception | None = None
+        self._told: SnapshotT | None = None
         self._failing = False
         self._is_old = False
         self._age_told_at = self._entered_at
 
-    async def ask(self, steps: Steps[V]) -> V:
+    async def ask(self, requests: Requests[SnapshotT]) -> SnapshotT:
         """Wait for news, and return or raise it; the conversation is not needed."""
-        steps.close()
+        requests.close()
         while self._news is None:
             self._future = asyncio.get_running_loop().create_future()
             try:
@@ -91,27 +91,27 @@ class Ticket(Generic[V]):
         """Whether a look should be had now, or so soon that it may be had with others."""
         return self.due_at - self._lead <= now
 
-    def offer(self, view: V, asked_at: float) -> None:
+    def offer(self, snapshot: SnapshotT, asked_at: float) -> None:
         """Give a good answer, which wakes the waiter if it is news.
 
         :param asked_at: when it was asked for.
         """
         was_due = self.is_due(self._timing.clock())
         self.fresh_at = asked_at
-        if self.every_look and not (was_due or view.phase.is_final):
+        if self.every_look and not (was_due or snapshot.phase.is_final):
             # A look that others are due for is not counted, and must not put off the next one that is.
             return
         self.due_at = asked_at + self.delay
-        is_change = view != self._told or self._failing or isinstance(self._news, Exception)
+        is_change = snapshot != self._told or self._failing or isinstance(self._news, Exception)
         if self.every_look or is_change:
-            self._wake(view)
+            self._wake(snapshot)
 
-    def repeat(self, view: V, asked_at: float) -> None:
+    def repeat(self, snapshot: SnapshotT, asked_at: float) -> None:
         """Give an answer that says that nothing has changed.
 
-        :param view: what to give to one who has not been told anything yet.
+        :param snapshot: what to give to one who has not been told anything yet.
         """
-        self.offer(view if self._told is None else self._told, asked_at)
+        self.offer(snapshot if self._told is None else self._told, asked_at)
 
     def refuse(self, error: Exception) -> None:
         """Give an error, unless the waiter is content with an earlier answer or has been told of one just now."""
@@ -153,7 +153,7 @@ class Ticket(Generic[V]):
             ),
         )
 
-    def _wake(self, news: V | Exception) -> None:
+    def _wake(self, news: SnapshotT | Exception) -> None:
         self._news = news
         self._ring()
 

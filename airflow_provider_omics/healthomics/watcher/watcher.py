@@ -2,7 +2,7 @@
 
 Looking at each run or sample by itself would cost a call each, many more than the service allows. Here those who wait
 share one client and its budget of calls, are looked at together wherever that costs less, and are woken by news only.
-Whether to go on waiting is decided by each one's :class:`~airflow_provider_omics.healthomics.polling.engine.Wait`,
+Whether to go on waiting is decided by each one's :class:`~airflow_provider_omics.healthomics.polling.engine.Waiter`,
 with what it is told here; nothing is decided twice.
 """
 
@@ -14,15 +14,15 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import chain
 from typing import Any, Protocol
 
-from airflow_provider_omics.healthomics.api.calls import Steps, T
+from airflow_provider_omics.healthomics.api.calls import Requests, T
 from airflow_provider_omics.healthomics.api.logger import Log
-from airflow_provider_omics.healthomics.batches.batch_poll import BatchLook
-from airflow_provider_omics.healthomics.batches.sample_poll import SampleLook
+from airflow_provider_omics.healthomics.batches.batch_poll import BatchPoll
+from airflow_provider_omics.healthomics.batches.sample_poll import SamplePoll
 from airflow_provider_omics.healthomics.discovery.cohort_search import CohortSearch
-from airflow_provider_omics.healthomics.polling.engine import Wait, awatch
-from airflow_provider_omics.healthomics.polling.poll import V
-from airflow_provider_omics.healthomics.polling.result import WaitEnd
-from airflow_provider_omics.healthomics.runs.poll import RunLook
+from airflow_provider_omics.healthomics.polling.engine import Waiter, apoll_until_done
+from airflow_provider_omics.healthomics.polling.poll import SnapshotT
+from airflow_provider_omics.healthomics.polling.result import WaitResult
+from airflow_provider_omics.healthomics.runs.poll import RunPoll
 from airflow_provider_omics.healthomics.watcher.batch_cache import BatchAnswers, Conversation, SearchAnswers, Searching
 from airflow_provider_omics.healthomics.watcher.client import Connect, Line, Opened
 from airflow_provider_omics.healthomics.watcher.clock import Timing
@@ -42,7 +42,7 @@ _AT_ONCE = 500
 class _Place(Protocol):
     """Where one waits; both methods are what ``awatch`` needs."""
 
-    async def ask(self, steps: Steps[Any]) -> Any:
+    async def ask(self, requests: Requests[Any]) -> Any:
         """Return or raise what was found out."""
 
     async def pause(self, seconds: float) -> None:
@@ -91,7 +91,7 @@ class StatusWatcher:
         self._check_sooner = asyncio.Event()
         self._checking: asyncio.Task[None] | None = None
 
-    async def wait(self, wait: Wait[V], log: Log) -> WaitEnd[V]:
+    async def wait(self, wait: Waiter[SnapshotT], log: Log) -> WaitResult[SnapshotT]:
         """Wait for one thing, with what is found out for all.
 
         :param wait: decides; its clock must be the watcher's.
@@ -100,25 +100,25 @@ class StatusWatcher:
         if self._checking is None:
             self._checking = self._tasks.start(self._check())
         with self._place(wait, log) as place:
-            return await awatch(wait, place.ask, place.pause, log)
+            return await apoll_until_done(wait, place.ask, place.pause, log)
 
-    async def ask(self, steps: Steps[T]) -> T:
+    async def ask(self, requests: Requests[T]) -> T:
         """Hold a conversation with the API now, through the shared client and its budget."""
-        return await Conversation(self._line, self._batches, self.timing).ask(steps)
+        return await Conversation(self._line, self._batches, self.timing).ask(requests)
 
     async def close(self) -> None:
         """End all work and close the client; nobody may wait any more."""
         await self._tasks.close()
         await self._line.close()
 
-    def _place(self, wait: Wait[V], log: Log) -> AbstractContextManager[_Place]:
-        match wait.look:
-            case RunLook(run_id=run_id):
+    def _place(self, wait: Waiter[SnapshotT], log: Log) -> AbstractContextManager[_Place]:
+        match wait.poll:
+            case RunPoll(run_id=run_id):
                 return _Seat(self, self._runs, Ticket(run_id, wait, self.timing, log))
-            case SampleLook(batch_id=batch_id, run_setting_id=sample):
+            case SamplePoll(batch_id=batch_id, run_setting_id=sample):
                 desk = self._desk_of(batch_id)
                 return _Seat(self, desk, Ticket(sample, wait, self.timing, log))
-            case BatchLook(batch_id=batch_id):
+            case BatchPoll(batch_id=batch_id):
                 return self._talk(wait, batch_id)
             case CohortSearch():
                 return nullcontext(Searching(self._line, self._searches, self.timing, wait.policy.delay))
@@ -142,7 +142,7 @@ class StatusWatcher:
         return self._samples[batch_id]
 
     @contextmanager
-    def _talk(self, wait: Wait[Any], batch_id: str | None = None) -> Iterator[Conversation]:
+    def _talk(self, wait: Waiter[Any], batch_id: str | None = None) -> Iterator[Conversation]:
         self._talking += 1
         try:
             with self._batches.kept(batch_id):

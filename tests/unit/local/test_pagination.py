@@ -40,8 +40,8 @@ def test_filtered_pages_of_a_changing_list_neither_lose_nor_repeat(
     seen: list[int] = []
     token: str | None = None
     for gone, added, toggled in [*changes, *[(set(), 0, set())] * (size + 300)]:
-        view = Reversed(items) if newest_first else items
-        page, token = paginate(view, int, token, limit, keep=matching.__contains__)
+        snapshot = Reversed(items) if newest_first else items
+        page, token = paginate(snapshot, int, token, limit, keep=matching.__contains__)
         assert len(page) <= limit
         assert set(page) <= matching
         seen += page
