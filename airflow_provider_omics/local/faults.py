@@ -11,17 +11,23 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache
 from types import MappingProxyType
 from typing import Any
 
 from airflow_provider_omics.local.journal import Call
+from airflow_provider_omics.local.operations.names import SERVED_OPERATIONS
 
 EVERY_OPERATION = "*"
 S3_OPERATIONS = frozenset(f"s3:{method}" for method in ("GET", "HEAD", "PUT", "POST", "DELETE"))
 """Calls of S3, by their HTTP method."""
 SQS_OPERATIONS = frozenset(f"sqs:{name}" for name in ("ReceiveMessage", "DeleteMessage", "DeleteMessageBatch"))
 """Calls of those who read a queue of SQS."""
+VALIDATE, SUBMIT, ABORT = "RunBatch.validate", "RunBatch.submit", "RunBatch.abort"
+CANCEL, DELETE = "RunBatch.cancel", "RunBatch.delete"
+BATCH_STEPS = frozenset({VALIDATE, SUBMIT, ABORT, CANCEL, DELETE})
+"""Steps inside of a batch, which no call of a client makes."""
+KNOWN_OPERATIONS = frozenset({EVERY_OPERATION, *SERVED_OPERATIONS, *S3_OPERATIONS, *SQS_OPERATIONS, *BATCH_STEPS})
+"""What a rule can name."""
 
 
 class FaultKind(StrEnum):
@@ -92,8 +98,8 @@ class FaultRule:
     def __post_init__(self) -> None:
         # From JSON the kind comes as text; a word that is no kind stops here.
         object.__setattr__(self, "kind", FaultKind(self.kind))
-        if self.operation not in known_operations():
-            known = ", ".join(sorted(known_operations()))
+        if self.operation not in KNOWN_OPERATIONS:
+            known = ", ".join(sorted(KNOWN_OPERATIONS))
             raise ValueError(f"operation must be one of {known}, not {self.operation!r}")
         if not 0 < self.share <= 1:
             raise ValueError(f"share must be more than 0 and at most 1, not {self.share}")
@@ -104,15 +110,6 @@ class FaultRule:
         for name in ("matches", "act"):
             if getattr(self, name) is not None and not callable(getattr(self, name)):
                 raise TypeError(f"{name} must be a function; it can only be given in Python")
-
-
-@cache
-def known_operations() -> frozenset[str]:
-    """Return what a rule can name: operations that are served, calls of S3 and SQS, steps of a batch, and ``*``."""
-    from airflow_provider_omics.local.batches.status import STEPS
-    from airflow_provider_omics.local.operations.registry import handlers
-
-    return frozenset({EVERY_OPERATION, *handlers(), *S3_OPERATIONS, *SQS_OPERATIONS, *STEPS})
 
 
 @dataclass
@@ -173,7 +170,7 @@ class FaultPlan:
     def strike_exactly(self, name: str, facts: CallFacts | None = None) -> FaultRule | None:
         """Count one step inside of the service, or one call of S3 or SQS; only rules with exactly its name strike.
 
-        :param name: such as ``RunBatch.submit``, of which ``batches.status`` has all, or ``s3:PUT``.
+        :param name: such as ``RunBatch.submit``, one of :data:`BATCH_STEPS`, or ``s3:PUT``.
         :param facts: as in :meth:`strike`.
         """
         return self._first({name}, facts)

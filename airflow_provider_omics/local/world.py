@@ -73,7 +73,7 @@ class World:
         self.changed = threading.Condition(self.lock)
         self.timeline = Timeline(self.clock, on_added=self._wake)
         self.rates = RateLimiter(self.now, lambda: self.assumptions)
-        self.request_ids = RequestIds(self)
+        self.request_ids = RequestIds(self.now, lambda: self.assumptions, self.runs, self.batches)
         self.events = EventDelivery(self._put_on_bus, lambda: self.assumptions, self.faults.seed)
         self.run_index = RunIndex()
         self.run_queue = RunQueue()

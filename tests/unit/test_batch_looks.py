@@ -22,10 +22,9 @@ from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchS
 from airflow_provider_omics.healthomics.results.failure_news import FailureNews
 from airflow_provider_omics.healthomics.results.summary import counts_of, some_failures
 from airflow_provider_omics.local.assumptions import UnsubmittedRuns
-from airflow_provider_omics.local.batches.status import ABORT, VALIDATE
 from airflow_provider_omics.local.errors import ServiceError
 from airflow_provider_omics.local.executors.simulated import OutcomeRule, SimulatedOutcomes
-from airflow_provider_omics.local.faults import FaultKind, FaultRule
+from airflow_provider_omics.local.faults import ABORT, VALIDATE, FaultKind, FaultRule
 from airflow_provider_omics.local.operations.registry import HANDLERS
 from airflow_provider_omics.local.records import Batch
 

@@ -16,7 +16,6 @@ from airflow_provider_omics.local.batches.settings import (
 )
 from airflow_provider_omics.local.batches.status import (
     TRANSIENT_FAILURE,
-    VALIDATE,
     after,
     end_if_settled,
     fail_batch,
@@ -25,6 +24,7 @@ from airflow_provider_omics.local.batches.status import (
 )
 from airflow_provider_omics.local.batches.steps import cancel_entries, delete_entries, submit_entries
 from airflow_provider_omics.local.errors import ServiceError, error_of_code
+from airflow_provider_omics.local.faults import VALIDATE
 from airflow_provider_omics.local.records import Batch
 from airflow_provider_omics.local.workflows.catalogue import READY2RUN
 

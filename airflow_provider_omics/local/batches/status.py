@@ -19,12 +19,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Names that a FaultRule takes as its operation, for steps that no call of a client makes.
-VALIDATE, SUBMIT, ABORT = "RunBatch.validate", "RunBatch.submit", "RunBatch.abort"
-CANCEL, DELETE = "RunBatch.cancel", "RunBatch.delete"
-
-STEPS = (VALIDATE, SUBMIT, ABORT, CANCEL, DELETE)
-
 TRANSIENT_FAILURE = "A transient error occurred while the batch was processed. Retry the batch."
 
 
@@ -76,7 +70,7 @@ def end_if_settled(world: World, batch: Batch) -> None:
 def raise_fault(world: World, step: str) -> None:
     """Count one step inside of the service and let it fail if a fault rule says so.
 
-    :param step: one of the names above.
+    :param step: one of :data:`~airflow_provider_omics.local.faults.BATCH_STEPS`.
     :raises ServiceError: the error that the rule gives.
     """
     rule = world.faults.strike_exactly(step)

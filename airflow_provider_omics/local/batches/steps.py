@@ -14,10 +14,6 @@ from airflow_provider_omics.local.assumptions import CancelledUnsubmitted
 from airflow_provider_omics.local.batches import counts as batch_counts
 from airflow_provider_omics.local.batches.settings import merged_request
 from airflow_provider_omics.local.batches.status import (
-    ABORT,
-    CANCEL,
-    DELETE,
-    SUBMIT,
     TRANSIENT_FAILURE,
     after,
     end_if_settled,
@@ -26,6 +22,7 @@ from airflow_provider_omics.local.batches.status import (
     set_status,
 )
 from airflow_provider_omics.local.errors import ConflictException, InternalServerException, ServiceError
+from airflow_provider_omics.local.faults import ABORT, CANCEL, DELETE, SUBMIT
 from airflow_provider_omics.local.runs.machine import ACTIVE, cancel_run, create_run, delete_run
 
 if TYPE_CHECKING:

@@ -26,23 +26,47 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qs
 
 from airflow_provider_omics.local.faults import FaultRule
 from airflow_provider_omics.local.http.wire import HttpAnswer, HttpRequest
 
 if TYPE_CHECKING:
-    from airflow_provider_omics.local.server import LocalOmics
+    from airflow_provider_omics.local.assumptions import Assumptions
+    from airflow_provider_omics.local.clock import Clock
+    from airflow_provider_omics.local.faults import FaultPlan
+    from airflow_provider_omics.local.journal import Journal
+    from airflow_provider_omics.local.quotas import Quotas
+    from airflow_provider_omics.local.timings import Timings
     from airflow_provider_omics.local.world import World
 
 Payload = Mapping[str, Any]
 
 
+class ServerControl(Protocol):
+    """What the admin paths read and change of a server."""
+
+    clock: Clock
+    assumptions: Assumptions
+    timings: Timings
+    quotas: Quotas
+    journal: Journal
+    faults: FaultPlan
+
+    def worlds(self) -> list[World]: ...
+    def advance(self, seconds: float) -> None: ...
+    def enforce_rates(self, enforced: bool, per_second: Mapping[str, float]) -> None: ...
+    def reset(self) -> None: ...
+    def change(
+        self, *, assumptions: Payload | None = None, timings: Payload | None = None, quotas: Payload | None = None
+    ) -> None: ...
+
+
 class Admin:
     """Answers the admin paths of one server."""
 
-    def __init__(self, server: LocalOmics) -> None:
+    def __init__(self, server: ServerControl) -> None:
         self._server = server
         self._actions: dict[tuple[str, str], Callable[[Payload], Any]] = {
             ("GET", "health"): self._health,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
+from airflow_provider_omics.local.operations.names import SERVED_OPERATIONS
 from airflow_provider_omics.local.world import World
 
 Answer = dict[str, Any]
@@ -39,6 +40,9 @@ def operation(name: str) -> Callable[[Handler], Handler]:
     against botocore's input shape. It returns the answer's members by their API names, with datetimes as
     datetimes, or raises a :class:`~airflow_provider_omics.local.errors.ServiceError`.
     """
+
+    if name not in SERVED_OPERATIONS:
+        raise ValueError(f"{name} is not among the operations of operations/names.py")
 
     def register(handler: Handler) -> Handler:
         HANDLERS[name] = handler

@@ -104,14 +104,14 @@ def delete_run(world: World, run: Run) -> None:
 
 def start_waiting_runs(world: World) -> None:
     """Start every waiting run for which quotas and run groups have room."""
-    while (run := world.run_queue.pop(world)) is not None:
+    while (run := world.run_queue.pop(world.quotas, world.run_groups)) is not None:
         set_status(world, run, RunStatus.STARTING)
         world.timeline.after(world.timings.starting, partial(_launch, world, run))
 
 
 def _enqueue(world: World, run: Run) -> None:
     if run.status is RunStatus.PENDING and not run.cancel_requested:
-        world.run_queue.put(world, run)
+        world.run_queue.put(run, world.assumptions.highest_priority)
         start_waiting_runs(world)
 
 

@@ -1,0 +1,24 @@
+"""The operations of HealthOmics that are served, by name; whoever adds one names it here too."""
+
+from __future__ import annotations
+
+SERVED_OPERATIONS = frozenset(
+    {
+        *("StartRun", "GetRun", "ListRuns", "CancelRun", "DeleteRun", "GetRunTask", "ListRunTasks"),
+        *(
+            "StartRunBatch",
+            "GetBatch",
+            "ListBatch",
+            "ListRunsInBatch",
+            "CancelRunBatch",
+            "DeleteRunBatch",
+            "DeleteBatch",
+        ),
+        *("CreateWorkflow", "GetWorkflow", "ListWorkflows", "UpdateWorkflow", "DeleteWorkflow"),
+        *("CreateWorkflowVersion", "GetWorkflowVersion", "ListWorkflowVersions", "UpdateWorkflowVersion"),
+        *("DeleteBatch", "DeleteWorkflowVersion"),
+        *("CreateRunGroup", "GetRunGroup", "ListRunGroups", "UpdateRunGroup", "DeleteRunGroup"),
+        *("CreateRunCache", "GetRunCache", "ListRunCaches", "UpdateRunCache", "DeleteRunCache"),
+        *("TagResource", "UntagResource", "ListTagsForResource"),
+    }
+)
