@@ -26,13 +26,12 @@ from airflow_provider_omics.healthomics.runs.failure import RunFailure
 from airflow_provider_omics.hooks.object_settings import ObjectSettings
 from airflow_provider_omics.links.omics import COHORT_LINKS, store_batch_links, store_outcome_links
 from airflow_provider_omics.operators.arguments import as_read
-from airflow_provider_omics.operators.batch_xcoms import tell_outlets, xcoms_of
 from airflow_provider_omics.operators.cohort import CohortJob, phase_of
 from airflow_provider_omics.operators.cohort_input import OmicsCohortInputOperator
 from airflow_provider_omics.operators.cohort_paths import CohortPaths
 from airflow_provider_omics.operators.definition_types import types_uri
-from airflow_provider_omics.operators.job import push
 from airflow_provider_omics.operators.mapped_places import refuse, shared_place_issues
+from airflow_provider_omics.operators.xcoms import push_xcoms, tell_outlets, xcoms_of
 from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
 
 if TYPE_CHECKING:
@@ -208,7 +207,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         self.follow(context, batch.batch_id, batch)
         store_batch_links(context, self, self.hook, batch.batch_id)
         if self.do_xcom_push:
-            push(context, self.log, {"batch_id": batch.batch_id, "batch_arn": batch.arn})
+            push_xcoms(context, self.log, {"batch_id": batch.batch_id, "batch_arn": batch.arn})
 
     def _go_on(self, context: Context, job: CohortJob, progress: Progress, known: BatchSnapshot | None) -> str:
         """Wait for the batch that goes on; once none does, gather the results and decide."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from airflow_provider_omics.exceptions import failing_fast
 from airflow_provider_omics.healthomics.api.calls import Requests
 from airflow_provider_omics.healthomics.api.console import run_list_url
 from airflow_provider_omics.healthomics.api.errors import OmicsError, message_of
-from airflow_provider_omics.healthomics.api.logger import Log, entry
+from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
 from airflow_provider_omics.healthomics.discovery.jobs import JobKind
 from airflow_provider_omics.healthomics.polling.poll import SnapshotT
@@ -392,16 +392,3 @@ class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
 
     def _label(self, job_id: str) -> str:
         return f"{self.waits_for.KIND} {job_id}"
-
-
-def push(context: Context, log: Log, values: Mapping[str, Any]) -> None:
-    """Push values that are not None as XComs of their names, right after a start.
-
-    Best effort: a job that was started must not be lost for an XCom.
-    """
-    for key, value in values.items():
-        if value is not None:
-            try:
-                context["ti"].xcom_push(key=key, value=value)
-            except Exception as error:
-                log.warning("%s", entry("XCom %r could not be pushed: %s", key, error))

@@ -30,9 +30,9 @@ from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.links.omics import RUN_LINKS, store_run_links
 from airflow_provider_omics.operators.inputs import OmicsInputOperator
-from airflow_provider_omics.operators.job import push
 from airflow_provider_omics.operators.once import OnceStarter, phase_of
 from airflow_provider_omics.operators.run_end import OmicsCancelRunOperator, OmicsDeleteRunOperator
+from airflow_provider_omics.operators.xcoms import push_xcoms
 from airflow_provider_omics.triggers.run import OmicsRunTrigger
 
 if TYPE_CHECKING:
@@ -334,4 +334,4 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
         if not self.do_xcom_push:
             return
         values = {"run_arn": run.arn, "run_uuid": run.uuid, "run_output_uri": run.output_uri}
-        push(context, self.log, values)
+        push_xcoms(context, self.log, values)

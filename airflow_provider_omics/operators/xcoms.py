@@ -1,8 +1,8 @@
-"""What a cohort came to, as XComs and for the events of its outlets: bounded, whatever the number of samples."""
+"""XComs of a job that was started, and of a cohort that has ended: bounded, however many samples there are."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.healthomics.api.logger import Log, entry
@@ -65,3 +65,16 @@ def _told(row: SampleResult) -> dict[str, Any]:
     told = row.to_json()
     message = told["failure_message"] or ""
     return {**{name: told[name] for name in _FAILURE_COLUMNS}, "failure_message": message[:_TOLD_CHARACTERS] or None}
+
+
+def push_xcoms(context: Context, log: Log, values: Mapping[str, Any]) -> None:
+    """Push values that are not None as XComs of their names, right after a start.
+
+    Best effort: a job that was started must not be lost for an XCom.
+    """
+    for key, value in values.items():
+        if value is not None:
+            try:
+                context["ti"].xcom_push(key=key, value=value)
+            except Exception as error:
+                log.warning("%s", entry("XCom %r could not be pushed: %s", key, error))
