@@ -1,13 +1,15 @@
-"""What operators and sensors raise, and which of it makes Airflow give up at once.
+"""The exceptions that operators, sensors and :class:`~airflow_provider_omics.hooks.omics.OmicsHook` raise.
 
-A user catches, and writes retry rules for, the classes of :mod:`airflow_provider_omics.healthomics.api.errors`,
-which are named here too. Where a retry cannot mend the failure, what is raised is such a class and also Airflow's
-``AirflowFailException``, which ends the task whatever retries are left. What leaves a task is raised without the
-frames in which it came about, so that its message is what a reader of the log sees.
+Catch them, and write retry rules for them, by the names of ``__all__``. An error that a retry cannot mend is raised as
+its non-retryable twin: a subclass with ``NonRetryable`` before ``Error`` in its name (``OmicsRunFailedError`` as
+``OmicsRunFailedNonRetryableError``), which is also Airflow's ``AirflowFailException`` and so ends the task whatever
+retries are left. What leaves a task is raised without the frames in which it came about, so that its message is what a
+reader of the log sees.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -42,65 +44,60 @@ __all__ = [
     "OmicsRunFailedError",
     "OmicsRunsNotDeletedError",
     "OmicsSampleFailedError",
+    "OmicsSensorTimeoutError",
     "OmicsServiceError",
     "OmicsWaitError",
-    "failing_at_once",
-    "failing_fast",
-    "skipping_no_mistakes",
-    "telling_the_cause",
 ]
-
-for _kind in (
-    OmicsBatchFailedError,
-    OmicsError,
-    OmicsRequestInvalidError,
-    OmicsRunFailedError,
-    OmicsRunsNotDeletedError,
-    OmicsSampleFailedError,
-    OmicsServiceError,
-    OmicsWaitError,
-):
-    # The name that a log shows is the one to catch it by.
-    _kind.__module__ = __name__
-
-
-class OmicsRequestInvalidForGoodError(OmicsRequestInvalidError, AirflowFailException):
-    """The request is wrong, and asking again would not make it right."""
 
 
 class OmicsConnectionNotFoundError(OmicsServiceError, AirflowNotFoundException):
     """The Airflow connection does not exist."""
 
 
-class OmicsConnectionNotFoundForGoodError(OmicsConnectionNotFoundError, AirflowFailException):
-    """The Airflow connection does not exist, and a retry would not make it."""
+class OmicsSensorTimeoutError(OmicsWaitError, AirflowSensorTimeout):
+    """A sensor's time is up; the run goes on."""
 
 
-class OmicsServiceForGoodError(OmicsServiceError, AirflowFailException):
-    """The service refused a call, and would refuse it again."""
+def _non_retryable(kind: type[OmicsError]) -> type[OmicsError]:
+    name = f"{kind.__name__.removesuffix('Error')}NonRetryableError"
+    doc = f"The non-retryable twin of :class:`{kind.__name__}`: it ends the task whatever retries are left."
+    return type(name, (kind, AirflowFailException), {"__doc__": doc, "__module__": __name__})
 
 
-class OmicsRunFailedForGoodError(OmicsRunFailedError, AirflowFailException):
-    """The run failed, and would fail again."""
+for _name in __all__:
+    # The name that a log shows is the one to catch it by.
+    globals()[_name].__module__ = __name__
+
+_TWINS = {
+    globals()[_name]: _non_retryable(globals()[_name])
+    for _name in __all__
+    if _name not in ("OmicsError", "OmicsSensorTimeoutError")
+}
+globals().update({twin.__name__: twin for twin in _TWINS.values()})
+
+_RENAMED = {
+    "failing_at_once": "sensor_errors",
+    "failing_fast": "non_retryable_errors",
+    "skipping_no_mistakes": "soft_fail_only_for_bad_ends",
+    "telling_the_cause": "without_traceback",
+    **{twin.__name__.replace("NonRetryable", "ForGood"): twin.__name__ for twin in _TWINS.values()},
+}
+"""Names of release 0.1.0, which the next release drops, with what they are called now."""
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name not in _RENAMED:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from airflow.exceptions import AirflowProviderDeprecationWarning
+
+        now = _RENAMED[name]
+        text = f"{__name__}.{name} is now called {now}; the old name will be removed in the next release"
+        warnings.warn(text, AirflowProviderDeprecationWarning, stacklevel=2)
+        return globals()[now]
 
 
-class OmicsBatchFailedForGoodError(OmicsBatchFailedError, AirflowFailException):
-    """The batch failed, and another try would not mend it."""
-
-
-class OmicsSampleFailedForGoodError(OmicsSampleFailedError, AirflowFailException):
-    """The sample has no run, and looking again would show the same."""
-
-
-class OmicsRunsNotDeletedForGoodError(OmicsRunsNotDeletedError, AirflowFailException):
-    """Runs could not be deleted, and the service does not try it again."""
-
-
-class OmicsWaitForGoodError(OmicsWaitError, AirflowFailException):
-    """Nobody waits any more, and starting over would change nothing."""
-
-
-def telling_the_cause(method: Callable[..., Any]) -> Callable[..., Any]:
+def without_traceback(method: Callable[..., Any]) -> Callable[..., Any]:
     """Make a method of a task raise an :class:`OmicsError` without the frames and errors that led to it.
 
     Its message has their texts. What was left out is logged with level DEBUG.
@@ -118,8 +115,14 @@ def telling_the_cause(method: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def non_retryable(error: OmicsError) -> OmicsError:
+    """Return the twin of an error that Airflow does not retry; the error itself where it has none."""
+    twin = next((_TWINS[kind] for kind in type(error).__mro__ if kind in _TWINS), None)
+    return error if twin is None else twin(*error.args)
+
+
 @contextmanager
-def failing_fast(task: BaseOperator) -> Iterator[None]:
+def non_retryable_errors(task: BaseOperator) -> Iterator[None]:
     """Turn an error that a retry cannot mend into one that Airflow does not retry.
 
     A task with a ``retry_policy`` (Airflow 3.3 and later) decides for itself.
@@ -133,12 +136,8 @@ def failing_fast(task: BaseOperator) -> Iterator[None]:
         raise final.with_traceback(error.__traceback__) from error.__cause__
 
 
-class OmicsSensorTimeoutError(OmicsWaitError, AirflowSensorTimeout):
-    """A sensor's time is up; the run goes on."""
-
-
 @contextmanager
-def failing_at_once(sensor: BaseSensorOperator) -> Iterator[None]:
+def sensor_errors(sensor: BaseSensorOperator) -> Iterator[None]:
     """Turn an error of a sensor into one that Airflow does not retry, or into a skip where the sensor asks for it.
 
     ``soft_fail`` skips when time is up, or when what was waited for has ended badly. A request that can never work is
@@ -149,7 +148,7 @@ def failing_at_once(sensor: BaseSensorOperator) -> Iterator[None]:
     try:
         yield
     except OmicsError as error:
-        final = _for_good(error)
+        final = _of_sensor(error)
         # 2.11 knows no never_fail, and does not honour soft_fail for every error of a deferred sensor.
         soft = sensor.soft_fail and isinstance(final, AirflowException) and _is_no_mistake(error)
         if soft or getattr(sensor, "never_fail", False):
@@ -161,7 +160,7 @@ def failing_at_once(sensor: BaseSensorOperator) -> Iterator[None]:
 
 
 @contextmanager
-def skipping_no_mistakes(sensor: BaseSensorOperator) -> Iterator[None]:
+def soft_fail_only_for_bad_ends(sensor: BaseSensorOperator) -> Iterator[None]:
     """Undo what Airflow's sensors make of ``soft_fail``: skip whatever fails for good, and fail when time is up."""
     try:
         yield
@@ -189,32 +188,18 @@ def _is_no_mistake(error: OmicsError) -> bool:
 def _if_retry_is_useless(error: OmicsError) -> OmicsError | None:
     match error:
         case OmicsServiceError() | OmicsRunFailedError():
-            return None if error.failure_class.retry_may_help else _for_good(error)
+            return None if error.failure_class.retry_may_help else non_retryable(error)
         case OmicsBatchFailedError():
-            return None if error.outcome.retry_may_help else _for_good(error)
+            return None if error.outcome.retry_may_help else non_retryable(error)
         case OmicsRequestInvalidError() | OmicsRunsNotDeletedError():
-            return _for_good(error)
+            return non_retryable(error)
     return None
 
 
-def _for_good(error: OmicsError) -> OmicsError:
-    match error:
-        case OmicsRequestInvalidError():
-            return OmicsRequestInvalidForGoodError(error.subject, error.issues, error.total)
-        case OmicsConnectionNotFoundError():
-            return OmicsConnectionNotFoundForGoodError(error.explanation)
-        case OmicsServiceError():
-            return OmicsServiceForGoodError(error.explanation)
-        case OmicsRunFailedError():
-            return OmicsRunFailedForGoodError(error.failure)
-        case OmicsBatchFailedError():
-            return OmicsBatchFailedForGoodError(error.outcome)
-        case OmicsSampleFailedError():
-            return OmicsSampleFailedForGoodError(error.failure)
-        case OmicsRunsNotDeletedError():
-            return OmicsRunsNotDeletedForGoodError(error.batch, error.undeleted)
-        case OmicsWaitError() if error.end.why is StopReason.DEADLINE:
+def _of_sensor(error: OmicsError) -> OmicsError:
+    if isinstance(error, OmicsWaitError):
+        if error.end.why is StopReason.DEADLINE:
             return OmicsSensorTimeoutError(error.end)
-        case OmicsWaitError() if error.end.why is not StopReason.UNREACHABLE:
-            return OmicsWaitForGoodError(error.end)
-    return error
+        if error.end.why is StopReason.UNREACHABLE:
+            return error
+    return non_retryable(error)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import BaseOperator
 
-from airflow_provider_omics.exceptions import OmicsRequestInvalidForGoodError, telling_the_cause
+from airflow_provider_omics.exceptions import OmicsRequestInvalidError, non_retryable, without_traceback
 from airflow_provider_omics.healthomics.api.calls import Requests, T, run_sync
 from airflow_provider_omics.healthomics.api.service_errors import (
     CREDENTIALS_REFUSED,
@@ -46,7 +46,7 @@ class OmicsBaseOperator(TemplatesMixin, BaseOperator):
         super().__init_subclass__(**kwargs)
         for name in _ENTRIES:
             if name in vars(cls):
-                setattr(cls, name, telling_the_cause(vars(cls)[name]))
+                setattr(cls, name, without_traceback(vars(cls)[name]))
 
     def __init__(
         self,
@@ -112,7 +112,7 @@ class OmicsBaseOperator(TemplatesMixin, BaseOperator):
     def _refuse(cls, task_id: object, issues: Iterable[Issue]) -> None:
         found = list(issues)
         if found:
-            raise OmicsRequestInvalidForGoodError(f"{cls.__name__} {task_id!r}", found)
+            raise non_retryable(OmicsRequestInvalidError(f"{cls.__name__} {task_id!r}", found))
 
     @cached_property
     def hook(self) -> OmicsHook:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.compat import dag_run_life, is_just_cleared, tries_before_clear
-from airflow_provider_omics.exceptions import failing_fast
+from airflow_provider_omics.exceptions import non_retryable_errors
 from airflow_provider_omics.healthomics.api.calls import Requests
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus
@@ -99,7 +99,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
 
     def execute(self, context: Context) -> str:
         """Submit the samples, or find where an earlier try left them, and, if wanted, wait for their end."""
-        with failing_fast(self):
+        with non_retryable_errors(self):
             self.check_waiting("StartRunBatch")
             shared = self._results_uri_before_rendering
             refuse("StartRunBatch", shared_place_issues(self, "results_uri", shared, context["ti"].map_index))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
 from airflow_provider_omics.compat import DEFERRAL_ERRORS, is_deferral_timeout, retry_is_left, task_state
-from airflow_provider_omics.exceptions import failing_fast
+from airflow_provider_omics.exceptions import non_retryable_errors
 from airflow_provider_omics.healthomics.api.calls import Requests
 from airflow_provider_omics.healthomics.api.console import run_list_url
 from airflow_provider_omics.healthomics.api.errors import OmicsError, message_of
@@ -315,7 +315,7 @@ class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
         try:
             return super().resume_execution(next_method, next_kwargs, context)
         except DEFERRAL_ERRORS as error:
-            with failing_fast(self):
+            with non_retryable_errors(self):
                 return self._without_trigger(context, error)
 
     def _without_trigger(self, context: Context, error: Exception) -> Any:

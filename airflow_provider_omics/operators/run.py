@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.compat import dag_run_life, is_just_cleared, tries_before_clear
-from airflow_provider_omics.exceptions import failing_fast
+from airflow_provider_omics.exceptions import non_retryable_errors
 from airflow_provider_omics.healthomics.api.calls import Requests
 from airflow_provider_omics.healthomics.api.console import run_url
 from airflow_provider_omics.healthomics.api.logger import entry
@@ -210,7 +210,7 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
 
     def execute(self, context: Context) -> str:
         """Start the run, or find the one of an earlier try, and, if wanted, wait for it."""
-        with failing_fast(self):
+        with non_retryable_errors(self):
             self.check_waiting("StartRun")
             self.begin(context)
             return self._start_and_wait(context)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_omics.exceptions import failing_fast
+from airflow_provider_omics.exceptions import non_retryable_errors
 from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason, WaitResult
 from airflow_provider_omics.healthomics.requests.checks import check_run_id
 from airflow_provider_omics.healthomics.requests.literal_requests import RUN_ID
@@ -88,7 +88,7 @@ class OmicsDeleteRunOperator(OmicsBaseOperator):
 
     def execute(self, context: Context) -> str:
         """Delete the run."""
-        with failing_fast(self):
+        with non_retryable_errors(self):
             run_id = check_run_id("DeleteRun", self.run_id)
             deleted = self.hook.delete_run(run_id)
         self.log.info("HealthOmics run %s %s", run_id, "was deleted" if deleted else "was gone already")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_provider_omics.compat import trigger_failure
-from airflow_provider_omics.exceptions import failing_fast
+from airflow_provider_omics.exceptions import non_retryable_errors
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.retrying import Retrying
 from airflow_provider_omics.healthomics.polling.engine import ERROR_BUDGET, poll_until_done
@@ -107,7 +107,7 @@ class OmicsWaitingOperator(OmicsBaseOperator, Generic[SnapshotT]):
         :param event: the trigger's payload, which brings back what :meth:`finish` has to know.
         :param state: the same as Airflow kept it; nothing in ``dag.test()``.
         """
-        with failing_fast(self):
+        with non_retryable_errors(self):
             end: WaitResult[SnapshotT] = WaitResult.from_payload(event, self.waits_for)
             return self.finish(context, end, **{**((event or {}).get("resume_state") or {}), **state})
 
@@ -137,7 +137,7 @@ class OmicsRequestOperator(OmicsWaitingOperator[SnapshotT]):
 
     def execute(self, context: Context) -> str:
         """Check the parameters, make the request and, if wanted, wait for what it is for."""
-        with failing_fast(self):
+        with non_retryable_errors(self):
             return self.make_request(context)
 
     @abstractmethod
@@ -154,7 +154,7 @@ class OmicsRequestOperator(OmicsWaitingOperator[SnapshotT]):
         )
         # Not deferred once more: what made the trigger fail may make each trigger fail.
         self.deferrable = False
-        with failing_fast(self):
+        with non_retryable_errors(self):
             return self.make_request(context)
 
     def on_kill(self) -> None:

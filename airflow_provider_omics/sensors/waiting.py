@@ -14,7 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowSensorTimeout, PokeReturn
 from airflow.triggers.base import StartTriggerArgs
 
 from airflow_provider_omics.compat import trigger_failure, triggerer_can_render, was_rescheduled
-from airflow_provider_omics.exceptions import OmicsSensorTimeoutError, failing_at_once, skipping_no_mistakes
+from airflow_provider_omics.exceptions import OmicsSensorTimeoutError, sensor_errors, soft_fail_only_for_bad_ends
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.retrying import Retrying
 from airflow_provider_omics.healthomics.polling.engine import ERROR_BUDGET, Waiter, poll_once, poll_until_done
@@ -111,9 +111,9 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[SnapshotT]):
     def execute(self, context: Context) -> Any:
         """Wait in the worker, or hand over to the triggerer."""
         if not self.deferrable:
-            with skipping_no_mistakes(self):
+            with soft_fail_only_for_bad_ends(self):
                 return self._poke_on(context)
-        with failing_at_once(self):
+        with sensor_errors(self):
             trigger = self._new_trigger(context, time.time())
             # What can never work is told from here; and whatever the triggerer meets with later, this was an answer.
             self._wait = trigger.new_wait()
@@ -142,12 +142,12 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[SnapshotT]):
         """Go on after the trigger has fired; where it failed, wait on in the worker."""
         failure = trigger_failure(next_method, next_kwargs)
         if failure is None:
-            with skipping_no_mistakes(self):
+            with soft_fail_only_for_bad_ends(self):
                 return super().resume_execution(next_method, next_kwargs, context)
         self.log.warning(
             "%s", entry("The trigger failed (%s); waiting on in this worker. See the triggerer's log", failure)
         )
-        with failing_at_once(self):
+        with sensor_errors(self):
             trigger = self._new_trigger(context, (context["ti"].start_date or datetime.now(UTC)).timestamp())
             trigger.is_known = not self.start_from_trigger
             wait = trigger.new_wait()
@@ -160,7 +160,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[SnapshotT]):
 
     def poke(self, context: Context) -> PokeReturnValue:
         """Look once."""
-        with failing_at_once(self):
+        with sensor_errors(self):
             if self._trigger is None:
                 arguments = self.checked_arguments(context)
                 self.store_links(context, arguments)
@@ -175,7 +175,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[SnapshotT]):
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Finish the task after the trigger has fired."""
-        with failing_at_once(self):
+        with sensor_errors(self):
             end: WaitResult[SnapshotT] = WaitResult.from_payload(event, self.waits_for)
             if self.start_from_trigger:
                 self.store_links(context, self.checked_arguments(context))

@@ -102,12 +102,11 @@ def test_lines_are_broken_where_a_reader_would(text: str, lines: list[str]) -> N
 
 
 def test_what_stands_in_front_of_the_first_line_has_its_room() -> None:
-    error = exceptions.OmicsRequestInvalidForGoodError(
-        "OmicsStartRunBatchOperator 'cohort'", [Issue("role_arn", f"{ARN!r} is of another account", f"Give {ARN}")]
-    )
+    issues = [Issue("role_arn", f"{ARN!r} is of another account", f"Give {ARN}")]
+    error = exceptions.non_retryable(OmicsRequestInvalidError("OmicsStartRunBatchOperator 'cohort'", issues))
     first, *more = f"{type(error).__module__}.{type(error).__qualname__}: {error}".split("\n")
     assert first == (
-        "airflow_provider_omics.exceptions.OmicsRequestInvalidForGoodError: OmicsStartRunBatchOperator 'cohort':"
+        "airflow_provider_omics.exceptions.OmicsRequestInvalidNonRetryableError: OmicsStartRunBatchOperator 'cohort':"
     )
     assert more[0] == "  nothing was sent, since the request has 1 problem."
     assert error.message().startswith("OmicsStartRunBatchOperator 'cohort': nothing was sent, since the request has 1")

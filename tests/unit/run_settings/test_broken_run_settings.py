@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_omics.exceptions import failing_fast
+from airflow_provider_omics.exceptions import non_retryable_errors
 from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort
 from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheetOptions
@@ -335,7 +335,7 @@ def test_the_count_survives_what_airflow_does_with_the_error(read: Read) -> None
         retry_policy = None
 
     error = refused(read, [{"runSettingId": f"{i} "} for i in range(101)])
-    with pytest.raises(OmicsRequestInvalidError) as caught, failing_fast(Task()):  # type: ignore[arg-type]
+    with pytest.raises(OmicsRequestInvalidError) as caught, non_retryable_errors(Task()):  # type: ignore[arg-type]
         raise error
     assert "101 problems, the first 100:" in caught.value.message()
 
