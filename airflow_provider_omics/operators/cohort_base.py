@@ -31,6 +31,7 @@ from airflow_provider_omics.operators.cohort_input import OmicsCohortInputOperat
 from airflow_provider_omics.operators.cohort_paths import CohortPaths
 from airflow_provider_omics.operators.definition_types import types_uri
 from airflow_provider_omics.operators.mapped_places import refuse, shared_place_issues
+from airflow_provider_omics.operators.xcom_keys import XCOM_BATCH_ARN_KEY, XCOM_BATCH_ID_KEY
 from airflow_provider_omics.operators.xcoms import push_xcoms, tell_outlets, xcoms_of
 from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
 
@@ -207,7 +208,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         self.follow(context, batch.batch_id, batch)
         store_batch_links(context, self, self.hook, batch.batch_id)
         if self.do_xcom_push:
-            push_xcoms(context, self.log, {"batch_id": batch.batch_id, "batch_arn": batch.arn})
+            push_xcoms(context, self.log, {XCOM_BATCH_ID_KEY: batch.batch_id, XCOM_BATCH_ARN_KEY: batch.arn})
 
     def _go_on(self, context: Context, job: CohortJob, progress: Progress, known: BatchSnapshot | None) -> str:
         """Wait for the batch that goes on; once none does, gather the results and decide."""

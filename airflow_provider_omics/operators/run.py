@@ -32,6 +32,7 @@ from airflow_provider_omics.links.omics import RUN_LINKS, store_run_links
 from airflow_provider_omics.operators.inputs import OmicsInputOperator
 from airflow_provider_omics.operators.once import OnceStarter, phase_of
 from airflow_provider_omics.operators.run_end import OmicsCancelRunOperator, OmicsDeleteRunOperator
+from airflow_provider_omics.operators.xcom_keys import XCOM_RUN_ARN_KEY, XCOM_RUN_OUTPUT_URI_KEY, XCOM_RUN_UUID_KEY
 from airflow_provider_omics.operators.xcoms import push_xcoms
 from airflow_provider_omics.triggers.run import OmicsRunTrigger
 
@@ -333,5 +334,5 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
     def _push(self, context: Context, run: RunSnapshot) -> None:
         if not self.do_xcom_push:
             return
-        values = {"run_arn": run.arn, "run_uuid": run.uuid, "run_output_uri": run.output_uri}
+        values = {XCOM_RUN_ARN_KEY: run.arn, XCOM_RUN_UUID_KEY: run.uuid, XCOM_RUN_OUTPUT_URI_KEY: run.output_uri}
         push_xcoms(context, self.log, values)

@@ -8,6 +8,13 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.results.outcome import BatchOutcome
 from airflow_provider_omics.healthomics.results.table import ResultsTable, SampleResult
+from airflow_provider_omics.operators.xcom_keys import (
+    XCOM_BATCH_SUMMARY_KEY,
+    XCOM_FAILED_RUN_SETTING_IDS_KEY,
+    XCOM_FAILURES_KEY,
+    XCOM_RESULTS_URI_KEY,
+    XCOM_RUNS_KEY,
+)
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -31,14 +38,14 @@ def xcoms_of(outcome: BatchOutcome, table: ResultsTable, runs_limit: int) -> dic
     :param runs_limit: most completed samples for which ``runs`` is among them.
     """
     xcoms: dict[str, Any] = {
-        "batch_summary": outcome.summary(),
-        "results_uri": outcome.results_uri,
-        "failed_run_setting_ids": [row.run_setting_id for row in outcome.failures],
-        "failures": [_told(row) for row in outcome.failures],
+        XCOM_BATCH_SUMMARY_KEY: outcome.summary(),
+        XCOM_RESULTS_URI_KEY: outcome.results_uri,
+        XCOM_FAILED_RUN_SETTING_IDS_KEY: [row.run_setting_id for row in outcome.failures],
+        XCOM_FAILURES_KEY: [_told(row) for row in outcome.failures],
     }
     if outcome.counts.completed <= runs_limit:
         completed = (row for row in table.rows() if row.completed)
-        xcoms["runs"] = [
+        xcoms[XCOM_RUNS_KEY] = [
             {"run_setting_id": row.run_setting_id, "run_id": row.run_id, "output_uri": row.output_uri}
             for row in completed
         ]
@@ -56,7 +63,7 @@ def tell_outlets(context: Context, outlets: Iterable[Any], outcome: BatchOutcome
         events: Any = context["outlet_events"]
         for outlet in outlets:
             if hasattr(outlet, "uri") and hasattr(outlet, "extra"):
-                events[outlet].extra.update(outcome=outcome.outcome, batch_summary=outcome.summary())
+                events[outlet].extra.update({"outcome": outcome.outcome, XCOM_BATCH_SUMMARY_KEY: outcome.summary()})
     except Exception as error:
         log.warning("%s", entry("The asset events of the task do not tell the outcome of its cohort: %s", error))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.healthomics.api.logger import entry
@@ -32,6 +32,7 @@ from airflow_provider_omics.links.omics import (
     store_run_links,
 )
 from airflow_provider_omics.operators.arguments import as_read
+from airflow_provider_omics.operators.xcom_keys import run_result
 from airflow_provider_omics.sensors.cohort import (
     CohortArguments,
     find_cohort_task,
@@ -61,9 +62,12 @@ class OmicsBatchSensor(OmicsWaitingSensor[BatchSnapshot]):
     others for samples that failed, their newest is waited for too, and counts are those of the whole cohort; if its
     samples were changed meanwhile, they are those of the newest batch.
 
-    Returns ``{"batch_id": ..., "status": ..., "total": ..., "completed": ..., ...}`` with the counts of
-    :class:`~airflow_provider_omics.healthomics.results.table.BatchCounts`. ``deferrable`` and ``start_from_trigger``
-    are described in :class:`~airflow_provider_omics.sensors.waiting.OmicsWaitingSensor`, the connection parameters in
+    Returns a dict of the same members as the XCom ``batch_summary`` of
+    :class:`~airflow_provider_omics.operators.batch.OmicsStartRunBatchOperator`: ``batch_id``, ``batch_ids``,
+    ``status``, the counts of :class:`~airflow_provider_omics.healthomics.results.table.BatchCounts`, ``outcome``;
+    ``failure_classes`` is empty and the places of the results are None, since a sensor writes no table.
+    ``deferrable`` and ``start_from_trigger`` are described in
+    :class:`~airflow_provider_omics.sensors.waiting.OmicsWaitingSensor`, the connection parameters in
     :mod:`airflow_provider_omics.hooks.parameters`.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_GetBatch.html
@@ -131,7 +135,7 @@ class OmicsBatchSensor(OmicsWaitingSensor[BatchSnapshot]):
             outcome.counts.total,
             outcome.tolerated,
         )
-        return {"batch_id": snapshot.batch_id, "status": snapshot.status, **asdict(outcome.counts)}
+        return outcome.summary()
 
     def _finish(self, context: Context, end: WaitResult[BatchSnapshot]) -> dict[str, Any]:
         try:
@@ -281,13 +285,7 @@ class OmicsBatchRunSensor(OmicsWaitingSensor[SampleSnapshot]):
             raise OmicsRunFailedError(replace(self.explain(run), sample=snapshot.label))
         run = self._with_outputs(run)
         self.log.info("%s", entry("%s; its outputs are in %s", snapshot.describe(), run.output_uri))
-        return {
-            "batch_id": snapshot.batch_id,
-            "run_setting_id": snapshot.run_setting_id,
-            "run_id": run.run_id,
-            "run_uuid": run.uuid,
-            "run_output_uri": run.output_uri,
-        }
+        return {"batch_id": snapshot.batch_id, "run_setting_id": snapshot.run_setting_id, **run_result(run)}
 
     def _with_outputs(self, run: RunSnapshot) -> RunSnapshot:
         # Where very many samples end at once, the triggerer does not look at each of them.

@@ -13,6 +13,7 @@ from airflow_provider_omics.healthomics.runs.failure import OmicsRunFailedError
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.links.omics import RUN_LINKS, store_run_links
+from airflow_provider_omics.operators.xcom_keys import run_result
 from airflow_provider_omics.sensors.waiting import OmicsWaitingSensor
 from airflow_provider_omics.triggers.run import OmicsRunTrigger
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 class OmicsRunSensor(OmicsWaitingSensor[RunSnapshot]):
     """Wait until a run has COMPLETED, whoever started it; fail at once, with the cause, if it ends otherwise.
 
-    Returns ``{"run_id": ..., "run_output_uri": ...}``. ``deferrable`` and ``start_from_trigger`` are described in
-    :class:`~airflow_provider_omics.sensors.waiting.OmicsWaitingSensor`, the connection parameters in
+    Returns ``{"run_id": ..., "run_uuid": ..., "run_output_uri": ...}``. ``deferrable`` and ``start_from_trigger`` are
+    described in :class:`~airflow_provider_omics.sensors.waiting.OmicsWaitingSensor`, the connection parameters in
     :mod:`airflow_provider_omics.hooks.parameters`.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_GetRun.html
@@ -59,8 +60,8 @@ class OmicsRunSensor(OmicsWaitingSensor[RunSnapshot]):
         store_run_links(context, self, self.hook, arguments["run_id"])
 
     def result(self, snapshot: RunSnapshot) -> dict[str, Any]:
-        """Return the run's id and where its outputs are."""
+        """Return the run's id and UUID, and where its outputs are."""
         if snapshot.phase is not Phase.SUCCEEDED:
             raise OmicsRunFailedError(self.explain(snapshot))
         self.log.info("HealthOmics run %s COMPLETED; its outputs are in %s", snapshot.run_id, snapshot.output_uri)
-        return {"run_id": snapshot.run_id, "run_output_uri": snapshot.output_uri}
+        return run_result(snapshot)

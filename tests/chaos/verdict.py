@@ -25,7 +25,7 @@ TASK_ID = "job"
 FAILED = "FAILED"
 COMPLETED = "COMPLETED"
 #: Members of the XCom ``batch_summary`` that 0.1.0 does not push.
-NEWER_THAN_0_1_0 = ("outcome",)
+NEWER_THAN_0_1_0 = ("batch_id", "outcome")
 
 
 @dataclass

@@ -46,7 +46,7 @@ def test_the_sensor_returns_where_the_outputs_are(cluster: AirflowCluster, cwl_s
     run = cwl_server.client("omics").get_run(id=started)
     assert run["status"] == "COMPLETED"
     waited = cluster.records.xcoms(DAG_ID, run_id, "wait")[-1]
-    assert waited == {"run_id": started, "run_output_uri": run["runOutputUri"]}
+    assert waited == {"run_id": started, "run_uuid": run["uuid"], "run_output_uri": run["runOutputUri"]}
 
 
 def test_the_sensor_fails_with_the_tools_message(cluster: AirflowCluster, cwl_server: LocalOmics) -> None:

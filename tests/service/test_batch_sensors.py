@@ -85,8 +85,25 @@ class TestBatch:
         batch_id = batches.start()
         assert batches.status(batch_id) == "CREATING"
         task = wait_for_batch(batch_id, deferrable=deferrable)
-        counts = {"failed": 0, "cancelled": 0, "deleted": 0, "failed_submissions": 0, "not_submitted": 0, "unknown": 0}
-        assert task.result == {"batch_id": batch_id, "status": "PROCESSED", "total": 3, "completed": 3, **counts}
+        assert task.result == {
+            "batch_id": batch_id,
+            "batch_ids": [batch_id],
+            "status": "PROCESSED",
+            "total": 3,
+            "completed": 3,
+            "failed": 0,
+            "cancelled": 0,
+            "deleted": 0,
+            "failed_submissions": 0,
+            "not_submitted": 0,
+            "unknown": 0,
+            "tolerated": 0,
+            "succeeded": True,
+            "outcome": "completed",
+            "failure_classes": {},
+            "results_uri": None,
+            "results_jsonl_uri": None,
+        }
 
     @MODES
     @pytest.mark.parametrize(

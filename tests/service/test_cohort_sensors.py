@@ -158,8 +158,10 @@ class TestAfterTheCohort:
         sensor = OmicsBatchSensor(task_id="wait", batch_id=batch_ids[named], poke_interval=0.02, deferrable=deferrable)
         result = run_task(sensor).result
         assert (result["batch_id"], result["total"], result["completed"]) == (batch_ids[1], 3, 3)
+        assert result["batch_ids"] == batch_ids
         alone = OmicsBatchSensor(task_id="wait", batch_id=batch_ids[1], poke_interval=0.02, whole_cohort=False)
-        assert run_task(alone).result["total"] == 1
+        result = run_task(alone).result
+        assert (result["batch_ids"], result["total"]) == ([batch_ids[1]], 1)
 
     def test_what_no_batch_completed_fails_the_cohort(self, lab: CohortLab) -> None:
         ti = instance()

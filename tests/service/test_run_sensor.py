@@ -59,7 +59,7 @@ def test_it_returns_the_run_and_where_its_outputs_are(
 ) -> None:
     run = start_run()
     task = run_task(sensor(run["id"], deferrable=deferrable))
-    assert task.result == {"run_id": run["id"], "run_output_uri": run["runOutputUri"]}
+    assert task.result == {"run_id": run["id"], "run_uuid": run["uuid"], "run_output_uri": run["runOutputUri"]}
 
 
 @MODES
@@ -158,7 +158,7 @@ def test_it_can_start_in_the_triggerer(start_run: Callable[..., dict[str, Any]])
     event = fire(load_trigger(arguments.trigger_cls, arguments.trigger_kwargs or {}))
     context: Any = {"ti": run_task(sensor(run["id"])).ti}
     result = getattr(operator, arguments.next_method)(context, event.payload)
-    assert result == {"run_id": run["id"], "run_output_uri": run["runOutputUri"]}
+    assert result == {"run_id": run["id"], "run_uuid": run["uuid"], "run_output_uri": run["runOutputUri"]}
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,7 @@ def test_the_summary_is_json_and_adds_up() -> None:
     )
     assert json.loads(json.dumps(outcome.summary())) == {
         "status": "PROCESSED",
+        "batch_id": "123",
         "batch_ids": ["100", "123"],
         "total": 7,
         "completed": 1,

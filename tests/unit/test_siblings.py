@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -116,3 +117,5 @@ def test_counts_are_those_of_the_whole_cohort() -> None:
     counts = add_up([first, second, third])
     # One that the first could not submit, and that was left out since, counts as failed.
     assert (counts.batch_id, counts.total, counts.completed, counts.not_completed) == ("3", 10, 8, 2)
+    assert counts.cohort_batch_ids == ("1", "2", "3")
+    assert BatchSnapshot.from_payload(json.loads(json.dumps(counts.to_payload()))) == counts

@@ -245,7 +245,9 @@ def add_up(snapshots: Sequence[BatchSnapshot]) -> BatchSnapshot:
     pending = newest.pending_submissions or 0
     # Those that the last batch does not have: nobody submitted them again.
     left_out = max(0, total - completed - newest.not_completed - pending)
-    return replace(newest, total=total, completed=completed, failed=newest.failed + left_out)
+    batch_ids = tuple(snapshot.batch_id for snapshot in snapshots)
+    failed = newest.failed + left_out
+    return replace(newest, total=total, completed=completed, failed=failed, cohort_batch_ids=batch_ids)
 
 
 def _seen(answer: Any) -> BatchSnapshot:

@@ -48,6 +48,8 @@ class BatchSnapshot:
     :param failure_reason: text that says why the batch itself FAILED.
     :param active_run_id: a run that goes on although the batch has ended.
     :param cancel_requested: whether the batch was asked to stop by the one who looks.
+    :param cohort_batch_ids: ids of all batches of its cohort, oldest first, where the counts are those of the cohort;
+        empty where they are its own.
     """
 
     KIND: ClassVar[str] = "batch"
@@ -70,6 +72,7 @@ class BatchSnapshot:
     failure_reason: str | None = None
     active_run_id: str | None = None
     cancel_requested: bool = False
+    cohort_batch_ids: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, answer: GetBatchResponseTypeDef | StartRunBatchResponseTypeDef) -> BatchSnapshot:
@@ -151,8 +154,8 @@ class BatchSnapshot:
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> BatchSnapshot:
         """Read what :meth:`to_payload` wrote, in this release or another."""
-        known = {member.name for member in fields(cls)}
-        return cls(**{key: value for key, value in payload.items() if key in known})
+        known = {member.name: payload[member.name] for member in fields(cls) if member.name in payload}
+        return cls(**{**known, "cohort_batch_ids": tuple(known.get("cohort_batch_ids", ()))})
 
 
 @dataclass(frozen=True, slots=True)

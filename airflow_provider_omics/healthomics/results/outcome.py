@@ -160,6 +160,7 @@ class BatchOutcome:
         """Return the outcome as JSON values of a bounded size, for XCom."""
         return {
             "status": self.status,
+            "batch_id": self.batch_id,
             "batch_ids": list(self.batch_ids),
             **asdict(self.counts),
             "tolerated": self.tolerated,

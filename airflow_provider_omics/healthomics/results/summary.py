@@ -43,7 +43,7 @@ def glance(snapshot: BatchSnapshot, tolerance: Tolerance, failures: tuple[Sample
     :param failures: a few samples that did not complete.
     """
     return BatchOutcome(
-        batch_ids=(snapshot.batch_id,),
+        batch_ids=snapshot.cohort_batch_ids or (snapshot.batch_id,),
         status=None if snapshot.status == DELETED else snapshot.status,
         failure_reason=snapshot.failure_reason,
         counts=counts_of(snapshot),

@@ -1,0 +1,38 @@
+"""The keys of the XComs that operators push beside their return value: ``align.output[XCOM_RUN_OUTPUT_URI_KEY]``.
+
+The dicts that sensors return use the same words: ``run_id``, ``run_uuid`` and ``run_output_uri`` for a run,
+``batch_id`` and the members of ``batch_summary`` for a batch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
+
+XCOM_RUN_ARN_KEY = "run_arn"
+"""ARN of the run, once it has started."""
+XCOM_RUN_UUID_KEY = "run_uuid"
+"""UUID of the run, which no other run ever has, once it has started."""
+XCOM_RUN_OUTPUT_URI_KEY = "run_output_uri"
+"""S3 URI that the run's outputs are below, once it has started."""
+
+XCOM_BATCH_ID_KEY = "batch_id"
+"""Id of the newest batch, once it has started."""
+XCOM_BATCH_ARN_KEY = "batch_arn"
+"""ARN of the newest batch, once it has started."""
+XCOM_BATCH_SUMMARY_KEY = "batch_summary"
+"""Status, counts, ids of all batches, failure classes and places of the results, as a dict, at the end of a cohort."""
+XCOM_RESULTS_URI_KEY = "results_uri"
+"""S3 URI of the results table as CSV, at the end of a cohort."""
+XCOM_FAILED_RUN_SETTING_IDS_KEY = "failed_run_setting_ids"
+"""Ids of the samples that did not complete, at most 100, at the end of a cohort."""
+XCOM_FAILURES_KEY = "failures"
+"""What became of these samples, as dicts, at the end of a cohort."""
+XCOM_RUNS_KEY = "runs"
+"""Id, run id and output URI of each completed sample, as dicts, unless there are more than ``runs_limit``."""
+
+
+def run_result(run: RunSnapshot) -> dict[str, Any]:
+    """Return what a sensor tells of a run."""
+    return {"run_id": run.run_id, XCOM_RUN_UUID_KEY: run.uuid, XCOM_RUN_OUTPUT_URI_KEY: run.output_uri}

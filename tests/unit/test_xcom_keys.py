@@ -1,0 +1,24 @@
+"""The XCom keys are those of release 0.1.0, each is described, and each operator's docstring names its own."""
+
+from __future__ import annotations
+
+import inspect
+
+from airflow_provider_omics.operators import xcom_keys
+from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator
+from airflow_provider_omics.operators.run import OmicsStartRunOperator
+
+RUN = {"run_arn", "run_uuid", "run_output_uri"}
+BATCH = {"batch_id", "batch_arn", "batch_summary", "results_uri", "failed_run_setting_ids", "failures", "runs"}
+
+
+def test_the_keys_are_those_that_dags_have_written() -> None:
+    keys = {name: value for name, value in vars(xcom_keys).items() if name.startswith("XCOM_")}
+    assert set(keys.values()) == RUN | BATCH
+    assert all(name == f"XCOM_{value.upper()}_KEY" for name, value in keys.items())
+
+
+def test_docstrings_name_them() -> None:
+    for operator, keys in ((OmicsStartRunOperator, RUN), (OmicsStartRunBatchOperator, BATCH)):
+        text = inspect.getdoc(operator) or ""
+        assert [key for key in keys if f"``{key}``" not in text] == []
