@@ -33,7 +33,7 @@ def uris(count: int) -> list[str]:
 
 def fill(server: LocalOmics, count: int) -> None:
     """Put the reads into S3, and leave the last of them out."""
-    aws = server.world().aws
+    aws = server.account().aws
     aws.ensure_bucket(BUCKET)
     for uri in uris(count)[:-1]:
         aws.put_object(uri, b"")

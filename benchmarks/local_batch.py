@@ -33,8 +33,8 @@ def measure(runs: int) -> None:
         outcomes=SimulatedOutcomes(write_logs=False),
     )
     with server:
-        world = server.world()
-        share_workflow(world, "77", world.account, name="workflow")
+        state = server.account()
+        share_workflow(state, "77", state.account, name="workflow")
         s3, omics = server.client("s3"), server.client("omics")
         s3.create_bucket(Bucket="settings")
         body = settings_file(runs)

@@ -113,7 +113,7 @@ def _serve(pipe: Connection, timings: Timings, failure_share: float, by_hand: bo
         enforce_rates=enforce_rates,
     )
     with server:
-        share_workflow(server.world(), WORKFLOW, server.world().account, name="workflow")
+        share_workflow(server.account(), WORKFLOW, server.account().account, name="workflow")
         pipe.send((server.endpoint_url, server.airflow_connection_uri()))
         while (wanted := pipe.recv()) is not None:
             work, args, kwargs = wanted

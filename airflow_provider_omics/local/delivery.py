@@ -1,4 +1,4 @@
-"""Hands events to the event bus behind the back of those who change the world, as surely as EventBridge does."""
+"""Hands events to the event bus behind the back of those who change the state, as surely as EventBridge does."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class EventDelivery:
             self._queue.put((event, late < shares.event_late_share))
 
     def drain(self) -> None:
-        """Wait until everything that was put is delivered; do not hold the world's lock meanwhile."""
+        """Wait until everything that was put is delivered; do not hold the account's lock meanwhile."""
         if self._thread is not None:
             self._queue.join()
 

@@ -10,27 +10,27 @@ from airflow_provider_omics.local.delivery import Event
 if TYPE_CHECKING:
     from enum import StrEnum
 
+    from airflow_provider_omics.local.account_state import AccountState
     from airflow_provider_omics.local.records import Batch, Run, Task, Workflow
-    from airflow_provider_omics.local.world import World
 
 OMICS_VERSION = "1.0.0"
 
 
-def attach_events(world: World) -> None:
-    """Have every change of a run, task, batch or workflow put on the world's event bus from now on."""
-    emitter = _Emitter(world)
-    world.run_observers.append(emitter.run_changed)
-    world.task_observers.append(emitter.task_changed)
-    world.batch_observers.append(emitter.batch_changed)
-    world.workflow_observers.append(emitter.workflow_changed)
+def attach_events(state: AccountState) -> None:
+    """Have every change of a run, task, batch or workflow put on the account's event bus from now on."""
+    emitter = _Emitter(state)
+    state.run_observers.append(emitter.run_changed)
+    state.task_observers.append(emitter.task_changed)
+    state.batch_observers.append(emitter.batch_changed)
+    state.workflow_observers.append(emitter.workflow_changed)
 
 
 class _Emitter:
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, state: AccountState) -> None:
+        self._state = state
 
     def run_changed(self, run: Run, _previous: StrEnum | None) -> None:
-        if not self._world.aws.has_listeners():
+        if not self._state.aws.has_listeners():
             return
         detail = {
             "arn": run.arn,
@@ -41,14 +41,14 @@ class _Emitter:
             "runOutputUri": run.output_root,
             **_workflow_of(run),
         }
-        if self._world.assumptions.run_events_carry_batch_id:
+        if self._state.assumptions.run_events_carry_batch_id:
             detail["batchId"] = run.batch_id
         self._put("Run Status Change", run.arn, detail)
 
     def task_changed(self, run: Run, task: Task, _previous: StrEnum | None) -> None:
-        if not self._world.aws.has_listeners():
+        if not self._state.aws.has_listeners():
             return
-        arn = self._world.arn(f"task/{task.task_id}")
+        arn = self._state.arn(f"task/{task.task_id}")
         detail = {
             "arn": arn,
             "status": task.status,
@@ -61,7 +61,7 @@ class _Emitter:
         self._put("Task Status Change", arn, detail)
 
     def batch_changed(self, batch: Batch, _previous: StrEnum | None) -> None:
-        if not self._world.aws.has_listeners() or self._is_silent(batch.status):
+        if not self._state.aws.has_listeners() or self._is_silent(batch.status):
             return
         defaults = batch.request.get("defaultRunSetting", {})
         detail = {
@@ -79,7 +79,7 @@ class _Emitter:
         self._put("RunBatch Status Change", batch.arn, detail)
 
     def workflow_changed(self, workflow: Workflow, _previous: str | None) -> None:
-        if not self._world.aws.has_listeners():
+        if not self._state.aws.has_listeners():
             return
         detail = {
             "arn": workflow.arn,
@@ -92,12 +92,12 @@ class _Emitter:
         self._put("Workflow Status Change", workflow.arn, detail)
 
     def _is_silent(self, status: BatchStatus) -> bool:
-        announced = self._world.assumptions.event_for_runs_delete_failed
+        announced = self._state.assumptions.event_for_runs_delete_failed
         return status is BatchStatus.RUNS_DELETE_FAILED and not announced
 
     def _workflow_of_batch(self, defaults: dict[str, Any]) -> dict[str, Any]:
         workflow_id, version = defaults.get("workflowId"), defaults.get("workflowVersionName")
-        arn = self._world.arn(f"workflow/{workflow_id}")
+        arn = self._state.arn(f"workflow/{workflow_id}")
         return {
             "workflowId": workflow_id,
             "workflowArn": arn,
@@ -106,13 +106,13 @@ class _Emitter:
         }
 
     def _cache_arn(self, cache_id: str | None) -> str | None:
-        return self._world.arn(f"runCache/{cache_id}") if cache_id else None
+        return self._state.arn(f"runCache/{cache_id}") if cache_id else None
 
     def _put(self, detail_type: str, arn: str, detail: dict[str, Any]) -> None:
         # What the service does not know it leaves out, and every value is text, counts too.
         texts = {name: str(value) for name, value in detail.items() if value is not None}
         full = {"omicsVersion": OMICS_VERSION, **texts}
-        self._world.events.put(Event(detail_type, [arn], full, self._world.now()))
+        self._state.events.put(Event(detail_type, [arn], full, self._state.now()))
 
 
 def _workflow_of(run: Run) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from airflow_provider_omics.healthomics.api.console import LOG_GROUP
 
 if TYPE_CHECKING:
-    from airflow_provider_omics.local.world import World
+    from airflow_provider_omics.local.account_state import AccountState
 
 
-def log_stream_arn(world: World, stream: str) -> str:
+def log_stream_arn(state: AccountState, stream: str) -> str:
     """Return the ARN of a stream of the HealthOmics log group."""
-    return f"arn:aws:logs:{world.region}:{world.account}:log-group:{LOG_GROUP}:log-stream:{stream}"
+    return f"arn:aws:logs:{state.region}:{state.account}:log-group:{LOG_GROUP}:log-stream:{stream}"

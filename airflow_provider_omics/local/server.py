@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from ipaddress import ip_address
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlencode
 
 from airflow_provider_omics.healthomics.api.newer_members import add_newer_members
+from airflow_provider_omics.local.account_state import AccountState
 from airflow_provider_omics.local.assumptions import Assumptions
 from airflow_provider_omics.local.aws import Aws
 from airflow_provider_omics.local.batches.machine import attach_batches
@@ -31,7 +33,6 @@ from airflow_provider_omics.local.quotas import Quotas
 from airflow_provider_omics.local.regions import Regions
 from airflow_provider_omics.local.runs.machine import start_waiting_runs
 from airflow_provider_omics.local.timings import Timings
-from airflow_provider_omics.local.world import World
 
 if TYPE_CHECKING:
     from airflow_provider_omics.local.executors.base import Executor
@@ -94,7 +95,7 @@ class LocalOmics:
         self._make_executor = _executor_factory(executor, outcomes, seed)
         self._rates_enforced = enforce_rates
         self._rates: Mapping[str, float] = MappingProxyType({})
-        self._regions = Regions(self._make_world)
+        self._regions = Regions(self._make_state)
         self._stopping = threading.Event()
         self._making_client = threading.Lock()
         self._sessions: dict[str, Any] = {}
@@ -190,13 +191,18 @@ class LocalOmics:
 
     def prepare(self, region: str = DEFAULT_REGION) -> None:
         """Load in the background what the first run of a region needs, so that it starts sooner."""
-        self._regions.world(region).executor.prepare()
+        self._regions.account(region).executor.prepare()
 
-    def world(self, region: str = DEFAULT_REGION) -> World:
+    def account(self, region: str = DEFAULT_REGION) -> AccountState:
         """Return what the server knows of a region; hold its ``lock`` while reading or changing it."""
-        return self._regions.world(region)
+        return self._regions.account(region)
 
-    def worlds(self) -> list[World]:
+    def world(self, region: str = DEFAULT_REGION) -> AccountState:
+        """Return :meth:`account`, under its old name."""
+        warnings.warn("LocalOmics.world is deprecated; use LocalOmics.account", DeprecationWarning, stacklevel=2)
+        return self.account(region)
+
+    def accounts(self) -> list[AccountState]:
         """Return what the server knows, for every region that was asked for."""
         return self._regions.all()
 
@@ -208,11 +214,11 @@ class LocalOmics:
         if not isinstance(self.clock, ManualClock):
             raise ValueError("the clock runs by itself; start the server with clock=ManualClock()")
         self.clock.advance(seconds)
-        for world in self.worlds():
-            with world.lock:
-                world.timeline.run_due()
-        for world in self.worlds():
-            world.events.drain()
+        for state in self.accounts():
+            with state.lock:
+                state.timeline.run_due()
+        for state in self.accounts():
+            state.events.drain()
 
     def enforce_rates(self, enforced: bool = True, per_second: Mapping[str, float] | None = None) -> None:
         """Throttle calls, or stop doing so.
@@ -220,8 +226,8 @@ class LocalOmics:
         :param per_second: rates by operation in place of the published ones.
         """
         self._rates_enforced, self._rates = enforced, dict(per_second or {})
-        for world in self.worlds():
-            self._set_rates(world)
+        for state in self.accounts():
+            self._set_rates(state)
 
     def change(
         self,
@@ -238,10 +244,10 @@ class LocalOmics:
         self.assumptions = replace(self.assumptions, **dict(assumptions or {}))
         self.timings = replace(self.timings, **dict(timings or {}))
         self.quotas = replace(self.quotas, **dict(quotas or {}))
-        for world in self.worlds():
-            with world.lock:
-                world.assumptions, world.timings, world.quotas = self.assumptions, self.timings, self.quotas
-                start_waiting_runs(world)
+        for state in self.accounts():
+            with state.lock:
+                state.assumptions, state.timings, state.quotas = self.assumptions, self.timings, self.quotas
+                start_waiting_runs(state)
 
     def reset(self) -> None:
         """Forget everything: runs, batches, workflows, journal, faults, and what moto's services hold."""
@@ -250,8 +256,8 @@ class LocalOmics:
         self.faults.clear()
         reset_moto()
 
-    def _make_world(self, region: str) -> World:
-        world = World(
+    def _make_state(self, region: str) -> AccountState:
+        state = AccountState(
             region=region,
             account=ACCOUNT,
             clock=self.clock,
@@ -264,26 +270,28 @@ class LocalOmics:
             faults=self.faults,
             endpoint_url=self.endpoint_url if self._http else "",
         )
-        attach_batches(world)
-        attach_events(world)
-        self._set_rates(world)
-        return world
+        attach_batches(state)
+        attach_events(state)
+        self._set_rates(state)
+        return state
 
-    def _set_rates(self, world: World) -> None:
-        with world.lock:
-            world.rates.change(self._rates_enforced, self._rates)
+    def _set_rates(self, state: AccountState) -> None:
+        with state.lock:
+            state.rates.change(self._rates_enforced, self._rates)
 
 
-def _executor_factory(kind: ExecutorKind, outcomes: SimulatedOutcomes | None, seed: int) -> Callable[[World], Executor]:
-    def make(world: World) -> Executor:
-        simulated = SimulatedExecutor(world, outcomes, seed)
+def _executor_factory(
+    kind: ExecutorKind, outcomes: SimulatedOutcomes | None, seed: int
+) -> Callable[[AccountState], Executor]:
+    def make(state: AccountState) -> Executor:
+        simulated = SimulatedExecutor(state, outcomes, seed)
         if kind == "simulated":
             return simulated
         from airflow_provider_omics.local.executors.cwl import CwlExecutor
         from airflow_provider_omics.local.executors.dispatch import AutoExecutor
 
-        real = CwlExecutor(world)
-        return real if kind == "cwl" else AutoExecutor(world, real, simulated)
+        real = CwlExecutor(state)
+        return real if kind == "cwl" else AutoExecutor(state, real, simulated)
 
     return make
 

@@ -22,22 +22,22 @@ def start_runs(server: LocalOmics, seconds: Sequence[float]) -> list[str]:
 
     :param seconds: how long each is RUNNING.
     """
-    world, start_run = server.world(), handlers()["StartRun"]
-    with world.lock:
-        first = len(world.runs)
+    state, start_run = server.account(), handlers()["StartRun"]
+    with state.lock:
+        first = len(state.runs)
         return [
-            start_run(world, {**REQUEST, "requestId": f"run-{first + n}", "tags": {SECONDS_TAG: str(running)}})["id"]
+            start_run(state, {**REQUEST, "requestId": f"run-{first + n}", "tags": {SECONDS_TAG: str(running)}})["id"]
             for n, running in enumerate(seconds)
         ]
 
 
 def start_usual_runs(server: LocalOmics, count: int) -> list[str]:
     """Start runs that take as long, and fail as often, as the server has it."""
-    world, start_run = server.world(), handlers()["StartRun"]
-    with world.lock:
-        first = len(world.runs)
+    state, start_run = server.account(), handlers()["StartRun"]
+    with state.lock:
+        first = len(state.runs)
         return [
-            start_run(world, {**REQUEST, "requestId": f"run-{n}", "name": f"run-{n}"})["id"]
+            start_run(state, {**REQUEST, "requestId": f"run-{n}", "name": f"run-{n}"})["id"]
             for n in range(first, first + count)
         ]
 
@@ -55,7 +55,7 @@ def start_batch(server: LocalOmics, samples: int) -> str:
 
 def samples_of(server: LocalOmics, batch_id: str) -> dict[str, str]:
     """Return the run id of each sample of a batch."""
-    entries = server.world().batches[batch_id].entries
+    entries = server.account().batches[batch_id].entries
     return {entry.run_setting_id: entry.run_id or "" for entry in entries}
 
 
@@ -87,10 +87,10 @@ def access_keys(_server: LocalOmics) -> set[str]:
 
 def ends(server: LocalOmics) -> dict[str, tuple[str, float]]:
     """Return the status of each run that has ended, and when it did, in seconds since the epoch."""
-    world = server.world()
-    with world.lock:
+    state = server.account()
+    with state.lock:
         return {
-            run.run_id: (run.status.value, run.stop_time.timestamp()) for run in world.runs.values() if run.stop_time
+            run.run_id: (run.status.value, run.stop_time.timestamp()) for run in state.runs.values() if run.stop_time
         }
 
 

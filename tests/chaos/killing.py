@@ -120,10 +120,10 @@ class Killer:
 
     def _all_ended(self, trial: Trial) -> bool:
         ended = []
-        for world in self._server.worlds():
-            with world.lock:
-                runs = [one for one in world.runs.values() if one.tags.get("airflow-run-id") == trial.name]
-                batches = [one for one in world.batches.values() if one.tags.get("airflow-run-id") == trial.name]
+        for state in self._server.accounts():
+            with state.lock:
+                runs = [one for one in state.runs.values() if one.tags.get("airflow-run-id") == trial.name]
+                batches = [one for one in state.batches.values() if one.tags.get("airflow-run-id") == trial.name]
                 ended += [classify(RunStatus, run.status).is_final for run in runs]
                 ended += [classify(BatchStatus, batch.status).is_final for batch in batches]
         return bool(ended) and all(ended)
@@ -176,12 +176,12 @@ class Killer:
         return Caller.TRIGGERER if triggerer else Caller.TASK
 
     def _has_ended(self, job_id: str | None) -> bool:
-        for world in self._server.worlds():
-            with world.lock:
-                if job_id in world.runs:
-                    return classify(RunStatus, world.runs[job_id].status).is_final
-                if job_id in world.batches:
-                    return classify(BatchStatus, world.batches[job_id].status).is_final
+        for state in self._server.accounts():
+            with state.lock:
+                if job_id in state.runs:
+                    return classify(RunStatus, state.runs[job_id].status).is_final
+                if job_id in state.batches:
+                    return classify(BatchStatus, state.batches[job_id].status).is_final
         return False
 
     def _act(self, facts: CallFacts) -> None:

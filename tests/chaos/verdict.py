@@ -121,9 +121,9 @@ def _is_same(verdict: Verdict, expected: Any) -> bool:
 def jobs_of(trial: Trial, server: LocalOmics) -> Jobs:
     """Read off the server's journal what was made for a trial."""
     batches = []
-    for world in server.worlds():
-        with world.lock:
-            mine = [one for one in world.batches.values() if one.tags.get("airflow-run-id") == trial.name]
+    for account in server.accounts():
+        with account.lock:
+            mine = [one for one in account.batches.values() if one.tags.get("airflow-run-id") == trial.name]
             for batch in mine:
                 over = classify(BatchStatus, batch.status).is_final or batch.status == BatchStatus.STOPPING
                 tags = batch.tags
@@ -153,7 +153,9 @@ def duplicates(trial: Trial, jobs: Jobs) -> Iterator[str]:
 
 def active(jobs: Jobs, server: LocalOmics) -> Iterator[str]:
     """Tell of each job that goes on and is not being cancelled."""
-    cancelling = {run.run_id for world in server.worlds() for run in list(world.runs.values()) if run.cancel_requested}
+    cancelling = {
+        run.run_id for account in server.accounts() for run in list(account.runs.values()) if run.cancel_requested
+    }
     for intent, runs in jobs.runs.items():
         for run in runs:
             phase = classify(RunStatus, run.status)

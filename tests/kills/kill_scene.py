@@ -287,15 +287,15 @@ class Scene:
     def jobs(self) -> Mapping[Key, Sequence[Job]]:
         """The jobs of each task instance, oldest first."""
         found: dict[Key, list[tuple[int, Job]]] = defaultdict(list)
-        for world in self.server.worlds():
-            with world.lock:
+        for account in self.server.accounts():
+            with account.lock:
                 of_batch = defaultdict(list)
-                for run in world.runs.values():
+                for run in account.runs.values():
                     of_batch[run.batch_id].append(run.status)
-                alone = [(run.tags, run.run_id, run.status) for run in world.runs.values() if run.batch_id is None]
+                alone = [(run.tags, run.run_id, run.status) for run in account.runs.values() if run.batch_id is None]
                 batches = [
                     (batch.tags, batch.batch_id, _status(batch.status, of_batch[batch.batch_id]))
-                    for batch in world.batches.values()
+                    for batch in account.batches.values()
                 ]
             for tags, job_id, status in (*alone, *batches):
                 key = (tags["airflow-task-id"], int(tags["airflow-map-index"]))

@@ -168,10 +168,10 @@ class TestCancel:
         self, server: LocalOmics, batches: Batches, deferrable: bool
     ) -> None:
         batch_id = batches.in_state("INPROGRESS")
-        world = server.world("us-east-1")
+        state = server.account("us-east-1")
         # Cancelling is not atomic and may partly fail; nothing says that the batch waits for what goes on.
-        with world.lock:
-            world.batches[batch_id].status = BatchStatus.CANCELLED
+        with state.lock:
+            state.batches[batch_id].status = BatchStatus.CANCELLED
         assert cancel(batch_id, deferrable=deferrable, wait_for_completion=True).result == batch_id
         assert batches.run_statuses(batch_id) == ["CANCELLED"] * 3
         assert len(server.journal.calls("CancelRun")) == 3
@@ -204,7 +204,7 @@ class TestCancel:
         self, server: LocalOmics, batches: Batches, deferrable: bool
     ) -> None:
         batch_id = batches.in_state("STOPPING")
-        batches.after("GetBatch", lambda: server.world("us-east-1").batches.pop(batch_id, None))
+        batches.after("GetBatch", lambda: server.account("us-east-1").batches.pop(batch_id, None))
         assert cancel(batch_id, deferrable=deferrable, wait_for_completion=True).result == batch_id
 
     @EITHER_CODE
@@ -326,12 +326,12 @@ class TestDeleteRuns:
         self, server: LocalOmics, batches: Batches, deferrable: bool, left: bool
     ) -> None:
         batch_id = batches.ended()
-        world = server.world("us-east-1")
+        state = server.account("us-east-1")
 
         def vanish() -> None:
-            batch = world.batches.pop(batch_id, None)
-            for run in list(world.runs_of_batch(batch_id)) if batch and not left else ():
-                world.forget_run(run)
+            batch = state.batches.pop(batch_id, None)
+            for run in list(state.runs_of_batch(batch_id)) if batch and not left else ():
+                state.forget_run(run)
 
         batches.slow(submissions_per_second=1 / FOR_EVER)
         batches.after("DeleteRunBatch", vanish)
@@ -368,7 +368,7 @@ class TestDeleteBatch:
         task = delete_batch(batch_id, deferrable=deferrable)
         assert task.result == batch_id
         assert len(task.triggers) == int(deferrable)
-        assert batch_id not in server.world("us-east-1").batches
+        assert batch_id not in server.account("us-east-1").batches
         assert len(batches.run_statuses(batch_id)) == len(runs)
         # Asked for again, it is gone already.
         assert delete_batch(batch_id, deferrable=deferrable).triggers == []

@@ -72,9 +72,9 @@ def run_of(batches: Batches, batch_id: str, sample: str) -> dict[str, Any]:
 
 def minutes_ago(server: LocalOmics, batch_id: str, member: str) -> None:
     """Have a batch's submissions be over for longer than its samples may be late."""
-    world = server.world("us-east-1")
-    with world.lock:
-        batch = world.batches[batch_id]
+    state = server.account("us-east-1")
+    with state.lock:
+        batch = state.batches[batch_id]
         setattr(batch, member, getattr(batch, member) - timedelta(seconds=LATE))
 
 
@@ -206,7 +206,7 @@ class TestBatch:
         self, server: LocalOmics, batches: Batches, deferrable: bool
     ) -> None:
         batch_id = batches.in_state("INPROGRESS")
-        batches.after("GetBatch", lambda: server.world("us-east-1").batches.pop(batch_id, None))
+        batches.after("GetBatch", lambda: server.account("us-east-1").batches.pop(batch_id, None))
         with raises(OmicsBatchFailedError, match="does not exist any more") as caught:
             wait_for_batch(batch_id, deferrable=deferrable)
         assert caught.value.status is None

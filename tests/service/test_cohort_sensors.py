@@ -94,8 +94,8 @@ def wait_for_sample(sample: str, ti: TaskInstance | None = None, **kwargs: Any) 
 
 def age(lab: CohortLab, batch_id: str) -> None:
     """Have a batch's submissions be over for longer than its samples may be late."""
-    with lab.world.lock:
-        batch = lab.world.batches[batch_id]
+    with lab.state.lock:
+        batch = lab.state.batches[batch_id]
         for name in ("submitted_time", "processed_time"):
             if getattr(batch, name) is not None:
                 setattr(batch, name, getattr(batch, name) - timedelta(minutes=2))
@@ -184,7 +184,7 @@ class TestBesideTheCohort:
 
         airflow_says(None, "scheduled", start, "deferred")
         done = wait_for_sample("sample-0", cohort_task_id="cohort", deferrable=deferrable)
-        [batch_id] = lab.world.batches
+        [batch_id] = lab.state.batches
         assert (done.result["batch_id"], done.result["run_setting_id"]) == (batch_id, "sample-0")
         assert lab.omics.get_batch(batchId=batch_id)["status"] == "INPROGRESS"
         announced = "Waiting in the triggerer for HealthOmics sample 'sample-0' of task 'cohort', without a worker"

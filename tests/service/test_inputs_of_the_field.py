@@ -56,16 +56,16 @@ class Field:
 
     def submitted(self, call: Call, task: TaskRun) -> Any:
         if call.get("operator") == "run":
-            return self.lab.world.runs[task.result].request["parameters"]
+            return self.lab.state.runs[task.result].request["parameters"]
         shared = set(call["arguments"].get("parameters", ()))
         return [
             {"runSettingId": run.run_setting_id, **_parameters(run.request.get("parameters"), shared)}
-            for run in self.lab.world.runs_of_batch(task.result)
+            for run in self.lab.state.runs_of_batch(task.result)
         ]
 
     def sheets(self, call: Call, task: TaskRun) -> dict[str, list[str]]:
         parameter = call["arguments"]["sample_sheet_parameter"]
-        runs = self.lab.world.runs_of_batch(task.result)
+        runs = self.lab.state.runs_of_batch(task.result)
         return {
             str(run.run_setting_id): self.lab.read(run.request["parameters"][parameter]).splitlines() for run in runs
         }

@@ -214,7 +214,7 @@ def test_every_state_of_a_batch_is_an_event(server: LocalOmics, omics: Any, star
     events.put_targets(Rule="batches", Targets=[{"Id": "queue", "Arn": arn}])
     batch_id = start_batch([*many(2), {"runSettingId": "bad", "outputUri": "file:///tmp"}], batchName="cohort")
     await_status(lambda: omics.get_batch(batchId=batch_id), *TERMINAL)
-    server.world().events.drain()
+    server.account().events.drain()
     details = []
     while messages := sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages"):
         for message in messages:

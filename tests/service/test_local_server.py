@@ -102,7 +102,7 @@ class TestRouting:
         assert elsewhere.list_runs()["items"] == []
         with pytest.raises(ClientError, match="not found"):
             elsewhere.get_run(id=run_id)
-        assert {world.region for world in server.worlds()} == {"us-east-1", "eu-west-1"}
+        assert {state.region for state in server.accounts()} == {"us-east-1", "eu-west-1"}
 
     @pytest.mark.parametrize("prefix", ["workflows-", "tags-"])
     def test_a_host_prefix_does_not_matter(self, server: LocalOmics, start_run: Start, prefix: str) -> None:
@@ -159,7 +159,7 @@ class TestServicesBeside:
         events.put_targets(Rule="omics", Targets=[{"Id": "q", "Arn": attributes["QueueArn"]}])
         run_id = start_run()["id"]
         await_status(lambda: omics.get_run(id=run_id), "COMPLETED")
-        server.world().events.drain()
+        server.account().events.drain()
         told = []
         while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
             told += [json.loads(message["Body"]) for message in messages]

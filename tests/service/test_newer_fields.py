@@ -116,7 +116,7 @@ def test_parameters_come_from_a_file(server: LocalOmics, workflow_id: str, defer
     assert "parameters" not in run
     # The service shows its own copy, not the file that was given.
     assert run["parametersUri"].startswith(server.endpoint_url)
-    assert server.world().runs[task.result].request["parameters"] == PARAMETERS
+    assert server.account().runs[task.result].request["parameters"] == PARAMETERS
 
 
 def test_before_the_file_is_read_the_run_shows_where_it_is(server: LocalOmics, workflow_id: str) -> None:
@@ -283,9 +283,9 @@ class TestBatches:
 
     def test_parameters_are_compared_with_those_of_the_chosen_profile(self, lab: CohortLab) -> None:
         templates = {"gpu": {"bam": {}, "model": {}}}
-        with lab.world.lock:
+        with lab.state.lock:
             shared = {"parameter_template": {"bam": {}}, "profile_parameter_templates": templates, "engine": "NEXTFLOW"}
-            share_workflow(lab.world, "77", lab.world.account, name="shared", **shared)
+            share_workflow(lab.state, "77", lab.state.account, name="shared", **shared)
         samples = [
             {"runSettingId": "A", "parameters": {"bam": 1, "model": 1}},
             {"runSettingId": "B", "parameters": {"bam": 1}},

@@ -48,7 +48,7 @@ def test_a_run_is_given_what_the_file_holds(lab: CohortLab, tmp_path: Path, plac
     path.write_text(json.dumps({"bam": "s3://reads/1.bam", "threads": 4}))
     name = {"s3": URI, "path": f"{tmp_path}/{{{{ run_id }}}}.json", "file": f"file://{path}"}[place]
     done = start_run(lab, name, TaskInstance(run_id="manual"), deferrable=deferrable)
-    sent = lab.world.runs[done.result].request["parameters"]
+    sent = lab.state.runs[done.result].request["parameters"]
     assert sent == {"bam": "s3://reads/1.bam", "threads": 4}
 
 
@@ -84,10 +84,10 @@ def test_samples_that_are_run_again_are_given_what_the_first_were(lab: CohortLab
     put(lab, reference="s3://ref/hg38.fa")
     # Somebody changes the file while the batch is running.
     other = json.dumps({"reference": "s3://ref/hg19.fa"}).encode()
-    lab.on_batch(BatchStatus.SUBMITTING, lambda world, _batch: world.aws.put_object(URI, other) and None)
+    lab.on_batch(BatchStatus.SUBMITTING, lambda state, _batch: state.aws.put_object(URI, other) and None)
     settings = [failing("bad", "SERVICE_ERROR"), *cohort(1)]
     lab.fail(settings, parameters=URI, deferrable=deferrable, redrive_attempts=1)
-    sent = [run.request["parameters"] for run in lab.world.runs.values()]
+    sent = [run.request["parameters"] for run in lab.state.runs.values()]
     assert sent == [{"reference": "s3://ref/hg38.fa"}] * 3
     assert lab.calls("StartRunBatch") == 2
 
@@ -97,5 +97,5 @@ def test_a_retry_of_a_cohort_whose_file_has_changed_runs_it_anew(lab: CohortLab)
     ti = lab.crash(cohort(1), parameters=URI)
     put(lab, reference="s3://ref/hg19.fa")
     lab.run(cohort(1), instance(2, xcoms=ti.xcoms), parameters=URI)
-    references = [run.request["parameters"]["reference"] for run in lab.world.runs.values()]
+    references = [run.request["parameters"]["reference"] for run in lab.state.runs.values()]
     assert references[-1] == "s3://ref/hg19.fa"

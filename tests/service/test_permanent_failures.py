@@ -51,7 +51,7 @@ def lab(server: LocalOmics, make_workflow: Callable[..., str]) -> CohortLab:
 
 def batches(lab: CohortLab) -> list[list[str]]:
     """Return the samples of every batch, oldest first."""
-    ordered = sorted(lab.world.batches.values(), key=lambda batch: batch.creation_time)
+    ordered = sorted(lab.state.batches.values(), key=lambda batch: batch.creation_time)
     return [_samples(batch) for batch in ordered]
 
 

@@ -115,7 +115,7 @@ def test_samples_are_read_from_every_kind_of_file(lab: CohortLab, tmp_path: Path
         (tmp_path / name).write_bytes(content)
     column = "sample" if "sv" in name else None
     task = lab.run(given, run_setting_id_column=column)
-    runs = {run.run_setting_id: run.request["parameters"] for run in lab.world.runs_of_batch(task.result)}
+    runs = {run.run_setting_id: run.request["parameters"] for run in lab.state.runs_of_batch(task.result)}
     assert runs == {"NA1": {"bam": "s3://in/1"}, "NA2": {"bam": "s3://in/2"}}
     assert lab.column(task.ti, "run_setting_id") == ["NA1", "NA2"]
 
@@ -128,7 +128,7 @@ def test_a_function_of_the_user_makes_run_settings(lab: CohortLab, tmp_path: Pat
         return {"runSettingId": rows[0]["sample"], "parameters": {"lanes": [row["lane"] for row in rows]}}
 
     task = lab.run(str(sheet), run_setting_id_column="sample", group_rows=True, build_run_setting=build)
-    runs = {run.run_setting_id: run.request["parameters"] for run in lab.world.runs_of_batch(task.result)}
+    runs = {run.run_setting_id: run.request["parameters"] for run in lab.state.runs_of_batch(task.result)}
     assert runs == {"NA1": {"lanes": ["a", "b"]}, "NA2": {"lanes": ["c"]}}
 
 
@@ -173,10 +173,10 @@ def test_a_list_that_is_rendered_as_python_prints_it_is_refused_with_a_way_out(l
 
 def test_100_samples_go_inline_and_101_through_one_object_that_is_never_written_again(lab: CohortLab) -> None:
     small = lab.run(cohort(100), instance(run_id="small"))
-    [inline] = [lab.world.batches[small.result].request["batchRunSettings"]]
+    [inline] = [lab.state.batches[small.result].request["batchRunSettings"]]
     assert len(inline["inlineSettings"]) == 100
     large = lab.run(cohort(101), instance(run_id="large"))
-    request = lab.world.batches[large.result].request["batchRunSettings"]
+    request = lab.state.batches[large.result].request["batchRunSettings"]
     assert list(request) == ["s3UriSettings"]
     assert [entry["runSettingId"] for entry in json.loads(lab.read(request["s3UriSettings"]))] == [
         f"sample-{n}" for n in range(101)
@@ -316,7 +316,7 @@ def test_a_sheet_is_submitted_with_its_types_its_id_and_without_what_is_no_sampl
     with caplog.at_level(logging.INFO):
         task = lab.run(str(sheet), non_sample_rows="skip", **options)
     assert lab.calls("GetWorkflow") == 1
-    runs = {run.run_setting_id: run.request["parameters"] for run in lab.world.runs_of_batch(task.result)}
+    runs = {run.run_setting_id: run.request["parameters"] for run in lab.state.runs_of_batch(task.result)}
     assert runs == {
         "NA1": {"sample_name": "NA1", "bam": "s3://in/1", "min_len": 30, "flag": True},
         "NA3": {"sample_name": "NA3", "bam": "s3://in/3", "min_len": 7},

@@ -81,7 +81,7 @@ def raises_killed() -> AbstractContextManager[pytest.ExceptionInfo[OmicsError]]:
 def killed(lab: CohortLab, task: OmicsStartRunBatchOperator, status: BatchStatus) -> str:
     """Run a task that is killed, and return its batch's id."""
     reached = threading.Event()
-    lab.on_batch(status, lambda _world, _batch: reached.set())
+    lab.on_batch(status, lambda _state, _batch: reached.set())
     killer = kill_once(task, reached.is_set)
     with raises_killed() as caught:
         run_task(task, instance())
@@ -113,7 +113,7 @@ def test_a_killed_task_with_a_retry_left_asks_airflow_whether_its_batch_is_wante
 
 def await_cancelled(lab: CohortLab, batch_id: str) -> None:
     await_status(lambda: lab.omics.get_batch(batchId=batch_id), "CANCELLED")
-    assert {run.status for run in lab.world.runs_of_batch(batch_id)} <= {"CANCELLED", "COMPLETED"}
+    assert {run.status for run in lab.state.runs_of_batch(batch_id)} <= {"CANCELLED", "COMPLETED"}
 
 
 def test_a_killed_task_cancels_its_batch_with_one_call(lab: CohortLab) -> None:
@@ -145,7 +145,7 @@ def test_a_batch_that_is_creating_is_cancelled_as_soon_as_it_can_be(lab: CohortL
 def test_a_batch_that_failed_has_its_runs_cancelled_one_by_one(lab: CohortLab) -> None:
     lab.fault("RunBatch.abort", skip=1)
     batch_id = killed(lab, operator(lab.workflow_id, SLOW, waiter_delay=0.3), BatchStatus.FAILED)
-    [run] = lab.world.runs_of_batch(batch_id)
+    [run] = lab.state.runs_of_batch(batch_id)
     await_status(lambda: lab.omics.get_run(id=run.run_id), "CANCELLED")
 
 

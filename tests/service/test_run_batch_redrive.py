@@ -13,9 +13,9 @@ from omics_service import wdl_zip
 
 from airflow_provider_omics.healthomics.api.statuses import RunStatus
 from airflow_provider_omics.local import LocalOmics, OutcomeRule, SimulatedOutcomes
+from airflow_provider_omics.local.account_state import AccountState
 from airflow_provider_omics.local.batches.machine import cancel_batch
 from airflow_provider_omics.local.records import Batch, Run
-from airflow_provider_omics.local.world import World
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def lab(server: LocalOmics, make_workflow: Callable[..., str]) -> CohortLab:
 
 def batches(lab: CohortLab) -> list[Batch]:
     """Return every batch, oldest first."""
-    return sorted(lab.world.batches.values(), key=lambda batch: batch.creation_time)
+    return sorted(lab.state.batches.values(), key=lambda batch: batch.creation_time)
 
 
 def samples_of(batch: Batch) -> list[str]:
@@ -95,7 +95,7 @@ def test_a_later_try_submits_what_failed_and_keeps_every_setting(lab: CohortLab,
     # Where Airflow keeps nothing, the task has noted its success.
     assert {**first.tags, "airflow-generation": "1", "airflow-finished-try": "2"} == second.tags
     assert second.tags["cost"] == "42"
-    runs = {run.run_setting_id: run for run in lab.world.runs_of_batch(second.batch_id)}
+    runs = {run.run_setting_id: run for run in lab.state.runs_of_batch(second.batch_id)}
     assert runs["sample-3"].request["parameters"] == {"reference": "GRCh38", "bam": "s3://in/3"}
     assert runs["sample-3"].tags == {"project": "atlas"}
 
@@ -106,7 +106,7 @@ def test_a_later_try_submits_what_failed_and_keeps_every_setting(lab: CohortLab,
     assert [row["run_setting_id"] for row in table] == [f"sample-{n}" for n in range(5)]
     assert [row["batch_id"] for row in table] == [second.batch_id if n in (1, 3) else first.batch_id for n in range(5)]
     for row in table:
-        assert lab.world.runs[row["run_id"]].output_root == row["output_uri"]
+        assert lab.state.runs[row["run_id"]].output_root == row["output_uri"]
     assert done.ti.xcoms["batch_id"] == second.batch_id
     assert done.ti.xcoms["batch_arn"] == second.arn
 
@@ -254,9 +254,9 @@ def test_a_batch_that_somebody_cancelled_is_finished_by_the_next_try(lab: Cohort
     lab.server.change(timings={"submissions_per_second": 20.0})
     stop = iter([True])
 
-    def cancel_once(world: World, run: Run) -> None:
+    def cancel_once(state: AccountState, run: Run) -> None:
         if next(stop, False):
-            cancel_batch(world, world.batches[run.batch_id or ""])
+            cancel_batch(state, state.batches[run.batch_id or ""])
 
     lab.on_run("sample-0", RunStatus.COMPLETED, cancel_once)
     failed = lab.fail(cohort(8), deferrable=deferrable)

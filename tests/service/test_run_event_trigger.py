@@ -59,7 +59,7 @@ def end_runs(server: LocalOmics, omics: Any, start_run: Start) -> Callable[..., 
         ids = [start_run(**settings)["id"] for _ in range(count)]
         for run_id in ids:
             await_status(lambda run_id=run_id: omics.get_run(id=run_id), "COMPLETED", "FAILED", "CANCELLED")
-        server.world().events.drain()
+        server.account().events.drain()
         return ids
 
     return end
@@ -236,7 +236,7 @@ def test_events_of_healthomics_about_other_things_are_deleted(
     queue: EventQueueOnServer, make_workflow: Callable[..., str], server: LocalOmics
 ) -> None:
     make_workflow()
-    server.world().events.drain()
+    server.account().events.drain()
     assert queue.waiting == 2
 
     async def read() -> None:

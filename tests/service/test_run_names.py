@@ -34,7 +34,7 @@ def lab(server: LocalOmics, make_workflow: Callable[..., str]) -> CohortLab:
 def names(lab: CohortLab) -> dict[str | None, set[str | None]]:
     """The names of all runs that were ever started, by sample."""
     found: dict[str | None, set[str | None]] = {}
-    for run in lab.world.runs.values():
+    for run in lab.state.runs.values():
         found.setdefault(run.run_setting_id, set()).add(run.request.get("name"))
     return found
 

@@ -65,16 +65,16 @@ def await_end(server: LocalOmics, omics: Any) -> Callable[[str], str]:
 
     def wait(run_id: str) -> str:
         ended = threading.Event()
-        world = server.world("us-east-1")
+        account = server.account("us-east-1")
         final = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED)
 
         def note(run: Any, _old: Any) -> None:
             if run.run_id == run_id and run.status in final:
                 ended.set()
 
-        with world.lock:
-            world.run_observers.append(note)
-            if world.runs[run_id].status in final:
+        with account.lock:
+            account.run_observers.append(note)
+            if account.runs[run_id].status in final:
                 ended.set()
         assert ended.wait(30)
         return str(omics.get_run(id=run_id)["status"])
@@ -180,7 +180,7 @@ def test_a_killed_worker_cancels_its_run_if_it_is_to_and_never_ends_well(
         if run.status is RunStatus.RUNNING:
             killer.start()
 
-    server.world("us-east-1").run_observers.append(kill)
+    server.account("us-east-1").run_observers.append(kill)
     with raises(OmicsWaitError, match="killed") as caught:
         run_task(operator)
     killer.join(30)
@@ -241,7 +241,7 @@ def test_a_kill_that_takes_longer_than_the_triggerer_waits_goes_on_without_the_t
 
     async def kill() -> None:
         await OmicsRunTrigger(run_id=long_run, cancel_on_kill=True).on_kill()
-        assert server.world("us-east-1").runs[long_run].status is not RunStatus.CANCELLED
+        assert server.account("us-east-1").runs[long_run].status is not RunStatus.CANCELLED
         assert await asyncio.to_thread(await_end, long_run) == "CANCELLED"
 
     asyncio.run(kill())

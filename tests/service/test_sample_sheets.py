@@ -70,7 +70,7 @@ def rnaseq(tmp_path: Path) -> str:
 
 def sheets_of(lab: CohortLab, task: TaskRun, parameter: str = "input") -> dict[str, str]:
     """Return the content of every sample's sheet, by the ids of the runs that were started."""
-    runs = lab.world.runs_of_batch(task.result)
+    runs = lab.state.runs_of_batch(task.result)
     return {str(run.run_setting_id): lab.read(run.request["parameters"][parameter]) for run in runs}
 
 
@@ -103,7 +103,7 @@ def test_every_sample_of_a_pipeline_gets_its_own_sheet(
         sheet = sheets[run_setting_id]
         assert sheet.splitlines()[0] == text.splitlines()[0]
         assert list(csv.DictReader(io.StringIO(sheet))) == rows
-    for run in lab.world.runs_of_batch(task.result):
+    for run in lab.state.runs_of_batch(task.result):
         assert run.request["parameters"].keys() == {"input", *SHARED[pipeline]}
     assert set(lab.column(task.ti, "run_status")) == {"COMPLETED"}
 
@@ -168,7 +168,7 @@ def test_a_build_function_adds_other_members(lab: CohortLab, rnaseq: str) -> Non
         return {"name": rows[0]["sample"].lower(), "parameters": {"lanes": len(rows)}}
 
     task = lab.run(rnaseq, run_setting_id_column="sample", sample_sheet_parameter="input", build_run_setting=build)
-    runs = {run.run_setting_id: run.request for run in lab.world.runs_of_batch(task.result)}
+    runs = {run.run_setting_id: run.request for run in lab.state.runs_of_batch(task.result)}
     assert runs["CONTROL_REP1"]["parameters"]["lanes"] == 2
     assert runs["CONTROL_REP1"]["name"] == "control_rep1"
     assert len(sheets_of(lab, task)["CONTROL_REP1"].splitlines()) == 3
@@ -179,7 +179,7 @@ def test_the_id_column_feeds_the_parameter_of_its_name_too(
 ) -> None:
     workflow_id = make_workflow(parameterTemplate={"input": {}, "sample": {}})
     task = lab.run(rnaseq, workflow_id=workflow_id, run_setting_id_column="sample", sample_sheet_parameter="input")
-    given = [run.request["parameters"]["sample"] for run in lab.world.runs_of_batch(task.result)]
+    given = [run.request["parameters"]["sample"] for run in lab.state.runs_of_batch(task.result)]
     assert given == ["CONTROL_REP1", "TREATMENT_REP1"]
 
 

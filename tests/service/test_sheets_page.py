@@ -87,7 +87,7 @@ def call(example: Example, lab: CohortLab, deferrable: bool) -> TaskRun:
 
 
 def submitted(lab: CohortLab, task: TaskRun) -> list[dict[str, Any]]:
-    runs = lab.world.runs_of_batch(task.result)
+    runs = lab.state.runs_of_batch(task.result)
     return [{"runSettingId": run.run_setting_id, "parameters": run.request["parameters"]} for run in runs]
 
 

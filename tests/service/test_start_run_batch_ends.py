@@ -12,10 +12,10 @@ from omics_errors import raises
 from airflow_provider_omics.exceptions import OmicsError
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus
 from airflow_provider_omics.local import LocalOmics
+from airflow_provider_omics.local.account_state import AccountState
 from airflow_provider_omics.local.batches.machine import cancel_batch, delete_batch, delete_runs
 from airflow_provider_omics.local.records import Batch, Run
 from airflow_provider_omics.local.runs.machine import cancel_run, delete_run
-from airflow_provider_omics.local.world import World
 
 
 @pytest.fixture
@@ -106,9 +106,9 @@ def test_a_batch_that_fails_before_its_first_run(lab: CohortLab, deferrable: boo
 def write_over(lab: CohortLab, change: Callable[[bytes], bytes]) -> None:
     """Have somebody change the file of run settings before the service reads it."""
 
-    def write(world: World, batch: Batch) -> None:
+    def write(state: AccountState, batch: Batch) -> None:
         uri = batch.request["batchRunSettings"]["s3UriSettings"]
-        world.aws.put_object(uri, change(world.aws.get_object(uri)))
+        state.aws.put_object(uri, change(state.aws.get_object(uri)))
 
     lab.on_batch(BatchStatus.PENDING, write)
 
@@ -126,12 +126,12 @@ def test_a_file_of_settings_that_is_changed_fails_the_task_for_good(lab: CohortL
 
 @MODES
 def test_samples_that_are_lost_from_the_file_of_settings_are_no_success(lab: CohortLab, deferrable: bool) -> None:
-    def write(world: World, batch: Batch) -> None:
+    def write(state: AccountState, batch: Batch) -> None:
         folder, _, name = batch.request["batchRunSettings"]["s3UriSettings"].rpartition("/")
         digest = name.removeprefix("named-")
         # What the batch reads, with a name for each run, stays as it is.
-        (cohort_file,) = (key for key in world.aws.list_keys(f"{folder}/cohort-") if key.endswith(f"-{digest}"))
-        world.aws.put_object(f"s3://{BUCKET}/{cohort_file}", b"[]")
+        (cohort_file,) = (key for key in state.aws.list_keys(f"{folder}/cohort-") if key.endswith(f"-{digest}"))
+        state.aws.put_object(f"s3://{BUCKET}/{cohort_file}", b"[]")
 
     lab.on_batch(BatchStatus.PENDING, write)
     with raises(OmicsError, match=r"cohort-\S+\.json has 0 samples and had 101: it was written over"):
@@ -167,9 +167,9 @@ def test_a_batch_that_somebody_cancels(
 ) -> None:
     lab.server.change(assumptions={"cancelled_before_submission": reading}, timings={"submissions_per_second": 10.0})
 
-    def cancel(world: World, run: Run) -> None:
+    def cancel(state: AccountState, run: Run) -> None:
         assert run.batch_id is not None
-        cancel_batch(world, world.batches[run.batch_id])
+        cancel_batch(state, state.batches[run.batch_id])
 
     lab.on_run("sample-1", RunStatus.RUNNING, cancel)
     task = lab.fail([lasting("sample-0", 0), lasting("sample-1", 3600), *cohort(9)[2:]], deferrable=deferrable)
@@ -211,11 +211,11 @@ def test_a_cancellation_that_partly_fails_leaves_a_run_that_is_waited_for(
 def test_runs_that_somebody_deletes_with_the_batch_prove_nothing(
     lab: CohortLab, deferrable: bool, ends_deleted: bool
 ) -> None:
-    def delete_at_once(world: World, batch: Batch) -> None:
-        delete_runs(world, batch)
-        # The world is locked meanwhile: however long it takes, nobody looks before it is over.
+    def delete_at_once(state: AccountState, batch: Batch) -> None:
+        delete_runs(state, batch)
+        # The account is locked meanwhile: however long it takes, nobody looks before it is over.
         while batch.status is BatchStatus.RUNS_DELETING:
-            world.timeline.run_due()
+            state.timeline.run_due()
 
     lab.on_batch(BatchStatus.PROCESSED, delete_at_once)
     if not ends_deleted:
@@ -233,7 +233,7 @@ def test_runs_that_somebody_deletes_with_the_batch_prove_nothing(
 def test_runs_that_are_being_deleted_stop_the_wait(lab: CohortLab, deferrable: bool) -> None:
     # So slowly that the table is written before the first is gone.
     lab.on_batch(
-        BatchStatus.PROCESSED, lambda _world, _batch: lab.server.change(timings={"submissions_per_second": 0.01})
+        BatchStatus.PROCESSED, lambda _state, _batch: lab.server.change(timings={"submissions_per_second": 0.01})
     )
     lab.on_batch(BatchStatus.PROCESSED, delete_runs)
     task = lab.fail([*cohort(2), failing("bad")], deferrable=deferrable)
@@ -254,7 +254,7 @@ def test_a_batch_that_is_deleted_under_our_feet(lab: CohortLab, deferrable: bool
 
 @MODES
 def test_a_run_that_is_deleted_under_our_feet(lab: CohortLab, deferrable: bool) -> None:
-    lab.on_batch(BatchStatus.PROCESSED, lambda world, batch: delete_run(world, lab.run_of("sample-1", batch.batch_id)))
+    lab.on_batch(BatchStatus.PROCESSED, lambda state, batch: delete_run(state, lab.run_of("sample-1", batch.batch_id)))
     task = lab.fail(cohort(3), deferrable=deferrable)
     assert counts(task.ti.xcoms["batch_summary"]) == {"completed": 2, "deleted": 1}
     assert lab.column(task.ti, "run_status") == ["COMPLETED", "DELETED", "COMPLETED"]
@@ -294,6 +294,6 @@ def test_every_reading_of_the_service_gives_the_same_table(lab: CohortLab, defer
     assert [row["run_setting_id"] for row in table] == ["sample-0", "sample-1", "bad", "last"]
     assert [row["failure_code"] for row in table] == ["", "", "OUT_OF_MEMORY_ERROR", ""]
     for row in table:
-        run = lab.world.runs[row["run_id"]]
+        run = lab.state.runs[row["run_id"]]
         assert (row["run_status"], row["uuid"], row["output_uri"]) == (run.status, run.uuid, run.output_root)
         assert (run.run_setting_id, run.batch_id) == (row["run_setting_id"], row["batch_id"])

@@ -146,9 +146,9 @@ def test_version_and_engine_settings_reach_the_service(server: LocalOmics, make_
 
 
 def test_a_shared_workflow_is_started_by_its_owners_id(server: LocalOmics) -> None:
-    world = server.world("us-east-1")
-    with world.lock:
-        share_workflow(world, "7777777", "210987654321")
+    state = server.account("us-east-1")
+    with state.lock:
+        share_workflow(state, "7777777", "210987654321")
     task = start("7777777", workflow_owner_id="210987654321", wait_for_completion=False)
     assert server.client("omics").get_run(id=task.result)["workflowId"] == "7777777"
     with raises(OmicsServiceError, match=r"a shared\s+one workflow_owner_id"):
@@ -292,13 +292,13 @@ def test_a_failed_run_is_told_also_where_its_logs_cannot_be_read(server: LocalOm
 def test_a_run_cancelled_by_somebody_else_fails_the_task(
     server: LocalOmics, workflow_id: str, deferrable: bool
 ) -> None:
-    world = server.world("us-east-1")
+    state = server.account("us-east-1")
 
     def cancel(run: Run, _old: RunStatus | None) -> None:
         if run.status is RunStatus.RUNNING:
-            cancel_run(world, run)
+            cancel_run(state, run)
 
-    world.run_observers.append(cancel)
+    state.run_observers.append(cancel)
     with raises(OmicsRunFailedError, match="ended CANCELLED") as caught:
         start(workflow_id, deferrable=deferrable)
     assert caught.value.status == "CANCELLED"
@@ -498,12 +498,12 @@ def test_the_log_of_a_failed_task_is_found_also_by_its_arn(workflow_id: str) -> 
 
 def test_many_failed_tasks_are_cut_and_long_lines_too(server: LocalOmics, workflow_id: str) -> None:
     failed = start(workflow_id, wait_for_completion=False, tags={"omics-local:seconds": "3600"}).result
-    world = server.world("us-east-1")
-    with world.lock:
-        run = world.runs[failed]
+    state = server.account("us-east-1")
+    with state.lock:
+        run = state.runs[failed]
         for number in range(7):
             run.tasks[str(number + 1)] = Task(
-                str(number + 1), "align", TaskStatus.FAILED, world.now(), status_message="x" * 5000
+                str(number + 1), "align", TaskStatus.FAILED, state.now(), status_message="x" * 5000
             )
     failure = OmicsHook().explain_failure(OmicsHook().get_run(failed))
     assert (len(failure.failed_tasks), failure.more_failed_tasks) == (5, True)

@@ -30,7 +30,7 @@ MOMENTS = range(16)
 KEPT = list(Kept) if memory.state_store({"task_state_store": None}) is not None else [Kept.NOTHING]
 #: What Airflow keeps, and what the service does with an id that it has seen; only where it forgets the id at once
 #: does more count.
-WORLDS = [*((kept, "forgotten") for kept in KEPT), (KEPT[0], "first_answer"), (KEPT[-1], "conflict")]
+ACCOUNTS = [*((kept, "forgotten") for kept in KEPT), (KEPT[0], "first_answer"), (KEPT[-1], "conflict")]
 UNPAID_RUNS = (RunStatus.CANCELLED, RunStatus.FAILED)
 UNPAID_BATCHES = (BatchStatus.CANCELLED, BatchStatus.STOPPING, BatchStatus.FAILED)
 
@@ -63,9 +63,9 @@ def kind_of(name: str, server: LocalOmics, omics: Any) -> Kind:
             lambda: OmicsStartRunOperator(**common()),
             lambda: {
                 run.run_id: run.status not in UNPAID_RUNS and not run.cancel_requested
-                for run in server.world().runs.values()
+                for run in server.account().runs.values()
             },
-            lambda job_id: FINISHED_TAG in server.world().runs[job_id].tags,
+            lambda job_id: FINISHED_TAG in server.account().runs[job_id].tags,
             lambda job_id: omics.cancel_run(id=job_id),
             lambda job_id: RunSnapshot.of(omics.get_run(id=job_id)),
         )
@@ -73,8 +73,8 @@ def kind_of(name: str, server: LocalOmics, omics: Any) -> Kind:
     return Kind(
         "StartRunBatch",
         lambda: OmicsStartRunBatchOperator(run_settings=samples, **common()),
-        lambda: {batch.batch_id: batch.status not in UNPAID_BATCHES for batch in server.world().batches.values()},
-        lambda job_id: FINISHED_TAG in server.world().batches[job_id].tags,
+        lambda: {batch.batch_id: batch.status not in UNPAID_BATCHES for batch in server.account().batches.values()},
+        lambda job_id: FINISHED_TAG in server.account().batches[job_id].tags,
         lambda job_id: omics.cancel_run_batch(batchId=job_id),
         lambda job_id: BatchSnapshot.of(omics.get_batch(batchId=job_id)),
     )
@@ -90,7 +90,7 @@ def make_bench(server: LocalOmics, monkeypatch: pytest.MonkeyPatch) -> Callable[
         def anew() -> None:
             server.reset()
             s3.create_bucket(Bucket=BUCKET)
-            share_workflow(server.world(), WORKFLOW, server.world().account)
+            share_workflow(server.account(), WORKFLOW, server.account().account)
 
         def keep(kept: Kept) -> None:
             monkeypatch.setattr(memory, "STATE_OUTLIVES_CLEAR", kept is Kept.FOR_EVER)
@@ -136,7 +136,7 @@ def begin(machine: type[SubmissionMachine], kept: Kept, reading: str) -> Submiss
 
 @pytest.mark.parametrize(
     ("kept", "reading", "is_over"),
-    [(*world, False) for world in WORLDS] + [(kept, "forgotten", True) for kept in KEPT],
+    [(*account, False) for account in ACCOUNTS] + [(kept, "forgotten", True) for kept in KEPT],
 )
 def test_a_first_try_that_is_alive_starts_nothing_beside_the_next(
     machine: type[SubmissionMachine], kept: Kept, reading: str, is_over: bool
@@ -159,7 +159,7 @@ def test_a_first_try_that_is_alive_starts_nothing_beside_the_next(
     assert stood >= 2, "it stands still at each call until it waits"
 
 
-@pytest.mark.parametrize(("kept", "reading"), WORLDS)
+@pytest.mark.parametrize(("kept", "reading"), ACCOUNTS)
 def test_a_later_try_that_is_alive_starts_nothing_beside_the_next(
     machine: type[SubmissionMachine], kept: Kept, reading: str
 ) -> None:
@@ -182,7 +182,7 @@ def test_a_later_try_that_is_alive_starts_nothing_beside_the_next(
     assert stood >= 2, "it stands still at each call until it waits"
 
 
-@pytest.mark.parametrize(("kept", "reading"), WORLDS)
+@pytest.mark.parametrize(("kept", "reading"), ACCOUNTS)
 def test_two_tries_that_are_alive_leave_one_job(machine: type[SubmissionMachine], kept: Kept, reading: str) -> None:
     for moment in MOMENTS:
         task = begin(machine, kept, reading)

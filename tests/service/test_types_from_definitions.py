@@ -88,7 +88,7 @@ def sheet(tmp_path: Path) -> str:
 
 def submitted(lab: CohortLab, task: TaskRun) -> str:
     """Return the parameters of all runs as JSON, in which 1, "1" and true are three things."""
-    return json.dumps([run.request["parameters"] for run in lab.world.runs_of_batch(task.result)], sort_keys=True)
+    return json.dumps([run.request["parameters"] for run in lab.state.runs_of_batch(task.result)], sort_keys=True)
 
 
 def as_json(rows: list[dict[str, Any]]) -> str:
@@ -155,7 +155,7 @@ def test_what_the_first_try_found_holds_for_its_retries(
     lab_of: Callable[[str], CohortLab], sheet: str, broken_at_first: bool, deferrable: bool
 ) -> None:
     lab = lab_of("CWL")
-    workflow = lab.world.workflows[lab.workflow_id]
+    workflow = lab.state.workflows[lab.workflow_id]
     sound, broken = workflow.definition_zip, b"no zip"
     workflow.definition_zip = broken if broken_at_first else sound
     ti = lab.crash(sheet, instance(max_tries=1), run_setting_id_column="sample")
@@ -171,7 +171,7 @@ def test_a_definition_that_cannot_be_read_fails_no_task(
     lab_of: Callable[[str], CohortLab], sheet: str, told: Told
 ) -> None:
     lab = lab_of("NEXTFLOW")
-    lab.world.workflows[lab.workflow_id].definition_zip = zipped(**{"main.nf": "workflow {}"})
+    lab.state.workflows[lab.workflow_id].definition_zip = zipped(**{"main.nf": "workflow {}"})
     task = lab.run(sheet, run_setting_id_column="sample")
     assert submitted(lab, task) == as_json(TEXT)
     assert "cannot be read from its definition: it has no nextflow_schema.json" in told()

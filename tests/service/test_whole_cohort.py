@@ -41,13 +41,13 @@ def lab(server: LocalOmics, make_workflow: Callable[..., str]) -> CohortLab:
 def redriven(lab: CohortLab, ti: Any = None, stem: str = "sample", **kwargs: Any) -> list[str]:
     """Return the batches of a cohort whose first one failed for one sample and whose second one mended that."""
     ti = ti or instance()
-    before = set(lab.world.batches)
+    before = set(lab.state.batches)
     settings = [{"runSettingId": f"{stem}-{n}"} for n in range(3)]
     lab.fail(settings, ti, **kwargs)
     ti.try_number += 1
     assert lab.run(settings, ti, **kwargs).result == ti.xcoms["batch_summary"]["batch_ids"][-1]
     batch_ids: list[str] = ti.xcoms["batch_summary"]["batch_ids"]
-    assert set(batch_ids) == set(lab.world.batches) - before
+    assert set(batch_ids) == set(lab.state.batches) - before
     return batch_ids
 
 
@@ -96,7 +96,7 @@ class TestDelete:
         lab.fault("DeleteRunBatch", code="AccessDeniedException", http_status=403)
         with raises(OmicsServiceError, match=f"batch {batch_ids[0]}"):
             act(OmicsDeleteRunBatchOperator, batch_ids[-1])
-        lab.world.timeline.run_due()
+        lab.state.timeline.run_due()
         assert statuses(lab, batch_ids[0]) == ["PROCESSED"]
         assert statuses(lab, batch_ids[1])[0].startswith("RUNS_DELET")
 

@@ -206,10 +206,10 @@ class SmokeLab:
     def _jobs(self, source: str, task_id: str) -> list[tuple[str, str]]:
         """Return the runs or batches that a task started, oldest first, with their statuses."""
         found = []
-        for world in self.server.worlds():
-            with world.lock:
-                runs = [(one.tags, one.run_id, one.status) for one in world.runs.values() if one.batch_id is None]
-                batches = [(one.tags, one.batch_id, one.status) for one in world.batches.values()]
+        for state in self.server.accounts():
+            with state.lock:
+                runs = [(one.tags, one.run_id, one.status) for one in state.runs.values() if one.batch_id is None]
+                batches = [(one.tags, one.batch_id, one.status) for one in state.batches.values()]
             for tags, job_id, status in (*runs, *batches):
                 if (tags.get("airflow-dag-id"), tags.get("airflow-task-id")) == (f"smoke_{source}", task_id):
                     found.append((int(tags["airflow-generation"]), job_id, status))

@@ -18,9 +18,9 @@ from airflow_provider_omics.exceptions import OmicsBatchFailedError
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus
 from airflow_provider_omics.healthomics.requests.s3_uris import split_object_uri
 from airflow_provider_omics.local import LocalOmics
+from airflow_provider_omics.local.account_state import AccountState
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
 from airflow_provider_omics.local.records import Batch, Run
-from airflow_provider_omics.local.world import World
 from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator
 
 ROLE = "arn:aws:iam::123456789012:role/omics"
@@ -83,8 +83,8 @@ class CohortLab:
         self.s3.create_bucket(Bucket=BUCKET)
 
     @property
-    def world(self) -> World:
-        return self.server.world("us-east-1")
+    def state(self) -> AccountState:
+        return self.server.account("us-east-1")
 
     def run(self, run_settings: Any, ti: TaskInstance | None = None, context: Any = None, **kwargs: Any) -> TaskRun:
         """Run the task to its end, which is a success."""
@@ -155,24 +155,24 @@ class CohortLab:
         """Refuse an operation from now on."""
         self.fault(operation, count=None, code="AccessDeniedException", http_status=403)
 
-    def on_batch(self, status: BatchStatus, act: Callable[[World, Batch], None]) -> None:
+    def on_batch(self, status: BatchStatus, act: Callable[[AccountState, Batch], None]) -> None:
         """Do something the moment that a batch gets a status."""
 
         def observe(batch: Batch, _old: BatchStatus | None) -> None:
             if batch.status is status:
-                act(self.world, batch)
+                act(self.state, batch)
 
-        self.world.batch_observers.append(observe)
+        self.state.batch_observers.append(observe)
 
-    def on_run(self, sample: str, status: RunStatus, act: Callable[[World, Run], None]) -> None:
+    def on_run(self, sample: str, status: RunStatus, act: Callable[[AccountState, Run], None]) -> None:
         """Do something the moment that a sample's run gets a status."""
 
         def observe(run: Run, _old: RunStatus | None) -> None:
             if run.run_setting_id == sample and run.status is status:
-                act(self.world, run)
+                act(self.state, run)
 
-        self.world.run_observers.append(observe)
+        self.state.run_observers.append(observe)
 
     def run_of(self, sample: str, batch_id: str) -> Run:
-        runs: Iterable[Run] = self.world.runs_of_batch(batch_id)
+        runs: Iterable[Run] = self.state.runs_of_batch(batch_id)
         return next(run for run in runs if run.run_setting_id == sample)

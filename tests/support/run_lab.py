@@ -1,13 +1,13 @@
-"""A world whose clock and runs a test moves by hand."""
+"""An account whose clock and runs a test moves by hand."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from airflow_provider_omics.local.account_state import AccountState
 from airflow_provider_omics.local.clock import ManualClock
 from airflow_provider_omics.local.executors.base import RunReport
 from airflow_provider_omics.local.records import Run, Workflow
-from airflow_provider_omics.local.world import World
 
 ROLE = "arn:aws:iam::123456789012:role/omics"
 
@@ -15,7 +15,7 @@ ROLE = "arn:aws:iam::123456789012:role/omics"
 class HandDrivenExecutor:
     """Leaves every run to the test, which reports in its place."""
 
-    def __init__(self, _world: World) -> None:
+    def __init__(self, _state: AccountState) -> None:
         self.reports: dict[str, RunReport] = {}
         self.cancelled: list[str] = []
 
@@ -31,31 +31,31 @@ class HandDrivenExecutor:
 
 
 class Lab:
-    """A world whose clock and runs the test moves by hand."""
+    """An account whose clock and runs the test moves by hand."""
 
-    def __init__(self, world: World, clock: ManualClock) -> None:
-        self.world = world
+    def __init__(self, state: AccountState, clock: ManualClock) -> None:
+        self.state = state
         self.clock = clock
 
     def advance(self, seconds: float) -> None:
         self.clock.advance(seconds)
-        self.world.timeline.run_due()
+        self.state.timeline.run_due()
 
     def report(self, run: Run) -> RunReport:
-        return self.world.executor.reports[run.run_id]  # type: ignore[attr-defined]
+        return self.state.executor.reports[run.run_id]  # type: ignore[attr-defined]
 
     def add_workflow(self, **settings: Any) -> str:
-        workflow_id = self.world.new_id()
-        self.world.workflows[workflow_id] = Workflow(
+        workflow_id = self.state.new_id()
+        self.state.workflows[workflow_id] = Workflow(
             **{
                 "workflow_id": workflow_id,
-                "uuid": self.world.new_uuid(),
-                "arn": self.world.arn(f"workflow/{workflow_id}"),
+                "uuid": self.state.new_uuid(),
+                "arn": self.state.arn(f"workflow/{workflow_id}"),
                 "name": "workflow",
                 "status": "ACTIVE",
                 "workflow_type": "PRIVATE",
                 "engine": "WDL",
-                "creation_time": self.world.now(),
+                "creation_time": self.state.now(),
                 **settings,
             }
         )

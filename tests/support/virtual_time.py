@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from batch_world import ACCOUNT, ROLE, WORKFLOW, BatchWorld
+from batch_account import ACCOUNT, ROLE, WORKFLOW, BatchAccount
 from botocore.exceptions import ClientError
 
 from airflow_provider_omics.healthomics.polling.engine import Waiter, WaitPolicy
@@ -63,9 +63,9 @@ class Watching:
     :ivar opened: how many clients were made, and closed.
     """
 
-    def __init__(self, latency: float = 0.05, **world: Any) -> None:
-        self.service = BatchWorld(**world)
-        self.epoch = self.service.world.now().timestamp()
+    def __init__(self, latency: float = 0.05, **state: Any) -> None:
+        self.service = BatchAccount(**state)
+        self.epoch = self.service.state.now().timestamp()
         self.latency: Callable[[], float] = lambda: latency
         self.calls: list[tuple[float, str]] = []
         self.refuse: Callable[[str, dict[str, Any]], None] = lambda _operation, _members: None
@@ -84,7 +84,7 @@ class Watching:
     def start_runs(self, count: int, **tags: str) -> list[str]:
         request = {"workflowId": WORKFLOW, "roleArn": ROLE, "outputUri": "s3://results/runs"}
         return [
-            self.service.call("StartRun", **request, requestId=f"{len(self.service.world.runs)}-{n}", tags=tags)["id"]
+            self.service.call("StartRun", **request, requestId=f"{len(self.service.state.runs)}-{n}", tags=tags)["id"]
             for n in range(count)
         ]
 

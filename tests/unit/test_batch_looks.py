@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from batch_world import BatchWorld, many
+from batch_account import BatchAccount, many
 from botocore import xform_name
 from botocore.exceptions import ClientError
 
@@ -38,7 +38,7 @@ class Client:
     :ivar before: what to do before the next call of an operation.
     """
 
-    def __init__(self, lab: BatchWorld) -> None:
+    def __init__(self, lab: BatchAccount) -> None:
         self.lab = lab
         self.called: Counter[str] = Counter()
         self.refusals: dict[str, tuple[int, str]] = {}
@@ -90,12 +90,12 @@ def assumptions() -> dict[str, Any]:
 
 
 @pytest.fixture
-def lab(assumptions: dict[str, Any]) -> BatchWorld:
-    return BatchWorld(**assumptions)
+def lab(assumptions: dict[str, Any]) -> BatchAccount:
+    return BatchAccount(**assumptions)
 
 
 @pytest.fixture
-def client(lab: BatchWorld) -> Client:
+def client(lab: BatchAccount) -> Client:
     return Client(lab)
 
 
@@ -132,21 +132,21 @@ def follow(client: Client, watched: BatchPoll | SamplePoll, step: float = 0.5) -
     raise AssertionError(f"not over: {snapshot}")
 
 
-def failed_batch(lab: BatchWorld) -> Batch:
+def failed_batch(lab: BatchAccount) -> Batch:
     """A batch that FAILED after it started two of its four runs."""
-    lab.world.faults.add(FaultRule(kind=FaultKind.ERROR_BEFORE, operation=ABORT, skip=2))
+    lab.state.faults.add(FaultRule(kind=FaultKind.ERROR_BEFORE, operation=ABORT, skip=2))
     return lab.until(lab.start(), BatchStatus.FAILED)
 
 
 class TestWaiting:
-    def test_every_state_is_seen_with_one_call_a_look(self, lab: BatchWorld, client: Client) -> None:
+    def test_every_state_is_seen_with_one_call_a_look(self, lab: BatchAccount, client: Client) -> None:
         seen = []
         for snapshot in follow(client, look(client, lab.start())):
             seen.append(snapshot.status)
             assert client.called == {"GetBatch": 1}
         assert list(dict.fromkeys(seen)) == ["CREATING", "PENDING", "SUBMITTING", "INPROGRESS", "PROCESSED"]
 
-    def test_one_that_failed_has_ended_with_its_last_run(self, lab: BatchWorld, client: Client) -> None:
+    def test_one_that_failed_has_ended_with_its_last_run(self, lab: BatchAccount, client: Client) -> None:
         batch = failed_batch(lab)
         snapshots = list(follow(client, look(client, batch)))
         assert len(snapshots) > 1
@@ -156,14 +156,14 @@ class TestWaiting:
         # Once a run is known that goes on, the list is not read again.
         assert all(not snapshot.phase.is_final for snapshot in snapshots[:-1])
 
-    def test_it_is_decided_before_that_with_one_call(self, lab: BatchWorld, client: Client) -> None:
+    def test_it_is_decided_before_that_with_one_call(self, lab: BatchAccount, client: Client) -> None:
         batch = failed_batch(lab)
         [snapshot] = follow(client, look(client, batch, BatchGoal.DECIDED))
         assert client.called == {"GetBatch": 1}
         assert snapshot.phase is Phase.FAILED
         assert lab.active_runs(batch) == 2
 
-    def test_progress_is_told_when_it_changes_with_what_remains(self, lab: BatchWorld, client: Client) -> None:
+    def test_progress_is_told_when_it_changes_with_what_remains(self, lab: BatchAccount, client: Client) -> None:
         watched, before, told = look(client, lab.start(many(20))), None, []
         for snapshot in follow(client, watched, step=1):
             told.append(watched.describe_change(before, snapshot))
@@ -173,7 +173,7 @@ class TestWaiting:
 
     def test_each_failure_is_told_once_with_its_cause_while_the_rest_runs(self, client: Client) -> None:
         rules = (OutcomeRule(pattern="sample-[0-2]", outcome="SERVICE_ERROR", seconds=1),)
-        lab = client.lab = BatchWorld(outcomes=SimulatedOutcomes(rules=rules, write_logs=False))
+        lab = client.lab = BatchAccount(outcomes=SimulatedOutcomes(rules=rules, write_logs=False))
         watched, told = look(client, lab.start(many(8))), Told()
         lists = 0
         for snapshot in follow(client, watched):
@@ -188,7 +188,7 @@ class TestWaiting:
 
     def test_no_more_than_20_failures_are_told_one_by_one(self, client: Client) -> None:
         rules = (OutcomeRule(pattern="sample-*", outcome="INPUT_URI_NOT_FOUND", seconds=1),)
-        lab = client.lab = BatchWorld(outcomes=SimulatedOutcomes(rules=rules, write_logs=False))
+        lab = client.lab = BatchAccount(outcomes=SimulatedOutcomes(rules=rules, write_logs=False))
         watched, told = look(client, lab.start(many(40))), Told()
         calls: Counter[str] = Counter()
         for snapshot in follow(client, watched):
@@ -200,7 +200,7 @@ class TestWaiting:
 
     def test_a_refused_look_at_failures_is_no_failed_look(self, client: Client) -> None:
         rules = (OutcomeRule(pattern="sample-0", outcome="SERVICE_ERROR", seconds=1),)
-        lab = client.lab = BatchWorld(outcomes=SimulatedOutcomes(rules=rules, write_logs=False))
+        lab = client.lab = BatchAccount(outcomes=SimulatedOutcomes(rules=rules, write_logs=False))
         client.refusals["ListRuns"] = (1, "AccessDeniedException")
         watched, told = look(client, lab.start(many(4))), Told()
         *_, last = (told.hear(watched, snapshot) for snapshot in follow(client, watched))
@@ -209,13 +209,15 @@ class TestWaiting:
 
     def test_too_many_failures_cancel_the_rest(self, client: Client) -> None:
         rules = (OutcomeRule(pattern="sample-[0-2]", outcome="SERVICE_ERROR", seconds=1),)
-        lab = client.lab = BatchWorld(outcomes=SimulatedOutcomes(rules=rules, write_logs=False))
+        lab = client.lab = BatchAccount(outcomes=SimulatedOutcomes(rules=rules, write_logs=False))
         batch = lab.start(many(8))
         *_, last = follow(client, look(client, batch, fail_above=2))
         assert (last.status, last.cancel_requested) == ("CANCELLED", True)
         assert last.failed == 3
 
-    def test_deletion_is_not_over_while_the_batch_still_looks_as_before(self, lab: BatchWorld, client: Client) -> None:
+    def test_deletion_is_not_over_while_the_batch_still_looks_as_before(
+        self, lab: BatchAccount, client: Client
+    ) -> None:
         batch = lab.processed()
         watched = look(client, batch, BatchGoal.RUNS_DELETED)
         assert not watched.is_over(client.ask(watched.requests()))
@@ -223,7 +225,7 @@ class TestWaiting:
         *_, last = follow(client, watched)
         assert last.status == "RUNS_DELETED"
 
-    def test_nothing_but_its_absence_is_gone(self, lab: BatchWorld, client: Client) -> None:
+    def test_nothing_but_its_absence_is_gone(self, lab: BatchAccount, client: Client) -> None:
         watched = look(client, failed_batch(lab), BatchGoal.GONE)
         snapshot = client.ask(watched.requests())
         assert not watched.is_over(snapshot)
@@ -232,24 +234,24 @@ class TestWaiting:
 
 
 class TestCancelling:
-    def test_it_is_asked_for_once_as_soon_as_the_state_allows_it(self, lab: BatchWorld, client: Client) -> None:
+    def test_it_is_asked_for_once_as_soon_as_the_state_allows_it(self, lab: BatchAccount, client: Client) -> None:
         batch, asked = lab.start(), 0
         for snapshot in follow(client, look(client, batch, cancel=True)):
             asked += client.called["CancelRunBatch"]
             assert snapshot.status != "CREATING" or not asked
         assert (asked, snapshot.status) == (1, "CANCELLED")
 
-    def test_a_batch_that_failed_has_its_runs_cancelled_once_each(self, lab: BatchWorld, client: Client) -> None:
+    def test_a_batch_that_failed_has_its_runs_cancelled_once_each(self, lab: BatchAccount, client: Client) -> None:
         batch = failed_batch(lab)
         asked = []
         for _view in follow(client, look(client, batch, cancel=True), step=0.1):
             asked.append(client.called["CancelRun"])
         assert asked[0] == 2
         assert sum(asked) == 2
-        assert {run.status for run in lab.world.runs_of_batch(batch.batch_id)} == {RunStatus.CANCELLED}
+        assert {run.status for run in lab.state.runs_of_batch(batch.batch_id)} == {RunStatus.CANCELLED}
 
     @pytest.mark.parametrize("assumptions", [{"get_run_lag_seconds": 30.0}])
-    def test_a_run_too_new_to_be_looked_at_goes_on(self, lab: BatchWorld, client: Client) -> None:
+    def test_a_run_too_new_to_be_looked_at_goes_on(self, lab: BatchAccount, client: Client) -> None:
         batch = failed_batch(lab)
         watched = look(client, batch)
         assert client.ask(watched.requests()).active_run_id
@@ -259,14 +261,14 @@ class TestCancelling:
         assert last.active_run_id is None
 
     @pytest.mark.parametrize("assumptions", [{"list_runs_lag_seconds": 3600.0}])
-    def test_a_list_that_lags_behind_does_not_keep_a_batch_from_ending(self, lab: BatchWorld, client: Client) -> None:
+    def test_a_list_that_lags_behind_does_not_keep_a_batch_from_ending(self, lab: BatchAccount, client: Client) -> None:
         batch = failed_batch(lab)
         lab.advance(60)
         [snapshot] = follow(client, look(client, batch))
         assert snapshot.phase is Phase.FAILED
 
     @pytest.mark.parametrize("code", CODES)
-    def test_a_refusal_is_asked_again_but_not_for_ever(self, lab: BatchWorld, client: Client, code: str) -> None:
+    def test_a_refusal_is_asked_again_but_not_for_ever(self, lab: BatchAccount, client: Client, code: str) -> None:
         batch = lab.until(lab.start(), BatchStatus.INPROGRESS)
         client.refusals["CancelRunBatch"] = (4, code)
         watched = look(client, batch, BatchGoal.CANCEL_REQUESTED, cancel=True)
@@ -276,7 +278,7 @@ class TestCancelling:
         with pytest.raises(ClientError, match=code):
             list(follow(client, look(client, batch, BatchGoal.CANCEL_REQUESTED, cancel=True), step=0))
 
-    def test_another_refusal_is_not_asked_again(self, lab: BatchWorld, client: Client) -> None:
+    def test_another_refusal_is_not_asked_again(self, lab: BatchAccount, client: Client) -> None:
         batch = lab.until(lab.start(), BatchStatus.INPROGRESS)
         client.refusals["CancelRunBatch"] = (1, "AccessDeniedException")
         with pytest.raises(ClientError, match="AccessDenied"):
@@ -284,7 +286,7 @@ class TestCancelling:
 
 
 class TestSamples:
-    def test_it_is_followed_from_creation_to_its_runs_end(self, lab: BatchWorld, client: Client) -> None:
+    def test_it_is_followed_from_creation_to_its_runs_end(self, lab: BatchAccount, client: Client) -> None:
         batch = lab.start()
         told, calls, before = [], [], None
         watched = sample_look(client, batch, "sample-3")
@@ -306,7 +308,7 @@ class TestSamples:
     @pytest.mark.parametrize("assumptions", [{"runs_in_batch_before_submission": form} for form in UnsubmittedRuns])
     @pytest.mark.parametrize("name", ["sample-2", "nobody"])
     def test_what_is_not_shown_is_waited_for_until_a_minute_after_the_last_submission(
-        self, lab: BatchWorld, client: Client, name: str
+        self, lab: BatchAccount, client: Client, name: str
     ) -> None:
         batch = lab.start()
         seen = []
@@ -323,7 +325,7 @@ class TestSamples:
         assert "is not in the batch; the batch is PROCESSED" in SampleFailure(seen[-1]).describe()
 
     def test_a_batch_that_was_cancelled_and_says_no_time_is_waited_for_no_longer(
-        self, lab: BatchWorld, client: Client
+        self, lab: BatchAccount, client: Client
     ) -> None:
         batch = lab.until(lab.start(), BatchStatus.SUBMITTING)
         lab.call("CancelRunBatch", batchId=batch.batch_id)
@@ -334,20 +336,20 @@ class TestSamples:
         assert watched.is_over(snapshot)
         assert "was not submitted before the batch was cancelled, or is not in it" in SampleFailure(snapshot).describe()
 
-    def test_a_batch_that_failed_tells_why(self, lab: BatchWorld, client: Client) -> None:
-        lab.world.faults.add(FaultRule(kind=FaultKind.ERROR_BEFORE, operation=VALIDATE))
+    def test_a_batch_that_failed_tells_why(self, lab: BatchAccount, client: Client) -> None:
+        lab.state.faults.add(FaultRule(kind=FaultKind.ERROR_BEFORE, operation=VALIDATE))
         *_, last = follow(client, sample_look(client, lab.start()), step=5)
         assert "since the batch itself FAILED: A transient error" in SampleFailure(last).describe()
         assert SampleSnapshot.from_payload(last.to_payload()) == last
 
     @pytest.mark.parametrize("assumptions", [{"get_run_lag_seconds": 30.0}])
-    def test_a_run_too_new_to_be_looked_at_is_not_taken_for_deleted(self, lab: BatchWorld, client: Client) -> None:
+    def test_a_run_too_new_to_be_looked_at_is_not_taken_for_deleted(self, lab: BatchAccount, client: Client) -> None:
         snapshots = list(follow(client, sample_look(client, lab.start()), step=2))
         assert any(snapshot.run is not None and snapshot.run.status is None for snapshot in snapshots)
         assert snapshots[-1].phase is Phase.SUCCEEDED
 
     def test_a_run_deleted_by_itself_is_deleted_a_minute_after_the_last_submission(
-        self, lab: BatchWorld, client: Client
+        self, lab: BatchAccount, client: Client
     ) -> None:
         batch = lab.processed()
         run_id = lab.listed(batch)[0]["runId"]
@@ -357,14 +359,14 @@ class TestSamples:
         lab.advance(60)
         assert client.ask(watched.requests()).phase is Phase.DELETED
 
-    def test_a_run_deleted_with_its_batchs_is_deleted_at_once(self, lab: BatchWorld, client: Client) -> None:
+    def test_a_run_deleted_with_its_batchs_is_deleted_at_once(self, lab: BatchAccount, client: Client) -> None:
         batch = lab.processed()
         lab.call("DeleteRunBatch", batchId=batch.batch_id)
         lab.until(batch, BatchStatus.RUNS_DELETED)
         snapshot = client.ask(sample_look(client, batch).requests())
         assert (snapshot.phase, snapshot.run.status) == (Phase.DELETED, "DELETED")
 
-    def test_its_submission_is_over_before_its_run(self, lab: BatchWorld, client: Client) -> None:
+    def test_its_submission_is_over_before_its_run(self, lab: BatchAccount, client: Client) -> None:
         *_, last = follow(client, sample_look(client, lab.start(), only_submission=True))
         assert last.phase is Phase.ACTIVE
         assert last.run.uuid
@@ -394,9 +396,9 @@ class TestDeleting:
     @pytest.mark.parametrize("ask", [delete_runs, delete_record])
     @pytest.mark.parametrize("code", CODES)
     def test_a_state_that_allows_it_only_after_the_refusal_is_asked_again(
-        self, lab: BatchWorld, client: Client, ask: Callable[[str], Requests[Any]], code: str
+        self, lab: BatchAccount, client: Client, ask: Callable[[str], Requests[Any]], code: str
     ) -> None:
-        lab.world.assumptions = type(lab.world.assumptions)(wrong_state_code=code)
+        lab.state.assumptions = type(lab.state.assumptions)(wrong_state_code=code)
         batch = lab.until(lab.start(), BatchStatus.INPROGRESS)
         client.before["GetBatch"] = lambda: lab.until(batch, BatchStatus.PROCESSED)
         assert client.ask(ask(batch.batch_id))
@@ -404,7 +406,7 @@ class TestDeleting:
 
     @pytest.mark.parametrize("ask", [delete_runs, delete_record])
     def test_a_refusal_in_a_state_that_allows_it_is_told_as_it_is(
-        self, lab: BatchWorld, client: Client, ask: Callable[[str], Requests[Any]]
+        self, lab: BatchAccount, client: Client, ask: Callable[[str], Requests[Any]]
     ) -> None:
         batch = lab.processed()
         client.refusals = dict.fromkeys(("DeleteRunBatch", "DeleteBatch"), (9, "ConflictException"))
@@ -412,19 +414,21 @@ class TestDeleting:
             client.ask(ask(batch.batch_id))
         assert sum(client.called.values()) == 6
 
-    def test_a_batch_that_cannot_be_looked_at_leaves_the_refusal(self, lab: BatchWorld, client: Client) -> None:
+    def test_a_batch_that_cannot_be_looked_at_leaves_the_refusal(self, lab: BatchAccount, client: Client) -> None:
         batch = lab.start()
         client.refusals["GetBatch"] = (1, "AccessDeniedException")
         with pytest.raises(ClientError, match="it can be deleted only in"):
             client.ask(delete_record(batch.batch_id))
 
-    def test_a_service_that_is_out_of_breath_is_not_taken_for_a_refusal(self, lab: BatchWorld, client: Client) -> None:
+    def test_a_service_that_is_out_of_breath_is_not_taken_for_a_refusal(
+        self, lab: BatchAccount, client: Client
+    ) -> None:
         batch = lab.start()
         client.refusals["GetBatch"] = (1, "ThrottlingException")
         with pytest.raises(ClientError, match="Throttling"):
             client.ask(delete_record(batch.batch_id))
 
-    def test_a_state_of_a_later_release_is_named(self, lab: BatchWorld, client: Client) -> None:
+    def test_a_state_of_a_later_release_is_named(self, lab: BatchAccount, client: Client) -> None:
         batch = lab.start()
         batch.status = "ARCHIVING"  # type: ignore[assignment]
         with pytest.raises(InvalidStateError) as caught:
@@ -433,7 +437,7 @@ class TestDeleting:
 
 
 class TestCounts:
-    def test_they_add_up_in_every_state(self, lab: BatchWorld, client: Client) -> None:
+    def test_they_add_up_in_every_state(self, lab: BatchAccount, client: Client) -> None:
         bad = {"runSettingId": "bad", "outputUri": "file:///tmp"}
         for snapshot in follow(client, look(client, lab.start([*many(5), bad]))):
             counts = counts_of(snapshot)
@@ -446,7 +450,7 @@ class TestCounts:
 
     def test_failures_are_looked_up_without_the_others(self, client: Client) -> None:
         rules = (OutcomeRule(pattern="sample-[0-2]", outcome="SERVICE_ERROR"),)
-        lab = client.lab = BatchWorld(outcomes=SimulatedOutcomes(rules=rules, write_logs=False))
+        lab = client.lab = BatchAccount(outcomes=SimulatedOutcomes(rules=rules, write_logs=False))
         bad = {"runSettingId": "bad", "outputUri": "file:///tmp"}
         batch = lab.processed([*many(9), bad])
         snapshot = client.ask(look(client, batch).requests())
@@ -456,7 +460,7 @@ class TestCounts:
         assert sum(client.called.values()) == 2 + 2 * 2
 
 
-def test_a_view_comes_back_from_a_trigger_as_it_was(lab: BatchWorld, client: Client) -> None:
+def test_a_view_comes_back_from_a_trigger_as_it_was(lab: BatchAccount, client: Client) -> None:
     snapshot = client.ask(look(client, failed_batch(lab), cancel=True).requests())
     assert BatchSnapshot.from_payload(snapshot.to_payload()) == snapshot
     assert snapshot.as_deleted().status == DELETED

@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 import pytest
-from batch_world import SLOW, many
+from batch_account import SLOW, many
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from virtual_time import Watching, in_virtual_time, refusal
@@ -36,14 +36,14 @@ async def watch_samples(watching: Watching, batch: Batch, keys: list[str], **pol
 
 
 def run_of(watching: Watching, batch: Batch, key: str) -> Run:
-    [run] = [run for run in watching.service.world.runs_of_batch(batch.batch_id) if run.run_setting_id == key]
+    [run] = [run for run in watching.service.state.runs_of_batch(batch.batch_id) if run.run_setting_id == key]
     return run
 
 
 def assert_right(
     watching: Watching, batch: Batch, ends: dict[str, tuple[WaitResult[Any], float]], latest: float
 ) -> None:
-    runs = {run.run_setting_id: run for run in watching.service.world.runs_of_batch(batch.batch_id)}
+    runs = {run.run_setting_id: run for run in watching.service.state.runs_of_batch(batch.batch_id)}
     for key, (end, at) in ends.items():
         run = runs[key]
         assert run.stop_time is not None

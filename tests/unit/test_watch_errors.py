@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from batch_world import many
+from batch_account import many
 from botocore.exceptions import EndpointConnectionError, NoCredentialsError
 from virtual_time import Watching, in_virtual_time, refusal
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from batch_world import SLOW
+from batch_account import SLOW
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from virtual_time import Watching, in_virtual_time, refusal
@@ -29,14 +29,14 @@ async def watch(watching: Watching, run_ids: list[str], **policy: Any) -> dict[s
 
 
 def stopped_at(watching: Watching, run_id: str) -> float:
-    time = watching.service.world.runs[run_id].stop_time
+    time = watching.service.state.runs[run_id].stop_time
     assert time is not None
     return time.timestamp()
 
 
 def assert_right(watching: Watching, ends: dict[str, tuple[WaitResult[Any], float]], latest: float) -> None:
     for run_id, (end, at) in ends.items():
-        run = watching.service.world.runs[run_id]
+        run = watching.service.state.runs[run_id]
         assert (end.why, end.snapshot.status, end.snapshot.uuid) == (StopReason.ENDED, run.status, run.uuid)
         assert end.snapshot.output_uri == run.output_root
         assert stopped_at(watching, run_id) <= at <= stopped_at(watching, run_id) + latest
@@ -130,7 +130,7 @@ def test_an_id_that_another_run_has_got_means_that_the_run_is_gone() -> None:
         watching = Watching(timings=LONG, run_id_reuse=True)
         run_ids = watching.start_runs(20)
         reused = run_ids[3]
-        uuid = watching.service.world.runs[reused].uuid
+        uuid = watching.service.state.runs[reused].uuid
 
         async def replace() -> None:
             await asyncio.sleep(100)

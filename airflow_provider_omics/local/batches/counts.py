@@ -15,7 +15,7 @@ from airflow_provider_omics.healthomics.api.statuses import (
 from airflow_provider_omics.local.records import Batch
 
 if TYPE_CHECKING:
-    from airflow_provider_omics.local.world import World
+    from airflow_provider_omics.local.account_state import AccountState
 
 PENDING_START = "pendingStartSubmissionCount"
 _SUBMISSION_COUNT = {
@@ -64,12 +64,12 @@ def is_all_submitted(batch: Batch) -> bool:
     return batch.submission_counts.get(PENDING_START) == 0
 
 
-def run_moved(world: World, batch: Batch, old: RunStatus | None, new: RunStatus) -> None:
+def run_moved(state: AccountState, batch: Batch, old: RunStatus | None, new: RunStatus) -> None:
     """Count a run from one status into another.
 
     :param old: None for a run that is new.
     """
-    catch_up(world, batch)
+    catch_up(state, batch)
     if old is not None:
         batch.run_counts[_RUN_COUNT[old]] -= 1
     batch.run_counts[_RUN_COUNT[new]] += 1
@@ -81,15 +81,15 @@ def active_runs(batch: Batch) -> int:
     return sum([counts[name] for name in _ACTIVE_COUNTS]) if counts else 0
 
 
-def run_summary(world: World, batch: Batch) -> dict[str, int]:
+def run_summary(state: AccountState, batch: Batch) -> dict[str, int]:
     """Return ``runSummary`` as GetBatch shows it: up to ``run_summary_lag`` seconds old, exact once PROCESSED."""
-    catch_up(world, batch)
+    catch_up(state, batch)
     return batch.shown_run_counts
 
 
-def catch_up(world: World, batch: Batch) -> None:
+def catch_up(state: AccountState, batch: Batch) -> None:
     """Bring the counts that GetBatch shows up to date, if they are too old or must be exact."""
-    now, lag = world.now(), timedelta(seconds=world.timings.run_summary_lag)
+    now, lag = state.now(), timedelta(seconds=state.timings.run_summary_lag)
     is_due = batch.shown_at is None or now - batch.shown_at >= lag
     if is_due or batch.status is BatchStatus.PROCESSED:
         batch.shown_run_counts, batch.shown_at = dict(batch.run_counts), now

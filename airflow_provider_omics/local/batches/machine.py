@@ -29,8 +29,8 @@ from airflow_provider_omics.local.records import Batch
 from airflow_provider_omics.local.workflows.catalogue import READY2RUN
 
 if TYPE_CHECKING:
+    from airflow_provider_omics.local.account_state import AccountState
     from airflow_provider_omics.local.records import BatchEntry, Run
-    from airflow_provider_omics.local.world import World
 
 NO_READY2RUN = "Batch runs are not supported with READY2RUN workflows"
 
@@ -47,25 +47,25 @@ _DELETABLE = frozenset(
 )
 
 
-def attach_batches(world: World) -> None:
-    """Have every change of a run counted in its batch from now on; called once per world."""
-    world.run_observers.append(partial(_run_changed, world))
+def attach_batches(state: AccountState) -> None:
+    """Have every change of a run counted in its batch from now on; called once per account and region."""
+    state.run_observers.append(partial(_run_changed, state))
 
 
-def start_batch(world: World, request: dict[str, Any], tags: dict[str, str], etag: str | None) -> Batch:
+def start_batch(state: AccountState, request: dict[str, Any], tags: dict[str, str], etag: str | None) -> Batch:
     """Make a batch, CREATING at first; its checks and submissions follow on the timeline (StartRunBatch).
 
     :param request: passed every check that belongs into the call.
     :param etag: of the object that ``s3UriSettings`` names, as it is now.
     """
-    batch_id = world.new_id()
+    batch_id = state.new_id()
     batch = Batch(
         batch_id=batch_id,
-        uuid=world.new_uuid(),
-        arn=world.arn(f"runBatch/{batch_id}"),
+        uuid=state.new_uuid(),
+        arn=state.arn(f"runBatch/{batch_id}"),
         status=BatchStatus.CREATING,
         request=request,
-        creation_time=world.now(),
+        creation_time=state.now(),
         name=request.get("batchName"),
         tags=tags,
         etag=etag,
@@ -73,73 +73,73 @@ def start_batch(world: World, request: dict[str, Any], tags: dict[str, str], eta
     inline = request["batchRunSettings"].get("inlineSettings")
     if inline is not None:
         _take_entries(batch, entries_of_list(inline))
-    world.batches[batch_id] = batch
-    for observer in world.batch_observers:
+    state.batches[batch_id] = batch
+    for observer in state.batch_observers:
         observer(batch, None)
-    after(world, batch, world.timings.batch_creating, partial(_created, world, batch))
+    after(state, batch, state.timings.batch_creating, partial(_created, state, batch))
     return batch
 
 
-def cancel_batch(world: World, batch: Batch) -> None:
+def cancel_batch(state: AccountState, batch: Batch) -> None:
     """Begin to cancel a batch with all its runs, also those not submitted yet (CancelRunBatch).
 
     :raises ServiceError: the batch is in another state than PENDING, SUBMITTING or INPROGRESS.
     """
-    _check_state(world, batch, _CANCELLABLE, "cancelled")
-    set_status(world, batch, BatchStatus.STOPPING)
-    cancel_entries(world, batch)
+    _check_state(state, batch, _CANCELLABLE, "cancelled")
+    set_status(state, batch, BatchStatus.STOPPING)
+    cancel_entries(state, batch)
 
 
-def delete_runs(world: World, batch: Batch) -> None:
+def delete_runs(state: AccountState, batch: Batch) -> None:
     """Begin to delete the runs of a batch (DeleteRunBatch).
 
     :raises ServiceError: the batch is in another state than PROCESSED or CANCELLED.
     """
-    _check_state(world, batch, _RUNS_DELETABLE, "have its runs deleted")
-    set_status(world, batch, BatchStatus.RUNS_DELETING)
-    delete_entries(world, batch)
+    _check_state(state, batch, _RUNS_DELETABLE, "have its runs deleted")
+    set_status(state, batch, BatchStatus.RUNS_DELETING)
+    delete_entries(state, batch)
 
 
-def delete_batch(world: World, batch: Batch) -> None:
+def delete_batch(state: AccountState, batch: Batch) -> None:
     """Delete a batch's metadata and leave its runs (DeleteBatch).
 
     :raises ServiceError: the batch is not in a terminal state.
     """
-    _check_state(world, batch, _DELETABLE, "deleted")
-    del world.batches[batch.batch_id]
+    _check_state(state, batch, _DELETABLE, "deleted")
+    del state.batches[batch.batch_id]
 
 
-def _check_state(world: World, batch: Batch, allowed: frozenset[BatchStatus], verb: str) -> None:
+def _check_state(state: AccountState, batch: Batch, allowed: frozenset[BatchStatus], verb: str) -> None:
     if batch.status not in allowed:
         states = ", ".join(status for status in BatchStatus if status in allowed)
         raise error_of_code(
-            world.assumptions.wrong_state_code,
+            state.assumptions.wrong_state_code,
             f"Batch {batch.batch_id} is {batch.status}; it can be {verb} only in {states}",
         )
 
 
-def _created(world: World, batch: Batch) -> None:
-    set_status(world, batch, BatchStatus.PENDING)
-    after(world, batch, world.timings.batch_validating, partial(_validate, world, batch))
+def _created(state: AccountState, batch: Batch) -> None:
+    set_status(state, batch, BatchStatus.PENDING)
+    after(state, batch, state.timings.batch_validating, partial(_validate, state, batch))
 
 
-def _validate(world: World, batch: Batch) -> None:
+def _validate(state: AccountState, batch: Batch) -> None:
     if batch.status is not BatchStatus.PENDING:
         return
     try:
         _check_ready2run(batch)
-        raise_fault(world, VALIDATE)
-        entries = _read_entries(world, batch)
-        check_entries(entries, world.quotas.runs_per_batch)
+        raise_fault(state, VALIDATE)
+        entries = _read_entries(state, batch)
+        check_entries(entries, state.quotas.runs_per_batch)
     except BatchFailure as failure:
-        fail_batch(world, batch, str(failure))
+        fail_batch(state, batch, str(failure))
     except ServiceError:
-        fail_batch(world, batch, TRANSIENT_FAILURE)
+        fail_batch(state, batch, TRANSIENT_FAILURE)
     else:
         if batch.total_runs is None:
             _take_entries(batch, entries)
-        set_status(world, batch, BatchStatus.SUBMITTING)
-        submit_entries(world, batch)
+        set_status(state, batch, BatchStatus.SUBMITTING)
+        submit_entries(state, batch)
 
 
 def _check_ready2run(batch: Batch) -> None:
@@ -147,19 +147,19 @@ def _check_ready2run(batch: Batch) -> None:
         raise BatchFailure(NO_READY2RUN)
 
 
-def _read_entries(world: World, batch: Batch) -> list[BatchEntry]:
+def _read_entries(state: AccountState, batch: Batch) -> list[BatchEntry]:
     uri = batch.request["batchRunSettings"].get("s3UriSettings")
     if uri is None:
         return batch.entries
     try:
-        head = world.aws.head(uri)
+        head = state.aws.head(uri)
         if head is None:
             raise BatchFailure(f"The run configurations at {uri} do not exist any more")
         if head.etag != batch.etag:
             raise BatchFailure(
                 f"The run configurations at {uri} were modified: expected etag {batch.etag} but it is {head.etag}"
             )
-        return entries_of_file(world.aws.get_object(uri))
+        return entries_of_file(state.aws.get_object(uri))
     except S3Error as error:
         raise BatchFailure(f"The run configurations cannot be read: {error}") from error
 
@@ -170,8 +170,8 @@ def _take_entries(batch: Batch, entries: list[BatchEntry]) -> None:
     batch_counts.begin(batch, len(entries))
 
 
-def _run_changed(world: World, run: Run, old: RunStatus | None) -> None:
-    batch = world.batches.get(run.batch_id or "")
+def _run_changed(state: AccountState, run: Run, old: RunStatus | None) -> None:
+    batch = state.batches.get(run.batch_id or "")
     if batch is not None:
-        batch_counts.run_moved(world, batch, old, run.status)
-        end_if_settled(world, batch)
+        batch_counts.run_moved(state, batch, old, run.status)
+        end_if_settled(state, batch)

@@ -26,8 +26,8 @@ from airflow_provider_omics.local.faults import ABORT, CANCEL, DELETE, SUBMIT
 from airflow_provider_omics.local.runs.machine import ACTIVE, cancel_run, create_run, delete_run
 
 if TYPE_CHECKING:
+    from airflow_provider_omics.local.account_state import AccountState
     from airflow_provider_omics.local.records import Batch, BatchEntry, Run
-    from airflow_provider_omics.local.world import World
 
 log = logging.getLogger(__name__)
 
@@ -46,81 +46,81 @@ class _Walk:
 
     status: BatchStatus
     operation: str
-    step: Callable[[World, Batch, BatchEntry], None]
-    done: Callable[[World, Batch], None]
+    step: Callable[[AccountState, Batch, BatchEntry], None]
+    done: Callable[[AccountState, Batch], None]
 
 
-def submit_entries(world: World, batch: Batch) -> None:
+def submit_entries(state: AccountState, batch: Batch) -> None:
     """Submit every entry of a batch that is SUBMITTING, then let it be INPROGRESS."""
-    _walk(world, batch, _Walk(BatchStatus.SUBMITTING, "StartRun", _submit, _end_submission))
+    _walk(state, batch, _Walk(BatchStatus.SUBMITTING, "StartRun", _submit, _end_submission))
 
 
-def cancel_entries(world: World, batch: Batch) -> None:
+def cancel_entries(state: AccountState, batch: Batch) -> None:
     """Cancel every run of a batch that is STOPPING."""
-    _walk(world, batch, _Walk(BatchStatus.STOPPING, "CancelRun", _cancel, _end_cancelling))
+    _walk(state, batch, _Walk(BatchStatus.STOPPING, "CancelRun", _cancel, _end_cancelling))
 
 
-def delete_entries(world: World, batch: Batch) -> None:
+def delete_entries(state: AccountState, batch: Batch) -> None:
     """Delete every run of a batch that is RUNS_DELETING, then let it be RUNS_DELETED."""
-    _walk(world, batch, _Walk(BatchStatus.RUNS_DELETING, "DeleteRun", _delete, _end_deleting))
+    _walk(state, batch, _Walk(BatchStatus.RUNS_DELETING, "DeleteRun", _delete, _end_deleting))
 
 
-def _walk(world: World, batch: Batch, walk: _Walk, start: int = 0) -> None:
+def _walk(state: AccountState, batch: Batch, walk: _Walk, start: int = 0) -> None:
     # A slow rate takes one entry at a time; at a fast one an event of the timeline for each would cost more
     # than the work itself.
-    rate = world.timings.submissions_per_second
+    rate = state.timings.submissions_per_second
     size = max(1, min(_MOST_AT_ONCE, int(rate * _SECONDS_AT_ONCE)))
-    after(world, batch, size / rate, partial(_walk_chunk, world, batch, walk, start, start + size))
+    after(state, batch, size / rate, partial(_walk_chunk, state, batch, walk, start, start + size))
 
 
-def _walk_chunk(world: World, batch: Batch, walk: _Walk, start: int, end: int) -> None:
+def _walk_chunk(state: AccountState, batch: Batch, walk: _Walk, start: int, end: int) -> None:
     for at, entry in enumerate(batch.entries[start:end], start):
         if batch.status is not walk.status:
             return
         # The rate is shared with the callers of the operation; a batch waits for its turn.
-        wait = world.rates.seconds_to_wait(walk.operation)
+        wait = state.rates.seconds_to_wait(walk.operation)
         if wait:
-            after(world, batch, wait, partial(_walk_chunk, world, batch, walk, at, end))
+            after(state, batch, wait, partial(_walk_chunk, state, batch, walk, at, end))
             return
-        walk.step(world, batch, entry)
+        walk.step(state, batch, entry)
     if batch.status is not walk.status:
         return
     if end < len(batch.entries):
-        _walk(world, batch, walk, end)
+        _walk(state, batch, walk, end)
     else:
-        walk.done(world, batch)
+        walk.done(state, batch)
 
 
-def _submit(world: World, batch: Batch, entry: BatchEntry, attempt: int = 0) -> None:
+def _submit(state: AccountState, batch: Batch, entry: BatchEntry, attempt: int = 0) -> None:
     if batch.status is not BatchStatus.SUBMITTING:
         return
     try:
-        raise_fault(world, ABORT)
+        raise_fault(state, ABORT)
     except ServiceError:
-        fail_batch(world, batch, TRANSIENT_FAILURE)
+        fail_batch(state, batch, TRANSIENT_FAILURE)
         return
     try:
-        raise_fault(world, SUBMIT)
-        run = _start(world, batch, entry)
+        raise_fault(state, SUBMIT)
+        run = _start(state, batch, entry)
     except ServiceError as error:
-        if error.code in _RETRIED and attempt < world.assumptions.submission_retries:
-            again = partial(_submit, world, batch, entry, attempt + 1)
-            after(world, batch, world.assumptions.submission_retry_seconds, again)
+        if error.code in _RETRIED and attempt < state.assumptions.submission_retries:
+            again = partial(_submit, state, batch, entry, attempt + 1)
+            after(state, batch, state.assumptions.submission_retry_seconds, again)
             return
-        _note(world, batch, entry, SubmissionStatus.FAILED, error)
+        _note(state, batch, entry, SubmissionStatus.FAILED, error)
     else:
         entry.run_id, entry.run_uuid, entry.run_arn = run.run_id, run.uuid, run.arn
-        _note(world, batch, entry, SubmissionStatus.SUCCESS)
+        _note(state, batch, entry, SubmissionStatus.SUCCESS)
     entry.setting = None
     if attempt:
-        _end_submission(world, batch)
+        _end_submission(state, batch)
 
 
-def _start(world: World, batch: Batch, entry: BatchEntry) -> Run:
+def _start(state: AccountState, batch: Batch, entry: BatchEntry) -> Run:
     try:
         setting = json.loads(entry.setting or "{}")
-        request = merged_request(batch.request["defaultRunSetting"], setting, world.account)
-        return create_run(world, request, batch=batch, run_setting_id=entry.run_setting_id)
+        request = merged_request(batch.request["defaultRunSetting"], setting, state.account)
+        return create_run(state, request, batch=batch, run_setting_id=entry.run_setting_id)
     except ServiceError:
         raise
     except Exception as error:
@@ -129,75 +129,75 @@ def _start(world: World, batch: Batch, entry: BatchEntry) -> Run:
         raise InternalServerException(f"The local HealthOmics server failed: {error!r}") from error
 
 
-def _end_submission(world: World, batch: Batch) -> None:
+def _end_submission(state: AccountState, batch: Batch) -> None:
     if batch_counts.is_all_submitted(batch):
-        batch.submitted_time = world.now()
-        set_status(world, batch, BatchStatus.INPROGRESS)
-        end_if_settled(world, batch)
+        batch.submitted_time = state.now()
+        set_status(state, batch, BatchStatus.INPROGRESS)
+        end_if_settled(state, batch)
 
 
-def _cancel(world: World, batch: Batch, entry: BatchEntry) -> None:
+def _cancel(state: AccountState, batch: Batch, entry: BatchEntry) -> None:
     if entry.submission_status is None:
-        _cancel_unsubmitted(world, batch, entry)
+        _cancel_unsubmitted(state, batch, entry)
         return
-    run = _run_of(world, entry)
-    if run is None or (run.status not in ACTIVE and not world.assumptions.cancel_tries_ended_runs):
+    run = _run_of(state, entry)
+    if run is None or (run.status not in ACTIVE and not state.assumptions.cancel_tries_ended_runs):
         return
     try:
-        raise_fault(world, CANCEL)
-        cancel_run(world, run)
+        raise_fault(state, CANCEL)
+        cancel_run(state, run)
     except ServiceError as error:
-        _note(world, batch, entry, SubmissionStatus.CANCEL_FAILED, error)
+        _note(state, batch, entry, SubmissionStatus.CANCEL_FAILED, error)
     else:
-        _note(world, batch, entry, SubmissionStatus.CANCEL_SUCCESS)
+        _note(state, batch, entry, SubmissionStatus.CANCEL_SUCCESS)
 
 
-def _cancel_unsubmitted(world: World, batch: Batch, entry: BatchEntry) -> None:
-    reading = world.assumptions.cancelled_before_submission
+def _cancel_unsubmitted(state: AccountState, batch: Batch, entry: BatchEntry) -> None:
+    reading = state.assumptions.cancelled_before_submission
     if reading is CancelledUnsubmitted.CANCEL_SUCCESS:
-        _note(world, batch, entry, SubmissionStatus.CANCEL_SUCCESS)
+        _note(state, batch, entry, SubmissionStatus.CANCEL_SUCCESS)
     elif reading is CancelledUnsubmitted.FAILED:
         error = ConflictException("The batch was cancelled before this run was submitted")
-        _note(world, batch, entry, SubmissionStatus.FAILED, error)
+        _note(state, batch, entry, SubmissionStatus.FAILED, error)
 
 
-def _end_cancelling(world: World, batch: Batch) -> None:
+def _end_cancelling(state: AccountState, batch: Batch) -> None:
     batch.attempted = True
-    end_if_settled(world, batch)
+    end_if_settled(state, batch)
 
 
-def _delete(world: World, batch: Batch, entry: BatchEntry) -> None:
+def _delete(state: AccountState, batch: Batch, entry: BatchEntry) -> None:
     if entry.run_id is None:
         return
-    run = _run_of(world, entry)
+    run = _run_of(state, entry)
     try:
-        raise_fault(world, DELETE)
+        raise_fault(state, DELETE)
         # A run that someone deleted before is gone, which is what was asked for.
         if run is not None:
-            delete_run(world, run)
+            delete_run(state, run)
     except ServiceError as error:
-        _note(world, batch, entry, SubmissionStatus.DELETE_FAILED, error)
+        _note(state, batch, entry, SubmissionStatus.DELETE_FAILED, error)
     else:
-        _note(world, batch, entry, SubmissionStatus.DELETE_SUCCESS)
+        _note(state, batch, entry, SubmissionStatus.DELETE_SUCCESS)
 
 
-def _end_deleting(world: World, batch: Batch) -> None:
+def _end_deleting(state: AccountState, batch: Batch) -> None:
     failed = batch_counts.number_of(batch, SubmissionStatus.DELETE_FAILED)
-    set_status(world, batch, BatchStatus.RUNS_DELETE_FAILED if failed else BatchStatus.RUNS_DELETED)
+    set_status(state, batch, BatchStatus.RUNS_DELETE_FAILED if failed else BatchStatus.RUNS_DELETED)
 
 
-def _run_of(world: World, entry: BatchEntry) -> Run | None:
+def _run_of(state: AccountState, entry: BatchEntry) -> Run | None:
     # Ids of deleted runs can come back as other runs; the uuid cannot.
-    run = world.runs.get(entry.run_id or "")
+    run = state.runs.get(entry.run_id or "")
     return run if run is not None and run.uuid == entry.run_uuid else None
 
 
 def _note(
-    world: World, batch: Batch, entry: BatchEntry, outcome: SubmissionStatus, error: ServiceError | None = None
+    state: AccountState, batch: Batch, entry: BatchEntry, outcome: SubmissionStatus, error: ServiceError | None = None
 ) -> None:
     is_start = outcome in (SubmissionStatus.SUCCESS, SubmissionStatus.FAILED)
     (batch_counts.started if is_start else batch_counts.attempted)(batch, outcome)
     entry.submission_status = outcome
-    entry.submitted_at = entry.submitted_at or world.now()
+    entry.submitted_at = entry.submitted_at or state.now()
     entry.failure_reason = error.code if error else None
     entry.failure_message = error.message if error else None

@@ -14,9 +14,9 @@ from airflow_provider_omics.local.executors.engine_processes import EngineProces
 from airflow_provider_omics.local.executors.manifest import manifest_entries
 
 if TYPE_CHECKING:
+    from airflow_provider_omics.local.account_state import AccountState
     from airflow_provider_omics.local.executors.base import RunReport
     from airflow_provider_omics.local.records import Run, Workflow
-    from airflow_provider_omics.local.world import World
 
 log = logging.getLogger(__name__)
 
@@ -26,19 +26,19 @@ _SECONDS_TO_END = 10
 class CwlExecutor:
     """Runs a workflow's definition with cwltool, each run in a process group of its own.
 
-    :param world: has the S3 and the logs that runs use; when a run of its has ended, the manifest is written.
+    :param state: has the S3 and the logs that runs use; when a run of its has ended, the manifest is written.
     :param workers: most runs at a time, at least 1; others wait. None: one for each CPU.
     """
 
-    def __init__(self, world: World, *, workers: int | None = None) -> None:
-        self._world = world
+    def __init__(self, state: AccountState, *, workers: int | None = None) -> None:
+        self._state = state
         self._workers = workers or os.cpu_count() or 1
         self._processes = EngineProcesses()
         self._waiting: queue.SimpleQueue[CwlRun | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self._runs: dict[str, CwlRun] = {}
-        world.run_observers.append(self._run_changed)
+        state.run_observers.append(self._run_changed)
 
     def prepare(self) -> None:
         """Load cwltool now, in the background, so that the first run need not wait for it."""
@@ -46,7 +46,7 @@ class CwlExecutor:
 
     def launch(self, run: Run, workflow: Workflow, report: RunReport) -> None:
         """Queue a run; a thread takes it up as soon as one is free."""
-        carried = CwlRun(run, workflow, report, self._world)
+        carried = CwlRun(run, workflow, report, self._state)
         with self._lock:
             self._runs[run.uuid] = carried
             if len(self._threads) < self._workers:
@@ -62,7 +62,7 @@ class CwlExecutor:
             carried.cancel()
 
     def close(self) -> None:
-        """Kill every run and end the threads and the fork server; do not hold the world's lock meanwhile."""
+        """Kill every run and end the threads and the fork server; do not hold the account's lock meanwhile."""
         with self._lock:
             threads, self._threads = self._threads, []
         for carried in list(self._runs.values()):

@@ -13,11 +13,11 @@ from airflow_provider_omics.local.executors.run_logs import RunLogs
 from airflow_provider_omics.local.executors.staging import Exports, Imports, RunFailure
 
 if TYPE_CHECKING:
+    from airflow_provider_omics.local.account_state import AccountState
     from airflow_provider_omics.local.executors.base import RunReport
     from airflow_provider_omics.local.executors.engine_processes import EngineProcess, EngineProcesses
     from airflow_provider_omics.local.executors.messages import Message
     from airflow_provider_omics.local.records import Run, Workflow
-    from airflow_provider_omics.local.world import World
 
 log = logging.getLogger(__name__)
 
@@ -39,13 +39,13 @@ class CwlRun:
     :ivar digests: etags of the objects that were read, by URI.
     """
 
-    def __init__(self, run: Run, workflow: Workflow, report: RunReport, world: World) -> None:
+    def __init__(self, run: Run, workflow: Workflow, report: RunReport, state: AccountState) -> None:
         self.run = run
         self.digests: dict[str, str] = {}
-        self.logs = RunLogs(world, run)
+        self.logs = RunLogs(state, run)
         self._workflow = workflow
         self._report = report
-        self._aws = world.aws
+        self._aws = state.aws
         self._lock = threading.Lock()
         self._process: EngineProcess | None = None
         self._is_cancelled = False

@@ -8,9 +8,9 @@ from airflow_provider_omics.local.executors.cwl_run import is_runnable
 from airflow_provider_omics.local.executors.run_logs import RunLogs
 
 if TYPE_CHECKING:
+    from airflow_provider_omics.local.account_state import AccountState
     from airflow_provider_omics.local.executors.base import Executor, RunReport
     from airflow_provider_omics.local.records import Run, Workflow
-    from airflow_provider_omics.local.world import World
 
 
 class AutoExecutor:
@@ -20,10 +20,10 @@ class AutoExecutor:
     :param simulated: takes WDL, Nextflow and Ready2Run workflows.
     """
 
-    def __init__(self, world: World, real: Executor, simulated: Executor) -> None:
+    def __init__(self, state: AccountState, real: Executor, simulated: Executor) -> None:
         self._real = real
         self._simulated = simulated
-        self._world = world
+        self._state = state
 
     def prepare(self) -> None:
         """Load in the background what the first run needs."""
@@ -35,7 +35,7 @@ class AutoExecutor:
         if is_runnable(workflow):
             self._real.launch(run, workflow, report)
             return
-        RunLogs(self._world, run).run_line(
+        RunLogs(self._state, run).run_line(
             f"This run is simulated: the local server runs CWL only, and the workflow is {workflow.engine}"
             f" ({workflow.workflow_type})"
         )

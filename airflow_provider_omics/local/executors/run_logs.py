@@ -14,8 +14,8 @@ from airflow_provider_omics.healthomics.api.console import (
 )
 
 if TYPE_CHECKING:
+    from airflow_provider_omics.local.account_state import AccountState
     from airflow_provider_omics.local.records import Run
-    from airflow_provider_omics.local.world import World
 
 log = logging.getLogger(__name__)
 
@@ -25,12 +25,12 @@ class RunLogs:
 
     Writing is best effort: what goes wrong with a line must not change how the run ends.
 
-    :param world: has the logs, and gives every line its time.
+    :param state: has the logs, and gives every line its time.
     :param is_on: False writes nothing.
     """
 
-    def __init__(self, world: World, run: Run, *, is_on: bool = True) -> None:
-        self._world = world
+    def __init__(self, state: AccountState, run: Run, *, is_on: bool = True) -> None:
+        self._state = state
         self._run = run
         self._is_on = is_on and run.request.get("logLevel") != "OFF"
 
@@ -53,8 +53,8 @@ class RunLogs:
     def _put(self, stream: str, texts: Sequence[str]) -> None:
         if not self._is_on:
             return
-        now = self._world.now()
+        now = self._state.now()
         try:
-            self._world.aws.put_log_lines(LOG_GROUP, stream, [(now, text) for text in texts])
+            self._state.aws.put_log_lines(LOG_GROUP, stream, [(now, text) for text in texts])
         except Exception:
             log.warning("Could not write to the log stream %s", stream, exc_info=True)

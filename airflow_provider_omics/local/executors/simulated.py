@@ -16,8 +16,8 @@ from airflow_provider_omics.local.executors.base import RunReport
 from airflow_provider_omics.local.executors.run_logs import RunLogs
 
 if TYPE_CHECKING:
+    from airflow_provider_omics.local.account_state import AccountState
     from airflow_provider_omics.local.records import Run, Workflow
-    from airflow_provider_omics.local.world import World
 
 log = logging.getLogger(__name__)
 
@@ -95,13 +95,13 @@ class _Script:
 
 
 class SimulatedExecutor:
-    """Ends every run on the world's timeline; the same seed and names give the same durations and outcomes.
+    """Ends every run on the account's timeline; the same seed and names give the same durations and outcomes.
 
     :param seed: seeds every run's dice, together with its name or run setting id and how often that came before.
     """
 
-    def __init__(self, world: World, outcomes: SimulatedOutcomes | None = None, seed: int = 0) -> None:
-        self._world = world
+    def __init__(self, state: AccountState, outcomes: SimulatedOutcomes | None = None, seed: int = 0) -> None:
+        self._state = state
         self._outcomes = outcomes or SimulatedOutcomes()
         self._seed = seed
         self._launches: Counter[str] = Counter()
@@ -129,7 +129,7 @@ class SimulatedExecutor:
         nth = self._launches[name]
         self._launches[name] += 1
         dice = random.Random(f"{self._seed}:{name}:{nth}")
-        timings = self._world.timings
+        timings = self._state.timings
         seconds = dice.uniform(timings.running_min, timings.running_max)
         outcome = self._chance(dice)
         task = dice.randrange(len(self._outcomes.tasks)) if self._outcomes.tasks else None
@@ -161,11 +161,11 @@ class SimulatedExecutor:
             return
         tasks = self._outcomes.tasks
         if index == len(tasks):
-            self._world.timeline.after(0 if tasks else script.seconds, partial(self._finish, run, report, script))
+            self._state.timeline.after(0 if tasks else script.seconds, partial(self._finish, run, report, script))
             return
         task_id = report.task_started(tasks[index])
         self._logs(run).task_lines(task_id, [f"Task {tasks[index]} started"])
-        self._world.timeline.after(
+        self._state.timeline.after(
             script.seconds / len(tasks), partial(self._end_task, run, report, script, index, task_id)
         )
 
@@ -194,14 +194,14 @@ class SimulatedExecutor:
 
         try:
             for path, content in self._outcomes.outputs.items():
-                self._world.aws.put_object(f"{run.output_root}/{path}", content)
+                self._state.aws.put_object(f"{run.output_root}/{path}", content)
         except S3Error as error:
             report.failed("EXPORT_FAILED", f"The outputs could not be written: {error}")
             return False
         return True
 
     def _logs(self, run: Run) -> RunLogs:
-        return RunLogs(self._world, run, is_on=self._outcomes.write_logs)
+        return RunLogs(self._state, run, is_on=self._outcomes.write_logs)
 
 
 def _seconds_of_tag(run: Run, otherwise: float) -> float:

@@ -13,7 +13,7 @@ DELETE   ``/_local/faults``    removes every rule
 POST     ``/_local/rates``     ``{"enforced": true, "per_second": {"GetRun": 2}}``; published rates where none is given
 POST     ``/_local/clock``     ``{"advance": 60}``: moves a clock that is moved by hand, in seconds
 POST     ``/_local/settings``  ``{"assumptions": {...}, "timings": {...}, "quotas": {...}}``: changes the named fields
-GET      ``/_local/state``     what the worlds hold: runs and batches by status, numbers of the rest
+GET      ``/_local/state``     what each account and region holds: runs and batches by status, numbers of the rest
 POST     ``/_local/reset``     forgets everything, moto's services too
 =======  ====================  ===================================================================================
 
@@ -33,13 +33,13 @@ from airflow_provider_omics.local.faults import FaultRule
 from airflow_provider_omics.local.http.wire import HttpAnswer, HttpRequest
 
 if TYPE_CHECKING:
+    from airflow_provider_omics.local.account_state import AccountState
     from airflow_provider_omics.local.assumptions import Assumptions
     from airflow_provider_omics.local.clock import Clock
     from airflow_provider_omics.local.faults import FaultPlan
     from airflow_provider_omics.local.journal import Journal
     from airflow_provider_omics.local.quotas import Quotas
     from airflow_provider_omics.local.timings import Timings
-    from airflow_provider_omics.local.world import World
 
 Payload = Mapping[str, Any]
 
@@ -54,7 +54,7 @@ class ServerControl(Protocol):
     journal: Journal
     faults: FaultPlan
 
-    def worlds(self) -> list[World]: ...
+    def accounts(self) -> list[AccountState]: ...
     def advance(self, seconds: float) -> None: ...
     def enforce_rates(self, enforced: bool, per_second: Mapping[str, float]) -> None: ...
     def reset(self) -> None: ...
@@ -97,7 +97,7 @@ class Admin:
             return _json(400, {"error": f"{type(error).__name__}: {error}"})
 
     def _health(self, _payload: Payload) -> Any:
-        return {"status": "ok", "regions": [world.region for world in self._server.worlds()]}
+        return {"status": "ok", "regions": [state.region for state in self._server.accounts()]}
 
     def _journal(self, payload: Payload) -> Any:
         return [asdict(call) for call in self._server.journal.calls(payload.get("operation"))]
@@ -137,7 +137,7 @@ class Admin:
         }
 
     def _state(self, _payload: Payload) -> Any:
-        return {world.region: _summary(world) for world in self._server.worlds()}
+        return {state.region: _summary(state) for state in self._server.accounts()}
 
     def _reset(self, _payload: Payload) -> Any:
         self._server.reset()
@@ -149,15 +149,15 @@ def _shown(rule: FaultRule) -> dict[str, Any]:
     return {one.name: getattr(rule, one.name) for one in fields(rule) if one.name not in ("matches", "act")}
 
 
-def _summary(world: World) -> dict[str, Any]:
-    with world.lock:
+def _summary(state: AccountState) -> dict[str, Any]:
+    with state.lock:
         return {
-            "now": world.now(),
-            "runs": Counter(run.status for run in world.runs.values()),
-            "batches": Counter(batch.status for batch in world.batches.values()),
-            "workflows": len(world.workflows),
-            "run_groups": len(world.run_groups),
-            "run_caches": len(world.run_caches),
+            "now": state.now(),
+            "runs": Counter(run.status for run in state.runs.values()),
+            "batches": Counter(batch.status for batch in state.batches.values()),
+            "workflows": len(state.workflows),
+            "run_groups": len(state.run_groups),
+            "run_caches": len(state.run_caches),
         }
 
 

@@ -49,8 +49,8 @@ class Application:
         if path.startswith(ADMIN_PREFIX):
             return _respond(self._admin.answer(_request(environ, path, scope)), start_response)
         if scope is not None and scope.service == "omics":
-            world = self._regions.world(scope.region)
-            return _respond(self._service.answer(world, _request(environ, path, scope)), start_response)
+            state = self._regions.account(scope.region)
+            return _respond(self._service.answer(state, _request(environ, path, scope)), start_response)
         if scope is not None and scope.service in ("s3", "sqs"):
             return self._answer_of_neighbour(environ, path, scope, start_response)
         return self._moto(environ, start_response)

@@ -8,13 +8,13 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider_omics.local.account_state import AccountState
 from airflow_provider_omics.local.errors import InternalServerException, ServiceError
 from airflow_provider_omics.local.http import wire
 from airflow_provider_omics.local.http.striking import AnswerLost, after_the_effect, before_the_effect, facts_of
 from airflow_provider_omics.local.journal import Call
 from airflow_provider_omics.local.operations.registry import Handler, handlers
 from airflow_provider_omics.local.regions import SLICE_SECONDS
-from airflow_provider_omics.local.world import World
 
 log = logging.getLogger(__name__)
 
@@ -29,31 +29,31 @@ class OmicsService:
         self._stopping = stopping or threading.Event()
         self._handlers = handlers()
 
-    def answer(self, world: World, request: wire.HttpRequest) -> wire.HttpAnswer:
+    def answer(self, state: AccountState, request: wire.HttpRequest) -> wire.HttpAnswer:
         """Carry out one request and note it in the journal.
 
         :raises AnswerLost: a fault wants the connection closed.
         """
-        call = Call(world.clock.now(), operation="")
+        call = Call(state.clock.now(), operation="")
         try:
-            answer = self._answer(world, request, call)
+            answer = self._answer(state, request, call)
             call.status = answer.status
         except ServiceError as error:
-            answer = wire.error_answer(error, world.assumptions.error_form)
+            answer = wire.error_answer(error, state.assumptions.error_form)
             call.status, call.error = error.http_status, error.code
         except AnswerLost:
             raise
         except Exception as error:
             log.exception("The local HealthOmics server failed")
             failure = InternalServerException(f"The local HealthOmics server failed: {type(error).__name__}: {error}")
-            answer = wire.error_answer(failure, world.assumptions.error_form)
+            answer = wire.error_answer(failure, state.assumptions.error_form)
             call.status, call.error = failure.http_status, failure.code
         finally:
-            world.journal.add(call)
+            state.journal.add(call)
         answer.headers["x-amzn-RequestId"] = str(uuid.uuid4())
         return answer
 
-    def _answer(self, world: World, request: wire.HttpRequest, call: Call) -> wire.HttpAnswer:
+    def _answer(self, state: AccountState, request: wire.HttpRequest, call: Call) -> wire.HttpAnswer:
         route = wire.find_route(request.method, request.path)
         call.operation = route.operation
         handler = self._handler_of(route.operation)
@@ -62,28 +62,30 @@ class OmicsService:
         call.request_id = members.get("requestId")
         call.resource_id = next(iter(route.labels.values()), members.get("batchId"))
         facts = facts_of(call, request, members)
-        fault = world.faults.strike(route.operation, facts)
+        fault = state.faults.strike(route.operation, facts)
         call.fault = fault.kind if fault else None
         before_the_effect(fault, facts)
-        world.rates.take(route.operation)
+        state.rates.take(route.operation)
         if refusal is not None:
             raise refusal
-        answer = wire.answer(route.operation, self._carry_out(world, handler, members, call))
+        answer = wire.answer(route.operation, self._carry_out(state, handler, members, call))
         after_the_effect(fault, facts, self._stopping)
         return answer
 
-    def _carry_out(self, world: World, handler: Handler, members: dict[str, Any], call: Call) -> Mapping[str, Any]:
-        with world.lock:
-            world.timeline.run_due(SLICE_SECONDS)
+    def _carry_out(
+        self, state: AccountState, handler: Handler, members: dict[str, Any], call: Call
+    ) -> Mapping[str, Any]:
+        with state.lock:
+            state.timeline.run_due(SLICE_SECONDS)
             if call.request_id is None:
-                result = handler(world, members)
+                result = handler(state, members)
             else:
-                first = world.request_ids.first_answer(call.operation, members)
+                first = state.request_ids.first_answer(call.operation, members)
                 if first is not None:
                     call.resource_id = first.get("id")
                     return first
-                result = handler(world, members)
-                world.request_ids.remember(call.operation, members, result)
+                result = handler(state, members)
+                state.request_ids.remember(call.operation, members, result)
         call.resource_id = result.get("id") or call.resource_id
         call.took_effect = wire.changes_something(call.operation)
         return result

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from airflow_provider_omics.local.account_state import AccountState
 from airflow_provider_omics.local.operations.registry import Answer
 from airflow_provider_omics.local.pagination import Key, paginate
-from airflow_provider_omics.local.world import World
 
 Item = TypeVar("Item")
 
@@ -18,7 +18,7 @@ def present(**members: Any) -> Answer:
 
 
 def page_answer(
-    world: World,
+    state: AccountState,
     request: Mapping[str, Any],
     items: Sequence[Item],
     *,
@@ -35,6 +35,6 @@ def page_answer(
     :param keep: the filter; None keeps all.
     :raises ValidationException: the token is not one of an earlier answer.
     """
-    limit = request.get("maxResults") or request.get("maxItems") or world.assumptions.list_page_size
+    limit = request.get("maxResults") or request.get("maxItems") or state.assumptions.list_page_size
     page, token = paginate(items, key, request.get("startingToken"), limit, keep)
     return present(items=[describe(item) for item in page], nextToken=token)

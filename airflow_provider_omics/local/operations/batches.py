@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus
+from airflow_provider_omics.local.account_state import AccountState
 from airflow_provider_omics.local.assumptions import (
     Check,
     ListOrder,
@@ -37,19 +38,18 @@ from airflow_provider_omics.local.records import Batch, BatchEntry
 from airflow_provider_omics.local.runs.request import active_workflow, check_common_fields
 from airflow_provider_omics.local.tagging import checked_tags
 from airflow_provider_omics.local.workflows.catalogue import READY2RUN
-from airflow_provider_omics.local.world import World
 
 _SETTINGS_UNREAD = frozenset({BatchStatus.CREATING, BatchStatus.PENDING})
 
 
 @operation("StartRunBatch")
-def start_run_batch(world: World, request: dict[str, Any]) -> Answer:
+def start_run_batch(state: AccountState, request: dict[str, Any]) -> Answer:
     """Check what all runs have in common and make a batch, CREATING at first."""
     defaults = request["defaultRunSetting"]
-    _check_defaults(world, defaults)
-    tags = checked_tags(request.get("tags"), world.quotas.tags)
-    etag = _check_settings(world, request["batchRunSettings"])
-    batch = start_batch(world, request, tags, etag)
+    _check_defaults(state, defaults)
+    tags = checked_tags(request.get("tags"), state.quotas.tags)
+    etag = _check_settings(state, request["batchRunSettings"])
+    batch = start_batch(state, request, tags, etag)
     return {
         "id": batch.batch_id,
         "arn": batch.arn,
@@ -60,11 +60,11 @@ def start_run_batch(world: World, request: dict[str, Any]) -> Answer:
 
 
 @operation("GetBatch")
-def get_batch(world: World, request: dict[str, Any]) -> Answer:
+def get_batch(state: AccountState, request: dict[str, Any]) -> Answer:
     """Describe one batch with its counts."""
-    batch = _find(world, request)
+    batch = _find(state, request)
     has_counts = batch.total_runs is not None and (
-        world.assumptions.counts_before_validation or batch.status not in _SETTINGS_UNREAD
+        state.assumptions.counts_before_validation or batch.status not in _SETTINGS_UNREAD
     )
     return present(
         id=batch.batch_id,
@@ -76,7 +76,7 @@ def get_batch(world: World, request: dict[str, Any]) -> Answer:
         totalRuns=batch.total_runs if has_counts else None,
         defaultRunSetting=batch.request["defaultRunSetting"],
         submissionSummary=dict(batch.submission_counts) if has_counts else None,
-        runSummary=batch_counts.run_summary(world, batch) if has_counts else None,
+        runSummary=batch_counts.run_summary(state, batch) if has_counts else None,
         creationTime=batch.creation_time,
         submittedTime=batch.submitted_time,
         processedTime=batch.processed_time,
@@ -86,13 +86,13 @@ def get_batch(world: World, request: dict[str, Any]) -> Answer:
 
 
 @operation("ListBatch")
-def list_batch(world: World, request: dict[str, Any]) -> Answer:
+def list_batch(state: AccountState, request: dict[str, Any]) -> Answer:
     """List batches: all, or those of one status, name or run group."""
-    _check_filters(world, request, ("status", "name", "runGroupId"))
-    batches = list(world.batches.values())
-    newest_first = world.assumptions.list_batches_order is ListOrder.NEWEST_FIRST
+    _check_filters(state, request, ("status", "name", "runGroupId"))
+    batches = list(state.batches.values())
+    newest_first = state.assumptions.list_batches_order is ListOrder.NEWEST_FIRST
     return page_answer(
-        world,
+        state,
         request,
         Reversed(batches) if newest_first else batches,
         key=lambda batch: int(batch.batch_id),
@@ -102,68 +102,68 @@ def list_batch(world: World, request: dict[str, Any]) -> Answer:
 
 
 @operation("ListRunsInBatch")
-def list_runs_in_batch(world: World, request: dict[str, Any]) -> Answer:
+def list_runs_in_batch(state: AccountState, request: dict[str, Any]) -> Answer:
     """List what became of the run settings of a batch, in their order unless the assumptions say otherwise."""
-    _check_filters(world, request, ("submissionStatus", "runSettingId", "runId"))
-    batch = _find(world, request)
-    order = world.assumptions.runs_in_batch_order
-    is_known = _known_filter(world)
+    _check_filters(state, request, ("submissionStatus", "runSettingId", "runId"))
+    batch = _find(state, request)
+    order = state.assumptions.runs_in_batch_order
+    is_known = _known_filter(state)
     page, token = paginate(
         _candidates(batch, request, order),
         # Numbers that neither rise nor fall are no mark of a place in the list.
         (lambda at: batch.entries[at].run_setting_id) if order is RunsInBatchOrder.SHUFFLED else (lambda at: at),
         request.get("startingToken"),
-        request.get("maxItems") or world.assumptions.runs_in_batch_page_size,
-        _entry_filter(world, batch, request, is_known),
+        request.get("maxItems") or state.assumptions.runs_in_batch_page_size,
+        _entry_filter(state, batch, request, is_known),
     )
     items = [_run_item(entry, is_known(entry)) for entry in (batch.entries[at] for at in page)]
     return present(runs=items, nextToken=token)
 
 
 @operation("CancelRunBatch")
-def cancel_run_batch(world: World, request: dict[str, Any]) -> Answer:
+def cancel_run_batch(state: AccountState, request: dict[str, Any]) -> Answer:
     """Begin to cancel every run of a batch."""
-    cancel_batch(world, _find(world, request))
+    cancel_batch(state, _find(state, request))
     return {}
 
 
 @operation("DeleteRunBatch")
-def delete_run_batch(world: World, request: dict[str, Any]) -> Answer:
+def delete_run_batch(state: AccountState, request: dict[str, Any]) -> Answer:
     """Begin to delete every run of a batch."""
-    delete_runs(world, _find(world, request))
+    delete_runs(state, _find(state, request))
     return {}
 
 
 @operation("DeleteBatch")
-def delete(world: World, request: dict[str, Any]) -> Answer:
+def delete(state: AccountState, request: dict[str, Any]) -> Answer:
     """Delete a batch; its runs stay."""
-    delete_batch(world, _find(world, request))
+    delete_batch(state, _find(state, request))
     return {}
 
 
-def _check_defaults(world: World, defaults: dict[str, Any]) -> None:
-    if defaults.get("workflowType") == READY2RUN and world.assumptions.ready2run_in_batch is Check.IN_THE_CALL:
+def _check_defaults(state: AccountState, defaults: dict[str, Any]) -> None:
+    if defaults.get("workflowType") == READY2RUN and state.assumptions.ready2run_in_batch is Check.IN_THE_CALL:
         raise ValidationException(NO_READY2RUN)
-    active_workflow(world, defaults)
+    active_workflow(state, defaults)
     if "cacheBehavior" in defaults and "cacheId" not in defaults:
         raise ValidationException("cacheBehavior needs a cacheId")
-    if world.assumptions.missing_cache_or_group_in_batch is Check.IN_THE_CALL:
+    if state.assumptions.missing_cache_or_group_in_batch is Check.IN_THE_CALL:
         # A copy, since the check fills in what the cache gives.
-        check_common_fields(world, dict(defaults))
+        check_common_fields(state, dict(defaults))
 
 
-def _check_settings(world: World, settings: Mapping[str, Any]) -> str | None:
+def _check_settings(state: AccountState, settings: Mapping[str, Any]) -> str | None:
     if len(settings) != 1:
         raise ValidationException("batchRunSettings needs exactly one of inlineSettings and s3UriSettings")
     if "s3UriSettings" in settings:
-        return _etag(world, settings["s3UriSettings"])
+        return _etag(state, settings["s3UriSettings"])
     inline = settings["inlineSettings"]
-    if len(inline) > world.quotas.inline_run_settings:
+    if len(inline) > state.quotas.inline_run_settings:
         raise error_of_code(
-            world.assumptions.too_many_inline_settings_code,
-            f"{len(inline)} inlineSettings are more than {world.quotas.inline_run_settings}; use s3UriSettings",
+            state.assumptions.too_many_inline_settings_code,
+            f"{len(inline)} inlineSettings are more than {state.quotas.inline_run_settings}; use s3UriSettings",
         )
-    if world.assumptions.unique_inline_settings is Check.IN_THE_CALL:
+    if state.assumptions.unique_inline_settings is Check.IN_THE_CALL:
         try:
             check_unique(entries_of_list(inline))
         except BatchFailure as failure:
@@ -171,30 +171,30 @@ def _check_settings(world: World, settings: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _etag(world: World, uri: str) -> str:
+def _etag(state: AccountState, uri: str) -> str:
     try:
-        head = world.aws.head(uri)
+        head = state.aws.head(uri)
     except S3Error as error:
         raise ValidationException(f"s3UriSettings cannot be read: {error}") from error
     if head is None:
         raise ValidationException(f"s3UriSettings cannot be read: {uri} does not exist")
-    if head.size > world.quotas.run_settings_file_bytes:
-        raise ValidationException(f"{uri} has {head.size} bytes; the limit is {world.quotas.run_settings_file_bytes}")
+    if head.size > state.quotas.run_settings_file_bytes:
+        raise ValidationException(f"{uri} has {head.size} bytes; the limit is {state.quotas.run_settings_file_bytes}")
     return head.etag
 
 
-def _find(world: World, request: Mapping[str, Any]) -> Batch:
+def _find(state: AccountState, request: Mapping[str, Any]) -> Batch:
     batch_id = request["batchId"]
-    if batch_id not in world.batches:
+    if batch_id not in state.batches:
         raise ResourceNotFoundException(f"Batch {batch_id} not found")
-    return world.batches[batch_id]
+    return state.batches[batch_id]
 
 
-def _check_filters(world: World, request: Mapping[str, Any], filters: tuple[str, ...]) -> None:
+def _check_filters(state: AccountState, request: Mapping[str, Any], filters: tuple[str, ...]) -> None:
     given = [name for name in filters if request.get(name) is not None]
-    if len(given) > 1 and world.assumptions.two_filters_of_batches is TwoFilters.REFUSED:
+    if len(given) > 1 and state.assumptions.two_filters_of_batches is TwoFilters.REFUSED:
         raise error_of_code(
-            world.assumptions.two_filters_code, f"Only one filter per call is supported, not {' and '.join(given)}"
+            state.assumptions.two_filters_code, f"Only one filter per call is supported, not {' and '.join(given)}"
         )
 
 
@@ -229,15 +229,15 @@ def _shuffled(batch: Batch) -> list[int]:
     return batch.shuffled
 
 
-def _known_filter(world: World) -> Callable[[BatchEntry], bool]:
-    newest = world.now() - timedelta(seconds=world.assumptions.runs_in_batch_lag_seconds)
+def _known_filter(state: AccountState) -> Callable[[BatchEntry], bool]:
+    newest = state.now() - timedelta(seconds=state.assumptions.runs_in_batch_lag_seconds)
     return lambda entry: entry.submitted_at is not None and entry.submitted_at <= newest
 
 
 def _entry_filter(
-    world: World, batch: Batch, request: Mapping[str, Any], is_known: Callable[[BatchEntry], bool]
+    state: AccountState, batch: Batch, request: Mapping[str, Any], is_known: Callable[[BatchEntry], bool]
 ) -> Callable[[int], bool]:
-    hidden = world.assumptions.runs_in_batch_before_submission is UnsubmittedRuns.HIDDEN
+    hidden = state.assumptions.runs_in_batch_before_submission is UnsubmittedRuns.HIDDEN
     status, run_id = request.get("submissionStatus"), request.get("runId")
 
     def keep(at: int) -> bool:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
+from airflow_provider_omics.local.account_state import AccountState
 from airflow_provider_omics.local.operations.names import SERVED_OPERATIONS
-from airflow_provider_omics.local.world import World
 
 Answer = dict[str, Any]
-Handler = Callable[[World, dict[str, Any]], Answer]
+Handler = Callable[[AccountState, dict[str, Any]], Answer]
 
 HANDLERS: dict[str, Handler] = {}
 
@@ -36,8 +36,8 @@ def handlers() -> Mapping[str, Handler]:
 def operation(name: str) -> Callable[[Handler], Handler]:
     """Register the function that answers an operation.
 
-    The function gets the world, whose lock is held, and the request's members by their API names, already checked
-    against botocore's input shape. It returns the answer's members by their API names, with datetimes as
+    The function gets the account's state, whose lock is held, and the request's members by their API names, already
+    checked against botocore's input shape. It returns the answer's members by their API names, with datetimes as
     datetimes, or raises a :class:`~airflow_provider_omics.local.errors.ServiceError`.
     """
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_omics.healthomics.api.statuses import Phase, RunStatus, classify
+from airflow_provider_omics.local.account_state import AccountState
 from airflow_provider_omics.local.errors import (
     ConflictException,
     ResourceNotFoundException,
@@ -16,44 +17,43 @@ from airflow_provider_omics.local.operations.registry import Answer, operation
 from airflow_provider_omics.local.records import RunGroup
 from airflow_provider_omics.local.runs.machine import start_waiting_runs
 from airflow_provider_omics.local.tagging import checked_tags
-from airflow_provider_omics.local.world import World
 
 _SETTINGS = ("name", "maxCpus", "maxGpus", "maxRuns", "maxDuration")
 
 
 @operation("CreateRunGroup")
-def create_run_group(world: World, request: dict[str, Any]) -> Answer:
+def create_run_group(state: AccountState, request: dict[str, Any]) -> Answer:
     """Make a run group; its limits are 1 to 100000 each, ``maxDuration`` in minutes."""
-    tags = checked_tags(request.get("tags"), world.quotas.tags)
-    if len(world.run_groups) >= world.quotas.run_groups:
-        raise ServiceQuotaExceededException(f"The account has {len(world.run_groups)} run groups, its quota")
-    group_id = world.new_id()
+    tags = checked_tags(request.get("tags"), state.quotas.tags)
+    if len(state.run_groups) >= state.quotas.run_groups:
+        raise ServiceQuotaExceededException(f"The account has {len(state.run_groups)} run groups, its quota")
+    group_id = state.new_id()
     group = RunGroup(
         group_id=group_id,
-        arn=world.arn(f"runGroup/{group_id}"),
-        creation_time=world.now(),
+        arn=state.arn(f"runGroup/{group_id}"),
+        creation_time=state.now(),
         settings=_settings(request),
         tags=tags,
     )
-    world.run_groups[group_id] = group
+    state.run_groups[group_id] = group
     return {"arn": group.arn, "id": group.group_id, "tags": group.tags}
 
 
 @operation("GetRunGroup")
-def get_run_group(world: World, request: dict[str, Any]) -> Answer:
+def get_run_group(state: AccountState, request: dict[str, Any]) -> Answer:
     """Describe one run group."""
-    group = _find(world, request["id"])
+    group = _find(state, request["id"])
     return {**_describe(group), "tags": group.tags}
 
 
 @operation("ListRunGroups")
-def list_run_groups(world: World, request: dict[str, Any]) -> Answer:
+def list_run_groups(state: AccountState, request: dict[str, Any]) -> Answer:
     """List run groups, all or those of one name."""
     name = request.get("name")
     return page_answer(
-        world,
+        state,
         request,
-        list(world.run_groups.values()),
+        list(state.run_groups.values()),
         key=lambda group: int(group.group_id),
         describe=_describe,
         keep=lambda group: name in (None, group.settings.get("name")),
@@ -61,31 +61,31 @@ def list_run_groups(world: World, request: dict[str, Any]) -> Answer:
 
 
 @operation("UpdateRunGroup")
-def update_run_group(world: World, request: dict[str, Any]) -> Answer:
+def update_run_group(state: AccountState, request: dict[str, Any]) -> Answer:
     """Change the settings that the request names; runs that are active already keep their place."""
-    _find(world, request["id"]).settings.update(_settings(request))
-    start_waiting_runs(world)
+    _find(state, request["id"]).settings.update(_settings(request))
+    start_waiting_runs(state)
     return {}
 
 
 @operation("DeleteRunGroup")
-def delete_run_group(world: World, request: dict[str, Any]) -> Answer:
+def delete_run_group(state: AccountState, request: dict[str, Any]) -> Answer:
     """Delete a run group that has no active runs."""
-    group = _find(world, request["id"])
+    group = _find(state, request["id"])
     active = sum(
         run.request.get("runGroupId") == group.group_id and classify(RunStatus, run.status) is Phase.ACTIVE
-        for run in world.runs.values()
+        for run in state.runs.values()
     )
     if active:
         raise ConflictException(f"Run group {group.group_id} has {active} active runs; cancel them or let them end")
-    del world.run_groups[group.group_id]
+    del state.run_groups[group.group_id]
     return {}
 
 
-def _find(world: World, group_id: str) -> RunGroup:
-    if group_id not in world.run_groups:
+def _find(state: AccountState, group_id: str) -> RunGroup:
+    if group_id not in state.run_groups:
         raise ResourceNotFoundException(f"Run group {group_id} not found")
-    return world.run_groups[group_id]
+    return state.run_groups[group_id]
 
 
 def _settings(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import uuid
 from typing import Any
 
 from airflow_provider_omics.healthomics.api.console import task_log_stream
+from airflow_provider_omics.local.account_state import AccountState
 from airflow_provider_omics.local.assumptions import LogStreamForm
 from airflow_provider_omics.local.errors import ResourceNotFoundException
 from airflow_provider_omics.local.logs import log_stream_arn
@@ -13,16 +14,15 @@ from airflow_provider_omics.local.operations.answers import page_answer, present
 from airflow_provider_omics.local.operations.registry import Answer, operation
 from airflow_provider_omics.local.operations.runs import find_run
 from airflow_provider_omics.local.records import Run, Task
-from airflow_provider_omics.local.world import World
 
 
 @operation("ListRunTasks")
-def list_run_tasks(world: World, request: dict[str, Any]) -> Answer:
+def list_run_tasks(state: AccountState, request: dict[str, Any]) -> Answer:
     """List the tasks of a run, filtered by status, in the order in which they began."""
-    run = find_run(world, request["id"])
+    run = find_run(state, request["id"])
     status = request.get("status")
     return page_answer(
-        world,
+        state,
         request,
         list(run.tasks.values()),
         key=lambda task: int(task.task_id),
@@ -32,9 +32,9 @@ def list_run_tasks(world: World, request: dict[str, Any]) -> Answer:
 
 
 @operation("GetRunTask")
-def get_run_task(world: World, request: dict[str, Any]) -> Answer:
+def get_run_task(state: AccountState, request: dict[str, Any]) -> Answer:
     """Describe one task of a run."""
-    run = find_run(world, request["id"])
+    run = find_run(state, request["id"])
     task = run.tasks.get(request["taskId"])
     if task is None:
         raise ResourceNotFoundException(f"Task {request['taskId']} of run {run.run_id} not found")
@@ -43,7 +43,7 @@ def get_run_task(world: World, request: dict[str, Any]) -> Answer:
         **present(
             failureReason=task.failure_reason,
             statusMessage=task.status_message,
-            logStream=_log_stream(world, run, task),
+            logStream=_log_stream(state, run, task),
         ),
     }
 
@@ -66,10 +66,10 @@ def _list_item(run: Run, task: Task) -> Answer:
     )
 
 
-def _log_stream(world: World, run: Run, task: Task) -> str | None:
+def _log_stream(state: AccountState, run: Run, task: Task) -> str | None:
     if run.request["logLevel"] == "OFF":
         return None
     stream = task_log_stream(run.run_id, task.task_id)
-    if world.assumptions.task_log_stream is LogStreamForm.ARN:
-        return log_stream_arn(world, stream)
+    if state.assumptions.task_log_stream is LogStreamForm.ARN:
+        return log_stream_arn(state, stream)
     return stream

@@ -8,6 +8,7 @@ from typing import Any
 
 from airflow_provider_omics.healthomics.api.console import engine_log_stream, run_log_stream
 from airflow_provider_omics.healthomics.api.statuses import RunStatus
+from airflow_provider_omics.local.account_state import AccountState
 from airflow_provider_omics.local.assumptions import ListOrder, TwoFilters
 from airflow_provider_omics.local.errors import ResourceNotFoundException, ValidationException, error_of_code
 from airflow_provider_omics.local.logs import log_stream_arn
@@ -19,7 +20,6 @@ from airflow_provider_omics.local.runs.machine import cancel_run, create_run, de
 from airflow_provider_omics.local.runs.status import status_at
 from airflow_provider_omics.local.workflows.catalogue import is_shared
 from airflow_provider_omics.local.workflows.downloads import link
-from airflow_provider_omics.local.world import World
 
 _AS_REQUESTED = (
     "cacheId",
@@ -47,9 +47,9 @@ _AS_REQUESTED = (
 
 
 @operation("StartRun")
-def start_run(world: World, request: dict[str, Any]) -> Answer:
+def start_run(state: AccountState, request: dict[str, Any]) -> Answer:
     """Start a run; it is PENDING in the answer."""
-    run = create_run(world, request)
+    run = create_run(state, request)
     return present(
         arn=run.arn,
         id=run.run_id,
@@ -57,16 +57,16 @@ def start_run(world: World, request: dict[str, Any]) -> Answer:
         tags=run.tags,
         uuid=run.uuid,
         runOutputUri=run.output_root,
-        configuration=_configuration(world, run),
+        configuration=_configuration(state, run),
         networkingMode=run.request.get("networkingMode", "RESTRICTED"),
     )
 
 
 @operation("GetRun")
-def get_run(world: World, request: dict[str, Any]) -> Answer:
+def get_run(state: AccountState, request: dict[str, Any]) -> Answer:
     """Describe a run."""
-    run = find_run(world, request["id"])
-    if world.now() < run.creation_time + timedelta(seconds=world.assumptions.get_run_lag_seconds):
+    run = find_run(state, request["id"])
+    if state.now() < run.creation_time + timedelta(seconds=state.assumptions.get_run_lag_seconds):
         raise _not_found(run.run_id)
     answer = present(
         **{name: run.request.get(name) for name in _AS_REQUESTED},
@@ -79,7 +79,7 @@ def get_run(world: World, request: dict[str, Any]) -> Answer:
         workflowVersionName=run.version_name,
         workflowUuid=run.workflow.uuid,
         digest=run.workflow.digest,
-        startedBy=f"arn:aws:iam::{world.account}:user/local",
+        startedBy=f"arn:aws:iam::{state.account}:user/local",
         creationTime=run.creation_time,
         startTime=run.start_time,
         stopTime=run.stop_time,
@@ -87,56 +87,56 @@ def get_run(world: World, request: dict[str, Any]) -> Answer:
         statusMessage=run.status_message,
         tags=run.tags,
         runOutputUri=run.output_root,
-        logLocation=_log_location(world, run),
-        configuration=_configuration(world, run),
+        logLocation=_log_location(state, run),
+        configuration=_configuration(state, run),
     )
     if "DEFINITION" in request.get("export", ()):
-        answer["definition"] = _definition(world, run)
+        answer["definition"] = _definition(state, run)
     return answer
 
 
 @operation("ListRuns")
-def list_runs(world: World, request: dict[str, Any]) -> Answer:
+def list_runs(state: AccountState, request: dict[str, Any]) -> Answer:
     """List runs, filtered by name, run group, batch and status."""
     filters = [name for name in ("name", "runGroupId", "batchId", "status") if name in request]
-    if len(filters) > 1 and world.assumptions.two_filters_of_runs is TwoFilters.REFUSED:
+    if len(filters) > 1 and state.assumptions.two_filters_of_runs is TwoFilters.REFUSED:
         raise error_of_code(
-            world.assumptions.two_filters_code, f"Only one filter can be given, not {', '.join(filters)}"
+            state.assumptions.two_filters_code, f"Only one filter can be given, not {', '.join(filters)}"
         )
-    runs = world.runs_of_batch(request["batchId"]) if "batchId" in request else world.run_index.all()
-    if world.assumptions.list_runs_order is ListOrder.NEWEST_FIRST:
+    runs = state.runs_of_batch(request["batchId"]) if "batchId" in request else state.run_index.all()
+    if state.assumptions.list_runs_order is ListOrder.NEWEST_FIRST:
         runs = Reversed(runs)
-    seen_at = world.now() - timedelta(seconds=world.assumptions.run_status_lag_in_list_seconds)
+    seen_at = state.now() - timedelta(seconds=state.assumptions.run_status_lag_in_list_seconds)
     return page_answer(
-        world,
+        state,
         request,
         runs,
         key=lambda run: run.sequence,
         describe=lambda run: _list_item(run, seen_at),
-        keep=_filter(world, request, seen_at),
+        keep=_filter(state, request, seen_at),
     )
 
 
 @operation("CancelRun")
-def cancel(world: World, request: dict[str, Any]) -> Answer:
+def cancel(state: AccountState, request: dict[str, Any]) -> Answer:
     """Begin to cancel a run."""
-    cancel_run(world, find_run(world, request["id"]))
+    cancel_run(state, find_run(state, request["id"]))
     return {}
 
 
 @operation("DeleteRun")
-def delete(world: World, request: dict[str, Any]) -> Answer:
+def delete(state: AccountState, request: dict[str, Any]) -> Answer:
     """Delete a run that has ended."""
-    delete_run(world, find_run(world, request["id"]))
+    delete_run(state, find_run(state, request["id"]))
     return {}
 
 
-def find_run(world: World, run_id: str) -> Run:
+def find_run(state: AccountState, run_id: str) -> Run:
     """Return a run.
 
     :raises ResourceNotFoundException: there is none of this id.
     """
-    run = world.runs.get(run_id)
+    run = state.runs.get(run_id)
     if run is None:
         raise _not_found(run_id)
     return run
@@ -146,12 +146,12 @@ def _not_found(run_id: str) -> ResourceNotFoundException:
     return ResourceNotFoundException(f"Run {run_id} not found")
 
 
-def _filter(world: World, request: dict[str, Any], seen_at: datetime) -> Callable[[Run], bool] | None:
+def _filter(state: AccountState, request: dict[str, Any], seen_at: datetime) -> Callable[[Run], bool] | None:
     name, group, status = request.get("name"), request.get("runGroupId"), request.get("status")
-    lag = world.assumptions.list_runs_lag_seconds
+    lag = state.assumptions.list_runs_lag_seconds
     if name is None and group is None and status is None and not lag:
         return None
-    newest = world.now() - timedelta(seconds=lag)
+    newest = state.now() - timedelta(seconds=lag)
 
     def keep(run: Run) -> bool:
         return (
@@ -191,23 +191,23 @@ def _parameters(run: Run) -> Answer:
     return {"parameters": run.request["parameters"]}
 
 
-def _configuration(world: World, run: Run) -> Answer | None:
+def _configuration(state: AccountState, run: Run) -> Answer | None:
     name = run.request.get("configurationName")
-    return None if name is None else {"name": name, "arn": world.arn(f"configuration/{name}")}
+    return None if name is None else {"name": name, "arn": state.arn(f"configuration/{name}")}
 
 
-def _log_location(world: World, run: Run) -> Answer | None:
+def _log_location(state: AccountState, run: Run) -> Answer | None:
     if run.request["logLevel"] == "OFF" or run.status is RunStatus.PENDING:
         return None
     return {
-        "engineLogStream": log_stream_arn(world, engine_log_stream(run.run_id)),
-        "runLogStream": log_stream_arn(world, run_log_stream(run.run_id)),
+        "engineLogStream": log_stream_arn(state, engine_log_stream(run.run_id)),
+        "runLogStream": log_stream_arn(state, run_log_stream(run.run_id)),
     }
 
 
-def _definition(world: World, run: Run) -> str:
-    if is_shared(world, run.workflow):
+def _definition(state: AccountState, run: Run) -> str:
+    if is_shared(state, run.workflow):
         raise ValidationException(f"The definition of run {run.run_id} is shared and cannot be exported")
     if run.workflow.definition_zip is None:
         raise ValidationException(f"The workflow of run {run.run_id} has no definition to export")
-    return link(world, f"run/{run.run_id}/definition.zip", run.workflow.definition_zip)
+    return link(state, f"run/{run.run_id}/definition.zip", run.workflow.definition_zip)

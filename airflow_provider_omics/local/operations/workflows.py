@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider_omics.local.account_state import AccountState
 from airflow_provider_omics.local.errors import ServiceQuotaExceededException, ValidationException
 from airflow_provider_omics.local.operations.answers import page_answer, present
 from airflow_provider_omics.local.operations.registry import Answer, operation
@@ -12,17 +13,16 @@ from airflow_provider_omics.local.records import Workflow
 from airflow_provider_omics.local.workflows.catalogue import READY2RUN, find_workflow, is_shared, ready2run_workflows
 from airflow_provider_omics.local.workflows.downloads import link
 from airflow_provider_omics.local.workflows.machine import create_workflow
-from airflow_provider_omics.local.world import World
 
 
 @operation("CreateWorkflow")
-def create(world: World, request: dict[str, Any]) -> Answer:
+def create(state: AccountState, request: dict[str, Any]) -> Answer:
     """Make a private workflow, CREATING at first."""
-    own = _own_workflows(world)
-    if len(own) >= world.quotas.workflows:
+    own = _own_workflows(state)
+    if len(own) >= state.quotas.workflows:
         raise ServiceQuotaExceededException(f"The account has {len(own)} workflows, its quota")
-    workflow = create_workflow(world, request, workflow_id=world.new_id())
-    world.workflows[workflow.workflow_id] = workflow
+    workflow = create_workflow(state, request, workflow_id=state.new_id())
+    state.workflows[workflow.workflow_id] = workflow
     return {
         "arn": workflow.arn,
         "id": workflow.workflow_id,
@@ -33,27 +33,27 @@ def create(world: World, request: dict[str, Any]) -> Answer:
 
 
 @operation("GetWorkflow")
-def get(world: World, request: dict[str, Any]) -> Answer:
+def get(state: AccountState, request: dict[str, Any]) -> Answer:
     """Describe one workflow; a Ready2Run one only with its type, a shared one only with its owner."""
     workflow = find_workflow(
-        world,
+        state,
         request["id"],
         workflow_type=request.get("type"),
         owner_id=request.get("workflowOwnerId"),
     )
-    return {**describe(workflow), **exported(world, workflow, request), "id": workflow.workflow_id}
+    return {**describe(workflow), **exported(state, workflow, request), "id": workflow.workflow_id}
 
 
 @operation("ListWorkflows")
-def list_workflows(world: World, request: dict[str, Any]) -> Answer:
+def list_workflows(state: AccountState, request: dict[str, Any]) -> Answer:
     """List the account's own workflows, or with ``type=READY2RUN`` the built-in ones."""
     is_ready2run = request.get("type") == READY2RUN
-    workflows = ready2run_workflows(world) if is_ready2run else _own_workflows(world)
+    workflows = ready2run_workflows(state) if is_ready2run else _own_workflows(state)
     # Rising keys keep a page's place also when what it listed is deleted before the next.
     workflows = sorted(workflows, key=lambda workflow: int(workflow.workflow_id))
     name = request.get("name")
     return page_answer(
-        world,
+        state,
         request,
         workflows,
         key=lambda workflow: int(workflow.workflow_id),
@@ -63,18 +63,18 @@ def list_workflows(world: World, request: dict[str, Any]) -> Answer:
 
 
 @operation("UpdateWorkflow")
-def update(world: World, request: dict[str, Any]) -> Answer:
+def update(state: AccountState, request: dict[str, Any]) -> Answer:
     """Change name, description, storage defaults or README."""
-    workflow = find_workflow(world, request["id"])
+    workflow = find_workflow(state, request["id"])
     workflow.name = request.get("name") or workflow.name
     change(workflow, request)
     return {}
 
 
 @operation("DeleteWorkflow")
-def delete(world: World, request: dict[str, Any]) -> Answer:
+def delete(state: AccountState, request: dict[str, Any]) -> Answer:
     """Delete a workflow with all its versions; runs that were started go on."""
-    del world.workflows[find_workflow(world, request["id"]).workflow_id]
+    del state.workflows[find_workflow(state, request["id"]).workflow_id]
     return {}
 
 
@@ -105,21 +105,21 @@ def describe(workflow: Workflow) -> Answer:
     )
 
 
-def exported(world: World, workflow: Workflow, request: Mapping[str, Any]) -> Answer:
+def exported(state: AccountState, workflow: Workflow, request: Mapping[str, Any]) -> Answer:
     """Return the links to definition and README that the request's ``export`` asks for.
 
     :raises ValidationException: the definition belongs to someone else.
     """
     wanted = request.get("export") or []
-    if "DEFINITION" in wanted and (is_shared(world, workflow) or workflow.workflow_type == READY2RUN):
+    if "DEFINITION" in wanted and (is_shared(state, workflow) or workflow.workflow_type == READY2RUN):
         raise ValidationException(
             f"The definition of workflow {workflow.workflow_id} cannot be exported: another account owns it"
         )
     definition = workflow.definition_zip if "DEFINITION" in wanted else None
     readme = workflow.readme if "README" in wanted else None
     return present(
-        definition=None if definition is None else link(world, f"{workflow.uuid}/definition.zip", definition),
-        readme=None if readme is None else link(world, f"{workflow.uuid}/README.md", readme.encode()),
+        definition=None if definition is None else link(state, f"{workflow.uuid}/definition.zip", definition),
+        readme=None if readme is None else link(state, f"{workflow.uuid}/README.md", readme.encode()),
     )
 
 
@@ -134,8 +134,8 @@ def change(workflow: Workflow, request: Mapping[str, Any]) -> None:
         workflow.readme = request["readmeMarkdown"]
 
 
-def _own_workflows(world: World) -> list[Workflow]:
-    return [workflow for workflow in world.workflows.values() if not is_shared(world, workflow)]
+def _own_workflows(state: AccountState) -> list[Workflow]:
+    return [workflow for workflow in state.workflows.values() if not is_shared(state, workflow)]
 
 
 def _list_item(workflow: Workflow) -> Answer:

@@ -15,8 +15,8 @@ from airflow_provider_omics.local.runs.request import SERVICE_DEFINED, plan_run
 from airflow_provider_omics.local.runs.status import announce, set_status, stop_tasks
 
 if TYPE_CHECKING:
+    from airflow_provider_omics.local.account_state import AccountState
     from airflow_provider_omics.local.records import Batch
-    from airflow_provider_omics.local.world import World
 
 FAILS_STARTING_TAG = "omics-local:fails-starting"
 """Run tag with a failure code: the run fails with it in STARTING, before any executor gets it."""
@@ -25,7 +25,7 @@ ACTIVE = frozenset({RunStatus.PENDING, RunStatus.STARTING, RunStatus.RUNNING, Ru
 
 
 def create_run(
-    world: World,
+    state: AccountState,
     request: dict[str, Any],
     *,
     batch: Batch | None = None,
@@ -38,149 +38,149 @@ def create_run(
     :param run_setting_id: the batch's name for the run.
     :raises ServiceError: with the code that StartRun answers.
     """
-    plan = plan_run(world, request)
-    _make_room(world)
-    run_id, uuid = world.new_run_id(), world.new_uuid()
+    plan = plan_run(state, request)
+    _make_room(state)
+    run_id, uuid = state.new_run_id(), state.new_uuid()
     run = Run(
         run_id=run_id,
         uuid=uuid,
-        arn=world.arn(f"run/{run_id}"),
+        arn=state.arn(f"run/{run_id}"),
         status=RunStatus.PENDING,
         request=plan.request,
         workflow=plan.workflow,
         version_name=plan.workflow.version_name,
-        creation_time=world.now(),
-        output_root=_output_root(world, plan.request, run_id, uuid),
+        creation_time=state.now(),
+        output_root=_output_root(state, plan.request, run_id, uuid),
         tags=plan.tags,
         batch_id=batch.batch_id if batch else None,
         run_setting_id=run_setting_id,
         request_id=(batch.request if batch else request).get("requestId"),
     )
-    world.add_run(run)
-    announce(world, run)
-    world.timeline.after(world.timings.pending, partial(_enqueue, world, run))
+    state.add_run(run)
+    announce(state, run)
+    state.timeline.after(state.timings.pending, partial(_enqueue, state, run))
     return run
 
 
-def cancel_run(world: World, run: Run) -> None:
+def cancel_run(state: AccountState, run: Run) -> None:
     """Begin to cancel a run; it becomes CANCELLED later (CancelRun).
 
     :raises ServiceError: the run has ended.
     """
     if run.status not in ACTIVE:
         raise error_of_code(
-            world.assumptions.wrong_state_code, f"Run {run.run_id} is {run.status} and cannot be cancelled"
+            state.assumptions.wrong_state_code, f"Run {run.run_id} is {run.status} and cannot be cancelled"
         )
     if run.cancel_requested:
         return
     run.cancel_requested = True
     if run.status is RunStatus.RUNNING:
-        world.executor.cancel(run)
-    stop_tasks(world, run, TaskStatus.STOPPING)
-    if world.assumptions.cancelled_passes_stopping:
-        set_status(world, run, RunStatus.STOPPING)
-    world.timeline.after(world.timings.stopping, partial(_end, world, run, RunStatus.CANCELLED))
+        state.executor.cancel(run)
+    stop_tasks(state, run, TaskStatus.STOPPING)
+    if state.assumptions.cancelled_passes_stopping:
+        set_status(state, run, RunStatus.STOPPING)
+    state.timeline.after(state.timings.stopping, partial(_end, state, run, RunStatus.CANCELLED))
 
 
-def delete_run(world: World, run: Run) -> None:
+def delete_run(state: AccountState, run: Run) -> None:
     """Delete a run's metadata (DeleteRun); its outputs and logs stay.
 
     :raises ServiceError: the run has not ended.
     """
     deletable = {RunStatus.COMPLETED, RunStatus.CANCELLED}
-    if world.assumptions.failed_run_deletable:
+    if state.assumptions.failed_run_deletable:
         deletable.add(RunStatus.FAILED)
     if run.status not in deletable:
         raise error_of_code(
-            world.assumptions.wrong_state_code, f"Run {run.run_id} is {run.status} and cannot be deleted"
+            state.assumptions.wrong_state_code, f"Run {run.run_id} is {run.status} and cannot be deleted"
         )
-    set_status(world, run, RunStatus.DELETED)
-    visible = world.assumptions.deleted_run_visible_seconds
+    set_status(state, run, RunStatus.DELETED)
+    visible = state.assumptions.deleted_run_visible_seconds
     if visible > 0:
-        world.timeline.after(visible, partial(world.forget_run, run))
+        state.timeline.after(visible, partial(state.forget_run, run))
     else:
-        world.forget_run(run)
+        state.forget_run(run)
 
 
-def start_waiting_runs(world: World) -> None:
+def start_waiting_runs(state: AccountState) -> None:
     """Start every waiting run for which quotas and run groups have room."""
-    while (run := world.run_queue.pop(world.quotas, world.run_groups)) is not None:
-        set_status(world, run, RunStatus.STARTING)
-        world.timeline.after(world.timings.starting, partial(_launch, world, run))
+    while (run := state.run_queue.pop(state.quotas, state.run_groups)) is not None:
+        set_status(state, run, RunStatus.STARTING)
+        state.timeline.after(state.timings.starting, partial(_launch, state, run))
 
 
-def _enqueue(world: World, run: Run) -> None:
+def _enqueue(state: AccountState, run: Run) -> None:
     if run.status is RunStatus.PENDING and not run.cancel_requested:
-        world.run_queue.put(run, world.assumptions.highest_priority)
-        start_waiting_runs(world)
+        state.run_queue.put(run, state.assumptions.highest_priority)
+        start_waiting_runs(state)
 
 
-def _launch(world: World, run: Run) -> None:
+def _launch(state: AccountState, run: Run) -> None:
     if run.status is not RunStatus.STARTING or run.cancel_requested:
         return
     if FAILS_STARTING_TAG in run.tags:
         reason = run.tags[FAILS_STARTING_TAG]
-        _fail_starting(world, run, reason, f"The run failed before it was RUNNING: {reason}")
+        _fail_starting(state, run, reason, f"The run failed before it was RUNNING: {reason}")
         return
     if "parametersUri" in run.request:
         try:
-            read_parameters(world, run)
+            read_parameters(state, run)
         except InvalidParameters as error:
-            _fail_starting(world, run, INVALID, str(error))
+            _fail_starting(state, run, INVALID, str(error))
             return
-    run.start_time = world.now()
-    set_status(world, run, RunStatus.RUNNING)
-    report = Report(world, run, partial(_stop, world, run))
-    world.timeline.after(_longest(world, run), report.timed_out)
-    world.executor.launch(run, run.workflow, report)
+    run.start_time = state.now()
+    set_status(state, run, RunStatus.RUNNING)
+    report = Report(state, run, partial(_stop, state, run))
+    state.timeline.after(_longest(state, run), report.timed_out)
+    state.executor.launch(run, run.workflow, report)
 
 
-def _fail_starting(world: World, run: Run, reason: str, message: str) -> None:
-    if world.assumptions.failure_before_running_passes_stopping:
-        _stop(world, run, RunStatus.FAILED, reason, message)
+def _fail_starting(state: AccountState, run: Run, reason: str, message: str) -> None:
+    if state.assumptions.failure_before_running_passes_stopping:
+        _stop(state, run, RunStatus.FAILED, reason, message)
     else:
-        _end(world, run, RunStatus.FAILED, reason, message)
+        _end(state, run, RunStatus.FAILED, reason, message)
 
 
-def _longest(world: World, run: Run) -> float:
-    group = world.run_groups.get(run.request.get("runGroupId", ""))
+def _longest(state: AccountState, run: Run) -> float:
+    group = state.run_groups.get(run.request.get("runGroupId", ""))
     minutes = group.settings.get("maxDuration") if group else None
-    return min(world.quotas.run_seconds, minutes * 60 if minutes else world.quotas.run_seconds)
+    return min(state.quotas.run_seconds, minutes * 60 if minutes else state.quotas.run_seconds)
 
 
-def _stop(world: World, run: Run, end: RunStatus, reason: str | None = None, message: str | None = None) -> None:
-    stop_tasks(world, run, TaskStatus.STOPPING)
-    set_status(world, run, RunStatus.STOPPING)
-    world.timeline.after(world.timings.stopping, partial(_end, world, run, end, reason, message))
+def _stop(state: AccountState, run: Run, end: RunStatus, reason: str | None = None, message: str | None = None) -> None:
+    stop_tasks(state, run, TaskStatus.STOPPING)
+    set_status(state, run, RunStatus.STOPPING)
+    state.timeline.after(state.timings.stopping, partial(_end, state, run, end, reason, message))
 
 
-def _end(world: World, run: Run, end: RunStatus, reason: str | None = None, message: str | None = None) -> None:
+def _end(state: AccountState, run: Run, end: RunStatus, reason: str | None = None, message: str | None = None) -> None:
     if run.status not in ACTIVE or (run.cancel_requested and end is not RunStatus.CANCELLED):
         return
-    run.stop_time = world.now()
+    run.stop_time = state.now()
     run.failure_reason, run.status_message = reason, message
-    stop_tasks(world, run, TaskStatus.CANCELLED)
-    set_status(world, run, end)
+    stop_tasks(state, run, TaskStatus.CANCELLED)
+    set_status(state, run, end)
     if run.request["retentionMode"] == "REMOVE":
-        world.run_index.mark_removable(run)
-    start_waiting_runs(world)
+        state.run_index.mark_removable(run)
+    start_waiting_runs(state)
 
 
-def _make_room(world: World) -> None:
-    while len(world.runs) >= world.quotas.stored_runs:
-        oldest = world.run_index.oldest_removable()
+def _make_room(state: AccountState) -> None:
+    while len(state.runs) >= state.quotas.stored_runs:
+        oldest = state.run_index.oldest_removable()
         if oldest is None:
             raise ServiceQuotaExceededException(
-                f"The quota of {world.quotas.stored_runs} stored runs is used up by runs with retentionMode "
+                f"The quota of {state.quotas.stored_runs} stored runs is used up by runs with retentionMode "
                 "RETAIN and runs that have not ended; delete runs or ask for a higher quota"
             )
-        world.forget_run(oldest)
+        state.forget_run(oldest)
 
 
-def _output_root(world: World, request: dict[str, Any], run_id: str, uuid: str) -> str:
+def _output_root(state: AccountState, request: dict[str, Any], run_id: str, uuid: str) -> str:
     base: str = request["outputUri"].rstrip("/")
     if request["outputUriPrefixMode"] != SERVICE_DEFINED:
         return base
-    if world.assumptions.run_output_uri is RunOutputUri.RUN_ID_AND_UUID:
+    if state.assumptions.run_output_uri is RunOutputUri.RUN_ID_AND_UUID:
         return f"{base}/{run_id}/{uuid}"
     return f"{base}/{run_id}"

@@ -15,8 +15,8 @@ from airflow_provider_omics.local.errors import ValidationException
 from airflow_provider_omics.local.workflows.downloads import link
 
 if TYPE_CHECKING:
+    from airflow_provider_omics.local.account_state import AccountState
     from airflow_provider_omics.local.records import Run, Workflow
-    from airflow_provider_omics.local.world import World
 
 INVALID = "INVALID_RUN_PARAMETERS"
 """Failure code of a run whose file of parameters is not valid."""
@@ -26,7 +26,7 @@ class InvalidParameters(Exception):
     """The file that ``parametersUri`` names cannot be used; the text becomes the run's ``statusMessage``."""
 
 
-def check_parameters(world: World, workflow: Workflow, request: dict[str, Any]) -> None:
+def check_parameters(state: AccountState, workflow: Workflow, request: dict[str, Any]) -> None:
     """Check what StartRun is told about parameters before it answers.
 
     :raises ValidationException: parameters are no object, too large, not those that the workflow takes, or given twice.
@@ -41,19 +41,19 @@ def check_parameters(world: World, workflow: Workflow, request: dict[str, Any]) 
     if not isinstance(parameters, dict):
         raise ValidationException(f"parameters must be a JSON object, not {type(parameters).__name__}")
     size = len(json.dumps(parameters, separators=(",", ":"), ensure_ascii=False).encode())
-    if size > world.quotas.parameter_bytes:
-        raise ValidationException(f"parameters have {size} bytes, more than {world.quotas.parameter_bytes}")
+    if size > state.quotas.parameter_bytes:
+        raise ValidationException(f"parameters have {size} bytes, more than {state.quotas.parameter_bytes}")
     _compare(workflow, request, parameters)
 
 
-def read_parameters(world: World, run: Run) -> None:
+def read_parameters(state: AccountState, run: Run) -> None:
     """Read the file that the run's ``parametersUri`` names, and keep a copy of it.
 
     :raises InvalidParameters: it cannot be read, is no JSON object, or is not what the workflow takes.
     """
     uri = run.request["parametersUri"]
     try:
-        content = world.aws.get_object(uri)
+        content = state.aws.get_object(uri)
         parameters = json.loads(content, parse_constant=_refuse_constant)
     except S3Error as error:
         raise InvalidParameters(f"parametersUri cannot be read: {error}") from error
@@ -66,7 +66,7 @@ def read_parameters(world: World, run: Run) -> None:
     except ValidationException as error:
         raise InvalidParameters(f"{uri}: {error.message}") from error
     run.request["parameters"] = parameters
-    run.parameters_link = link(world, f"run/{run.uuid}/parameters.json", content)
+    run.parameters_link = link(state, f"run/{run.uuid}/parameters.json", content)
 
 
 def _compare(workflow: Workflow, request: dict[str, Any], parameters: dict[str, Any]) -> None:

@@ -9,8 +9,8 @@ from airflow_provider_omics.local.records import Task
 from airflow_provider_omics.local.runs.status import add_task, set_task_status
 
 if TYPE_CHECKING:
+    from airflow_provider_omics.local.account_state import AccountState
     from airflow_provider_omics.local.records import Run
-    from airflow_provider_omics.local.world import World
 
 
 class Stop(Protocol):
@@ -22,8 +22,8 @@ class Stop(Protocol):
 class Report:
     """What the executor of one run calls, from any thread; calls count only while the run is RUNNING."""
 
-    def __init__(self, world: World, run: Run, stop: Stop) -> None:
-        self._world = world
+    def __init__(self, state: AccountState, run: Run, stop: Stop) -> None:
+        self._state = state
         self._run = run
         self._stop = stop
 
@@ -34,10 +34,10 @@ class Report:
         :param memory: reserved memory, in GiB.
         :return: the task's id.
         """
-        with self._world.lock:
-            now = self._world.now()
+        with self._state.lock:
+            now = self._state.now()
             task = Task(
-                task_id=self._world.new_id(),
+                task_id=self._state.new_id(),
                 name=name,
                 status=TaskStatus.RUNNING,
                 creation_time=now,
@@ -46,23 +46,23 @@ class Report:
                 memory=memory,
             )
             if self._is_open():
-                add_task(self._world, self._run, task)
+                add_task(self._state, self._run, task)
             return task.task_id
 
     def task_ended(self, task_id: str, *, failure_reason: str | None = None, status_message: str | None = None) -> None:
         """Note that a task ended: COMPLETED without a failure reason, else FAILED with it."""
-        with self._world.lock:
+        with self._state.lock:
             if not self._is_open() or task_id not in self._run.tasks:
                 return
             task = self._run.tasks[task_id]
-            task.stop_time = self._world.now()
+            task.stop_time = self._state.now()
             task.failure_reason, task.status_message = failure_reason, status_message
             end = TaskStatus.FAILED if failure_reason else TaskStatus.COMPLETED
-            set_task_status(self._world, self._run, task, end)
+            set_task_status(self._state, self._run, task, end)
 
     def completed(self) -> None:
         """Note that everything ran and the outputs are in S3."""
-        with self._world.lock:
+        with self._state.lock:
             if self._is_open():
                 self._stop(RunStatus.COMPLETED)
 
@@ -71,15 +71,15 @@ class Report:
 
         :param failure_reason: a failure code of runs, such as ``RUN_TASK_FAILED``.
         """
-        with self._world.lock:
+        with self._state.lock:
             if self._is_open():
                 self._stop(RunStatus.FAILED, failure_reason, status_message)
 
     def timed_out(self) -> None:
         """Note that the run has used up its time: it is stopped and fails."""
-        with self._world.lock:
+        with self._state.lock:
             if self._is_open():
-                self._world.executor.cancel(self._run)
+                self._state.executor.cancel(self._run)
                 self._stop(RunStatus.FAILED, "RUN_TIMED_OUT", "The run reached its maximum duration")
 
     def _is_open(self) -> bool:

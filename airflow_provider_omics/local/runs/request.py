@@ -19,8 +19,8 @@ from airflow_provider_omics.local.tagging import checked_tags
 from airflow_provider_omics.local.workflows.catalogue import PRIVATE, READY2RUN, find_workflow
 
 if TYPE_CHECKING:
+    from airflow_provider_omics.local.account_state import AccountState
     from airflow_provider_omics.local.records import Run, Workflow
-    from airflow_provider_omics.local.world import World
 
 SERVICE_DEFINED = "SERVICE_DEFINED"
 _STATIC_GIB = 1200
@@ -40,91 +40,91 @@ class RunPlan:
     workflow: Workflow
 
 
-def plan_run(world: World, request: dict[str, Any]) -> RunPlan:
+def plan_run(state: AccountState, request: dict[str, Any]) -> RunPlan:
     """Check a StartRun request and work out what it means.
 
     :raises ServiceError: with the code that StartRun answers.
     """
-    merged = _with_copied_values(world, request)
-    workflow = active_workflow(world, merged)
-    check_common_fields(world, merged)
-    check_parameters(world, workflow, merged)
+    merged = _with_copied_values(state, request)
+    workflow = active_workflow(state, merged)
+    check_common_fields(state, merged)
+    check_parameters(state, workflow, merged)
     _check_output(merged)
-    tags = checked_tags(merged.pop("tags", None), world.quotas.tags)
-    _set_defaults(world, workflow, merged)
+    tags = checked_tags(merged.pop("tags", None), state.quotas.tags)
+    _set_defaults(state, workflow, merged)
     return RunPlan(merged, tags, workflow)
 
 
-def active_workflow(world: World, request: dict[str, Any]) -> Workflow:
+def active_workflow(state: AccountState, request: dict[str, Any]) -> Workflow:
     """Return the workflow, or its version, that a run or batch request names.
 
     :raises ServiceError: there is none of that id, type, owner and version, or it is not ACTIVE.
     """
     try:
         workflow = find_workflow(
-            world,
+            state,
             request["workflowId"],
             workflow_type=request.get("workflowType"),
             owner_id=request.get("workflowOwnerId"),
             version_name=request.get("workflowVersionName"),
         )
     except ResourceNotFoundException as error:
-        raise error_of_code(world.assumptions.unknown_reference_code, error.message) from None
+        raise error_of_code(state.assumptions.unknown_reference_code, error.message) from None
     if workflow.status != "ACTIVE":
         raise error_of_code(
-            world.assumptions.wrong_state_code,
+            state.assumptions.wrong_state_code,
             f"Workflow {workflow.workflow_id} is {workflow.status}; a run needs an ACTIVE workflow",
         )
     return workflow
 
 
-def check_common_fields(world: World, request: dict[str, Any]) -> None:
+def check_common_fields(state: AccountState, request: dict[str, Any]) -> None:
     """Check the fields that a batch gives for all its runs at once: cache, group, network, session policy.
 
     :raises ServiceError: with the code that StartRun answers.
     """
-    _check_cache(world, request)
-    _check_group(world, request)
-    _check_network(world, request)
+    _check_cache(state, request)
+    _check_group(state, request)
+    _check_network(state, request)
     _check_session_policy(request)
 
 
-def _with_copied_values(world: World, request: dict[str, Any]) -> dict[str, Any]:
+def _with_copied_values(state: AccountState, request: dict[str, Any]) -> dict[str, Any]:
     given = {name: value for name, value in request.items() if value is not None and name != "requestId"}
     if "runId" not in given:
         if "workflowId" not in given:
             raise ValidationException("Either workflowId or runId is required")
         return given
-    if "workflowId" in given and not world.assumptions.workflow_id_with_run_id:
+    if "workflowId" in given and not state.assumptions.workflow_id_with_run_id:
         raise ValidationException("workflowId and runId cannot be given together")
-    earlier = world.runs.get(given["runId"])
+    earlier = state.runs.get(given["runId"])
     if earlier is None:
         raise ResourceNotFoundException(f"Run {given['runId']} not found")
-    _check_rerun(world, earlier)
-    return {**_copied(world, earlier, given), **given}
+    _check_rerun(state, earlier)
+    return {**_copied(state, earlier, given), **given}
 
 
-def _check_rerun(world: World, earlier: Run) -> None:
-    if earlier.request.get("workflowOwnerId") not in (None, world.account):
+def _check_rerun(state: AccountState, earlier: Run) -> None:
+    if earlier.request.get("workflowOwnerId") not in (None, state.account):
         raise ValidationException(f"Run {earlier.run_id} used a shared workflow; give its workflowId instead")
     is_ready2run = earlier.workflow.workflow_type == READY2RUN
-    if is_ready2run and not world.assumptions.ready2run_can_be_rerun:
+    if is_ready2run and not state.assumptions.ready2run_can_be_rerun:
         raise ValidationException(f"Run {earlier.run_id} used a READY2RUN workflow and cannot be run again")
 
 
-def _copied(world: World, earlier: Run, given: dict[str, Any]) -> dict[str, Any]:
+def _copied(state: AccountState, earlier: Run, given: dict[str, Any]) -> dict[str, Any]:
     left_out = set(_NEVER_COPIED)
     if "parametersUri" in earlier.request:
         # What was read out of the file is the earlier run's own.
         left_out.add("parameters")
     if given.keys() & {"parameters", "parametersUri"}:
         left_out.update(("parameters", "parametersUri"))
-    if not world.assumptions.rerun_copies_cache:
+    if not state.assumptions.rerun_copies_cache:
         left_out.update(("cacheId", "cacheBehavior"))
-    if not world.assumptions.rerun_copies_retention:
+    if not state.assumptions.rerun_copies_retention:
         left_out.add("retentionMode")
     copied = {name: value for name, value in earlier.request.items() if name not in left_out}
-    if world.assumptions.rerun_copies_tags:
+    if state.assumptions.rerun_copies_tags:
         copied["tags"] = earlier.tags
     return copied
 
@@ -137,7 +137,7 @@ def _check_output(request: dict[str, Any]) -> None:
         raise ValidationException(f"outputUri {uri!r} is not an S3 URI of the form s3://bucket/prefix")
 
 
-def _check_cache(world: World, request: dict[str, Any]) -> None:
+def _check_cache(state: AccountState, request: dict[str, Any]) -> None:
     cache_id = request.get("cacheId")
     if cache_id is None:
         if "cacheBehavior" in request:
@@ -145,26 +145,26 @@ def _check_cache(world: World, request: dict[str, Any]) -> None:
         return
     if request.get("workflowType") == READY2RUN:
         raise ValidationException("A run cache cannot be used with a READY2RUN workflow")
-    cache = world.run_caches.get(cache_id)
+    cache = state.run_caches.get(cache_id)
     if cache is None or cache.status != "ACTIVE":
-        raise error_of_code(world.assumptions.unknown_reference_code, f"Run cache {cache_id} not found or not ACTIVE")
+        raise error_of_code(state.assumptions.unknown_reference_code, f"Run cache {cache_id} not found or not ACTIVE")
 
 
-def _check_group(world: World, request: dict[str, Any]) -> None:
+def _check_group(state: AccountState, request: dict[str, Any]) -> None:
     group_id = request.get("runGroupId")
-    if group_id is not None and group_id not in world.run_groups:
-        raise error_of_code(world.assumptions.unknown_reference_code, f"Run group {group_id} not found")
+    if group_id is not None and group_id not in state.run_groups:
+        raise error_of_code(state.assumptions.unknown_reference_code, f"Run group {group_id} not found")
 
 
-def _check_network(world: World, request: dict[str, Any]) -> None:
+def _check_network(state: AccountState, request: dict[str, Any]) -> None:
     vpc = request.get("networkingMode") == "VPC"
     name = request.get("configurationName")
     if vpc and name is None:
         raise ValidationException("networkingMode VPC needs a configurationName")
     if not vpc and name is not None:
         raise ValidationException("configurationName needs networkingMode VPC")
-    if name is not None and not world.assumptions.any_configuration_is_active:
-        raise error_of_code(world.assumptions.unknown_reference_code, f"Configuration {name} not found")
+    if name is not None and not state.assumptions.any_configuration_is_active:
+        raise error_of_code(state.assumptions.unknown_reference_code, f"Configuration {name} not found")
 
 
 def _check_session_policy(request: dict[str, Any]) -> None:
@@ -177,7 +177,7 @@ def _check_session_policy(request: dict[str, Any]) -> None:
         raise ValidationException(f"sessionPolicy is not a JSON policy document: {error}") from error
 
 
-def _set_defaults(world: World, workflow: Workflow, request: dict[str, Any]) -> None:
+def _set_defaults(state: AccountState, workflow: Workflow, request: dict[str, Any]) -> None:
     if "parametersUri" not in request:
         request["parameters"] = request.get("parameters") or {}
     request.setdefault("workflowType", PRIVATE)
@@ -186,23 +186,23 @@ def _set_defaults(world: World, workflow: Workflow, request: dict[str, Any]) -> 
     request.setdefault("outputUriPrefixMode", SERVICE_DEFINED)
     request.setdefault("requesterPaysEnabled", False)
     if request.get("cacheId"):
-        settings = world.run_caches[request["cacheId"]].settings
+        settings = state.run_caches[request["cacheId"]].settings
         request.setdefault("cacheBehavior", settings.get("cacheBehavior", "CACHE_ON_FAILURE"))
     # The service ignores them silently for the other engines and never returns them.
     if workflow.engine != "NEXTFLOW":
         request.pop("engineSettings", None)
-    _set_storage(world, workflow, request)
+    _set_storage(state, workflow, request)
 
 
-def _set_storage(world: World, workflow: Workflow, request: dict[str, Any]) -> None:
-    default = workflow.storage_type or world.assumptions.default_storage_type
+def _set_storage(state: AccountState, workflow: Workflow, request: dict[str, Any]) -> None:
+    default = workflow.storage_type or state.assumptions.default_storage_type
     request.setdefault("storageType", default)
     if request["storageType"] == "DYNAMIC":
         request.pop("storageCapacity", None)
         return
     wanted = request.get("storageCapacity") or workflow.storage_capacity or _STATIC_GIB
     request["storageCapacity"] = math.ceil(wanted / _STATIC_GIB) * _STATIC_GIB
-    if request["storageCapacity"] > world.quotas.static_storage_gib:
+    if request["storageCapacity"] > state.quotas.static_storage_gib:
         raise ServiceQuotaExceededException(
-            f"storageCapacity {wanted} GiB exceeds the quota of {world.quotas.static_storage_gib} GiB per run"
+            f"storageCapacity {wanted} GiB exceeds the quota of {state.quotas.static_storage_gib} GiB per run"
         )

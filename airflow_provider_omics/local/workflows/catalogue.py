@@ -11,7 +11,7 @@ from airflow_provider_omics.local.errors import ResourceNotFoundException
 from airflow_provider_omics.local.records import Workflow
 
 if TYPE_CHECKING:
-    from airflow_provider_omics.local.world import World
+    from airflow_provider_omics.local.account_state import AccountState
 
 PRIVATE = "PRIVATE"
 READY2RUN = "READY2RUN"
@@ -33,7 +33,7 @@ _READY2RUN = {
 
 
 def find_workflow(
-    world: World,
+    state: AccountState,
     workflow_id: str,
     *,
     workflow_type: str | None = None,
@@ -49,10 +49,10 @@ def find_workflow(
     :raises ResourceNotFoundException: there is no such workflow of this type and owner, or no such version.
     """
     if workflow_type == READY2RUN:
-        workflow = _ready2run_workflow(world, workflow_id)
+        workflow = _ready2run_workflow(state, workflow_id)
     else:
-        workflow = world.workflows.get(workflow_id)
-    if workflow is None or not _is_owned_by(world, workflow, owner_id):
+        workflow = state.workflows.get(workflow_id)
+    if workflow is None or not _is_owned_by(state, workflow, owner_id):
         raise ResourceNotFoundException(f"Workflow {workflow_id} not found")
     if version_name is None:
         return workflow
@@ -61,15 +61,15 @@ def find_workflow(
     return workflow.versions[version_name]
 
 
-def ready2run_workflows(world: World) -> list[Workflow]:
-    """Return the built-in Ready2Run workflows of the world's region."""
-    return [_built_in(world, workflow_id, entry) for workflow_id, entry in _READY2RUN.items()]
+def ready2run_workflows(state: AccountState) -> list[Workflow]:
+    """Return the built-in Ready2Run workflows of the account's region."""
+    return [_built_in(state, workflow_id, entry) for workflow_id, entry in _READY2RUN.items()]
 
 
 def share_workflow(
-    world: World, workflow_id: str, owner_id: str, *, name: str | None = None, **details: Any
+    state: AccountState, workflow_id: str, owner_id: str, *, name: str | None = None, **details: Any
 ) -> Workflow:
-    """Put a workflow into the world that another account owns and shares with this one.
+    """Store a workflow that another account owns and shares with this one.
 
     The share operations are not part of this server, so this is how a test gets a workflow to use with
     ``workflowOwnerId``. The workflow is ACTIVE at once; without ``workflowOwnerId`` it is not found.
@@ -79,40 +79,40 @@ def share_workflow(
     :param details: other fields of :class:`~airflow_provider_omics.local.records.Workflow`, such as
         ``definition_zip``, ``main`` and ``engine`` (``CWL`` if not given).
     """
-    if workflow_id in world.workflows:
+    if workflow_id in state.workflows:
         raise ValueError(f"workflow {workflow_id} exists already; give another id")
     workflow = Workflow(
         workflow_id=workflow_id,
-        uuid=world.new_uuid(),
-        arn=f"arn:aws:omics:{world.region}:{owner_id}:workflow/{workflow_id}",
+        uuid=state.new_uuid(),
+        arn=f"arn:aws:omics:{state.region}:{owner_id}:workflow/{workflow_id}",
         name=name,
         status="ACTIVE",
         workflow_type=PRIVATE,
         engine=details.pop("engine", "CWL"),
-        creation_time=world.now(),
+        creation_time=state.now(),
         owner_id=owner_id,
         **details,
     )
-    world.workflows[workflow_id] = workflow
+    state.workflows[workflow_id] = workflow
     return workflow
 
 
-def is_shared(world: World, workflow: Workflow) -> bool:
+def is_shared(state: AccountState, workflow: Workflow) -> bool:
     """Whether another account owns the workflow."""
-    return workflow.owner_id not in (None, world.account)
+    return workflow.owner_id not in (None, state.account)
 
 
-def _is_owned_by(world: World, workflow: Workflow, owner_id: str | None) -> bool:
-    return (workflow.owner_id or world.account) == (owner_id or world.account)
+def _is_owned_by(state: AccountState, workflow: Workflow, owner_id: str | None) -> bool:
+    return (workflow.owner_id or state.account) == (owner_id or state.account)
 
 
-def _ready2run_workflow(world: World, workflow_id: str) -> Workflow | None:
+def _ready2run_workflow(state: AccountState, workflow_id: str) -> Workflow | None:
     entry = _READY2RUN.get(workflow_id)
-    return None if entry is None else _built_in(world, workflow_id, entry)
+    return None if entry is None else _built_in(state, workflow_id, entry)
 
 
-def _built_in(world: World, workflow_id: str, entry: _Ready2Run) -> Workflow:
-    arn = f"arn:aws:omics:{world.region}::workflow/{workflow_id}"
+def _built_in(state: AccountState, workflow_id: str, entry: _Ready2Run) -> Workflow:
+    arn = f"arn:aws:omics:{state.region}::workflow/{workflow_id}"
     return Workflow(
         workflow_id=workflow_id,
         uuid=str(uuid.uuid5(uuid.NAMESPACE_URL, arn)),

@@ -5,20 +5,20 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from airflow_provider_omics.local.account_state import AccountState
 from airflow_provider_omics.local.aws import S3Error
 from airflow_provider_omics.local.errors import ValidationException
 from airflow_provider_omics.local.records import Workflow
 from airflow_provider_omics.local.tagging import checked_tags
 from airflow_provider_omics.local.workflows.catalogue import PRIVATE
 from airflow_provider_omics.local.workflows.definitions import DefinitionError, read_definition
-from airflow_provider_omics.local.world import World
 
 CREATING, ACTIVE, FAILED = "CREATING", "ACTIVE", "FAILED"
 _NOT_KEPT = frozenset({"definitionZip", "requestId", "tags", "parameterTemplate"})
 
 
 def create_workflow(
-    world: World, request: dict[str, Any], *, workflow_id: str, version_name: str | None = None
+    state: AccountState, request: dict[str, Any], *, workflow_id: str, version_name: str | None = None
 ) -> Workflow:
     """Make a workflow or a version of one, CREATING at first (CreateWorkflow, CreateWorkflowVersion).
 
@@ -28,34 +28,34 @@ def create_workflow(
     :raises ValidationException: there is not exactly one source of the definition, it cannot be read, or the
         tags break their rules.
     """
-    tags = checked_tags(request.get("tags"), world.quotas.tags)
-    archive = _definition(world, request)
+    tags = checked_tags(request.get("tags"), state.quotas.tags)
+    archive = _definition(state, request)
     path = f"workflow/{workflow_id}" + (f"/version/{version_name}" if version_name else "")
     workflow = Workflow(
         workflow_id=workflow_id,
-        uuid=world.new_uuid(),
-        arn=world.arn(path),
+        uuid=state.new_uuid(),
+        arn=state.arn(path),
         name=request.get("name"),
         status=CREATING,
         workflow_type=PRIVATE,
         engine=request.get("engine", ""),
-        creation_time=world.now(),
+        creation_time=state.now(),
         request={name: value for name, value in request.items() if name not in _NOT_KEPT},
         definition_zip=archive,
         main=request.get("main"),
         parameter_template=dict(request.get("parameterTemplate") or {}),
         storage_type=request.get("storageType"),
         storage_capacity=request.get("storageCapacity"),
-        readme=_given_readme(world, request),
+        readme=_given_readme(state, request),
         version_name=version_name,
         tags=tags,
     )
-    _notify(world, workflow, None)
-    world.timeline.after(world.timings.workflow_creating, partial(_finish, world, workflow, request))
+    _notify(state, workflow, None)
+    state.timeline.after(state.timings.workflow_creating, partial(_finish, state, workflow, request))
     return workflow
 
 
-def _definition(world: World, request: dict[str, Any]) -> bytes:
+def _definition(state: AccountState, request: dict[str, Any]) -> bytes:
     if "definitionRepository" in request:
         raise ValidationException(
             "The local server cannot fetch a definitionRepository; give definitionZip or definitionUri"
@@ -64,42 +64,42 @@ def _definition(world: World, request: dict[str, Any]) -> bytes:
         raise ValidationException("Give exactly one of definitionZip and definitionUri")
     if "definitionZip" in request:
         return bytes(request["definitionZip"])
-    return _read(world, "definitionUri", request["definitionUri"])
+    return _read(state, "definitionUri", request["definitionUri"])
 
 
-def _given_readme(world: World, request: dict[str, Any]) -> str | None:
+def _given_readme(state: AccountState, request: dict[str, Any]) -> str | None:
     if "readmeUri" in request:
-        return _read(world, "readmeUri", request["readmeUri"]).decode("utf-8", errors="replace")
+        return _read(state, "readmeUri", request["readmeUri"]).decode("utf-8", errors="replace")
     readme: str | None = request.get("readmeMarkdown")
     return readme
 
 
-def _read(world: World, member: str, uri: str) -> bytes:
+def _read(state: AccountState, member: str, uri: str) -> bytes:
     try:
-        return world.aws.get_object(uri)
+        return state.aws.get_object(uri)
     except S3Error as error:
         raise ValidationException(f"{member} cannot be read: {error}") from error
 
 
-def _finish(world: World, workflow: Workflow, request: dict[str, Any]) -> None:
+def _finish(state: AccountState, workflow: Workflow, request: dict[str, Any]) -> None:
     try:
         definition = read_definition(workflow.definition_zip or b"", request)
     except DefinitionError as error:
         # The model's pattern for a status message has no line breaks, which YAML's errors do.
         workflow.status_message = " ".join(str(error).split())
-        _set_status(world, workflow, FAILED)
+        _set_status(state, workflow, FAILED)
         return
     workflow.engine, workflow.main, workflow.digest = definition.engine, definition.main, definition.digest
     workflow.parameter_template = definition.parameter_template
     workflow.readme = workflow.readme or definition.readme
-    _set_status(world, workflow, ACTIVE)
+    _set_status(state, workflow, ACTIVE)
 
 
-def _set_status(world: World, workflow: Workflow, status: str) -> None:
+def _set_status(state: AccountState, workflow: Workflow, status: str) -> None:
     old, workflow.status = workflow.status, status
-    _notify(world, workflow, old)
+    _notify(state, workflow, old)
 
 
-def _notify(world: World, workflow: Workflow, old: str | None) -> None:
-    for observer in world.workflow_observers:
+def _notify(state: AccountState, workflow: Workflow, old: str | None) -> None:
+    for observer in state.workflow_observers:
         observer(workflow, old)

@@ -6,27 +6,27 @@ from typing import Any
 import pytest
 from run_lab import HandDrivenExecutor, Lab
 
+from airflow_provider_omics.local.account_state import AccountState
 from airflow_provider_omics.local.assumptions import Assumptions
 from airflow_provider_omics.local.aws import Aws
 from airflow_provider_omics.local.clock import ManualClock
 from airflow_provider_omics.local.http.moto import ACCOUNT, reset_moto
 from airflow_provider_omics.local.quotas import Quotas
 from airflow_provider_omics.local.timings import Timings
-from airflow_provider_omics.local.world import World
 
 
 @pytest.fixture
 def make_lab() -> Iterator[Callable[..., Lab]]:
-    """Make a world: seconds in PENDING 1, STARTING 2, STOPPING 3."""
+    """Make an account's state: seconds in PENDING 1, STARTING 2, STOPPING 3."""
 
     def make(
         assumptions: Assumptions | None = None,
         quotas: Quotas | None = None,
-        executor: Callable[[World], Any] = HandDrivenExecutor,
+        executor: Callable[[AccountState], Any] = HandDrivenExecutor,
         timings: Timings | None = None,
     ) -> Lab:
         clock = ManualClock()
-        world = World(
+        state = AccountState(
             region="us-east-1",
             account=ACCOUNT,
             clock=clock,
@@ -36,7 +36,7 @@ def make_lab() -> Iterator[Callable[..., Lab]]:
             timings=timings or Timings(pending=1, starting=2, stopping=3),
             quotas=quotas or Quotas(),
         )
-        return Lab(world, clock)
+        return Lab(state, clock)
 
     yield make
     reset_moto()

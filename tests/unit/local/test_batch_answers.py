@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from batch_world import SETTINGS, SLOW, BatchWorld, many, refused
+from batch_account import SETTINGS, SLOW, BatchAccount, many, refused
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +21,7 @@ from airflow_provider_omics.local.records import Batch
 S = BatchStatus
 
 
-def check_counts(local: BatchWorld, batch: Batch) -> None:
+def check_counts(local: BatchAccount, batch: Batch) -> None:
     """Compare the counts that are kept with those that a walk over entries and runs gives."""
     answer = local.get(batch)
     starts, runs = answer["submissionSummary"], answer["runSummary"]
@@ -39,7 +39,7 @@ def check_counts(local: BatchWorld, batch: Batch) -> None:
     assert starts["failedStartSubmissionCount"] == outcomes["FAILED"]  # type: ignore[index]
     # Runs that never started are in no run count.
     assert sum(runs.values()) == starts["successfulStartSubmissionCount"]
-    existing = Counter(run.status for run in local.world.runs_of_batch(batch.batch_id))
+    existing = Counter(run.status for run in local.state.runs_of_batch(batch.batch_id))
     for status in RunStatus:
         if status is not RunStatus.DELETED:
             assert runs[f"{status.lower()}RunCount"] == existing[status]
@@ -57,14 +57,14 @@ ACTIONS = st.one_of(
 )
 
 
-def act(local: BatchWorld, batch: Batch, action: str, value: float) -> str | None:
+def act(local: BatchAccount, batch: Batch, action: str, value: float) -> str | None:
     """Do one thing and return the code of the error that it was refused with."""
-    runs = local.world.runs_of_batch(batch.batch_id)
+    runs = local.state.runs_of_batch(batch.batch_id)
     try:
         if action == "advance":
             local.advance(value)
         elif action.startswith("RunBatch."):
-            local.world.faults.add(FaultRule(kind=FaultKind.ERROR_BEFORE, operation=action))
+            local.state.faults.add(FaultRule(kind=FaultKind.ERROR_BEFORE, operation=action))
         elif action.endswith("Batch"):
             local.call(action, batchId=batch.batch_id)
         elif runs:
@@ -79,7 +79,7 @@ def act(local: BatchWorld, batch: Batch, action: str, value: float) -> str | Non
 def test_counts_agree_with_the_runs_whatever_happens(
     actions: list[tuple[str, float]], bad: set[int], failing: float
 ) -> None:
-    local = BatchWorld(outcomes=SimulatedOutcomes(failure_share=failing, write_logs=False), submission_retries=0)
+    local = BatchAccount(outcomes=SimulatedOutcomes(failure_share=failing, write_logs=False), submission_retries=0)
     batch = local.start(many(8, lambda n: {"outputUri": "nowhere"} if n in bad else {}))
     for action, value in actions:
         assert act(local, batch, action, value) in (None, "ConflictException")
@@ -93,7 +93,7 @@ class TestRunSummary:
     TIMINGS = replace(SLOW, run_summary_lag=30, running_min=100, running_max=100)
 
     def test_lags_behind_and_is_exact_once_processed(self) -> None:
-        local = BatchWorld(timings=self.TIMINGS)
+        local = BatchAccount(timings=self.TIMINGS)
         batch = local.until(local.start(), S.SUBMITTING)
         local.advance(1)
         assert local.get(batch)["runSummary"]["pendingRunCount"] == 0
@@ -107,13 +107,13 @@ class TestRunSummary:
         assert (summary["completedRunCount"], summary["runningRunCount"]) == (4, 0)
 
     def test_never_goes_back_behind_processed(self) -> None:
-        local = BatchWorld(timings=self.TIMINGS)
+        local = BatchAccount(timings=self.TIMINGS)
         batch = local.processed()
         local.call("DeleteRunBatch", batchId=batch.batch_id)
         assert local.get(batch)["runSummary"]["completedRunCount"] == 4
 
     def test_submission_summary_does_not_lag(self) -> None:
-        local = BatchWorld(timings=self.TIMINGS)
+        local = BatchAccount(timings=self.TIMINGS)
         batch = local.until(local.start(), S.SUBMITTING)
         local.advance(2)
         assert local.get(batch)["submissionSummary"]["successfulStartSubmissionCount"] == 2
@@ -121,7 +121,7 @@ class TestRunSummary:
 
 class TestGetBatch:
     def test_answers_the_request_and_every_identity(self) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         request = {**local.request(parameters={"ref": [1, None]}), "batchName": "cohort", "tags": {"a": "b"}}
         started = local.call("StartRunBatch", **request)
         answer = local.call("GetBatch", batchId=started["id"])
@@ -132,7 +132,7 @@ class TestGetBatch:
         assert answer["defaultRunSetting"] == request["defaultRunSetting"]
 
     def test_shows_no_counts_before_a_file_was_read(self) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         batch = local.start(local.put_settings(many(3)))
         for state in (S.CREATING, S.PENDING):
             local.until(batch, state)
@@ -142,14 +142,14 @@ class TestGetBatch:
 
     @pytest.mark.parametrize(("shown", "total"), [(True, 4), (False, None)])
     def test_shows_counts_of_inline_settings_as_assumed(self, shown: bool, total: int | None) -> None:
-        local = BatchWorld(counts_before_validation=shown)
+        local = BatchAccount(counts_before_validation=shown)
         batch = local.start()
         assert local.get(batch).get("totalRuns") == total
         local.until(batch, S.SUBMITTING)
         assert local.get(batch)["totalRuns"] == 4
 
     def test_leaves_out_cancel_and_delete_counts_that_were_never_used(self) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         assert set(local.get(local.processed())["submissionSummary"]) == {
             "successfulStartSubmissionCount",
             "failedStartSubmissionCount",
@@ -158,17 +158,17 @@ class TestGetBatch:
 
 
 class TestListBatch:
-    def _batches(self, local: BatchWorld) -> dict[str, Batch]:
+    def _batches(self, local: BatchAccount) -> dict[str, Batch]:
         group = local.call("CreateRunGroup")["id"]
         named = local.call("StartRunBatch", **local.request(), batchName="named")["id"]
         return {
             "processed": local.processed(),
             "grouped": local.start(runGroupId=group),
-            "named": local.world.batches[named],
+            "named": local.state.batches[named],
         }
 
     def test_filters_one_at_a_time(self) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         made = self._batches(local)
         group = made["grouped"].request["defaultRunSetting"]["runGroupId"]
         for filters, expected in (
@@ -182,7 +182,7 @@ class TestListBatch:
             assert [item["id"] for item in items] == [made[key].batch_id for key in expected]
 
     def test_items_have_the_names_of_the_model(self) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         made = self._batches(local)
         item = local.call("ListBatch", name="named")["items"][0]
         assert item == {
@@ -197,17 +197,17 @@ class TestListBatch:
     def test_two_filters_follow_the_assumption(self) -> None:
         two = {"name": "named", "status": "CREATING"}
         with refused("ValidationException", "name"):
-            BatchWorld().call("ListBatch", **two)
-        local = BatchWorld(two_filters_of_batches=TwoFilters.COMBINED)
+            BatchAccount().call("ListBatch", **two)
+        local = BatchAccount(two_filters_of_batches=TwoFilters.COMBINED)
         self._batches(local)
         assert local.call("ListBatch", **two)["items"] == []
-        local = BatchWorld(two_filters_code="ConflictException")
+        local = BatchAccount(two_filters_code="ConflictException")
         with refused("ConflictException"):
             local.call("ListBatch", **two)
 
     @pytest.mark.parametrize("order", ListOrder)
     def test_pages_hold_every_batch_once(self, order: ListOrder) -> None:
-        local = BatchWorld(list_batches_order=order)
+        local = BatchAccount(list_batches_order=order)
         ids = [local.start().batch_id for _ in range(7)]
         token: dict[str, Any] = {}
         found = []
@@ -221,15 +221,15 @@ class TestListBatch:
 
     def test_a_foreign_token_is_refused(self) -> None:
         with refused("ValidationException", "startingToken"):
-            BatchWorld().call("ListBatch", startingToken="not ours")
+            BatchAccount().call("ListBatch", startingToken="not ours")
 
 
 class TestListRunsInBatch:
     def test_items_lead_from_the_setting_to_the_run(self) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         batch = local.processed()
         for item in local.listed(batch):
-            run = local.world.runs[item["runId"]]
+            run = local.state.runs[item["runId"]]
             assert item == {
                 "runSettingId": run.run_setting_id,
                 "runId": run.run_id,
@@ -239,7 +239,7 @@ class TestListRunsInBatch:
             }
 
     def test_filters_one_at_a_time(self) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         batch = local.processed([*SETTINGS, {"runSettingId": "bad", "outputUri": "nowhere"}])
         run_id = batch.entries[2].run_id
         for filters, expected in (
@@ -258,7 +258,7 @@ class TestListRunsInBatch:
         [(UnsubmittedRuns.HIDDEN, 1), (UnsubmittedRuns.LISTED_WITHOUT_STATUS, 4)],
     )
     def test_unsubmitted_runs_follow_the_assumption(self, reading: UnsubmittedRuns, listed: int) -> None:
-        local = BatchWorld(runs_in_batch_before_submission=reading)
+        local = BatchAccount(runs_in_batch_before_submission=reading)
         batch = local.until(local.start(), S.SUBMITTING)
         local.advance(1)
         items = local.listed(batch)
@@ -273,14 +273,14 @@ class TestListRunsInBatch:
         ],
     )
     def test_submissions_are_seen_late_where_assumed(self, reading: UnsubmittedRuns, seen: list[list[str]]) -> None:
-        local = BatchWorld(runs_in_batch_lag_seconds=10, runs_in_batch_before_submission=reading)
+        local = BatchAccount(runs_in_batch_lag_seconds=10, runs_in_batch_before_submission=reading)
         batch = local.until(local.start(), S.SUBMITTING)
         listed, submitted = [], []
         for seconds in (10, 1, 10):
             local.advance(seconds)
             listed.append([item["runSettingId"] for item in local.listed(batch)])
             submitted.append([item["runSettingId"] for item in local.listed(batch, submissionStatus="SUCCESS")])
-            run_id = local.world.runs_of_batch(batch.batch_id)[0].run_id
+            run_id = local.state.runs_of_batch(batch.batch_id)[0].run_id
             assert len(local.listed(batch, runId=run_id)) == min(len(submitted[-1]), 1)
         assert listed == seen
         assert submitted == [[], ["sample-0"], [f"sample-{n}" for n in range(4)]]
@@ -288,7 +288,7 @@ class TestListRunsInBatch:
     @pytest.mark.parametrize("order", RunsInBatchOrder)
     @pytest.mark.parametrize("size", [1, 7, 100])
     def test_the_order_follows_the_assumption_on_every_page(self, order: RunsInBatchOrder, size: int) -> None:
-        local = BatchWorld(runs_in_batch_order=order)
+        local = BatchAccount(runs_in_batch_order=order)
         batch = local.until(local.start(many(20)), S.SUBMITTING)
         given = [f"sample-{n}" for n in range(20)]
         local.advance(20)
@@ -299,7 +299,7 @@ class TestListRunsInBatch:
         assert [item["runSettingId"] for item in local.listed(batch, runSettingId="sample-7")] == ["sample-7"]
 
     def test_a_shuffled_order_stays_the_same_while_runs_are_submitted(self) -> None:
-        local = BatchWorld(runs_in_batch_order=RunsInBatchOrder.SHUFFLED)
+        local = BatchAccount(runs_in_batch_order=RunsInBatchOrder.SHUFFLED)
         batch = local.until(local.start(many(20)), S.SUBMITTING)
         local.advance(10)
         early = [item["runSettingId"] for item in local.listed(batch)]
@@ -309,7 +309,7 @@ class TestListRunsInBatch:
         assert len(early) == 10
 
     def test_pages_stay_stable_while_runs_are_submitted(self) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         batch = local.until(local.start(many(20)), S.SUBMITTING)
         local.advance(7)
         first = local.call("ListRunsInBatch", batchId=batch.batch_id, maxItems=5)
@@ -319,7 +319,7 @@ class TestListRunsInBatch:
         assert ids == [f"sample-{n}" for n in range(20)]
 
     def test_the_default_page_size_follows_the_assumption(self) -> None:
-        local = BatchWorld(runs_in_batch_page_size=3)
+        local = BatchAccount(runs_in_batch_page_size=3)
         batch = local.processed()
         answer = local.call("ListRunsInBatch", batchId=batch.batch_id)
         assert len(answer["runs"]) == 3
@@ -327,12 +327,12 @@ class TestListRunsInBatch:
 
 
 def test_a_large_file_is_processed_with_few_steps() -> None:
-    local = BatchWorld(timings=replace(SLOW, submissions_per_second=1000))
+    local = BatchAccount(timings=replace(SLOW, submissions_per_second=1000))
     count = 3000
     batch = local.until(local.start(local.put_settings(many(count))), S.SUBMITTING, step=0.25)
     local.advance(1)
     # A chunk of 100 every tenth of a second: one second's worth of runs exists, no more.
-    assert 900 <= len(local.world.runs_of_batch(batch.batch_id)) <= 1000
+    assert 900 <= len(local.state.runs_of_batch(batch.batch_id)) <= 1000
     local.until(batch, S.PROCESSED)
     check_counts(local, batch)
     assert local.get(batch)["runSummary"]["completedRunCount"] == count

@@ -7,7 +7,7 @@ import uuid
 from typing import Any
 
 import pytest
-from batch_world import SETTINGS, WORKFLOW, BatchWorld, many, refused
+from batch_account import SETTINGS, WORKFLOW, BatchAccount, many, refused
 
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus
 from airflow_provider_omics.local.assumptions import Check
@@ -75,7 +75,7 @@ class TestMerge:
             merged_request({}, {"runSettingId": "x", **setting}, ACCOUNT)
 
     def test_the_run_has_what_was_merged(self) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         setting = {"runSettingId": "s", "name": "mine", "parameters": {"reads": "r"}, "runTags": {"sample": "s"}}
         batch = local.processed(
             [setting, {"runSettingId": "plain"}],
@@ -94,98 +94,98 @@ class TestMerge:
             assert (run["priority"], run["retentionMode"], run["batchId"]) == (7, "REMOVE", batch.batch_id)
 
     def test_batch_tags_are_not_inherited(self) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         request = {**local.request(), "tags": {"cost": "centre"}}
         answer = local.call("StartRunBatch", **request)
-        batch = local.until(local.world.batches[answer["id"]], S.PROCESSED)
+        batch = local.until(local.state.batches[answer["id"]], S.PROCESSED)
         assert answer["tags"] == local.get(batch)["tags"] == {"cost": "centre"}
-        assert {tuple(run.tags) for run in local.world.runs.values()} == {()}
+        assert {tuple(run.tags) for run in local.state.runs.values()} == {()}
 
 
 class TestChecksInTheCall:
-    def _refuse(self, local: BatchWorld, code: str, request: dict[str, Any], match: str) -> None:
+    def _refuse(self, local: BatchAccount, code: str, request: dict[str, Any], match: str) -> None:
         with refused(code, match):
             local.call("StartRunBatch", **request)
-        assert local.world.batches == {}
+        assert local.state.batches == {}
 
     def test_unknown_workflow(self) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         self._refuse(local, "ResourceNotFoundException", local.request(workflowId="99"), "99")
 
     def test_unknown_version(self) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         self._refuse(local, "ResourceNotFoundException", local.request(workflowVersionName="v9"), "v9")
 
     def test_unknown_owner(self) -> None:
-        local = BatchWorld()
-        share_workflow(local.world, "88", "210987654321")
+        local = BatchAccount()
+        share_workflow(local.state, "88", "210987654321")
         self._refuse(local, "ResourceNotFoundException", local.request(workflowId="88"), "88")
         batch = local.processed(workflowId="88", workflowOwnerId="210987654321")
         assert local.get(batch)["runSummary"]["completedRunCount"] == 4
 
     def test_ready2run(self) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         request = local.request(workflowId="9500764", workflowType="READY2RUN")
         self._refuse(local, "ValidationException", request, "READY2RUN")
 
     def test_cache_behaviour_without_a_cache(self) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         self._refuse(local, "ValidationException", local.request(cacheBehavior="CACHE_ALWAYS"), "cacheId")
 
     @pytest.mark.parametrize("uri", ["s3://no-such-bucket-here/a.json", "s3://{bucket}/missing.json", "not-a-uri"])
     def test_unreadable_file(self, uri: str) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         request = local.request(uri.format(bucket=local.bucket))
         self._refuse(local, "ValidationException", request, "s3UriSettings")
 
     def test_file_over_the_size_limit(self) -> None:
-        local = BatchWorld(quotas=Quotas(run_settings_file_bytes=10))
+        local = BatchAccount(quotas=Quotas(run_settings_file_bytes=10))
         self._refuse(local, "ValidationException", local.request(local.put_settings(SETTINGS)), "10")
 
     def test_more_than_100_inline_settings(self) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         self._refuse(local, "ValidationException", local.request(many(101)), "101")
 
     @pytest.mark.parametrize("settings", [{}, {"inlineSettings": SETTINGS, "s3UriSettings": "s3://bucket/key"}])
     def test_neither_or_both_kinds_of_settings(self, settings: dict[str, Any]) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         request = {**local.request(), "batchRunSettings": settings}
         self._refuse(local, "ValidationException", request, "exactly one")
 
     @pytest.mark.parametrize("tags", [{f"k{n}": "v" for n in range(51)}, {"aws:owner": "x"}])
     def test_tags_that_break_the_rules(self, tags: dict[str, str]) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         self._refuse(local, "ValidationException", {**local.request(), "tags": tags}, "tag")
 
     @pytest.mark.parametrize("member", ["cacheId", "runGroupId"])
     def test_unknown_cache_or_group_where_assumed(self, member: str) -> None:
-        local = BatchWorld(missing_cache_or_group_in_batch=Check.IN_THE_CALL)
+        local = BatchAccount(missing_cache_or_group_in_batch=Check.IN_THE_CALL)
         self._refuse(local, "ResourceNotFoundException", local.request(**{member: "42"}), "42")
 
     def test_repeated_inline_ids_where_assumed(self) -> None:
-        local = BatchWorld(unique_inline_settings=Check.IN_THE_CALL)
+        local = BatchAccount(unique_inline_settings=Check.IN_THE_CALL)
         self._refuse(local, "ValidationException", local.request([SETTINGS[0]] * 2), "unique")
 
 
 class TestBatchFailures:
-    def _failure(self, local: BatchWorld, settings: Any, **defaults: Any) -> str:
+    def _failure(self, local: BatchAccount, settings: Any, **defaults: Any) -> str:
         batch = local.until(local.start(settings, **defaults), S.FAILED, S.SUBMITTING)
         answer = local.get(batch)
         assert answer["status"] == S.FAILED
         assert answer["failedTime"] == local.clock.now()
-        assert local.world.runs == {}
+        assert local.state.runs == {}
         assert S.SUBMITTING not in local.seen
         reason: str = answer["failureReason"]
         return reason
 
     def test_too_many_runs(self) -> None:
-        local = BatchWorld(quotas=Quotas(runs_per_batch=3))
+        local = BatchAccount(quotas=Quotas(runs_per_batch=3))
         reason = self._failure(local, local.put_settings(many(5)))
         assert reason == "Batch has 5 runs but 3 runs is the max."
 
     @pytest.mark.parametrize("inline", [True, False])
     def test_repeated_ids(self, inline: bool) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         settings = [*SETTINGS, SETTINGS[0]]
         reason = self._failure(local, settings if inline else local.put_settings(settings))
         assert reason == "Expected 5 unique runSettingIds but there were 4"
@@ -209,16 +209,16 @@ class TestBatchFailures:
         ],
     )
     def test_a_file_that_is_no_list_of_settings(self, content: bytes, word: str) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         assert word in self._failure(local, local.put_settings(content))
 
     def test_a_file_that_changed(self) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         uri = local.put_settings(SETTINGS)
-        before = local.world.aws.head(uri)
+        before = local.state.aws.head(uri)
         batch = local.start(uri)
         local.put_settings(many(5))
-        after = local.world.aws.head(uri)
+        after = local.state.aws.head(uri)
         local.until(batch, S.FAILED)
         assert before is not None
         assert after is not None
@@ -227,12 +227,12 @@ class TestBatchFailures:
         assert after.etag in reason
 
     def test_ready2run_where_assumed(self) -> None:
-        local = BatchWorld(ready2run_in_batch=Check.AFTER_THE_CALL)
+        local = BatchAccount(ready2run_in_batch=Check.AFTER_THE_CALL)
         assert "READY2RUN" in self._failure(local, SETTINGS, workflowId="9500764", workflowType="READY2RUN")
 
     def test_a_transient_error(self) -> None:
-        local = BatchWorld()
-        local.world.faults.add(FaultRule(kind=FaultKind.ERROR_BEFORE, operation="RunBatch.validate"))
+        local = BatchAccount()
+        local.state.faults.add(FaultRule(kind=FaultKind.ERROR_BEFORE, operation="RunBatch.validate"))
         assert "Retry the batch" in self._failure(local, SETTINGS)
 
 
@@ -257,20 +257,20 @@ def test_the_error_of_a_file_says_where_it_is() -> None:
 class TestRunFailures:
     """Submissions that fail one by one: the others start, and the failed ones are no runs."""
 
-    def _failures(self, local: BatchWorld, settings: Any, **defaults: Any) -> dict[str, tuple[str, str]]:
+    def _failures(self, local: BatchAccount, settings: Any, **defaults: Any) -> dict[str, tuple[str, str]]:
         batch = local.processed(settings, **defaults)
         items = local.listed(batch, submissionStatus="FAILED")
         assert all("runId" not in item and "runArn" not in item for item in items)
         summary = local.get(batch)["submissionSummary"]
         assert summary["failedStartSubmissionCount"] == len(items)
-        assert summary["successfulStartSubmissionCount"] == len(local.world.runs) == len(settings) - len(items)
+        assert summary["successfulStartSubmissionCount"] == len(local.state.runs) == len(settings) - len(items)
         return {
             item["runSettingId"]: (item["submissionFailureReason"], item["submissionFailureMessage"]) for item in items
         }
 
     def test_each_cause_has_its_code(self) -> None:
-        local = BatchWorld()
-        local.world.workflows[WORKFLOW].parameter_template = {"reads": {}, "extra": {"optional": True}}
+        local = BatchAccount()
+        local.state.workflows[WORKFLOW].parameter_template = {"reads": {}, "extra": {"optional": True}}
         good = {"parameters": {"reads": "r"}}
         failures = self._failures(
             local,
@@ -301,20 +301,20 @@ class TestRunFailures:
 
     @pytest.mark.parametrize("member", ["cacheId", "runGroupId"])
     def test_unknown_cache_or_group(self, member: str) -> None:
-        failures = self._failures(BatchWorld(), SETTINGS, **{member: "42"})
+        failures = self._failures(BatchAccount(), SETTINGS, **{member: "42"})
         assert {code for code, _ in failures.values()} == {"ResourceNotFoundException"}
         assert len(failures) == len(SETTINGS)
 
     def test_no_output_uri(self) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         request = local.request([{"runSettingId": "none"}, {"runSettingId": "own", "outputUri": "s3://results/own"}])
         del request["defaultRunSetting"]["outputUri"]
-        batch = local.world.batches[local.call("StartRunBatch", **request)["id"]]
+        batch = local.state.batches[local.call("StartRunBatch", **request)["id"]]
         local.until(batch, S.PROCESSED)
         assert local.statuses(batch) == {"none": "FAILED", "own": "SUCCESS"}
 
     def test_a_full_quota_of_stored_runs(self) -> None:
-        local = BatchWorld(quotas=Quotas(stored_runs=2))
+        local = BatchAccount(quotas=Quotas(stored_runs=2))
         failures = self._failures(local, SETTINGS)
         assert {key: code for key, (code, _) in failures.items()} == {
             "sample-2": "ServiceQuotaExceededException",
@@ -322,7 +322,7 @@ class TestRunFailures:
         }
 
     def test_when_every_submission_fails_the_batch_is_processed_without_runs(self) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         batch = local.processed(outputUri="nowhere")
         answer = local.get(batch)
         assert answer["submissionSummary"]["failedStartSubmissionCount"] == answer["totalRuns"] == 4
@@ -330,20 +330,20 @@ class TestRunFailures:
         assert local.seen[-2:] == [S.INPROGRESS, S.PROCESSED]
 
     def test_throttling_is_retried_before_it_fails(self) -> None:
-        local = BatchWorld(submission_retries=2)
-        local.world.faults.add(FaultRule(kind=FaultKind.THROTTLE, operation="RunBatch.submit", count=3))
+        local = BatchAccount(submission_retries=2)
+        local.state.faults.add(FaultRule(kind=FaultKind.THROTTLE, operation="RunBatch.submit", count=3))
         assert self._failures(local, SETTINGS) == {}
-        local.world.faults.clear()
-        local.world.faults.add(FaultRule(kind=FaultKind.THROTTLE, operation="RunBatch.submit", count=None))
+        local.state.faults.clear()
+        local.state.faults.add(FaultRule(kind=FaultKind.THROTTLE, operation="RunBatch.submit", count=None))
         batch = local.processed()
         item = local.listed(batch)[0]
         assert (item["submissionStatus"], item["submissionFailureReason"]) == ("FAILED", "ThrottlingException")
         # Two retries each: three attempts in all.
-        assert [struck for _rule, struck in local.world.faults.rules()] == [3 * len(SETTINGS)]
+        assert [struck for _rule, struck in local.state.faults.rules()] == [3 * len(SETTINGS)]
 
     def test_what_cannot_mend_is_not_retried(self) -> None:
-        local = BatchWorld()
-        local.world.faults.add(
+        local = BatchAccount()
+        local.state.faults.add(
             FaultRule(
                 kind=FaultKind.ERROR_BEFORE,
                 operation="RunBatch.submit",
@@ -356,7 +356,7 @@ class TestRunFailures:
         assert {key: code for key, (code, _) in failures.items()} == {"sample-1": "AccessDeniedException"}
 
     def test_a_setting_that_breaks_the_server_fails_alone(self) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         # Half of a surrogate pair: JSON allows it, UTF-8 does not.
         uri = local.put_settings([{"runSettingId": "odd", "parameters": {"text": "\ud800"}}, {"runSettingId": "good"}])
         batch = local.processed(uri)
@@ -364,8 +364,8 @@ class TestRunFailures:
         assert local.listed(batch)[0]["submissionFailureReason"] == "InternalServerException"
 
     def test_a_batch_waits_for_retries_before_it_is_in_progress(self) -> None:
-        local = BatchWorld(submission_retry_seconds=60.0)
-        local.world.faults.add(FaultRule(kind=FaultKind.THROTTLE, operation="RunBatch.submit"))
+        local = BatchAccount(submission_retry_seconds=60.0)
+        local.state.faults.add(FaultRule(kind=FaultKind.THROTTLE, operation="RunBatch.submit"))
         batch = local.until(local.start(), S.SUBMITTING)
         local.advance(30)
         summary = local.get(batch)["submissionSummary"]
@@ -375,7 +375,7 @@ class TestRunFailures:
 
 
 def test_ids_of_128_characters_and_any_text_are_kept() -> None:
-    local = BatchWorld()
+    local = BatchAccount()
     ids = ["x" * 128, "Ünï 100% #1/2?", str(uuid.uuid4())]
     batch = local.processed([{"runSettingId": key} for key in ids])
     assert list(local.statuses(batch)) == ids

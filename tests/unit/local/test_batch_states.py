@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from batch_world import SETTINGS, SLOW, BatchWorld, many, refused
+from batch_account import SETTINGS, SLOW, BatchAccount, many, refused
 
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus
 from airflow_provider_omics.local.assumptions import CancelledUnsubmitted
@@ -20,7 +20,7 @@ S = BatchStatus
 
 
 def test_a_batch_goes_through_every_state_to_processed() -> None:
-    local = BatchWorld()
+    local = BatchAccount()
     batch = local.start()
     assert batch.status is S.CREATING
     began = local.clock.now()
@@ -36,11 +36,11 @@ def test_a_batch_goes_through_every_state_to_processed() -> None:
 
 
 def test_runs_are_submitted_one_by_one_at_the_rate() -> None:
-    local = BatchWorld()
+    local = BatchAccount()
     batch = local.until(local.start(), S.SUBMITTING)
     seen = []
     for _ in SETTINGS:
-        seen.append(len(local.world.runs_of_batch(batch.batch_id)))
+        seen.append(len(local.state.runs_of_batch(batch.batch_id)))
         local.advance(1)
     assert seen == [0, 1, 2, 3]
     assert batch.status is S.INPROGRESS
@@ -48,18 +48,18 @@ def test_runs_are_submitted_one_by_one_at_the_rate() -> None:
 
 def test_processed_is_not_success() -> None:
     outcomes = SimulatedOutcomes(rules=(OutcomeRule(pattern="sample-[01]", outcome="OUT_OF_MEMORY_ERROR"),))
-    local = BatchWorld(outcomes=outcomes)
+    local = BatchAccount(outcomes=outcomes)
     answer = local.get(local.processed())
     assert answer["runSummary"]["failedRunCount"] == 2
     assert answer["runSummary"]["completedRunCount"] == 2
 
 
-def _failed(local: BatchWorld) -> Batch:
+def _failed(local: BatchAccount) -> Batch:
     return local.until(local.start([SETTINGS[0], SETTINGS[0]]), S.FAILED)
 
 
-def _cancelled_from(state: BatchStatus, end: BatchStatus) -> Callable[[BatchWorld], Batch]:
-    def reach(local: BatchWorld) -> Batch:
+def _cancelled_from(state: BatchStatus, end: BatchStatus) -> Callable[[BatchAccount], Batch]:
+    def reach(local: BatchAccount) -> Batch:
         batch = local.until(local.start(), state)
         local.call("CancelRunBatch", batchId=batch.batch_id)
         return local.until(batch, end)
@@ -67,22 +67,22 @@ def _cancelled_from(state: BatchStatus, end: BatchStatus) -> Callable[[BatchWorl
     return reach
 
 
-def _deleting(local: BatchWorld) -> Batch:
+def _deleting(local: BatchAccount) -> Batch:
     batch = local.processed()
     local.call("DeleteRunBatch", batchId=batch.batch_id)
     return batch
 
 
-def _deleted(local: BatchWorld) -> Batch:
+def _deleted(local: BatchAccount) -> Batch:
     return local.until(_deleting(local), S.RUNS_DELETED)
 
 
-def _delete_failed(local: BatchWorld) -> Batch:
-    local.world.faults.add(FaultRule(kind=FaultKind.ERROR_BEFORE, operation="RunBatch.delete"))
+def _delete_failed(local: BatchAccount) -> Batch:
+    local.state.faults.add(FaultRule(kind=FaultKind.ERROR_BEFORE, operation="RunBatch.delete"))
     return local.until(_deleting(local), S.RUNS_DELETE_FAILED)
 
 
-REACH: dict[BatchStatus, Callable[[BatchWorld], Batch]] = {
+REACH: dict[BatchStatus, Callable[[BatchAccount], Batch]] = {
     S.CREATING: lambda local: local.start(),
     S.PENDING: lambda local: local.until(local.start(), S.PENDING),
     S.SUBMITTING: lambda local: local.until(local.start(), S.SUBMITTING),
@@ -112,7 +112,7 @@ def test_the_table_has_every_state() -> None:
 @pytest.mark.parametrize("operation", ALLOWED)
 @pytest.mark.parametrize("state", BatchStatus)
 def test_operations_are_allowed_as_documented(state: BatchStatus, operation: str) -> None:
-    local = BatchWorld()
+    local = BatchAccount()
     batch = REACH[state](local)
     assert local.get(batch)["status"] == state
     if state not in ALLOWED[operation]:
@@ -129,7 +129,7 @@ def test_operations_are_allowed_as_documented(state: BatchStatus, operation: str
 
 
 def test_the_error_of_a_wrong_state_follows_the_assumption() -> None:
-    local = BatchWorld(wrong_state_code="ValidationException")
+    local = BatchAccount(wrong_state_code="ValidationException")
     batch = local.start()
     with pytest.raises(ServiceError) as caught:
         local.call("CancelRunBatch", batchId=batch.batch_id)
@@ -140,7 +140,7 @@ def test_the_error_of_a_wrong_state_follows_the_assumption() -> None:
     "operation", ["GetBatch", "ListRunsInBatch", "CancelRunBatch", "DeleteRunBatch", "DeleteBatch"]
 )
 def test_an_unknown_or_deleted_batch_is_not_found(operation: str) -> None:
-    local = BatchWorld()
+    local = BatchAccount()
     batch = local.processed()
     local.call("DeleteBatch", batchId=batch.batch_id)
     for batch_id in (batch.batch_id, "999"):
@@ -150,7 +150,7 @@ def test_an_unknown_or_deleted_batch_is_not_found(operation: str) -> None:
 
 class TestCancel:
     def test_stops_started_runs_and_submits_no_more(self) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         batch = local.until(local.start(), S.SUBMITTING)
         local.advance(2)
         local.call("CancelRunBatch", batchId=batch.batch_id)
@@ -166,16 +166,16 @@ class TestCancel:
         assert answer["runSummary"]["cancelledRunCount"] == 2
         assert "submittedTime" not in answer
         assert "processedTime" not in answer
-        assert len(local.world.runs_of_batch(batch.batch_id)) == 2
+        assert len(local.state.runs_of_batch(batch.batch_id)) == 2
 
     def test_in_pending_starts_nothing(self) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         batch = local.until(local.start(local.put_settings(SETTINGS)), S.PENDING)
         local.call("CancelRunBatch", batchId=batch.batch_id)
         local.until(batch, S.CANCELLED)
         local.advance(100)
         assert batch.status is S.CANCELLED
-        assert local.world.runs == {}
+        assert local.state.runs == {}
         assert S.SUBMITTING not in local.seen
 
     @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ class TestCancel:
     def test_of_unsubmitted_runs_follows_the_assumption(
         self, reading: CancelledUnsubmitted, status: str | None, pending: int, failed: int
     ) -> None:
-        local = BatchWorld(cancelled_before_submission=reading)
+        local = BatchAccount(cancelled_before_submission=reading)
         batch = local.until(local.start(), S.SUBMITTING)
         local.call("CancelRunBatch", batchId=batch.batch_id)
         local.until(batch, S.CANCELLED)
@@ -200,7 +200,7 @@ class TestCancel:
 
     @pytest.mark.parametrize(("tries", "expected"), [(True, "CANCEL_FAILED"), (False, "SUCCESS")])
     def test_of_runs_that_have_ended_follows_the_assumption(self, tries: bool, expected: str) -> None:
-        local = BatchWorld(
+        local = BatchAccount(
             outcomes=SimulatedOutcomes(rules=(OutcomeRule(pattern="sample-0", seconds=0.0),)),
             cancel_tries_ended_runs=tries,
         )
@@ -221,28 +221,28 @@ class TestCancel:
 
     @pytest.mark.parametrize(("cancelled", "end"), [(True, S.CANCELLED), (False, S.PROCESSED)])
     def test_that_fails_in_part_ends_as_assumed(self, cancelled: bool, end: BatchStatus) -> None:
-        local = BatchWorld(partly_failed_cancel_ends_cancelled=cancelled)
-        local.world.faults.add(FaultRule(kind=FaultKind.THROTTLE, operation="RunBatch.cancel"))
+        local = BatchAccount(partly_failed_cancel_ends_cancelled=cancelled)
+        local.state.faults.add(FaultRule(kind=FaultKind.THROTTLE, operation="RunBatch.cancel"))
         batch = local.until(local.start(), S.INPROGRESS)
         local.call("CancelRunBatch", batchId=batch.batch_id)
         local.until(batch, S.CANCELLED, S.PROCESSED)
         assert batch.status is end
         # The run whose cancel failed runs to its end, and the batch waits for it.
-        run = local.world.runs[batch.entries[0].run_id or ""]
+        run = local.state.runs[batch.entries[0].run_id or ""]
         assert run.status is RunStatus.COMPLETED
         assert local.get(batch)["submissionSummary"]["failedCancelSubmissionCount"] == 1
 
     def test_stamps_processed_time_where_assumed(self) -> None:
-        local = BatchWorld(processed_time_on_cancelled=True)
+        local = BatchAccount(processed_time_on_cancelled=True)
         batch = REACH[S.CANCELLED](local)
         assert local.get(batch)["processedTime"] == local.clock.now()
 
 
 class TestDeleteRuns:
     def test_deletes_every_run_and_keeps_the_list(self) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         batch = _deleted(local)
-        assert local.world.runs == {}
+        assert local.state.runs == {}
         assert set(local.statuses(batch).values()) == {"DELETE_SUCCESS"}
         answer = local.get(batch)
         assert answer["submissionSummary"]["successfulDeleteSubmissionCount"] == 4
@@ -252,7 +252,7 @@ class TestDeleteRuns:
             local.call("GetRun", id=batch.entries[0].run_id)
 
     def test_that_fails_in_part_says_which(self) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         batch = _delete_failed(local)
         assert local.statuses(batch) == {
             "sample-0": "DELETE_FAILED",
@@ -261,10 +261,10 @@ class TestDeleteRuns:
             "sample-3": "DELETE_SUCCESS",
         }
         assert local.get(batch)["submissionSummary"]["failedDeleteSubmissionCount"] == 1
-        assert len(local.world.runs) == 1
+        assert len(local.state.runs) == 1
 
     def test_counts_a_run_that_is_gone_already_as_deleted(self) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         batch = local.processed()
         local.call("DeleteRun", id=batch.entries[1].run_id)
         local.call("DeleteRunBatch", batchId=batch.batch_id)
@@ -272,7 +272,7 @@ class TestDeleteRuns:
         assert set(local.statuses(batch).values()) == {"DELETE_SUCCESS"}
 
     def test_leaves_another_run_alone_that_got_a_deleted_runs_id(self) -> None:
-        local = BatchWorld(run_id_reuse=True)
+        local = BatchAccount(run_id_reuse=True)
         batch = local.processed()
         reused = batch.entries[0].run_id
         local.call("DeleteRun", id=reused)
@@ -286,21 +286,21 @@ class TestDeleteRuns:
         assert local.call("GetRun", id=reused)["uuid"] == other["uuid"]
 
     def test_of_a_batch_leaves_the_runs(self) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         batch = local.processed()
         local.call("DeleteBatch", batchId=batch.batch_id)
-        assert len(local.world.runs) == 4
+        assert len(local.state.runs) == 4
         run = local.call("GetRun", id=batch.entries[0].run_id)
         assert (run["status"], run["batchId"]) == ("COMPLETED", batch.batch_id)
 
 
 class TestFailedMidway:
-    def _fail(self, local: BatchWorld) -> Batch:
-        local.world.faults.add(FaultRule(kind=FaultKind.ERROR_BEFORE, operation="RunBatch.abort", skip=2))
+    def _fail(self, local: BatchAccount) -> Batch:
+        local.state.faults.add(FaultRule(kind=FaultKind.ERROR_BEFORE, operation="RunBatch.abort", skip=2))
         return local.until(local.start(), S.FAILED)
 
     def test_started_runs_go_on(self) -> None:
-        local = BatchWorld()
+        local = BatchAccount()
         batch = self._fail(local)
         answer = local.get(batch)
         assert "Retry the batch" in answer["failureReason"]
@@ -313,14 +313,14 @@ class TestFailedMidway:
         assert local.get(batch)["runSummary"]["completedRunCount"] == 2
 
     def test_started_runs_are_cancelled_where_assumed(self) -> None:
-        local = BatchWorld(failed_batch_keeps_its_runs=False)
+        local = BatchAccount(failed_batch_keeps_its_runs=False)
         batch = self._fail(local)
         local.advance(100)
         assert local.get(batch)["runSummary"]["cancelledRunCount"] == 2
 
 
 def test_a_late_creating_batch_stays_uncancellable() -> None:
-    local = BatchWorld(timings=replace(SLOW, batch_creating=600))
+    local = BatchAccount(timings=replace(SLOW, batch_creating=600))
     batch = local.start()
     local.advance(599)
     with refused("ConflictException"):
@@ -331,7 +331,7 @@ def test_a_late_creating_batch_stays_uncancellable() -> None:
 
 
 def test_an_error_of_the_server_fails_the_batch_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    local = BatchWorld()
+    local = BatchAccount()
     # Nested too deeply for Python's own JSON reader.
     deep = b'[{"runSettingId": "a", "parameters": ' + b"[" * 200_000 + b"]" * 200_000 + b"}]"
     batch = local.until(local.start(local.put_settings(deep)), S.FAILED)
@@ -345,8 +345,8 @@ def test_an_error_of_the_server_at_the_end_fails_the_batch() -> None:
         if batch.status is S.CANCELLED:
             raise OSError("whoever watches is gone")
 
-    local = BatchWorld()
-    local.world.batch_observers.append(refuse)
+    local = BatchAccount()
+    local.state.batch_observers.append(refuse)
     batch = _cancelled_from(S.INPROGRESS, S.FAILED)(local)
     assert "transient error" in local.get(batch)["failureReason"]
     assert "failedTime" in local.get(batch)
@@ -355,9 +355,9 @@ def test_an_error_of_the_server_at_the_end_fails_the_batch() -> None:
 class TestEnforcedRates:
     """Submissions use up the rate of StartRun, which callers share."""
 
-    def reach(self, seconds: float) -> tuple[BatchWorld, Batch]:
-        local = BatchWorld(timings=replace(SLOW, submissions_per_second=100))
-        local.world.rates.change(True, {})
+    def reach(self, seconds: float) -> tuple[BatchAccount, Batch]:
+        local = BatchAccount(timings=replace(SLOW, submissions_per_second=100))
+        local.state.rates.change(True, {})
         batch = local.until(local.start(many(40)), S.SUBMITTING)
         local.advance(seconds)
         return local, batch
@@ -368,24 +368,24 @@ class TestEnforcedRates:
         for _ in range(steps):
             local.advance(4 / steps)
         # A burst of 5, then 5 each second.
-        assert 24 <= len(local.world.runs_of_batch(batch.batch_id)) <= 25
+        assert 24 <= len(local.state.runs_of_batch(batch.batch_id)) <= 25
         local.until(batch, S.INPROGRESS)
         assert set(local.statuses(batch).values()) == {"SUCCESS"}
 
     def test_a_caller_is_throttled_by_a_batch(self) -> None:
         local, _ = self.reach(1)
         with refused("ThrottlingException"):
-            local.world.rates.take("StartRun")
+            local.state.rates.take("StartRun")
 
     def test_callers_slow_a_batch_down(self) -> None:
         local, batch = self.reach(0.5)
-        local.world.rates.change(True, {"StartRun": 0.1})
-        before = len(local.world.runs_of_batch(batch.batch_id))
-        local.world.rates.take("StartRun")
+        local.state.rates.change(True, {"StartRun": 0.1})
+        before = len(local.state.runs_of_batch(batch.batch_id))
+        local.state.rates.take("StartRun")
         local.advance(9)
-        assert len(local.world.runs_of_batch(batch.batch_id)) == before
+        assert len(local.state.runs_of_batch(batch.batch_id)) == before
         local.advance(1)
-        assert len(local.world.runs_of_batch(batch.batch_id)) == before + 1
+        assert len(local.state.runs_of_batch(batch.batch_id)) == before + 1
 
     def test_cancelling_uses_up_the_rate_of_cancel_run(self) -> None:
         local, batch = self.reach(20)
@@ -393,5 +393,5 @@ class TestEnforcedRates:
         local.call("CancelRunBatch", batchId=batch.batch_id)
         local.advance(0.5)
         with refused("ThrottlingException"):
-            local.world.rates.take("CancelRun")
+            local.state.rates.take("CancelRun")
         assert batch.status is S.STOPPING

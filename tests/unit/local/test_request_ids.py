@@ -17,12 +17,12 @@ ANSWER = {"id": "7", "uuid": "u"}
 
 
 def again(lab: Lab, request: dict[str, Any] = REQUEST, operation: str = "StartRun") -> dict[str, Any] | None:
-    return lab.world.request_ids.first_answer(operation, request)
+    return lab.state.request_ids.first_answer(operation, request)
 
 
 def test_a_repeated_request_gets_the_first_answer(lab: Lab) -> None:
     assert again(lab) is None
-    lab.world.request_ids.remember("StartRun", REQUEST, ANSWER)
+    lab.state.request_ids.remember("StartRun", REQUEST, ANSWER)
     assert again(lab) == ANSWER
     assert again(lab, operation="StartRunBatch") is None
     assert again(lab, {**REQUEST, "requestId": "other"}) is None
@@ -38,7 +38,7 @@ def test_every_reading_of_a_repetition(make_lab: MakeLab, same_payload: bool, re
             repeated_request_id_other_payload=other if same_payload else reading,
         )
     )
-    lab.world.request_ids.remember("StartRun", REQUEST, ANSWER)
+    lab.state.request_ids.remember("StartRun", REQUEST, ANSWER)
     request = REQUEST if same_payload else {**REQUEST, "parameters": {"x": 2}}
     if reading is RepeatedRequestId.CONFLICT:
         with pytest.raises(ConflictException, match="same"):
@@ -49,7 +49,7 @@ def test_every_reading_of_a_repetition(make_lab: MakeLab, same_payload: bool, re
 
 def test_a_request_id_can_be_forgotten_after_a_while(make_lab: MakeLab) -> None:
     lab = make_lab(Assumptions(request_id_memory_seconds=60))
-    lab.world.request_ids.remember("StartRun", REQUEST, ANSWER)
+    lab.state.request_ids.remember("StartRun", REQUEST, ANSWER)
     lab.advance(59)
     assert again(lab) == ANSWER
     lab.advance(1)
@@ -59,15 +59,15 @@ def test_a_request_id_can_be_forgotten_after_a_while(make_lab: MakeLab) -> None:
 @pytest.mark.parametrize("free", [True, False])
 def test_a_deleted_run_frees_its_request_id_if_assumed(make_lab: MakeLab, free: bool) -> None:
     lab = make_lab(Assumptions(request_id_free_after_deletion=free, run_id_reuse=True))
-    run = create_run(lab.world, lab.request())
+    run = create_run(lab.state, lab.request())
     answer = {"id": run.run_id, "uuid": run.uuid}
-    lab.world.request_ids.remember("StartRun", REQUEST, answer)
+    lab.state.request_ids.remember("StartRun", REQUEST, answer)
     assert again(lab) == answer
     lab.advance(3)
     lab.report(run).completed()
     lab.advance(3)
     assert run.status is RunStatus.COMPLETED
-    delete_run(lab.world, run)
+    delete_run(lab.state, run)
     # Another run that got the same id is not the run that the request id started.
-    assert create_run(lab.world, lab.request()).run_id == run.run_id
+    assert create_run(lab.state, lab.request()).run_id == run.run_id
     assert again(lab) == (None if free else answer)

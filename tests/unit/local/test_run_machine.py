@@ -18,7 +18,7 @@ MakeLab = Callable[..., Lab]
 
 
 def start(lab: Lab, **settings: Any) -> Run:
-    return create_run(lab.world, lab.request(**settings))
+    return create_run(lab.state, lab.request(**settings))
 
 
 def run_to(lab: Lab, status: RunStatus, **settings: Any) -> Run:
@@ -33,7 +33,7 @@ def run_to(lab: Lab, status: RunStatus, **settings: Any) -> Run:
     if status is RunStatus.RUNNING:
         return run
     if status is RunStatus.CANCELLED:
-        cancel_run(lab.world, run)
+        cancel_run(lab.state, run)
     elif status is RunStatus.FAILED:
         lab.report(run).failed("RUN_TASK_FAILED", "a task failed")
     else:
@@ -45,7 +45,7 @@ def run_to(lab: Lab, status: RunStatus, **settings: Any) -> Run:
 
 def watch(lab: Lab) -> list[tuple[RunStatus | None, RunStatus]]:
     changes: list[tuple[RunStatus | None, RunStatus]] = []
-    lab.world.run_observers.append(lambda run, old: changes.append((old, run.status)))
+    lab.state.run_observers.append(lambda run, old: changes.append((old, run.status)))
     return changes
 
 
@@ -102,12 +102,12 @@ def test_a_run_can_be_cancelled_in_every_active_state(
 ) -> None:
     lab = make_lab(Assumptions(cancelled_passes_stopping=passes_stopping))
     run = run_to(lab, status)
-    cancel_run(lab.world, run)
+    cancel_run(lab.state, run)
     assert run.status is (RunStatus.STOPPING if passes_stopping else status)
-    cancel_run(lab.world, run)
+    cancel_run(lab.state, run)
     lab.advance(3)
     assert run.status is RunStatus.CANCELLED
-    assert run.stop_time == lab.world.now()
+    assert run.stop_time == lab.state.now()
     lab.advance(100)
     assert run.status is RunStatus.CANCELLED
 
@@ -116,8 +116,8 @@ def test_cancelling_tells_the_executor_and_ends_the_tasks(lab: Lab) -> None:
     run = run_to(lab, RunStatus.RUNNING)
     report = lab.report(run)
     task = report.task_started("align")
-    cancel_run(lab.world, run)
-    assert lab.world.executor.cancelled == [run.run_id]  # type: ignore[attr-defined]
+    cancel_run(lab.state, run)
+    assert lab.state.executor.cancelled == [run.run_id]  # type: ignore[attr-defined]
     report.task_ended(task)
     report.completed()
     report.failed("RUN_TASK_FAILED", "killed")
@@ -135,7 +135,7 @@ def test_an_ended_run_cannot_be_cancelled(make_lab: MakeLab, status: RunStatus, 
     lab = make_lab(Assumptions(wrong_state_code=code))
     run = run_to(lab, status)
     with pytest.raises(ServiceError, match=rf"is {status} and cannot be cancelled") as caught:
-        cancel_run(lab.world, run)
+        cancel_run(lab.state, run)
     assert caught.value.code == code
     assert run.status is status
 
@@ -144,9 +144,9 @@ def test_an_ended_run_cannot_be_cancelled(make_lab: MakeLab, status: RunStatus, 
 def test_an_ended_run_can_be_deleted(lab: Lab, status: RunStatus) -> None:
     run = run_to(lab, status)
     changes = watch(lab)
-    delete_run(lab.world, run)
-    assert run.run_id not in lab.world.runs
-    assert list(lab.world.run_index.all()) == []
+    delete_run(lab.state, run)
+    assert run.run_id not in lab.state.runs
+    assert list(lab.state.run_index.all()) == []
     assert changes == [(status, RunStatus.DELETED)]
 
 
@@ -154,31 +154,31 @@ def test_an_ended_run_can_be_deleted(lab: Lab, status: RunStatus) -> None:
 def test_an_active_run_cannot_be_deleted(lab: Lab, status: RunStatus) -> None:
     run = run_to(lab, status)
     with pytest.raises(ServiceError, match="cannot be deleted"):
-        delete_run(lab.world, run)
-    assert lab.world.runs[run.run_id] is run
+        delete_run(lab.state, run)
+    assert lab.state.runs[run.run_id] is run
 
 
 def test_a_failed_run_cannot_be_deleted_where_the_guide_is_right(make_lab: MakeLab) -> None:
     lab = make_lab(Assumptions(failed_run_deletable=False))
     run = run_to(lab, RunStatus.FAILED)
     with pytest.raises(ServiceError, match="FAILED and cannot be deleted"):
-        delete_run(lab.world, run)
+        delete_run(lab.state, run)
 
 
 def test_a_deleted_run_can_stay_visible_for_a_while(make_lab: MakeLab) -> None:
     lab = make_lab(Assumptions(deleted_run_visible_seconds=10))
     run = run_to(lab, RunStatus.COMPLETED)
-    delete_run(lab.world, run)
-    assert lab.world.runs[run.run_id].status is RunStatus.DELETED
+    delete_run(lab.state, run)
+    assert lab.state.runs[run.run_id].status is RunStatus.DELETED
     lab.advance(10)
-    assert run.run_id not in lab.world.runs
+    assert run.run_id not in lab.state.runs
 
 
 @pytest.mark.parametrize("reuse", [True, False])
 def test_ids_of_deleted_runs_come_back_only_if_assumed(make_lab: MakeLab, reuse: bool) -> None:
     lab = make_lab(Assumptions(run_id_reuse=reuse))
     first = run_to(lab, RunStatus.COMPLETED)
-    delete_run(lab.world, first)
+    delete_run(lab.state, first)
     second = start(lab)
     assert (second.run_id == first.run_id) is reuse
     assert second.uuid != first.uuid
@@ -201,7 +201,7 @@ def test_runs_over_the_concurrency_quota_wait_in_pending(make_lab: MakeLab, stor
 
 
 def test_a_run_group_limits_its_own_runs_only(lab: Lab) -> None:
-    lab.world.run_groups["7"] = RunGroup("7", "arn", lab.world.now(), {"maxRuns": 1})
+    lab.state.run_groups["7"] = RunGroup("7", "arn", lab.state.now(), {"maxRuns": 1})
     grouped = [start(lab, runGroupId="7") for _ in range(2)]
     free = start(lab)
     lab.advance(3)
@@ -210,7 +210,7 @@ def test_a_run_group_limits_its_own_runs_only(lab: Lab) -> None:
         RunStatus.PENDING,
         RunStatus.RUNNING,
     ]
-    cancel_run(lab.world, grouped[0])
+    cancel_run(lab.state, grouped[0])
     lab.advance(3)
     assert grouped[1].status is RunStatus.STARTING
 
@@ -219,7 +219,7 @@ def test_a_cancelled_waiting_run_never_starts(make_lab: MakeLab) -> None:
     lab = make_lab(quotas=Quotas(concurrent_static_runs=1))
     running, waiting, last = (start(lab) for _ in range(3))
     lab.advance(3)
-    cancel_run(lab.world, waiting)
+    cancel_run(lab.state, waiting)
     lab.advance(3)
     assert waiting.status is RunStatus.CANCELLED
     assert waiting.start_time is None
@@ -252,7 +252,7 @@ def test_a_full_store_of_retained_runs_takes_no_more(make_lab: MakeLab) -> None:
     run_to(lab, RunStatus.COMPLETED)
     with pytest.raises(ServiceQuotaExceededException, match="2 stored runs"):
         start(lab)
-    assert len(lab.world.runs) == 2
+    assert len(lab.state.runs) == 2
 
 
 def test_a_full_store_drops_the_oldest_removable_run(make_lab: MakeLab) -> None:
@@ -261,8 +261,8 @@ def test_a_full_store_drops_the_oldest_removable_run(make_lab: MakeLab) -> None:
     oldest = run_to(lab, RunStatus.COMPLETED, retentionMode="REMOVE")
     active = start(lab, retentionMode="REMOVE")
     newest = start(lab, retentionMode="REMOVE")
-    assert oldest.run_id not in lab.world.runs
-    assert {kept.run_id, active.run_id, newest.run_id} == set(lab.world.runs)
+    assert oldest.run_id not in lab.state.runs
+    assert {kept.run_id, active.run_id, newest.run_id} == set(lab.state.runs)
     with pytest.raises(ServiceQuotaExceededException):
         start(lab)
 
@@ -274,11 +274,11 @@ def test_a_run_that_takes_too_long_times_out(make_lab: MakeLab) -> None:
     assert run.status is RunStatus.RUNNING
     lab.advance(4)
     assert (run.status, run.failure_reason) == (RunStatus.FAILED, "RUN_TIMED_OUT")
-    assert lab.world.executor.cancelled == [run.run_id]  # type: ignore[attr-defined]
+    assert lab.state.executor.cancelled == [run.run_id]  # type: ignore[attr-defined]
 
 
 def test_a_run_group_can_shorten_the_time(lab: Lab) -> None:
-    lab.world.run_groups["7"] = RunGroup("7", "arn", lab.world.now(), {"maxDuration": 2})
+    lab.state.run_groups["7"] = RunGroup("7", "arn", lab.state.now(), {"maxDuration": 2})
     run = run_to(lab, RunStatus.RUNNING, runGroupId="7")
     lab.advance(123)
     assert (run.status, run.failure_reason) == (RunStatus.FAILED, "RUN_TIMED_OUT")
@@ -306,7 +306,7 @@ def test_the_output_uri_has_the_assumed_form(make_lab: MakeLab, form: RunOutputU
 
 def test_task_changes_are_told(lab: Lab) -> None:
     changes: list[tuple[str, TaskStatus | None, TaskStatus]] = []
-    lab.world.task_observers.append(lambda run, task, old: changes.append((task.name, old, task.status)))
+    lab.state.task_observers.append(lambda run, task, old: changes.append((task.name, old, task.status)))
     run = run_to(lab, RunStatus.RUNNING)
     lab.report(run).task_ended(lab.report(run).task_started("align"))
     assert changes == [

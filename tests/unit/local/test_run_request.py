@@ -17,12 +17,12 @@ READY2RUN_ID = "9500764"
 
 
 def plan(lab: Lab, **settings: Any) -> dict[str, Any]:
-    return plan_run(lab.world, lab.request(**settings)).request
+    return plan_run(lab.state, lab.request(**settings)).request
 
 
 def refusal(lab: Lab, **settings: Any) -> tuple[str, str]:
     with pytest.raises(ServiceError) as caught:
-        plan_run(lab.world, lab.request(**settings))
+        plan_run(lab.state, lab.request(**settings))
     return caught.value.code, caught.value.message
 
 
@@ -54,14 +54,14 @@ def test_what_the_service_refuses_in_the_call(lab: Lab, settings: dict[str, Any]
     found_code, message = refusal(lab, **settings)
     assert found_code == code
     assert part in message
-    assert lab.world.runs == {}
+    assert lab.state.runs == {}
 
 
 def test_neither_workflow_nor_run_is_refused(lab: Lab) -> None:
     request = lab.request()
     del request["workflowId"]
     with pytest.raises(ServiceError, match="workflowId or runId"):
-        plan_run(lab.world, request)
+        plan_run(lab.state, request)
 
 
 def test_parameters_at_the_limit_are_accepted(lab: Lab) -> None:
@@ -130,18 +130,18 @@ class TestStorage:
 class TestCacheGroupNetwork:
     def test_a_run_takes_its_behavior_from_the_cache_unless_it_says_otherwise(self, lab: Lab) -> None:
         settings = {"cacheBehavior": "CACHE_ALWAYS"}
-        lab.world.run_caches["5"] = RunCache("5", "u", "arn", "ACTIVE", lab.world.now(), settings)
+        lab.state.run_caches["5"] = RunCache("5", "u", "arn", "ACTIVE", lab.state.now(), settings)
         assert plan(lab, cacheId="5")["cacheBehavior"] == "CACHE_ALWAYS"
         chosen = plan(lab, cacheId="5", cacheBehavior="CACHE_ON_FAILURE")
         assert chosen["cacheBehavior"] == "CACHE_ON_FAILURE"
 
     def test_a_ready2run_workflow_has_no_cache(self, lab: Lab) -> None:
-        lab.world.run_caches["5"] = RunCache("5", "u", "arn", "ACTIVE", lab.world.now())
+        lab.state.run_caches["5"] = RunCache("5", "u", "arn", "ACTIVE", lab.state.now())
         code, message = refusal(lab, workflowId=READY2RUN_ID, workflowType="READY2RUN", cacheId="5")
         assert (code, "READY2RUN" in message) == ("ValidationException", True)
 
     def test_group_and_configuration_that_exist_are_accepted(self, lab: Lab) -> None:
-        lab.world.run_groups["7"] = RunGroup("7", "arn", lab.world.now())
+        lab.state.run_groups["7"] = RunGroup("7", "arn", lab.state.now())
         request = plan(lab, runGroupId="7", networkingMode="VPC", configurationName="net")
         assert (request["runGroupId"], request["configurationName"]) == ("7", "net")
 
@@ -157,7 +157,7 @@ class TestKindsOfWorkflow:
         assert request["workflowType"] == "READY2RUN"
 
     def test_a_shared_workflow_needs_its_owner(self, lab: Lab) -> None:
-        share_workflow(lab.world, "77", "999999999999", name="theirs")
+        share_workflow(lab.state, "77", "999999999999", name="theirs")
         assert refusal(lab, workflowId="77")[0] == "ResourceNotFoundException"
         assert plan(lab, workflowId="77", workflowOwnerId="999999999999")["workflowId"] == "77"
 
@@ -170,7 +170,7 @@ class TestKindsOfWorkflow:
 
 class TestRerun:
     def earlier(self, lab: Lab, **settings: Any) -> str:
-        lab.world.run_caches["5"] = RunCache("5", "u", "arn", "ACTIVE", lab.world.now())
+        lab.state.run_caches["5"] = RunCache("5", "u", "arn", "ACTIVE", lab.state.now())
         request = lab.request(
             name="first",
             parameters={"x": 1},
@@ -181,12 +181,12 @@ class TestRerun:
             tags={"a": "b"},
             **settings,
         )
-        return create_run(lab.world, request).run_id
+        return create_run(lab.state, request).run_id
 
     def test_values_are_copied_and_can_be_overridden(self, lab: Lab) -> None:
         run_id = self.earlier(lab)
         request = plan(lab, runId=run_id, priority=9, outputUri="s3://results/again")
-        earlier = lab.world.runs[run_id].request
+        earlier = lab.state.runs[run_id].request
         assert request["workflowId"] == earlier["workflowId"]
         assert request["parameters"] == {"x": 1}
         assert (request["priority"], request["storageType"]) == (9, "DYNAMIC")
@@ -203,7 +203,7 @@ class TestRerun:
     @pytest.mark.parametrize("copied", [True, False])
     def test_tags_are_copied_if_assumed(self, make_lab: Callable[..., Lab], copied: bool) -> None:
         lab = make_lab(Assumptions(rerun_copies_tags=copied))
-        again = create_run(lab.world, lab.request(runId=self.earlier(lab)))
+        again = create_run(lab.state, lab.request(runId=self.earlier(lab)))
         assert again.tags == ({"a": "b"} if copied else {})
 
     @pytest.mark.parametrize("together", [True, False])
@@ -216,8 +216,8 @@ class TestRerun:
             assert refusal(lab, runId=run_id, workflowId=other)[0] == "ValidationException"
 
     def test_runs_of_shared_workflows_cannot_be_run_again(self, lab: Lab) -> None:
-        share_workflow(lab.world, "77", "999999999999")
-        shared = create_run(lab.world, lab.request(workflowId="77", workflowOwnerId="999999999999"))
+        share_workflow(lab.state, "77", "999999999999")
+        shared = create_run(lab.state, lab.request(workflowId="77", workflowOwnerId="999999999999"))
         assert refusal(lab, runId=shared.run_id)[0] == "ValidationException"
 
     @pytest.mark.parametrize("allowed", [True, False])
@@ -225,7 +225,7 @@ class TestRerun:
         lab = make_lab(Assumptions(ready2run_can_be_rerun=allowed))
         given = {"sample_name": "s", "fastq_pairs": []}
         request = lab.request(workflowId=READY2RUN_ID, workflowType="READY2RUN", parameters=given)
-        run_id = create_run(lab.world, request).run_id
+        run_id = create_run(lab.state, request).run_id
         if allowed:
             assert plan(lab, runId=run_id)["workflowType"] == "READY2RUN"
         else:

@@ -30,7 +30,7 @@ def simulate(make_lab: Callable[..., Lab]) -> Callable[..., Lab]:
 
 def finish(lab: Lab, *requests: dict[str, Any]) -> list[Run]:
     workflow_id = lab.add_workflow()
-    runs = [create_run(lab.world, lab.request(workflowId=workflow_id, **request)) for request in requests]
+    runs = [create_run(lab.state, lab.request(workflowId=workflow_id, **request)) for request in requests]
     lab.advance(1000)
     return runs
 
@@ -115,10 +115,10 @@ def test_a_runs_own_tags_go_before_every_rule(simulate: Callable[..., Lab]) -> N
 
 def test_a_cancelled_run_makes_no_further_tasks(simulate: Callable[..., Lab]) -> None:
     lab = simulate(tasks=("a", "b", "c"))
-    run = create_run(lab.world, lab.request(name="x"))
+    run = create_run(lab.state, lab.request(name="x"))
     lab.advance(1)
     assert [task.name for task in run.tasks.values()] == ["a"]
-    cancel_run(lab.world, run)
+    cancel_run(lab.state, run)
     lab.advance(1000)
     assert run.status is RunStatus.CANCELLED
     assert [(task.name, task.status) for task in run.tasks.values()] == [("a", TaskStatus.CANCELLED)]
@@ -132,9 +132,9 @@ def test_a_run_without_tasks_still_takes_its_time(simulate: Callable[..., Lab]) 
 
 def test_outputs_are_written_when_a_run_completes(simulate: Callable[..., Lab]) -> None:
     lab = simulate(outputs={"logs/outputs.json": b"{}"})
-    lab.world.aws.ensure_bucket("results")
+    lab.state.aws.ensure_bucket("results")
     (run,) = finish(lab, {"name": "x"})
-    assert lab.world.aws.get_object(f"{run.output_root}/logs/outputs.json") == b"{}"
+    assert lab.state.aws.get_object(f"{run.output_root}/logs/outputs.json") == b"{}"
 
 
 def test_outputs_that_cannot_be_written_fail_the_run(simulate: Callable[..., Lab]) -> None:

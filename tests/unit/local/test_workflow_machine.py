@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from batch_world import ACCOUNT, ROLE, SLOW, BatchWorld, refused
+from batch_account import ACCOUNT, ROLE, SLOW, BatchAccount, refused
 
 from airflow_provider_omics.local.workflows.catalogue import find_workflow, share_workflow
 
@@ -16,10 +16,10 @@ OTHER = "210987654321"
 WDL = {"engine": "WDL", "definitionUri": "s3://definitions/flow.zip"}
 
 
-def local_world(content: bytes = b"", **kwargs: Any) -> BatchWorld:
-    local = BatchWorld(timings=replace(SLOW, workflow_creating=5), **kwargs)
-    local.world.aws.ensure_bucket("definitions")
-    local.world.aws.put_object("s3://definitions/flow.zip", content)
+def local_account(content: bytes = b"", **kwargs: Any) -> BatchAccount:
+    local = BatchAccount(timings=replace(SLOW, workflow_creating=5), **kwargs)
+    local.state.aws.ensure_bucket("definitions")
+    local.state.aws.put_object("s3://definitions/flow.zip", content)
     return local
 
 
@@ -31,9 +31,9 @@ def wdl() -> bytes:
 
 
 def test_a_workflow_is_creating_until_its_time_is_over() -> None:
-    local = local_world(wdl())
+    local = local_account(wdl())
     seen = []
-    local.world.workflow_observers.append(lambda workflow, old: seen.append((old, workflow.status)))
+    local.state.workflow_observers.append(lambda workflow, old: seen.append((old, workflow.status)))
     answer = local.call("CreateWorkflow", **WDL)
     assert answer["status"] == "CREATING"
     local.advance(4)
@@ -46,7 +46,7 @@ def test_a_workflow_is_creating_until_its_time_is_over() -> None:
 
 
 def test_a_broken_definition_makes_a_failed_workflow_that_starts_nothing() -> None:
-    local = local_world(b"no zip")
+    local = local_account(b"no zip")
     workflow_id = local.call("CreateWorkflow", **WDL)["id"]
     local.advance(5)
     answer = local.call("GetWorkflow", id=workflow_id)
@@ -58,9 +58,9 @@ def test_a_broken_definition_makes_a_failed_workflow_that_starts_nothing() -> No
 
 
 def test_the_definition_is_the_one_of_the_call() -> None:
-    local = local_world(wdl())
+    local = local_account(wdl())
     workflow_id = local.call("CreateWorkflow", **WDL)["id"]
-    local.world.aws.put_object("s3://definitions/flow.zip", b"changed")
+    local.state.aws.put_object("s3://definitions/flow.zip", b"changed")
     local.advance(5)
     assert local.call("GetWorkflow", id=workflow_id)["status"] == "ACTIVE"
 
@@ -78,16 +78,16 @@ def test_the_definition_is_the_one_of_the_call() -> None:
     ],
 )
 def test_what_the_call_refuses_leaves_nothing_behind(source: dict[str, Any], message: str) -> None:
-    local = local_world()
-    before = set(local.world.workflows)
+    local = local_account()
+    before = set(local.state.workflows)
     with refused("ValidationException", message):
         local.call("CreateWorkflow", **source)
-    assert set(local.world.workflows) == before
+    assert set(local.state.workflows) == before
 
 
 def test_a_full_quota_refuses() -> None:
-    local = local_world(wdl())
-    local.world.quotas = replace(local.world.quotas, workflows=1, versions_per_workflow=0, run_groups=0, run_caches=0)
+    local = local_account(wdl())
+    local.state.quotas = replace(local.state.quotas, workflows=1, versions_per_workflow=0, run_groups=0, run_caches=0)
     for operation, members in (
         ("CreateWorkflow", WDL),
         ("CreateWorkflowVersion", {**WDL, "workflowId": "77", "versionName": "v1"}),
@@ -100,17 +100,17 @@ def test_a_full_quota_refuses() -> None:
 
 class TestShared:
     def test_is_found_only_with_its_owner(self) -> None:
-        local = local_world()
-        share_workflow(local.world, "88", OTHER, name="theirs")
+        local = local_account()
+        share_workflow(local.state, "88", OTHER, name="theirs")
         assert local.call("GetWorkflow", id="88", workflowOwnerId=OTHER)["name"] == "theirs"
         for owner in ({}, {"workflowOwnerId": ACCOUNT}, {"workflowOwnerId": "111111111111"}):
             with refused("ResourceNotFoundException", "88"):
                 local.call("GetWorkflow", id="88", **owner)
-        assert find_workflow(local.world, "77", owner_id=ACCOUNT) is local.world.workflows["77"]
+        assert find_workflow(local.state, "77", owner_id=ACCOUNT) is local.state.workflows["77"]
 
     def test_is_neither_listed_nor_changed_nor_exported(self) -> None:
-        local = local_world()
-        share_workflow(local.world, "88", OTHER, definition_zip=wdl())
+        local = local_account()
+        share_workflow(local.state, "88", OTHER, definition_zip=wdl())
         assert [item["id"] for item in local.call("ListWorkflows")["items"]] == ["77"]
         for operation in ("UpdateWorkflow", "DeleteWorkflow"):
             with refused("ResourceNotFoundException"):
@@ -119,8 +119,8 @@ class TestShared:
             local.call("GetWorkflow", id="88", workflowOwnerId=OTHER, export=["DEFINITION"])
 
     def test_runs_with_its_owner(self) -> None:
-        local = local_world()
-        share_workflow(local.world, "88", OTHER)
+        local = local_account()
+        share_workflow(local.state, "88", OTHER)
         request = {"workflowId": "88", "roleArn": ROLE, "outputUri": "s3://results/x"}
         run = local.call("StartRun", **request, workflowOwnerId=OTHER)
         local.advance(20)
@@ -130,11 +130,11 @@ class TestShared:
 
     def test_needs_a_new_id(self) -> None:
         with pytest.raises(ValueError, match="77"):
-            share_workflow(local_world().world, "77", OTHER)
+            share_workflow(local_account().state, "77", OTHER)
 
 
 def test_a_run_keeps_the_version_that_was_deleted() -> None:
-    local = local_world(wdl())
+    local = local_account(wdl())
     version = {"workflowId": "77", "versionName": "v1"}
     local.call("CreateWorkflowVersion", **WDL, **version)
     local.advance(5)
@@ -148,7 +148,7 @@ def test_a_run_keeps_the_version_that_was_deleted() -> None:
 
 def test_a_deleted_cache_stays_visible_where_assumed() -> None:
     for stays in (True, False):
-        local = local_world(deleted_cache_stays_visible=stays)
+        local = local_account(deleted_cache_stays_visible=stays)
         cache_id = local.call("CreateRunCache", cacheS3Location="s3://definitions/cache")["id"]
         local.call("DeleteRunCache", id=cache_id)
         with refused("ResourceNotFoundException"):
@@ -161,7 +161,7 @@ def test_a_deleted_cache_stays_visible_where_assumed() -> None:
 
 
 def test_a_run_group_with_active_runs_cannot_be_deleted() -> None:
-    local = local_world()
+    local = local_account()
     group = local.call("CreateRunGroup", name="group")["id"]
     local.call("StartRun", workflowId="77", runGroupId=group, roleArn=ROLE, outputUri="s3://results/x")
     for seconds in (0, 2, 10):

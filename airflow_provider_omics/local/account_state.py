@@ -34,7 +34,7 @@ WorkflowObserver = Callable[["Workflow", str | None], None]
 
 
 @dataclass
-class World:
+class AccountState:
     """State of one account and region. Whoever reads or changes it holds :attr:`lock`.
 
     Observers are called with the lock held, after the change, with the status before it (None: it is new).
@@ -51,7 +51,7 @@ class World:
     account: str
     clock: Clock
     assumptions: Assumptions
-    make_executor: Callable[[World], Executor]
+    make_executor: Callable[[AccountState], Executor]
     aws: Aws
     timings: Timings = field(default_factory=Timings)
     quotas: Quotas = field(default_factory=Quotas)
@@ -86,7 +86,7 @@ class World:
         return self.timeline.now()
 
     def new_id(self) -> str:
-        """Return an id that no resource of this world has had: digits, like the service's."""
+        """Return an id that no resource of this account has had: digits, like the service's."""
         return str(next(self._ids))
 
     def new_run_id(self) -> str:

@@ -1,4 +1,4 @@
-"""A world whose clock a test moves, with the operations of batches called as the server calls them."""
+"""An account whose clock a test moves, with the operations of batches called as the server calls them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, Phase, RunStatus, classify
+from airflow_provider_omics.local.account_state import AccountState
 from airflow_provider_omics.local.assumptions import Assumptions
 from airflow_provider_omics.local.aws import Aws
 from airflow_provider_omics.local.batches.machine import attach_batches
@@ -23,7 +24,6 @@ from airflow_provider_omics.local.quotas import Quotas
 from airflow_provider_omics.local.records import Batch
 from airflow_provider_omics.local.timings import Timings
 from airflow_provider_omics.local.workflows.catalogue import share_workflow
-from airflow_provider_omics.local.world import World
 
 ACCOUNT = "123456789012"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/omics"
@@ -45,8 +45,8 @@ SLOW = Timings(
 )
 
 
-class BatchWorld:
-    """A world with one ACTIVE workflow (id 77) and an empty bucket."""
+class BatchAccount:
+    """An account with one ACTIVE workflow (id 77) and an empty bucket."""
 
     def __init__(
         self,
@@ -59,29 +59,29 @@ class BatchWorld:
         OmicsService()  # registers every operation
         self.clock = ManualClock()
         outcomes = outcomes or SimulatedOutcomes(write_logs=False)
-        self.world = World(
+        self.state = AccountState(
             region="eu-west-1",
             account=ACCOUNT,
             clock=self.clock,
             assumptions=Assumptions(**assumptions),
-            make_executor=lambda world: SimulatedExecutor(world, outcomes),
+            make_executor=lambda state: SimulatedExecutor(state, outcomes),
             aws=Aws("eu-west-1", ACCOUNT),
             timings=timings,
             quotas=quotas or Quotas.wide(),
         )
-        attach_batches(self.world)
+        attach_batches(self.state)
         self.seen: list[BatchStatus] = []
-        self.world.batch_observers.append(lambda batch, _old: self.seen.append(batch.status))
-        share_workflow(self.world, WORKFLOW, ACCOUNT, name="workflow")
+        self.state.batch_observers.append(lambda batch, _old: self.seen.append(batch.status))
+        share_workflow(self.state, WORKFLOW, ACCOUNT, name="workflow")
         self.bucket = f"settings-{uuid.uuid4()}"
-        self.world.aws.ensure_bucket(self.bucket)
+        self.state.aws.ensure_bucket(self.bucket)
 
     def call(self, operation: str, **members: Any) -> dict[str, Any]:
-        return HANDLERS[operation](self.world, members)
+        return HANDLERS[operation](self.state, members)
 
     def advance(self, seconds: float) -> None:
         self.clock.advance(seconds)
-        self.world.timeline.run_due()
+        self.state.timeline.run_due()
 
     def request(self, settings: Any = SETTINGS, **defaults: Any) -> dict[str, Any]:
         """Return a StartRunBatch request; text as settings is the URI of a file."""
@@ -91,13 +91,13 @@ class BatchWorld:
 
     def start(self, settings: Any = SETTINGS, **defaults: Any) -> Batch:
         batch_id = self.call("StartRunBatch", **self.request(settings, **defaults))["id"]
-        return self.world.batches[batch_id]
+        return self.state.batches[batch_id]
 
     def put_settings(self, settings: Any, key: str = "settings.json") -> str:
         """Write a file of run settings, given as bytes or as what is to become JSON, and return its URI."""
         content = settings if isinstance(settings, bytes) else json.dumps(settings).encode()
         uri = f"s3://{self.bucket}/{key}"
-        self.world.aws.put_object(uri, content)
+        self.state.aws.put_object(uri, content)
         return uri
 
     def until(self, batch: Batch, *wanted: BatchStatus, step: float = 0.5) -> Batch:
@@ -131,7 +131,7 @@ class BatchWorld:
         return {item["runSettingId"]: item.get("submissionStatus") for item in self.listed(batch)}
 
     def active_runs(self, batch: Batch) -> int:
-        runs = self.world.runs_of_batch(batch.batch_id)
+        runs = self.state.runs_of_batch(batch.batch_id)
         return sum(classify(RunStatus, run.status) is Phase.ACTIVE for run in runs)
 
 
