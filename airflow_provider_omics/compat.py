@@ -50,8 +50,8 @@ __all__ = [
     "BASE_URL_SECTION",
     "DEFERRAL_ERRORS",
     "DELETED",
+    "HAS_TRIGGER_ON_KILL",
     "STATE_OUTLIVES_CLEAR",
-    "TRIGGERS_ARE_TOLD_OF_KILLS",
     "StateStore",
     "dag_run_life",
     "heartbeat_timeout",
@@ -78,7 +78,7 @@ DEFERRAL_ERRORS: tuple[type[Exception], ...] = tuple(
 STATE_OUTLIVES_CLEAR = _AIRFLOW == (3, 3)
 """Whether a task's state store is still filled after a user has cleared the task, unless Airflow was told otherwise."""
 
-TRIGGERS_ARE_TOLD_OF_KILLS = _AIRFLOW >= (3, 3)
+HAS_TRIGGER_ON_KILL = _AIRFLOW >= (3, 3)
 """Whether Airflow calls a trigger's ``on_kill``; before, a trigger that is cancelled has to find out why."""
 
 

@@ -37,7 +37,7 @@ from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot
 from airflow_provider_omics.healthomics.runs import commands
 from airflow_provider_omics.healthomics.runs.failure import RunFailure
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
-from airflow_provider_omics.healthomics.watcher.client import Opened
+from airflow_provider_omics.healthomics.watcher.client import ClientConfig
 from airflow_provider_omics.healthomics.watcher.rate_limiter import rates_of
 from airflow_provider_omics.hooks.input_check import CALLS_AT_A_TIME
 from airflow_provider_omics.hooks.namespace import deployment_namespace
@@ -168,7 +168,7 @@ class OmicsHook(_HookBase):
             chosen = self.conn_config.get_service_config("omics").get("namespace")
         return deployment_namespace(chosen)
 
-    async def open_watching_client(self) -> Opened:
+    async def open_watching_client(self) -> ClientConfig:
         """Make a client for many waiters, which does not retry by itself, without blocking the event loop.
 
         How often a call is tried, and how many are made a second, is the connection's: ``retries`` of its
@@ -179,7 +179,7 @@ class OmicsHook(_HookBase):
         self._retries_itself = False
         client: AsyncOmicsClient = await self.open_async_client()
         rates = rates_of(self.conn_config.get_service_config("omics").get("calls_per_second"))
-        return Opened(client, self._attempts(), rates)
+        return ClientConfig(client, self._attempts(), rates)
 
     def _attempts(self) -> int:
         retries = _with_defaults(getattr(self._merged_config(None), "retries", None))

@@ -14,14 +14,14 @@ from airflow_provider_omics.compat import trigger_failure
 from airflow_provider_omics.exceptions import non_retryable_errors
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.retrying import Retrying
-from airflow_provider_omics.healthomics.polling.engine import ERROR_BUDGET, poll_until_done
+from airflow_provider_omics.healthomics.polling.engine import RETRY_TIMEOUT, poll_until_done
 from airflow_provider_omics.healthomics.polling.poll import SnapshotT
 from airflow_provider_omics.healthomics.polling.result import WaitResult
 from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 from airflow_provider_omics.operators.arguments import argument_issues, as_read
 from airflow_provider_omics.operators.base import OmicsBaseOperator
-from airflow_provider_omics.triggers.base import BACKSTOP, OmicsWaitTrigger
+from airflow_provider_omics.triggers.base import DEFER_TIMEOUT_GRACE, OmicsWaitTrigger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -52,7 +52,7 @@ class OmicsWaitingOperator(OmicsBaseOperator, Generic[SnapshotT]):
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         waiter_delay: float | str = 30,
         waiter_max_attempts: int | str | None = None,
-        error_budget: float | str = ERROR_BUDGET,
+        error_budget: float | str = RETRY_TIMEOUT,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -98,7 +98,7 @@ class OmicsWaitingOperator(OmicsBaseOperator, Generic[SnapshotT]):
             trigger.resume_state = state or None
             self.log.info("%s", trigger.announcement)
             self.defer(trigger=trigger, method_name="execute_complete", timeout=timeout, kwargs=state or None)
-        end = poll_until_done(trigger.new_wait(), self.ask, self._killed.wait, self.log)
+        end = poll_until_done(trigger.new_waiter(), self.ask, self._killed.wait, self.log)
         return self.finish(context, end, **state)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None, **state: Any) -> Any:
@@ -129,7 +129,7 @@ class OmicsWaitingOperator(OmicsBaseOperator, Generic[SnapshotT]):
         if limit is None or started is None:
             return None, None
         seconds = limit.total_seconds()
-        return started.timestamp() + seconds - min(_HEAD_START, seconds * 0.1), limit + BACKSTOP
+        return started.timestamp() + seconds - min(_HEAD_START, seconds * 0.1), limit + DEFER_TIMEOUT_GRACE
 
 
 class OmicsRequestOperator(OmicsWaitingOperator[SnapshotT]):

@@ -17,7 +17,7 @@ from airflow_provider_omics.compat import trigger_failure, triggerer_can_render,
 from airflow_provider_omics.exceptions import OmicsSensorTimeoutError, sensor_errors, soft_fail_only_for_bad_ends
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.retrying import Retrying
-from airflow_provider_omics.healthomics.polling.engine import ERROR_BUDGET, Waiter, poll_once, poll_until_done
+from airflow_provider_omics.healthomics.polling.engine import RETRY_TIMEOUT, Waiter, poll_once, poll_until_done
 from airflow_provider_omics.healthomics.polling.poll import SnapshotT
 from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason, WaitResult
 from airflow_provider_omics.healthomics.requests.issues import Issue
@@ -26,7 +26,7 @@ from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 from airflow_provider_omics.operators.arguments import argument_issues, as_read
 from airflow_provider_omics.sensors.base import OmicsBaseSensor
-from airflow_provider_omics.triggers.base import BACKSTOP, OmicsWaitTrigger
+from airflow_provider_omics.triggers.base import DEFER_TIMEOUT_GRACE, OmicsWaitTrigger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -62,7 +62,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[SnapshotT]):
         *,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         start_from_trigger: bool = False,
-        error_budget: float | str = ERROR_BUDGET,
+        error_budget: float | str = RETRY_TIMEOUT,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -116,7 +116,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[SnapshotT]):
         with sensor_errors(self):
             trigger = self._new_trigger(context, time.time())
             # What can never work is told from here; and whatever the triggerer meets with later, this was an answer.
-            self._wait = trigger.new_wait()
+            self._wait = trigger.new_waiter()
             end = self._poll(trigger)
             if end is not None:
                 return self._finish(context, end)
@@ -125,7 +125,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[SnapshotT]):
         self.defer(
             trigger=trigger,
             method_name="execute_complete",
-            timeout=timedelta(seconds=self._limit()) + BACKSTOP,
+            timeout=timedelta(seconds=self._limit()) + DEFER_TIMEOUT_GRACE,
         )
         return None
 
@@ -150,10 +150,10 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[SnapshotT]):
         with sensor_errors(self):
             trigger = self._new_trigger(context, (context["ti"].start_date or datetime.now(UTC)).timestamp())
             trigger.is_known = not self.start_from_trigger
-            wait = trigger.new_wait()
+            wait = trigger.new_waiter()
             while True:
                 end = poll_until_done(wait, self.ask, _pause, self.log)
-                following = trigger.next_wait(wait, end)
+                following = trigger.next_waiter(wait, end)
                 if following is None:
                     return self._finish(context, trigger.conclusion(wait, end))
                 wait = following
@@ -167,7 +167,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[SnapshotT]):
                 self._trigger = self.trigger_class(**arguments, **self._trigger_kwargs())
                 # A look before the first answer would have ended it, had its error been one that lasts.
                 self._trigger.is_known = self.reschedule and was_rescheduled(context)
-                self._wait = self._trigger.new_wait()
+                self._wait = self._trigger.new_waiter()
             end = self._poll(self._trigger)
             if end is None:
                 return PokeReturnValue(is_done=False)
@@ -197,7 +197,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[SnapshotT]):
             end = poll_once(self._wait, self.ask, self.log)
             if end is None:
                 return None
-            following = trigger.next_wait(self._wait, end)
+            following = trigger.next_waiter(self._wait, end)
             if following is None:
                 return trigger.conclusion(self._wait, end)
             self._wait = following

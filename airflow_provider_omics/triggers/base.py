@@ -14,27 +14,27 @@ from typing import Any, ClassVar, Generic
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from airflow_provider_omics.compat import TRIGGERS_ARE_TOLD_OF_KILLS, task_state
+from airflow_provider_omics.compat import HAS_TRIGGER_ON_KILL, task_state
 from airflow_provider_omics.healthomics.api.errors import message_of
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.service_errors import concerns_all_calls, error_code
 from airflow_provider_omics.healthomics.batches.cohort_poll import Trail
 from airflow_provider_omics.healthomics.discovery.cohort_search import CohortSearch
-from airflow_provider_omics.healthomics.polling.engine import ERROR_BUDGET, Waiter, WaitPolicy
+from airflow_provider_omics.healthomics.polling.engine import RETRY_TIMEOUT, Waiter, WaitPolicy
 from airflow_provider_omics.healthomics.polling.poll import Poll, SnapshotT
 from airflow_provider_omics.healthomics.polling.result import StopReason, WaitResult
 from airflow_provider_omics.healthomics.requests.identity import TaskIdentity
 from airflow_provider_omics.healthomics.watcher.watcher import StatusWatcher
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
-from airflow_provider_omics.triggers.watchers import watchers
+from airflow_provider_omics.triggers.watchers import watcher_pool
 
 _JUST_STARTED_GRACE = 60.0
 # Airflow gives a trigger 30 seconds to act on a kill; what that is too short for goes on without the trigger.
 _SECONDS_FOR_A_KILL, _MOST_SECONDS_FOR_A_KILL = 25.0, 900.0
 _BETWEEN_CANCELS = 5.0
-_unfinished: set[asyncio.Task[None]] = set()
+_background_cancels: set[asyncio.Task[None]] = set()
 
-BACKSTOP = timedelta(minutes=2)
+DEFER_TIMEOUT_GRACE = timedelta(minutes=2)
 """How long after a trigger's deadline Airflow's own timeout steps in, in case that the trigger did not."""
 
 
@@ -75,7 +75,7 @@ class OmicsWaitTrigger(BaseTrigger, Generic[SnapshotT]):
         *,
         waiter_delay: float = 30,
         waiter_max_attempts: int | None = None,
-        error_budget: float = ERROR_BUDGET,
+        error_budget: float = RETRY_TIMEOUT,
         is_known: bool = False,
         deadline: float | None = None,
         resume_state: dict[str, Any] | None = None,
@@ -117,7 +117,7 @@ class OmicsWaitTrigger(BaseTrigger, Generic[SnapshotT]):
     @property
     def announcement(self) -> str:
         """What the task's log says when the wait begins here."""
-        label, every = self._first_look(self.trail()).initial.label, f"{self.waiter_delay:g}"
+        label, every = self._first_poll(self.trail()).initial.label, f"{self.waiter_delay:g}"
         return f"Waiting in the triggerer for HealthOmics {label}, without a worker; looking every {every} seconds"
 
     def policy(self) -> WaitPolicy:
@@ -126,26 +126,26 @@ class OmicsWaitTrigger(BaseTrigger, Generic[SnapshotT]):
             delay=self.waiter_delay,
             max_attempts=self.waiter_max_attempts,
             deadline=self.deadline,
-            error_budget=self.error_budget,
+            retry_timeout=self.error_budget,
             is_known=self.is_known,
         )
 
-    def new_wait(self, clock: Callable[[], float] = time.time) -> Waiter[SnapshotT]:
+    def new_waiter(self, clock: Callable[[], float] = time.time) -> Waiter[SnapshotT]:
         """Return the wait that the arguments ask for, for a triggerer or a worker to drive.
 
         :param clock: gives seconds since the epoch.
         """
         self._trail = self.trail()
-        return Waiter(self._first_look(self._trail), self.policy(), clock)
+        return Waiter(self._first_poll(self._trail), self.policy(), clock)
 
-    def _first_look(self, trail: Trail[SnapshotT] | None) -> Poll[SnapshotT]:
+    def _first_poll(self, trail: Trail[SnapshotT] | None) -> Poll[SnapshotT]:
         return self.new_poll() if trail is None else trail.first_poll()
 
     def trail(self) -> Trail[SnapshotT] | None:
         """Return what to look at one after the other; None if there is only :meth:`new_poll`."""
         return None
 
-    def next_wait(self, wait: Waiter[SnapshotT], end: WaitResult[SnapshotT]) -> Waiter[SnapshotT] | None:
+    def next_waiter(self, wait: Waiter[SnapshotT], end: WaitResult[SnapshotT]) -> Waiter[SnapshotT] | None:
         """Return what to wait for after a wait has ended; None if that was all."""
         if self._trail is None or end.why is not StopReason.ENDED:
             return None
@@ -168,28 +168,28 @@ class OmicsWaitTrigger(BaseTrigger, Generic[SnapshotT]):
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire the payload of a :class:`~airflow_provider_omics.healthomics.polling.result.WaitResult`."""
         async with self.watcher() as watcher:
-            wait = self.new_wait(watcher.timing.clock)
+            wait = self.new_waiter(watcher.clock.now)
             while True:
                 end = await watcher.wait(wait, self.log)
-                following = self.next_wait(wait, end)
+                following = self.next_waiter(wait, end)
                 if following is None:
                     break
                 wait = following
             end = self.conclusion(wait, end)
             if end.why is StopReason.DEADLINE:
-                end = await self.at_deadline(watcher, end)
+                end = await self.on_deadline(watcher, end)
         resume_state = {} if self.resume_state is None else {"resume_state": self.resume_state}
         payload = _Payload(end.to_payload(), **resume_state)
         payload.told = f"{end.snapshot.label}: {end.why}"
         yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
 
-    async def at_deadline(self, watcher: StatusWatcher, end: WaitResult[SnapshotT]) -> WaitResult[SnapshotT]:
+    async def on_deadline(self, watcher: StatusWatcher, end: WaitResult[SnapshotT]) -> WaitResult[SnapshotT]:
         """Do what has to be done when time is up, and return the end to fire."""
         return end
 
     def watcher(self) -> AbstractAsyncContextManager[StatusWatcher]:
         """Return what this trigger and all others of its connection wait with, to enter."""
-        return watchers.watcher(ConnectionParameters.of(self))
+        return watcher_pool.watcher(ConnectionParameters.of(self))
 
 
 class OmicsJobTrigger(OmicsWaitTrigger[SnapshotT]):
@@ -234,7 +234,7 @@ class OmicsJobTrigger(OmicsWaitTrigger[SnapshotT]):
         grace = _JUST_STARTED_GRACE if self.just_started else 0.0
         # What a task has started, adopted, cancelled or deleted, the service has answered about.
         is_known = self.is_known or self.just_started or self.gone_is_end
-        return replace(super().policy(), missing_budget=grace, gone_is_end=self.gone_is_end, is_known=is_known)
+        return replace(super().policy(), not_found_grace=grace, missing_ok=self.gone_is_end, is_known=is_known)
 
     @property
     @abstractmethod
@@ -242,22 +242,22 @@ class OmicsJobTrigger(OmicsWaitTrigger[SnapshotT]):
         """What to call it in the log."""
 
     @abstractmethod
-    async def stop(self, watcher: StatusWatcher) -> bool:
+    async def cancel_job(self, watcher: StatusWatcher) -> bool:
         """Ask for it to be cancelled; False if it had ended or is gone."""
 
     def run(self) -> AsyncIterator[TriggerEvent]:
         """Fire the payload of a :class:`~airflow_provider_omics.healthomics.polling.result.WaitResult`."""
         # There may be very many, so none has a generator that it does not need.
-        return super().run() if TRIGGERS_ARE_TOLD_OF_KILLS else self._run_untold(super().run())
+        return super().run() if HAS_TRIGGER_ON_KILL else self._run_without_on_kill(super().run())
 
-    async def _run_untold(self, events: AsyncIterator[TriggerEvent]) -> AsyncIterator[TriggerEvent]:
+    async def _run_without_on_kill(self, events: AsyncIterator[TriggerEvent]) -> AsyncIterator[TriggerEvent]:
         try:
             async for event in events:
                 yield event
         except asyncio.CancelledError:
             if self.cancel_on_kill and self.task_instance is not None:
                 try:
-                    await self._see_to_it(self._cancel_if_killed())
+                    await self._shielded(self._cancel_if_killed())
                 except Exception as error:
                     self.log.error("%s", entry("HealthOmics %s was not cancelled, and goes on: %s", self.label, error))
             raise
@@ -265,7 +265,7 @@ class OmicsJobTrigger(OmicsWaitTrigger[SnapshotT]):
     async def on_kill(self) -> None:
         """Cancel it, once, when a user kills the deferred task."""
         if self.cancel_on_kill:
-            await self._see_to_it(self._cancel_if_killed())
+            await self._shielded(self._cancel_if_killed())
 
     async def _cancel_if_killed(self) -> None:
         if await self._is_killed():
@@ -284,33 +284,33 @@ class OmicsJobTrigger(OmicsWaitTrigger[SnapshotT]):
             self.log.warning(
                 "%s", entry("Why the wait for HealthOmics %s was cancelled is not known: %s", self.label, error)
             )
-            return TRIGGERS_ARE_TOLD_OF_KILLS
+            return HAS_TRIGGER_ON_KILL
         return state != "deferred"
 
     async def _cancel(self) -> None:
         async with self.watcher() as watcher:
             while True:
                 try:
-                    is_stopped = await self.stop(watcher)
+                    is_stopped = await self.cancel_job(watcher)
                     break
                 except Exception as error:
                     if not concerns_all_calls(error):
                         raise
                     self.log.warning("%s", entry("HealthOmics %s could not be cancelled yet: %s", self.label, error))
-                await watcher.timing.sleep(_BETWEEN_CANCELS)
+                await watcher.clock.sleep(_BETWEEN_CANCELS)
             if is_stopped:
                 self.log.info("Asked HealthOmics to cancel %s, since its task was killed", self.label)
             else:
                 self.log.info("HealthOmics %s has ended or is gone; nothing to cancel", self.label)
 
-    async def at_deadline(self, watcher: StatusWatcher, end: WaitResult[SnapshotT]) -> WaitResult[SnapshotT]:
+    async def on_deadline(self, watcher: StatusWatcher, end: WaitResult[SnapshotT]) -> WaitResult[SnapshotT]:
         """Cancel it, unless it has ended meanwhile."""
         # Here and not in the task: Airflow 2 times a task out before it can act on the event.
         if not (self.cancel_on_kill if self.cancel_on_timeout is None else self.cancel_on_timeout):
             return end
         poll = self.new_poll()
         try:
-            if await self.stop(watcher):
+            if await self.cancel_job(watcher):
                 return replace(end, reason=f"{end.reason}; it is being cancelled (execution_timeout)")
             snapshot = await watcher.ask(poll.requests())
         except Exception as error:
@@ -318,7 +318,7 @@ class OmicsJobTrigger(OmicsWaitTrigger[SnapshotT]):
             return replace(end, reason=reason, error_code=error_code(error))
         return WaitResult(StopReason.ENDED, snapshot) if poll.is_over(snapshot) else end
 
-    async def _see_to_it(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _shielded(self, work: Coroutine[Any, Any, None]) -> None:
         """Wait for something although the triggerer cancels the one who waits, each second until he is gone.
 
         What takes longer than the triggerer waits, such as many tasks that are killed at once, is left to go on.
@@ -333,11 +333,11 @@ class OmicsJobTrigger(OmicsWaitTrigger[SnapshotT]):
             await task
             return
         self.log.info("HealthOmics %s is not cancelled yet; the triggerer goes on with it", self.label)
-        _unfinished.add(task)
-        task.add_done_callback(self._finished_late)
+        _background_cancels.add(task)
+        task.add_done_callback(self._background_cancel_done)
 
-    def _finished_late(self, task: asyncio.Task[None]) -> None:
-        _unfinished.discard(task)
+    def _background_cancel_done(self, task: asyncio.Task[None]) -> None:
+        _background_cancels.discard(task)
         error = None if task.cancelled() else task.exception()
         if task.cancelled() or error is not None:
             self.log.error("%s", entry("HealthOmics %s was not cancelled, and goes on: %s", self.label, repr(error)))

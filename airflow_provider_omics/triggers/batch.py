@@ -77,7 +77,7 @@ class OmicsBatchTrigger(OmicsJobTrigger[BatchSnapshot]):
         """Return the batches to wait for, one after the other."""
         return BatchTrail(self.batch_id, FailureNews) if self.whole_cohort else None
 
-    async def stop(self, watcher: StatusWatcher) -> bool:
+    async def cancel_job(self, watcher: StatusWatcher) -> bool:
         """Ask for the batch to be cancelled (CancelRunBatch), or its runs if it FAILED; False if nothing is left.
 
         A batch that is CREATING cannot be cancelled yet; it is asked again for at most 20 seconds.

@@ -37,6 +37,6 @@ class OmicsRunTrigger(OmicsJobTrigger[RunSnapshot]):
         """Return how to look at the run."""
         return RunPoll(self.run_id)
 
-    async def stop(self, watcher: StatusWatcher) -> bool:
+    async def cancel_job(self, watcher: StatusWatcher) -> bool:
         """Ask for the run to be cancelled; False if it had ended or is gone (CancelRun)."""
         return await watcher.ask(cancel_run(self.run_id))

@@ -11,13 +11,13 @@ from weakref import WeakKeyDictionary
 
 from airflow.providers.common.compat.sdk import Stats
 
-from airflow_provider_omics.healthomics.watcher.watcher import StatusWatcher, Timing
+from airflow_provider_omics.healthomics.watcher.watcher import Clock, StatusWatcher
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 
 _PREFIX = "omics.watch"
 
 
-class AirflowMeter:
+class AirflowMetrics:
     """Hands a watcher's figures to Airflow's metrics, as ``omics.watch.<name>``; no wait ends for a figure.
 
     :param tags: what tells this watcher from the others, for metrics systems that know tags.
@@ -38,22 +38,22 @@ class AirflowMeter:
 
 
 @dataclass(eq=False)
-class _Shared:
+class _PooledWatcher:
     key: str
-    others: dict[str, _Shared]
+    others: dict[str, _PooledWatcher]
     watcher: StatusWatcher
-    users: int = 0
+    leases: int = 0
 
 
 @dataclass(eq=False)
-class Watchers:
+class WatcherPool:
     """The watchers in use; each is made by the first who needs it, and closed by the last.
 
-    :param timing: what passes for time.
+    :param clock: what passes for time.
     """
 
-    timing: Timing = field(default_factory=Timing)
-    _by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Shared]] = field(
+    clock: Clock = field(default_factory=Clock)
+    _by_loop: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _PooledWatcher]] = field(
         default_factory=WeakKeyDictionary, init=False
     )
 
@@ -62,24 +62,24 @@ class Watchers:
 
         Connections that differ in any parameter share nothing, even where they lead to the same account.
         """
-        return _Use(self, connection)
+        return _WatcherLease(self, connection)
 
-    def take(self, connection: ConnectionParameters) -> _Shared:
+    def acquire(self, connection: ConnectionParameters) -> _PooledWatcher:
         """Give a watcher to one more user."""
         shared = self._by_loop.setdefault(asyncio.get_running_loop(), {})
         key = _key(connection)
         if key not in shared:
-            shared[key] = _Shared(key, shared, self._new(connection))
-        mine = shared[key]
-        mine.users += 1
-        return mine
+            shared[key] = _PooledWatcher(key, shared, self._new(connection))
+        pooled = shared[key]
+        pooled.leases += 1
+        return pooled
 
-    async def give_back(self, mine: _Shared) -> None:
+    async def release(self, pooled: _PooledWatcher) -> None:
         """Have one user less, and close the watcher when it has no other."""
-        mine.users -= 1
-        if not mine.users:
-            del mine.others[mine.key]
-            await _finish(mine.watcher)
+        pooled.leases -= 1
+        if not pooled.leases:
+            del pooled.others[pooled.key]
+            await _close_uncancellably(pooled.watcher)
 
     def in_use(self) -> int:
         """Return how many watchers this event loop has."""
@@ -88,32 +88,32 @@ class Watchers:
     def _new(self, connection: ConnectionParameters) -> StatusWatcher:
         tags = {"aws_conn_id": str(connection.aws_conn_id), "region": str(connection.region_name)}
         # A hook of its own each time: one remembers the connection, which may have been changed.
-        return StatusWatcher(lambda: connection.hook().open_watching_client(), self.timing, AirflowMeter(tags))
+        return StatusWatcher(lambda: connection.hook().open_watching_client(), self.clock, AirflowMetrics(tags))
 
 
-class _Use(AbstractAsyncContextManager[StatusWatcher]):
+class _WatcherLease(AbstractAsyncContextManager[StatusWatcher]):
     """The use of a watcher; there may be very many, so each is small."""
 
-    __slots__ = ("_connection", "_mine", "_watchers")
+    __slots__ = ("_connection", "_pool", "_pooled")
 
-    def __init__(self, watchers: Watchers, connection: ConnectionParameters) -> None:
-        self._watchers = watchers
+    def __init__(self, watcher_pool: WatcherPool, connection: ConnectionParameters) -> None:
+        self._pool = watcher_pool
         self._connection = connection
 
     async def __aenter__(self) -> StatusWatcher:
-        self._mine = self._watchers.take(self._connection)
+        self._pooled = self._pool.acquire(self._connection)
         del self._connection
-        return self._mine.watcher
+        return self._pooled.watcher
 
     async def __aexit__(self, *_error: object) -> None:
-        await self._watchers.give_back(self._mine)
+        await self._pool.release(self._pooled)
 
 
-watchers = Watchers()
+watcher_pool = WatcherPool()
 """Those of this process."""
 
 
-async def _finish(watcher: StatusWatcher) -> None:
+async def _close_uncancellably(watcher: StatusWatcher) -> None:
     # The last one may leave by being cancelled, even twice; the client is closed all the same.
     closing = asyncio.ensure_future(watcher.close())
     cancelled = False

@@ -21,7 +21,7 @@ from server_process import Server, server_process
 
 from airflow_provider_omics.local import Timings
 from airflow_provider_omics.triggers.run import OmicsRunTrigger
-from airflow_provider_omics.triggers.watchers import watchers
+from airflow_provider_omics.triggers.watchers import watcher_pool
 from watching_parts import service, weather
 from watching_parts.driven_time import Clients, DrivenLoop
 from watching_parts.measuring import MIB, in_fresh_process, memory_now, run_measured
@@ -61,7 +61,7 @@ class Day:
     faults: dict[str, int]
     calls: dict[str, dict[str, int]]
     clients: tuple[int, int]
-    watchers: int
+    watcher_pool: int
     warned: list[str]
 
 
@@ -120,7 +120,7 @@ def _measure(server: Server, runs: int) -> Day:
         faults=server.do(weather.struck),
         calls=server.do(service.calls),
         clients=(scene.clients.opened, scene.clients.closed),
-        watchers=scene.watchers,
+        watcher_pool=scene.watchers,
         warned=warned,
     )
 
@@ -152,13 +152,13 @@ class _Scene:
     clients: Clients
     fired: dict[str, list[tuple[str, float]]] = field(default_factory=dict)
     memory: list[tuple[int, int, int]] = field(default_factory=list)
-    watchers: int = -1
+    watcher_pool: int = -1
     _waiting: int = 0
     _keys: int = 0
     _is_stormy: bool = False
 
     async def play(self, runs: int) -> None:
-        timing = self.clients.drive()
+        clock = self.clients.drive()
         dice = random.Random(1)
         last_start = DAY - _LONGEST - 2 * DELAY
         starts = sorted(dice.uniform(0, last_start) for _ in range(runs))
@@ -168,12 +168,12 @@ class _Scene:
             for start in starts:
                 await asyncio.sleep(max(0.0, start - self.loop.time()))
                 [run_id] = self.server.do(service.start_usual_runs, 1)
-                waits.create_task(self._wait(run_id, timing.clock))
+                waits.create_task(self._wait(run_id, clock.now))
         await asyncio.sleep(max(0.0, DAY - self.loop.time()))
         for task in disturbing:
             task.cancel()
         await asyncio.gather(*disturbing, return_exceptions=True)
-        self.watchers = watchers.in_use()
+        self.watchers = watcher_pool.in_use()
 
     async def _wait(self, run_id: str, clock: Any) -> None:
         self._waiting += 1

@@ -14,10 +14,10 @@ from typing import Any
 
 from server_process import Server
 
-from airflow_provider_omics.healthomics.watcher.watcher import Opened, Timing
+from airflow_provider_omics.healthomics.watcher.watcher import ClientConfig, Clock
 from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.local import LocalOmics
-from airflow_provider_omics.triggers.watchers import watchers
+from airflow_provider_omics.triggers.watchers import watcher_pool
 from watching_parts import service
 from watching_parts.measuring import MeasuredLoop
 
@@ -83,19 +83,19 @@ class Clients:
     closed: int = 0
     dice: random.Random = field(default_factory=lambda: random.Random(0))
 
-    def drive(self) -> Timing:
+    def drive(self) -> Clock:
         """Have all watchers of this process live by driven time, and return it."""
         epoch = self.loop.server.do(service.now) - self.loop.time()
-        watchers.timing = Timing(clock=lambda: epoch + self.loop.time(), spread=self.dice.random)
+        watcher_pool.clock = Clock(now=lambda: epoch + self.loop.time(), jitter=self.dice.random)
         open_client = OmicsHook.open_watching_client
 
-        async def open_counted(hook: OmicsHook) -> Opened:
+        async def open_counted(hook: OmicsHook) -> ClientConfig:
             opened = await open_client(hook)
             self.opened += 1
             return replace(opened, client=_Client(opened.client, self))
 
         OmicsHook.open_watching_client = open_counted  # type: ignore[assignment,method-assign]
-        return watchers.timing
+        return watcher_pool.clock
 
 
 class _Client:

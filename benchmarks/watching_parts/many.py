@@ -17,7 +17,7 @@ import airflow.sdk.execution_time.supervisor  # noqa: F401
 from airflow.triggers.base import BaseTrigger
 from server_process import Server, sample_names, server_process
 
-from airflow_provider_omics.healthomics.watcher.watcher import Timing
+from airflow_provider_omics.healthomics.watcher.watcher import Clock
 from airflow_provider_omics.local import LocalOmics, Timings
 from airflow_provider_omics.triggers.batch import OmicsBatchRunTrigger
 from airflow_provider_omics.triggers.run import OmicsRunTrigger
@@ -104,7 +104,7 @@ def _measure(server: Server, count: int, assume_role: bool) -> Watched:
     server.do(service.note_access_keys)
     meter, loop = Meter(), DrivenLoop(server)
     clients = Clients(loop)
-    timing = clients.drive()
+    clock = clients.drive()
     waits: Iterator[tuple[str, BaseTrigger]] = chain(
         ((run_id, OmicsRunTrigger(run_id=run_id, waiter_delay=DELAY)) for run_id in run_ids),
         (
@@ -112,7 +112,7 @@ def _measure(server: Server, count: int, assume_role: bool) -> Watched:
             for sample in sample_names(count)
         ),
     )
-    seen = run_measured(loop, _watch(waits, timing))
+    seen = run_measured(loop, _watch(waits, clock))
     usage = meter.usage(loop.blocks)
     ends, samples = server.do(service.ends), server.do(service.samples_of, batch_id)
     late = {
@@ -130,7 +130,7 @@ def _measure(server: Server, count: int, assume_role: bool) -> Watched:
     )
 
 
-async def _watch(waits: Iterator[tuple[str, BaseTrigger]], timing: Timing) -> dict[str, float]:
+async def _watch(waits: Iterator[tuple[str, BaseTrigger]], clock: Clock) -> dict[str, float]:
     """Return when each trigger has fired."""
     seen: dict[str, float] = {}
 
@@ -138,7 +138,7 @@ async def _watch(waits: Iterator[tuple[str, BaseTrigger]], timing: Timing) -> di
         async for event in trigger.run():
             assert name not in seen
             assert event.payload["status"] == "success"
-            seen[name] = timing.clock()
+            seen[name] = clock.now()
 
     async with asyncio.TaskGroup() as group:
         for n, (name, trigger) in enumerate(waits, 1):

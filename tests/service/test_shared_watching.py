@@ -24,7 +24,7 @@ from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
 from airflow_provider_omics.triggers.batch import OmicsBatchRunTrigger, OmicsBatchTrigger
 from airflow_provider_omics.triggers.run import OmicsRunTrigger
-from airflow_provider_omics.triggers.watchers import watchers
+from airflow_provider_omics.triggers.watchers import watcher_pool
 
 SLOW = {"omics-local:seconds": "3600"}
 SOON = {"omics-local:seconds": "1.5"}
@@ -82,7 +82,7 @@ async def nothing_left() -> AsyncIterator[None]:
         warnings.simplefilter("always", ResourceWarning)
         before = asyncio.all_tasks()
         yield
-        assert watchers.in_use() == 0
+        assert watcher_pool.in_use() == 0
         await until(lambda: asyncio.all_tasks() <= before)
         gc.collect()
         await asyncio.sleep(0)
@@ -319,7 +319,7 @@ def test_event_loops_share_nothing(start: Any, clients: Clients, caplog: pytest.
     def one_loop(run_ids: list[str]) -> None:
         async def work() -> None:
             events = await asyncio.gather(*(event_of(run_trigger(run_id)) for run_id in run_ids))
-            assert watchers.in_use() == 0
+            assert watcher_pool.in_use() == 0
             ends.update(zip(run_ids, events, strict=True))
 
         asyncio.run(work())
@@ -358,7 +358,7 @@ def test_connections_share_no_credentials(
         triggers = [run_trigger(ids[0], aws_conn_id="first"), run_trigger(ids[1], aws_conn_id="second")]
         waits = [asyncio.create_task(event_of(trigger)) for trigger in triggers]
         await until(lambda: len(seen) == 2)
-        assert watchers.in_use() == 2
+        assert watcher_pool.in_use() == 2
         for run_id in ids:
             await asyncio.to_thread(server.client("omics").cancel_run, id=run_id)
         await asyncio.gather(*waits)
@@ -380,9 +380,9 @@ def test_connections_share_no_credentials(
 def test_whoever_connects_otherwise_gets_a_watcher_of_his_own(server: LocalOmics, other: dict[str, Any]) -> None:
     async def work() -> None:
         async with (
-            watchers.watcher(ConnectionParameters()) as mine,
-            watchers.watcher(ConnectionParameters()) as same,
-            watchers.watcher(ConnectionParameters(**other)) as another,
+            watcher_pool.watcher(ConnectionParameters()) as mine,
+            watcher_pool.watcher(ConnectionParameters()) as same,
+            watcher_pool.watcher(ConnectionParameters(**other)) as another,
         ):
             assert mine is same
             assert mine is not another

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from airflow_provider_omics.healthomics.polling.engine import Waiter, WaitPolicy
 from airflow_provider_omics.healthomics.polling.poll import Poll
 from airflow_provider_omics.healthomics.polling.result import WaitResult
-from airflow_provider_omics.healthomics.watcher.watcher import Opened, StatusWatcher, Timing
+from airflow_provider_omics.healthomics.watcher.watcher import ClientConfig, Clock, StatusWatcher
 from airflow_provider_omics.local.errors import ServiceError
 
 __all__ = ["ACCOUNT", "LOG", "VirtualLoop", "Watching", "in_virtual_time", "refusal"]
@@ -71,14 +71,14 @@ class Watching:
         self.refuse: Callable[[str, dict[str, Any]], None] = lambda _operation, _members: None
         self.refuse_client: Callable[[int], None] = lambda _number: None
         self.opened = self.closed = self.through = 0
-        self.timing = Timing(clock=self.now, spread=lambda: 0.5)
+        self.clock = Clock(now=self.now, jitter=lambda: 0.5)
         self.watcher: StatusWatcher
 
     def now(self) -> float:
         return self.epoch + asyncio.get_running_loop().time()
 
     def new_watcher(self, **kwargs: Any) -> StatusWatcher:
-        self.watcher = StatusWatcher(self._connect, self.timing, **kwargs)
+        self.watcher = StatusWatcher(self._connect, self.clock, **kwargs)
         return self.watcher
 
     def start_runs(self, count: int, **tags: str) -> list[str]:
@@ -90,7 +90,7 @@ class Watching:
 
     async def wait(self, look: Poll[Any], **policy: Any) -> tuple[WaitResult[Any], float]:
         """Wait for something, and return how that ended, and when."""
-        wait = Waiter(look, WaitPolicy(**{"delay": 30.0, **policy}), clock=self.now, spread=lambda: 0.5)
+        wait = Waiter(look, WaitPolicy(**{"delay": 30.0, **policy}), clock=self.now, jitter=lambda: 0.5)
         end = await self.watcher.wait(wait, LOG)
         return end, self.now()
 
@@ -107,11 +107,11 @@ class Watching:
         if behind > 0:
             self.service.advance(behind)
 
-    async def _connect(self) -> Opened:
+    async def _connect(self) -> ClientConfig:
         self.opened += 1
         await asyncio.sleep(0.2)
         self.refuse_client(self.opened)
-        return Opened(_Client(self))
+        return ClientConfig(_Client(self))
 
 
 class _Client:

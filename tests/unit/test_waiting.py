@@ -82,19 +82,19 @@ def refused(code: str, http_status: int) -> ClientError:
     return ClientError(answer, "GetRun")
 
 
-def new_wait(policy: WaitPolicy, clock: Clock) -> Waiter[RunSnapshot]:
-    return Waiter(RunPoll("1234567"), policy, clock=clock, spread=lambda: 0.5)
+def new_waiter(policy: WaitPolicy, clock: Clock) -> Waiter[RunSnapshot]:
+    return Waiter(RunPoll("1234567"), policy, clock=clock, jitter=lambda: 0.5)
 
 
 def in_worker(steps: Sequence[Step], policy: WaitPolicy) -> tuple[WaitResult[RunSnapshot], float, int]:
     clock, service = Clock(), Service(steps)
-    end = poll_until_done(new_wait(policy, clock), service.ask, clock.sleep, LOG)
+    end = poll_until_done(new_waiter(policy, clock), service.ask, clock.sleep, LOG)
     return end, clock.now, service.looks
 
 
 def in_triggerer(steps: Sequence[Step], policy: WaitPolicy) -> tuple[WaitResult[RunSnapshot], float, int]:
     clock, service = Clock(), Service(steps)
-    end = asyncio.run(apoll_until_done(new_wait(policy, clock), service.aask, clock.asleep, LOG))
+    end = asyncio.run(apoll_until_done(new_waiter(policy, clock), service.aask, clock.asleep, LOG))
     return end, clock.now, service.looks
 
 
@@ -113,10 +113,10 @@ policies = st.builds(
     # Sequences that never end are cut off by one limit or the other.
     max_attempts=st.integers(1, 20),
     deadline=st.none() | st.sampled_from([999_999.0, 1_000_010.0, 1_000_200.0]),
-    error_budget=st.sampled_from([0.0, 60.0, 900.0]),
+    retry_timeout=st.sampled_from([0.0, 60.0, 900.0]),
     is_known=st.booleans(),
-    missing_budget=st.sampled_from([0.0, 60.0]),
-    gone_is_end=st.booleans(),
+    not_found_grace=st.sampled_from([0.0, 60.0]),
+    missing_ok=st.booleans(),
 )
 
 
@@ -127,14 +127,14 @@ def test_worker_and_triggerer_come_to_the_same_end_at_the_same_time(steps: list[
     assert WaitResult.from_payload(worker[0].to_payload(), RunSnapshot) == worker[0]
 
 
-@given(steps=steps, attempts=st.integers(1, 20), gone_is_end=st.booleans())
+@given(steps=steps, attempts=st.integers(1, 20), missing_ok=st.booleans())
 def test_a_sensor_that_looks_once_at_a_time_comes_to_the_same_end(
-    steps: list[Step], attempts: int, gone_is_end: bool
+    steps: list[Step], attempts: int, missing_ok: bool
 ) -> None:
     # Without budgets in time, since Airflow and not the wait decides when a sensor looks again.
-    policy = WaitPolicy(max_attempts=attempts, error_budget=10**9, gone_is_end=gone_is_end)
+    policy = WaitPolicy(max_attempts=attempts, retry_timeout=10**9, missing_ok=missing_ok)
     steps = [*steps, run("COMPLETED")]
-    service, wait = Service(steps), new_wait(policy, Clock())
+    service, wait = Service(steps), new_waiter(policy, Clock())
     end = None
     while end is None:
         end = poll_once(wait, service.ask, LOG)
@@ -155,7 +155,7 @@ def test_a_passing_error_is_waited_out(error: Exception) -> None:
 
 
 def test_passing_errors_are_waited_out_for_as_long_as_the_budget_says() -> None:
-    end, ended_at, _ = in_worker([run("RUNNING"), BROKEN], WaitPolicy(delay=30, error_budget=900))
+    end, ended_at, _ = in_worker([run("RUNNING"), BROKEN], WaitPolicy(delay=30, retry_timeout=900))
     assert end.why is StopReason.UNREACHABLE
     assert "InternalServerException" in end.reason
     assert 900 < ended_at - 1_000_030 <= 900 + 300
@@ -164,13 +164,13 @@ def test_passing_errors_are_waited_out_for_as_long_as_the_budget_says() -> None:
 @pytest.mark.parametrize("error", [BROKEN, THROTTLED, UNREACHABLE, DENIED], ids=["500", "429", "no network", "403"])
 def test_a_delay_above_the_budget_does_not_use_it_up_at_one_stroke(error: Exception) -> None:
     steps = [run("RUNNING"), error, error, run("COMPLETED")]
-    end, _, _ = in_worker(steps, WaitPolicy(delay=7200, error_budget=3600))
+    end, _, _ = in_worker(steps, WaitPolicy(delay=7200, retry_timeout=3600))
     assert end.why is StopReason.ENDED
 
 
 def test_an_answer_refills_the_error_budget() -> None:
     steps = [*[BROKEN] * 3, run("RUNNING")] * 10
-    end, _, _ = in_worker([*steps, run("COMPLETED")], WaitPolicy(delay=100, error_budget=750))
+    end, _, _ = in_worker([*steps, run("COMPLETED")], WaitPolicy(delay=100, retry_timeout=750))
     assert end.why is StopReason.ENDED
 
 
@@ -182,17 +182,17 @@ def test_a_lasting_error_ends_the_wait_at_once_with_its_cause(error: Exception) 
 
 
 def test_waiting_grows_longer_while_the_service_refuses() -> None:
-    wait = new_wait(WaitPolicy(delay=30), Clock())
+    wait = new_waiter(WaitPolicy(delay=30), Clock())
     delays = [
-        decision.seconds for decision in (wait.failed(THROTTLED) for _ in range(6)) if isinstance(decision, PollAgain)
+        decision.seconds for decision in (wait.on_error(THROTTLED) for _ in range(6)) if isinstance(decision, PollAgain)
     ]
     assert delays == [30, 60, 120, 240, 300, 300]
 
 
 def test_waiters_do_not_all_ask_at_the_same_moment() -> None:
     delays = []
-    for spread in (0.0, 1.0):
-        wait = Waiter(RunPoll("1"), WaitPolicy(delay=30), clock=Clock(), spread=lambda spread=spread: spread)
+    for jitter in (0.0, 1.0):
+        wait = Waiter(RunPoll("1"), WaitPolicy(delay=30), clock=Clock(), jitter=lambda jitter=jitter: jitter)
         decision = wait.on_response(run("RUNNING"))
         assert isinstance(decision, PollAgain)
         delays.append(decision.seconds)
@@ -208,7 +208,7 @@ def test_a_mistake_in_the_code_ends_the_wait_with_its_traceback_in_the_log(caplo
 
 
 def test_a_run_that_was_only_just_started_may_be_unknown_for_a_while() -> None:
-    just_started = WaitPolicy(delay=10, missing_budget=60)
+    just_started = WaitPolicy(delay=10, not_found_grace=60)
     assert in_worker([MISSING, MISSING, run("RUNNING"), run("COMPLETED")], just_started)[0].why is StopReason.ENDED
     end, ended_at, _ = in_worker([MISSING], just_started)
     assert (end.why, end.snapshot.status, ended_at > 1_000_060) == (StopReason.ENDED, "DELETED", True)
@@ -239,7 +239,7 @@ def test_only_changes_are_told(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_killed_worker_stops_waiting() -> None:
-    end = poll_until_done(new_wait(WaitPolicy(), Clock()), Service([run("RUNNING")]).ask, lambda _: True, LOG)
+    end = poll_until_done(new_waiter(WaitPolicy(), Clock()), Service([run("RUNNING")]).ask, lambda _: True, LOG)
     assert (end.why, end.snapshot) == (StopReason.INTERRUPTED, run("RUNNING"))
 
 

@@ -10,24 +10,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 from virtual_time import in_virtual_time
 
-from airflow_provider_omics.healthomics.watcher.clock import Timing
-from airflow_provider_omics.healthomics.watcher.rate_limiter import DEFAULT_RATE, Pace, rates_of
-from airflow_provider_omics.healthomics.watcher.strategy import ListCost, Reading, fits, pages_of
-from airflow_provider_omics.healthomics.watcher.tasks import Tasks
+from airflow_provider_omics.healthomics.watcher.clock import Clock
+from airflow_provider_omics.healthomics.watcher.rate_limiter import DEFAULT_RATE, AdaptiveRateLimiter, rates_of
+from airflow_provider_omics.healthomics.watcher.strategy import (
+    ListCostEstimate,
+    ListFreshness,
+    fits_in_period,
+    page_count,
+)
+from airflow_provider_omics.healthomics.watcher.tasks import BackgroundTasks
 
 
-def new_pace(**rates: float) -> Pace:
-    return Pace(Timing(clock=asyncio.get_running_loop().time), rates)
+def new_rate_limiter(**rates: float) -> AdaptiveRateLimiter:
+    return AdaptiveRateLimiter(Clock(now=asyncio.get_running_loop().time), rates)
 
 
 @given(asking=st.lists(st.floats(0, 2), min_size=10, max_size=40), rate=st.floats(0.5, 50))
 def test_no_second_ever_has_more_calls_of_an_operation_than_its_rate(asking: list[float], rate: float) -> None:
     async def work() -> list[float]:
-        pace = new_pace(GetRun=rate)
+        rate_limiter = new_rate_limiter(GetRun=rate)
 
         async def ask(after: float) -> float:
             await asyncio.sleep(after)
-            return await pace.turn("GetRun")
+            return await rate_limiter.acquire("GetRun")
 
         return await asyncio.gather(*map(ask, asking))
 
@@ -37,17 +42,17 @@ def test_no_second_ever_has_more_calls_of_an_operation_than_its_rate(asking: lis
 
 def test_operations_do_not_wait_for_each_other_and_have_the_default_rate() -> None:
     async def work() -> list[float]:
-        pace = new_pace()
-        return [await pace.turn(name) for name in ("GetRun", "ListRuns", "GetBatch", "GetRun")]
+        rate_limiter = new_rate_limiter()
+        return [await rate_limiter.acquire(name) for name in ("GetRun", "ListRuns", "GetBatch", "GetRun")]
 
     assert in_virtual_time(work) == pytest.approx([0, 0, 0, 1 / DEFAULT_RATE])
 
 
 def test_one_who_gives_up_loses_nobody_a_turn() -> None:
     async def work() -> list[float]:
-        pace = new_pace(GetRun=1.0)
-        await pace.turn("GetRun")
-        first, second = (asyncio.create_task(pace.turn("GetRun")) for _ in range(2))
+        rate_limiter = new_rate_limiter(GetRun=1.0)
+        await rate_limiter.acquire("GetRun")
+        first, second = (asyncio.create_task(rate_limiter.acquire("GetRun")) for _ in range(2))
         await asyncio.sleep(0.5)
         first.cancel()
         return [await second]
@@ -57,18 +62,18 @@ def test_one_who_gives_up_loses_nobody_a_turn() -> None:
 
 def test_throttling_slows_every_operation_and_answers_bring_the_pace_back() -> None:
     async def work() -> tuple[float, float, float, float]:
-        pace = new_pace(GetRun=8.0)
-        pace.throttled(0.0)
-        once = pace.rate("GetRun")
+        rate_limiter = new_rate_limiter(GetRun=8.0)
+        rate_limiter.on_throttle(0.0)
+        once = rate_limiter.rate("GetRun")
         await asyncio.sleep(1)
         # It was on its way before.
-        pace.throttled(-1.0)
-        same = pace.rate("GetRun")
-        pace.throttled(1.0)
-        twice = pace.rate("ListRuns")
+        rate_limiter.on_throttle(-1.0)
+        same = rate_limiter.rate("GetRun")
+        rate_limiter.on_throttle(1.0)
+        twice = rate_limiter.rate("ListRuns")
         for _ in range(200):
-            pace.answered()
-        return once, same, twice, pace.rate("GetRun")
+            rate_limiter.on_success()
+        return once, same, twice, rate_limiter.rate("GetRun")
 
     assert in_virtual_time(work) == (4.0, 4.0, DEFAULT_RATE / 4, 8.0)
 
@@ -81,10 +86,10 @@ def test_a_clock_that_is_set_back_stops_nobody() -> None:
         slept.append(seconds)
 
     async def work() -> None:
-        pace = Pace(Timing(clock=lambda: now[0], sleep=sleep), {"GetRun": 2.0})
-        await pace.turn("GetRun")
+        rate_limiter = AdaptiveRateLimiter(Clock(now=lambda: now[0], sleep=sleep), {"GetRun": 2.0})
+        await rate_limiter.acquire("GetRun")
         now[0] -= 3600
-        await pace.turn("GetRun")
+        await rate_limiter.acquire("GetRun")
 
     asyncio.run(work())
     assert slept == [0.5]
@@ -104,62 +109,62 @@ def test_a_rate_that_is_none_is_refused_with_what_it_must_be(setting: object) ->
 
 
 def test_lists_are_read_when_they_cost_less_than_the_looks() -> None:
-    cost = ListCost(4)
-    assert [cost.is_worth_it(looks, 0) for looks in (1, 4, 5)] == [False, False, True]
-    cost.took(30, now=0)
-    assert [cost.is_worth_it(looks, 60) for looks in (30, 31)] == [False, True]
+    cost = ListCostEstimate(4)
+    assert [cost.is_cheaper(looks, 0) for looks in (1, 4, 5)] == [False, False, True]
+    cost.record(30, now=0)
+    assert [cost.is_cheaper(looks, 60) for looks in (30, 31)] == [False, True]
     # It may have become short.
-    assert cost.is_worth_it(5, 7200)
-    cost.given_up(50, now=7200)
-    assert [cost.is_worth_it(looks, 7200) for looks in (100, 101)] == [False, True]
+    assert cost.is_cheaper(5, 7200)
+    cost.record_abandoned(50, now=7200)
+    assert [cost.is_cheaper(looks, 7200) for looks in (100, 101)] == [False, True]
 
 
 def test_lists_that_are_refused_are_left_alone_for_ten_minutes() -> None:
-    cost = ListCost(4)
-    cost.refused(now=0)
-    assert [cost.is_worth_it(1000, now) for now in (0, 599, 601)] == [False, False, True]
+    cost = ListCostEstimate(4)
+    cost.record_denied(now=0)
+    assert [cost.is_cheaper(1000, now) for now in (0, 599, 601)] == [False, False, True]
 
 
 def test_a_list_of_a_batch_is_read_when_its_counts_have_changed() -> None:
-    reading = Reading()
-    assert reading.is_needed(0, now=0, period=30)
-    reading.took(0, 0, now=0)
-    assert not reading.is_needed(0, now=30, period=30)
-    assert reading.is_needed(1, now=60, period=30)
-    reading.took(1, 1, now=60)
-    assert not reading.is_needed(1, now=90, period=30)
+    freshness = ListFreshness()
+    assert freshness.is_needed(0, now=0, period=30)
+    freshness.record(0, 0, now=0)
+    assert not freshness.is_needed(0, now=30, period=30)
+    assert freshness.is_needed(1, now=60, period=30)
+    freshness.record(1, 1, now=60)
+    assert not freshness.is_needed(1, now=90, period=30)
 
 
 def test_a_list_that_lags_behind_the_counts_is_read_again_but_not_for_ever() -> None:
-    reading = Reading()
+    freshness = ListFreshness()
     needed = []
     for cycle in range(8):
-        needed.append(reading.is_needed(5, now=cycle, period=30))
+        needed.append(freshness.is_needed(5, now=cycle, period=30))
         if needed[-1]:
-            reading.took(5, 4, now=cycle)
+            freshness.record(5, 4, now=cycle)
     assert needed == [True, True, True, True, False, False, False, False]
 
 
 def test_counts_that_lag_do_not_hide_an_end_for_ever() -> None:
-    reading = Reading()
-    reading.took(0, 0, now=0)
-    assert [reading.is_needed(0, now=30 * n, period=30) for n in (1, 2, 3, 4)] == [False, False, False, True]
+    freshness = ListFreshness()
+    freshness.record(0, 0, now=0)
+    assert [freshness.is_needed(0, now=30 * n, period=30) for n in (1, 2, 3, 4)] == [False, False, False, True]
 
 
 @pytest.mark.parametrize(("items", "pages"), [(0, 1), (100, 1), (101, 2), (10_000, 100)])
 def test_pages_are_counted(items: int, pages: int) -> None:
-    assert pages_of(items) == pages
+    assert page_count(items) == pages
 
 
 def test_looks_fit_when_they_take_a_quarter_of_the_time_between_two() -> None:
-    assert fits(60, rate=8, period=30)
-    assert not fits(61, rate=8, period=30)
+    assert fits_in_period(60, rate=8, period=30)
+    assert not fits_in_period(61, rate=8, period=30)
 
 
 @pytest.mark.timeout(20)
 def test_tasks_that_have_ended_just_now_are_closed_like_others() -> None:
     async def work() -> bool:
-        tasks = Tasks()
+        tasks = BackgroundTasks()
         ended = tasks.start(asyncio.sleep(0))
         await asyncio.sleep(0)
         # Its last step, and then the closing, in one turn of the event loop.

@@ -169,7 +169,7 @@ def test_errors_that_pass_are_told_only_when_they_last_and_end_the_wait_by_the_b
         watching.refuse = refuse
         watching.new_watcher()
         waits = [
-            asyncio.create_task(watching.wait(RunPoll(run_id), error_budget=900.0))
+            asyncio.create_task(watching.wait(RunPoll(run_id), retry_timeout=900.0))
             for run_id in watching.start_runs(20)
         ]
         await asyncio.sleep(65)
@@ -383,7 +383,7 @@ def test_one_delay_does_not_hurry_or_hold_up_another() -> None:
 def test_figures_are_kept() -> None:
     figures: dict[str, float] = {}
 
-    class Meter:
+    class Metrics:
         def count(self, name: str, operation: str) -> None:
             figures[f"{name}.{operation}"] = figures.get(f"{name}.{operation}", 0) + 1
 
@@ -400,7 +400,7 @@ def test_figures_are_kept() -> None:
                 raise refusal("ThrottlingException", 429, operation)
 
         watching.refuse = refuse
-        watching.new_watcher(meter=Meter())
+        watching.new_watcher(metrics=Metrics())
         waits = [asyncio.create_task(watching.wait(RunPoll(run_id))) for run_id in watching.start_runs(7)]
         await asyncio.sleep(130)
         assert figures["watched"] == 7

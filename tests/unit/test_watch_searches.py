@@ -6,9 +6,9 @@ import asyncio
 from typing import Any
 
 from airflow_provider_omics.healthomics.api.calls import Question, Request, Requests
-from airflow_provider_omics.healthomics.watcher.batch_cache import SearchAnswers, Searching
-from airflow_provider_omics.healthomics.watcher.clock import Timing
-from airflow_provider_omics.healthomics.watcher.tasks import Tasks
+from airflow_provider_omics.healthomics.watcher.batch_cache import SearchCache, SearchSession
+from airflow_provider_omics.healthomics.watcher.clock import Clock
+from airflow_provider_omics.healthomics.watcher.tasks import BackgroundTasks
 
 LIST = Request("ListBatch", {"name": "cohort", "maxItems": 100})
 DELAY = 20.0
@@ -27,10 +27,10 @@ class Line:
         return answer
 
 
-def searches(count: int, line: Any, now: list[float]) -> list[Searching]:
-    timing = Timing(clock=lambda: now[0])
-    answers = SearchAnswers(line, Tasks(), timing)
-    return [Searching(line, answers, timing, DELAY) for _ in range(count)]
+def searches(count: int, client: Any, now: list[float]) -> list[SearchSession]:
+    clock = Clock(now=lambda: now[0])
+    cache = SearchCache(client, BackgroundTasks(), clock)
+    return [SearchSession(client, cache, clock, DELAY) for _ in range(count)]
 
 
 def look() -> Requests[int]:
@@ -39,10 +39,10 @@ def look() -> Requests[int]:
 
 
 def test_an_answer_is_shared_for_half_the_time_between_two_looks() -> None:
-    line, now = Line(), [1000.0]
+    client, now = Line(), [1000.0]
 
     async def story() -> None:
-        many = searches(50, line, now)
+        many = searches(50, client, now)
         assert set(await asyncio.gather(*(one.ask(look()) for one in many))) == {1}
         now[0] += DELAY / 2
         assert await many[0].ask(look()) == 1
@@ -50,11 +50,11 @@ def test_an_answer_is_shared_for_half_the_time_between_two_looks() -> None:
         assert set(await asyncio.gather(*(one.ask(look()) for one in many))) == {2}
 
     asyncio.run(story())
-    assert line.calls == 2
+    assert client.calls == 2
 
 
 def test_a_question_for_airflow_is_asked_there_by_each() -> None:
-    line, asked = Line(), []
+    client, asked = Line(), []
 
     async def state() -> str:
         asked.append(1)
@@ -65,7 +65,7 @@ def test_a_question_for_airflow_is_asked_there_by_each() -> None:
         return told
 
     async def story() -> list[str]:
-        return list(await asyncio.gather(*(one.ask(ask()) for one in searches(3, line, [0.0]))))
+        return list(await asyncio.gather(*(one.ask(ask()) for one in searches(3, client, [0.0]))))
 
     assert asyncio.run(story()) == ["running"] * 3
-    assert (len(asked), line.calls) == (3, 0)
+    assert (len(asked), client.calls) == (3, 0)

@@ -28,7 +28,7 @@ from airflow_provider_omics.healthomics.api.statuses import Phase
 from airflow_provider_omics.healthomics.polling.poll import Poll, SnapshotT
 from airflow_provider_omics.healthomics.polling.result import PollAgain, StopReason, WaitResult
 
-ERROR_BUDGET = 3600.0
+RETRY_TIMEOUT = 3600.0
 """Seconds for which errors are put up with, unless a user says otherwise."""
 
 
@@ -39,20 +39,20 @@ class WaitPolicy:
     :param delay: seconds between two looks.
     :param max_attempts: how many looks may be answered; None for no limit.
     :param deadline: when to stop waiting, in seconds since the epoch; None for never.
-    :param error_budget: seconds of nothing but errors to put up with: of any kind after the first answer, before it of
+    :param retry_timeout: seconds of nothing but errors to put up with: of any kind after the first answer, before it of
         those that pass by themselves (throttling, 5xx, network).
     :param is_known: whether the service has answered about it before, to another process.
-    :param missing_budget: seconds for which it may be not found yet, since it was only just started.
-    :param gone_is_end: whether what is not found has ended, for those who want it gone.
+    :param not_found_grace: seconds for which it may be not found yet, since it was only just started.
+    :param missing_ok: whether what is not found has ended, for those who want it gone.
     """
 
     delay: float = 30.0
     max_attempts: int | None = None
     deadline: float | None = None
-    error_budget: float = ERROR_BUDGET
+    retry_timeout: float = RETRY_TIMEOUT
     is_known: bool = False
-    missing_budget: float = 0.0
-    gone_is_end: bool = False
+    not_found_grace: float = 0.0
+    missing_ok: bool = False
 
 
 @dataclass(slots=True)
@@ -60,15 +60,15 @@ class Waiter(Generic[SnapshotT]):
     """Decides after each look whether to go on.
 
     :param clock: gives seconds since the epoch.
-    :param spread: gives a number from 0 to 1, so that many waiters do not ask at the same moment.
+    :param jitter: gives a number from 0 to 1, so that many waiters do not ask at the same moment.
     """
 
     poll: Poll[SnapshotT]
     policy: WaitPolicy
     clock: Callable[[], float] = time.time
-    spread: Callable[[], float] = random.random
+    jitter: Callable[[], float] = random.random
     _last: SnapshotT | None = field(default=None, init=False)
-    _looks: int = field(default=0, init=False)
+    _polls: int = field(default=0, init=False)
     _errors: Errors | None = field(default=None, init=False)
     _missing_since: float | None = field(default=None, init=False)
 
@@ -86,35 +86,35 @@ class Waiter(Generic[SnapshotT]):
         """Decide after an answer."""
         before, self._last = self._last, snapshot
         self._errors = self._missing_since = None
-        self._looks += 1
+        self._polls += 1
         if self.poll.is_over(snapshot):
             return WaitResult(StopReason.ENDED, snapshot)
         limit = self.policy.max_attempts
-        if limit is not None and self._looks >= limit:
+        if limit is not None and self._polls >= limit:
             return WaitResult(
-                StopReason.ATTEMPTS, snapshot, f"looked {self._looks} times (waiter_max_attempts), and {self._state}"
+                StopReason.ATTEMPTS, snapshot, f"looked {self._polls} times (waiter_max_attempts), and {self._state}"
             )
         told = self.poll.describe_change(before, snapshot)
         if snapshot.phase is Phase.UNKNOWN and told:
             told = f"{told}, a status that this release does not know; waiting on. Update the provider"
         usual = Backoff(self.policy.delay, self.policy.delay)
-        return self._again(usual.seconds(1, self.spread), told, snapshot.phase is Phase.UNKNOWN)
+        return self._again(usual.seconds(1, self.jitter), told, snapshot.phase is Phase.UNKNOWN)
 
-    def failed(self, error: Exception) -> PollAgain | WaitResult[SnapshotT]:
+    def on_error(self, error: Exception) -> PollAgain | WaitResult[SnapshotT]:
         """Decide after an error."""
         now = self.clock()
         self._errors = errors = self._errors or Errors(now)
         errors.count += 1
         kind = categorize(error)
-        seconds = look_again(self.policy.delay, self.policy.error_budget).seconds(errors.count, self.spread)
+        seconds = look_again(self.policy.delay, self.policy.retry_timeout).seconds(errors.count, self.jitter)
         explanation = explain(error, failed_operation(error) or self.poll.operation, self.last.label)
         told = explanation.describe()
         if kind is ErrorCategory.NOT_FOUND:
-            if self._is_gone(now):
+            if self._is_deleted(now):
                 return WaitResult(StopReason.ENDED, self.last.as_deleted())
-            if self.policy.missing_budget:
+            if self.policy.not_found_grace:
                 return self._again(seconds, f"Still waiting: {told}", True)
-        budget = 0.0 if _is_refused_for_state(explanation) else self._budget(kind)
+        budget = 0.0 if _is_refused_for_state(explanation) else self._retry_timeout(kind)
         if errors.are_too_many(now, budget):
             why = StopReason.ERROR if budget <= 0 and kind is not ErrorCategory.TRANSIENT else StopReason.UNREACHABLE
             fate = self._fate(errors, now, budget) if budget > 0 else []
@@ -131,18 +131,18 @@ class Waiter(Generic[SnapshotT]):
         """Return the end for a task that was killed while it waited."""
         return WaitResult(StopReason.INTERRUPTED, self.last, "the task was killed")
 
-    def _is_gone(self, now: float) -> bool:
+    def _is_deleted(self, now: float) -> bool:
         """Whether what is not found was deleted, and is not just too new to be shown, or a wrong id."""
         if self._missing_since is None:
             self._missing_since = now
-        grace = self.policy.missing_budget
+        grace = self.policy.not_found_grace
         is_known = self._last is not None or (self.policy.is_known and not grace)
         # The service has named it, so what it does not know even after a while was deleted.
-        return is_known or self.policy.gone_is_end or 0 < grace < now - self._missing_since
+        return is_known or self.policy.missing_ok or 0 < grace < now - self._missing_since
 
-    def _budget(self, kind: ErrorCategory) -> float:
+    def _retry_timeout(self, kind: ErrorCategory) -> float:
         is_put_up_with = kind is ErrorCategory.TRANSIENT or self._last is not None or self.policy.is_known
-        return self.policy.error_budget if is_put_up_with else 0.0
+        return self.policy.retry_timeout if is_put_up_with else 0.0
 
     def _fate(self, errors: Errors, now: float, budget: float) -> list[str]:
         lasted, last = errors.lasted(now, budget), self.last
@@ -178,10 +178,10 @@ def poll_once(
     :param ask: makes the calls of one look.
     :return: the end of waiting, or None to look again.
     """
-    decision = _decide(wait, ask, log)
+    decision = _poll(wait, ask, log)
     if isinstance(decision, WaitResult):
         return decision
-    _tell(decision, log)
+    _log(decision, log)
     return None
 
 
@@ -197,10 +197,10 @@ def poll_until_done(
     :param pause: sleeps so many seconds and returns whether the task was killed meanwhile.
     """
     while True:
-        decision = _decide(wait, ask, log)
+        decision = _poll(wait, ask, log)
         if isinstance(decision, WaitResult):
             return decision
-        _tell(decision, log)
+        _log(decision, log)
         if pause(decision.seconds):
             return wait.interrupted()
 
@@ -220,29 +220,29 @@ async def apoll_until_done(
         try:
             decision = wait.on_response(await ask(wait.poll.requests()))
         except Exception as error:
-            decision = _judge(wait, error, log)
+            decision = _on_error(wait, error, log)
         if isinstance(decision, WaitResult):
             return decision
-        _tell(decision, log)
+        _log(decision, log)
         await pause(decision.seconds)
 
 
-def _decide(
+def _poll(
     wait: Waiter[SnapshotT], ask: Callable[[Requests[SnapshotT]], SnapshotT], log: Log
 ) -> PollAgain | WaitResult[SnapshotT]:
     try:
         return wait.on_response(ask(wait.poll.requests()))
     except Exception as error:
-        return _judge(wait, error, log)
+        return _on_error(wait, error, log)
 
 
-def _judge(wait: Waiter[SnapshotT], error: Exception, log: Log) -> PollAgain | WaitResult[SnapshotT]:
+def _on_error(wait: Waiter[SnapshotT], error: Exception, log: Log) -> PollAgain | WaitResult[SnapshotT]:
     # A trigger that raises tells its task nothing, so even a mistake in the code becomes an end with its cause.
     if not is_from_aws(error) and not wait.is_failing:
         log.exception("Looking at HealthOmics %s failed", wait.last.label)
-    return wait.failed(error)
+    return wait.on_error(error)
 
 
-def _tell(decision: PollAgain, log: Log) -> None:
+def _log(decision: PollAgain, log: Log) -> None:
     if decision.note:
         (log.warning if decision.alarming else log.info)("%s", entry(decision.note))

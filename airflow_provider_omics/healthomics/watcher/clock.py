@@ -16,17 +16,17 @@ _AT_ONCE = 50
 
 
 @dataclass(frozen=True)
-class Timing:
+class Clock:
     """The time that a watcher lives by.
 
-    :param clock: gives seconds since the epoch.
+    :param now: gives seconds since the epoch.
     :param sleep: sleeps so many of them.
-    :param spread: gives a number from 0 to 1, so that many processes do not ask at the same moment.
+    :param jitter: gives a number from 0 to 1, so that many processes do not ask at the same moment.
     """
 
-    clock: Callable[[], float] = time.time
+    now: Callable[[], float] = time.time
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
-    spread: Callable[[], float] = random.random
+    jitter: Callable[[], float] = random.random
 
     async def sleep_until_set(self, event: asyncio.Event, seconds: float) -> None:
         """Sleep so many seconds, or until an event is set."""

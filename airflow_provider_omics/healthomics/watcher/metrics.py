@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 
-class Meter(Protocol):
+class Metrics(Protocol):
     """Where a watcher's figures go."""
 
     def count(self, name: str, operation: str) -> None:
@@ -21,7 +21,7 @@ class Meter(Protocol):
         """
 
 
-class NoMeter:
+class NullMetrics:
     """Keeps nothing."""
 
     def count(self, name: str, operation: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from airflow_provider_omics.healthomics.watcher.clock import Timing
+from airflow_provider_omics.healthomics.watcher.clock import Clock
 
 EVERY_OPERATION = "*"
 DEFAULT_RATE = 7.0
@@ -16,7 +16,7 @@ DEFAULT_RATE = 7.0
 Even if an answer that is late pushes calls together, no second has more than 8 of them.
 """
 
-_MOST_SLOWNESS = 16.0
+_MAX_BACKOFF_FACTOR = 16.0
 _RECOVERY = 0.9
 
 
@@ -42,7 +42,7 @@ def rates_of(setting: Any) -> dict[str, float]:
 
 
 @dataclass
-class _Gate:
+class _Slot:
     """The place where the calls of one operation queue up."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -50,45 +50,45 @@ class _Gate:
 
 
 @dataclass
-class Pace:
+class AdaptiveRateLimiter:
     """Spaces the calls of each operation evenly; all of them wider apart after a throttled one.
 
     :param rates: calls a second by operation, in place of the default.
     """
 
-    timing: Timing
+    clock: Clock
     rates: Mapping[str, float] = field(default_factory=dict)
-    _slowness: float = field(default=1.0, init=False)
-    _slowed_at: float = field(default=float("-inf"), init=False)
-    _gates: dict[str, _Gate] = field(default_factory=dict, init=False)
+    _backoff_factor: float = field(default=1.0, init=False)
+    _throttled_at: float = field(default=float("-inf"), init=False)
+    _slots: dict[str, _Slot] = field(default_factory=dict, init=False)
 
     def rate(self, operation: str) -> float:
         """Return how often an operation may be called now, in calls a second."""
         usual = self.rates.get(operation) or self.rates.get(EVERY_OPERATION) or DEFAULT_RATE
-        return usual / self._slowness
+        return usual / self._backoff_factor
 
-    async def turn(self, operation: str) -> float:
+    async def acquire(self, operation: str) -> float:
         """Wait until an operation may be called, first come, first served, and return the time.
 
         Nobody's turn is lost when one who waits gives up.
         """
-        gate = self._gates.setdefault(operation, _Gate())
-        async with gate.lock:
+        slot = self._slots.setdefault(operation, _Slot())
+        async with slot.lock:
             # A clock that was set back must not make anybody wait until it has caught up.
-            early = min(gate.opens_at - self.timing.clock(), 1 / self.rate(operation))
+            early = min(slot.opens_at - self.clock.now(), 1 / self.rate(operation))
             if early > 0:
-                await self.timing.sleep(early)
-            now = self.timing.clock()
-            gate.opens_at = now + 1 / self.rate(operation)
+                await self.clock.sleep(early)
+            now = self.clock.now()
+            slot.opens_at = now + 1 / self.rate(operation)
             return now
 
-    def throttled(self, called_at: float) -> None:
+    def on_throttle(self, called_at: float) -> None:
         """Slow down after a call that was throttled."""
         # What was on its way already says nothing about the wider spacing.
-        if called_at >= self._slowed_at:
-            self._slowness = min(2 * self._slowness, _MOST_SLOWNESS)
-            self._slowed_at = self.timing.clock()
+        if called_at >= self._throttled_at:
+            self._backoff_factor = min(2 * self._backoff_factor, _MAX_BACKOFF_FACTOR)
+            self._throttled_at = self.clock.now()
 
-    def answered(self) -> None:
+    def on_success(self) -> None:
         """Speed up a little after a call that was answered."""
-        self._slowness = max(1.0, self._slowness * _RECOVERY)
+        self._backoff_factor = max(1.0, self._backoff_factor * _RECOVERY)

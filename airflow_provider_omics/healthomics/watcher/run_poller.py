@@ -14,11 +14,11 @@ from airflow_provider_omics.healthomics.api.service_errors import concerns_all_c
 from airflow_provider_omics.healthomics.api.statuses import RunStatus
 from airflow_provider_omics.healthomics.runs.poll import RunPoll
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
-from airflow_provider_omics.healthomics.watcher.client import Line
-from airflow_provider_omics.healthomics.watcher.clock import Timing, for_each
-from airflow_provider_omics.healthomics.watcher.poller import MOST_DIRECT_LOOKS, Desk
-from airflow_provider_omics.healthomics.watcher.strategy import ListCost
-from airflow_provider_omics.healthomics.watcher.tasks import Tasks
+from airflow_provider_omics.healthomics.watcher.client import SharedClient
+from airflow_provider_omics.healthomics.watcher.clock import Clock, for_each
+from airflow_provider_omics.healthomics.watcher.poller import MAX_DIRECT_GETS, Poller
+from airflow_provider_omics.healthomics.watcher.strategy import ListCostEstimate
+from airflow_provider_omics.healthomics.watcher.tasks import BackgroundTasks
 
 log = logging.getLogger(__name__)
 
@@ -65,37 +65,37 @@ class _Watched:
         return self.snapshot
 
 
-class RunsDesk(Desk[RunSnapshot]):
+class RunPoller(Poller[RunSnapshot]):
     """Watches single runs.
 
     A list can only show that a run goes on. Whatever has become of one that is in none of the lists is for GetRun to
     say, so nothing that lags, moves or is on another page can end a wait.
     """
 
-    def __init__(self, line: Line, tasks: Tasks, timing: Timing) -> None:
-        super().__init__(tasks, timing)
-        self._line = line
+    def __init__(self, client: SharedClient, tasks: BackgroundTasks, clock: Clock) -> None:
+        super().__init__(tasks, clock)
+        self._client = client
         self._watched: dict[str, _Watched] = {}
-        self._cost = ListCost(len(ACTIVE_STATUSES))
+        self._cost = ListCostEstimate(len(ACTIVE_STATUSES))
 
     async def poll(self, due: list[str], now: float) -> None:
         """Read the lists if that is cheaper, and look alone at those that they miss, else at all that are due."""
-        if self._cost.is_worth_it(len(due), now):
+        if self._cost.is_cheaper(len(due), now):
             seen = await self._read_lists(due)
             if seen is not None:
-                self.look_alone_later(run_id for run_id in due if run_id not in seen)
+                self.enqueue_get(run_id for run_id in due if run_id not in seen)
                 return
-        still_due = self.timing.clock()
+        still_due = self.clock.now()
         waiting = [run_id for run_id in due if self._is_due(run_id, still_due)]
-        await self.look_at_each(waiting[:MOST_DIRECT_LOOKS])
+        await self.poll_each(waiting[:MAX_DIRECT_GETS])
 
-    def left(self, key: str) -> None:
+    def forget(self, key: str) -> None:
         """Forget about a run."""
-        super().left(key)
+        super().forget(key)
         self._watched.pop(key, None)
 
     def _is_due(self, run_id: str, now: float) -> bool:
-        return any(ticket.is_due(now) for ticket in self.tickets.get(run_id, ()))
+        return any(subscription.is_due(now) for subscription in self.subscriptions.get(run_id, ()))
 
     def _known(self, run_id: str) -> _Watched:
         watched = self._watched.get(run_id)
@@ -103,13 +103,13 @@ class RunsDesk(Desk[RunSnapshot]):
             watched = self._watched[run_id] = _Watched(RunPoll(run_id))
         return watched
 
-    async def look_at(self, run_id: str) -> RunSnapshot:
+    async def poll_one(self, run_id: str) -> RunSnapshot:
         """Look at one run (GetRun)."""
         watched = self._known(run_id)
         created: list[datetime | None] = []
 
         async def answer(call: Request) -> Any:
-            answered = await self._line.call(call)
+            answered = await self._client.call(call)
             created.append(answered.get("creationTime"))
             return answered
 
@@ -127,15 +127,15 @@ class RunsDesk(Desk[RunSnapshot]):
         :return: the watched runs that they showed; None if they were not read to the end.
         """
         seen: set[str] = set()
-        pages, most = 0, self._cost.most_pages(len(due))
+        pages, most = 0, self._cost.page_limit(len(due))
         # All of them are due again at the same time, so that they are read together then.
-        asked_at = self.timing.clock() - self._lead(due)
+        asked_at = self.clock.now() - self._lead(due)
         try:
             for status in ACTIVE_STATUSES:
                 token: str | None = None
                 while True:
                     if pages >= most:
-                        self._cost.given_up(pages, self.timing.clock())
+                        self._cost.record_abandoned(pages, self.clock.now())
                         return None
                     token = await self._read_page(status, token, seen, asked_at)
                     pages += 1
@@ -147,30 +147,30 @@ class RunsDesk(Desk[RunSnapshot]):
             log.warning(
                 "%s", entry("HealthOmics runs are looked at one by one, since they cannot be listed: %s", error)
             )
-            self._cost.refused(self.timing.clock())
+            self._cost.record_denied(self.clock.now())
             return None
-        self._cost.took(pages, self.timing.clock())
+        self._cost.record(pages, self.clock.now())
         return seen
 
     def _lead(self, due: list[str]) -> float:
         """Return by how many seconds the next reading has to begin early, for it to end in time."""
-        takes = self._cost.pages(self.timing.clock()) / self._line.pace.rate("ListRuns")
-        delays = (ticket.delay for run_id in due for ticket in self.tickets.get(run_id, ()))
+        takes = self._cost.pages(self.clock.now()) / self._client.rate_limiter.rate("ListRuns")
+        delays = (subscription.delay for run_id in due for subscription in self.subscriptions.get(run_id, ()))
         return min(takes, min(delays, default=0.0) / 2)
 
     async def _read_page(self, status: str, token: str | None, seen: set[str], asked_at: float) -> str | None:
         more = {"startingToken": token} if token else {}
-        answer = await self._line.call(Request("ListRuns", {"status": status, "maxResults": PAGE_SIZE, **more}))
+        answer = await self._client.call(Request("ListRuns", {"status": status, "maxResults": PAGE_SIZE, **more}))
 
         def take(item: Mapping[str, Any]) -> None:
             run_id = item.get("id", "")
-            if run_id not in self.tickets:
+            if run_id not in self.subscriptions:
                 return
             watched = self._known(run_id)
             if not watched.is_other(item.get("creationTime")):
                 seen.add(run_id)
-                self.not_alone(run_id)
-                self.offer(run_id, watched.listed(item), asked_at)
+                self.dequeue(run_id)
+                self.publish(run_id, watched.listed(item), asked_at)
 
         await for_each(answer.get("items", ()), take)
         next_token: str | None = answer.get("nextToken") or None

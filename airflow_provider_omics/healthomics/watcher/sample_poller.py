@@ -14,13 +14,13 @@ from airflow_provider_omics.healthomics.api.statuses import Phase, RunStatus, cl
 from airflow_provider_omics.healthomics.batches.sample_poll import SamplePoll
 from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot, SampleSnapshot
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
-from airflow_provider_omics.healthomics.watcher.batch_cache import BatchAnswers
-from airflow_provider_omics.healthomics.watcher.client import Line
-from airflow_provider_omics.healthomics.watcher.clock import Timing, for_each
-from airflow_provider_omics.healthomics.watcher.poller import Desk
-from airflow_provider_omics.healthomics.watcher.strategy import REFUSAL_HOLDS, Reading, fits, pages_of
-from airflow_provider_omics.healthomics.watcher.subscription import Ticket
-from airflow_provider_omics.healthomics.watcher.tasks import Tasks
+from airflow_provider_omics.healthomics.watcher.batch_cache import BatchCache
+from airflow_provider_omics.healthomics.watcher.client import SharedClient
+from airflow_provider_omics.healthomics.watcher.clock import Clock, for_each
+from airflow_provider_omics.healthomics.watcher.poller import Poller
+from airflow_provider_omics.healthomics.watcher.strategy import DENIAL_TTL, ListFreshness, fits_in_period, page_count
+from airflow_provider_omics.healthomics.watcher.subscription import Subscription
+from airflow_provider_omics.healthomics.watcher.tasks import BackgroundTasks
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ _FEW = 2
 _AS_NEW = 0.25
 
 
-class SamplesDesk(Desk[SampleSnapshot]):
+class SamplePoller(Poller[SampleSnapshot]):
     """Watches samples of one batch.
 
     A sample's end is believed when GetRun has shown it. Where so many end at once that this would take longer than
@@ -39,50 +39,52 @@ class SamplesDesk(Desk[SampleSnapshot]):
     end that is not COMPLETED always waits for GetRun, which alone tells the cause.
     """
 
-    def __init__(self, batch_id: str, line: Line, batches: BatchAnswers, tasks: Tasks, timing: Timing) -> None:
-        super().__init__(tasks, timing)
+    def __init__(
+        self, batch_id: str, client: SharedClient, batches: BatchCache, tasks: BackgroundTasks, clock: Clock
+    ) -> None:
+        super().__init__(tasks, clock)
         self.batch_id = batch_id
-        self._line = line
+        self._client = client
         self._batches = batches
         self._samples: dict[str, SamplePoll] = {}
-        self._submissions = Reading()
-        self._ends = Reading()
+        self._submissions = ListFreshness()
+        self._ends = ListFreshness()
         self._period = 0.0
         self._refused_at = float("-inf")
 
-    def enter(self, ticket: Ticket[SampleSnapshot]) -> None:
+    def subscribe(self, subscription: Subscription[SampleSnapshot]) -> None:
         """Take in one who waits."""
-        if not self.tickets:
-            self._batches.keep(self.batch_id)
-        super().enter(ticket)
+        if not self.subscriptions:
+            self._batches.pin(self.batch_id)
+        super().subscribe(subscription)
 
-    def leave(self, ticket: Ticket[SampleSnapshot]) -> None:
+    def unsubscribe(self, subscription: Subscription[SampleSnapshot]) -> None:
         """Let one go."""
-        super().leave(ticket)
-        if not self.tickets:
-            self._batches.release(self.batch_id)
+        super().unsubscribe(subscription)
+        if not self.subscriptions:
+            self._batches.unpin(self.batch_id)
 
-    def left(self, key: str) -> None:
+    def forget(self, key: str) -> None:
         """Forget about a sample."""
-        super().left(key)
+        super().forget(key)
         self._samples.pop(key, None)
 
     async def poll(self, due: list[str], now: float) -> None:
         """Look at the batch, read what has changed since, and look alone at those that this leaves open."""
-        self._period = min(ticket.delay for key in due for ticket in self.tickets.get(key, ()))
-        if len(due) <= _FEW or now - self._refused_at < REFUSAL_HOLDS:
-            self.look_alone_later(due)
+        self._period = min(subscription.delay for key in due for subscription in self.subscriptions.get(key, ()))
+        if len(due) <= _FEW or now - self._refused_at < DENIAL_TTL:
+            self.enqueue_get(due)
         else:
             await self._look_together(due)
 
-    async def look_at(self, key: str) -> SampleSnapshot:
+    async def poll_one(self, key: str) -> SampleSnapshot:
         """Look at one sample (ListRunsInBatch, GetRun)."""
         return await run_async(self._answer, self._look_of(key).requests())
 
     async def _look_together(self, keys: list[str]) -> None:
         batch = await self._look_at_batch(self._period * _AS_NEW)
         if batch is None:
-            self.look_alone_later(keys)
+            self.enqueue_get(keys)
             return
         try:
             await self._look_at_submissions(batch, [key for key in keys if self._run_of(key) is None])
@@ -98,13 +100,13 @@ class SamplesDesk(Desk[SampleSnapshot]):
                     error,
                 ),
             )
-            self._refused_at = self.timing.clock()
-            self.look_alone_later(keys)
+            self._refused_at = self.clock.now()
+            self.enqueue_get(keys)
 
-    async def _look_at_batch(self, longest: float) -> BatchSnapshot | None:
+    async def _look_at_batch(self, max_age: float) -> BatchSnapshot | None:
         """Return the batch; None if the service does not show it, which its samples alone can explain."""
         try:
-            return BatchSnapshot.of((await self._batches.get(self.batch_id, longest)).members)  # type: ignore[arg-type]
+            return BatchSnapshot.of((await self._batches.get(self.batch_id, max_age)).members)  # type: ignore[arg-type]
         except Exception as error:
             if concerns_all_calls(error):
                 raise
@@ -114,46 +116,46 @@ class SamplesDesk(Desk[SampleSnapshot]):
         """Find the runs of samples that are not known to have one (ListRunsInBatch)."""
         if not unknown:
             return
-        now, tried = self.timing.clock(), batch.submitted + batch.failed_submissions
+        now, tried = self.clock.now(), batch.submitted + batch.failed_submissions
         if self._submissions.is_needed(tried, now, self._period):
-            if len(unknown) <= pages_of(tried):
-                self.look_alone_later(unknown)
+            if len(unknown) <= page_count(tried):
+                self.enqueue_get(unknown)
                 return
             found = await self._read("ListRunsInBatch", "runs", self._take_submission, maxItems=PAGE_SIZE)
-            self._submissions.took(tried, found, now)
+            self._submissions.record(tried, found, now)
         await for_each(unknown, lambda key: self._tell_submission(key, batch, now))
 
     def _take_submission(self, item: Mapping[str, Any]) -> bool:
         key = item.get("runSettingId", "")
-        if key in self.tickets and self._look_of(key).known.run is None:
+        if key in self.subscriptions and self._look_of(key).known.run is None:
             self._look_of(key).listed(item)  # type: ignore[arg-type]
         return item.get("submissionStatus") is not None
 
     def _tell_submission(self, key: str, batch: BatchSnapshot, asked_at: float) -> None:
         poll = self._look_of(key)
         if poll.known.run is not None or poll.known.submission_status is not None:
-            self.offer(key, poll.known, asked_at)
+            self.publish(key, poll.known, asked_at)
             return
         snapshot = poll.unsubmitted(batch)
         if snapshot.is_missing:
             # It may only have been late for the list.
-            self.look_alone_later([key])
+            self.enqueue_get([key])
         else:
-            self.offer(key, snapshot, asked_at)
+            self.publish(key, snapshot, asked_at)
 
     async def _look_at_runs(self, batch: BatchSnapshot, known: list[str]) -> None:
         """Find the runs that have moved on since the last reading (ListRuns of the batch)."""
         if not known:
             return
-        now, ended = self.timing.clock(), batch.completed + batch.failed + batch.cancelled
+        now, ended = self.clock.now(), batch.completed + batch.failed + batch.cancelled
         if not self._ends.is_needed(ended, now, self._period):
-            await for_each(known, lambda key: self._repeat(key, now))
+            await for_each(known, lambda key: self._touch(key, now))
             return
-        if len(known) <= pages_of(batch.submitted):
-            self.look_alone_later(known)
+        if len(known) <= page_count(batch.submitted):
+            self.enqueue_get(known)
             return
         # Of all of them, not of those alone that are due, so that the next reading is for all of them too.
-        keys = {run.run_id: key for key in self.tickets if not self.is_alone(key) and (run := self._run_of(key))}
+        keys = {run.run_id: key for key in self.subscriptions if not self.is_queued(key) and (run := self._run_of(key))}
         ends: dict[str, RunSnapshot] = {}
         completed = 0
 
@@ -162,14 +164,14 @@ class SamplesDesk(Desk[SampleSnapshot]):
             key = keys.pop(item.get("id", ""), None)
             phase = classify(RunStatus, item.get("status"))
             completed += phase is Phase.SUCCEEDED
-            if key is not None and key in self.tickets:
+            if key is not None and key in self.subscriptions:
                 self._take_run(key, item, phase, now, ends)
             return phase.is_final
 
         found = await self._read("ListRuns", "items", take, maxResults=PAGE_SIZE)
-        self._ends.took(ended, found, now)
+        self._ends.record(ended, found, now)
         # In no list: deleted, or so new that lists do not show it.
-        self.look_alone_later(keys.values())
+        self.enqueue_get(keys.values())
         await self._confirm(ends, completed)
 
     def _take_run(
@@ -182,21 +184,21 @@ class SamplesDesk(Desk[SampleSnapshot]):
         if phase.is_final:
             ends[key] = seen
         else:
-            self.offer(key, replace(self._look_of(key).known, run=seen), asked_at)
+            self.publish(key, replace(self._look_of(key).known, run=seen), asked_at)
 
     async def _confirm(self, ends: Mapping[str, RunSnapshot], completed: int) -> None:
-        if fits(len(ends), self._line.pace.rate("GetRun"), self._period):
-            self.look_alone_later(ends)
+        if fits_in_period(len(ends), self._client.rate_limiter.rate("GetRun"), self._period):
+            self.enqueue_get(ends)
             return
-        asked_at = self.timing.clock()
+        asked_at = self.clock.now()
         batch = await self._look_at_batch(0.0)
         are_confirmed = batch is not None and batch.completed >= completed
 
         def tell(key: str) -> None:
             if are_confirmed and ends[key].phase is Phase.SUCCEEDED:
-                self.offer(key, replace(self._look_of(key).known, run=ends[key]), asked_at)
+                self.publish(key, replace(self._look_of(key).known, run=ends[key]), asked_at)
             else:
-                self.look_alone_later([key])
+                self.enqueue_get([key])
 
         await for_each(ends, tell)
 
@@ -217,7 +219,7 @@ class SamplesDesk(Desk[SampleSnapshot]):
 
         while True:
             more = {"startingToken": token} if token else {}
-            answer = await self._line.call(Request(operation, {"batchId": self.batch_id, **members, **more}))
+            answer = await self._client.call(Request(operation, {"batchId": self.batch_id, **members, **more}))
             await for_each(answer.get(member, ()), count)
             token = answer.get("nextToken")
             if not token:
@@ -226,19 +228,19 @@ class SamplesDesk(Desk[SampleSnapshot]):
     async def _answer(self, call: Request) -> Any:
         if call.operation == "GetBatch":
             return (await self._batches.get(self.batch_id, self._period * _AS_NEW)).members
-        return await self._line.call(call)
+        return await self._client.call(call)
 
-    def _repeat(self, key: str, asked_at: float) -> None:
+    def _touch(self, key: str, asked_at: float) -> None:
         """Say that nothing has happened."""
-        if self.is_alone(key):
+        if self.is_queued(key):
             return
-        for ticket in self.tickets.get(key, ()):
-            ticket.repeat(self._look_of(key).known, asked_at)
+        for subscription in self.subscriptions.get(key, ()):
+            subscription.touch(self._look_of(key).known, asked_at)
 
     def _look_of(self, key: str) -> SamplePoll:
         poll = self._samples.get(key)
         if poll is None:
-            poll = self._samples[key] = SamplePoll(self.batch_id, key, clock=self.timing.clock)
+            poll = self._samples[key] = SamplePoll(self.batch_id, key, clock=self.clock.now)
         return poll
 
     def _run_of(self, key: str) -> RunSnapshot | None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class Tasks:
+class BackgroundTasks:
     """Keeps tasks that work for many, and ends them all.
 
     What one of them logs goes to nobody's task log: it does not run in the context of the waiter who came first.

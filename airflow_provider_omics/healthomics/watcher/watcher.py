@@ -23,23 +23,23 @@ from airflow_provider_omics.healthomics.polling.engine import Waiter, apoll_unti
 from airflow_provider_omics.healthomics.polling.poll import SnapshotT
 from airflow_provider_omics.healthomics.polling.result import WaitResult
 from airflow_provider_omics.healthomics.runs.poll import RunPoll
-from airflow_provider_omics.healthomics.watcher.batch_cache import BatchAnswers, Conversation, SearchAnswers, Searching
-from airflow_provider_omics.healthomics.watcher.client import Connect, Line, Opened
-from airflow_provider_omics.healthomics.watcher.clock import Timing
-from airflow_provider_omics.healthomics.watcher.metrics import Meter, NoMeter
-from airflow_provider_omics.healthomics.watcher.poller import Desk
-from airflow_provider_omics.healthomics.watcher.run_poller import RunsDesk
-from airflow_provider_omics.healthomics.watcher.sample_poller import SamplesDesk
-from airflow_provider_omics.healthomics.watcher.subscription import Ticket
-from airflow_provider_omics.healthomics.watcher.tasks import Tasks
+from airflow_provider_omics.healthomics.watcher.batch_cache import BatchCache, CachedSession, SearchCache, SearchSession
+from airflow_provider_omics.healthomics.watcher.client import ClientConfig, ClientFactory, SharedClient
+from airflow_provider_omics.healthomics.watcher.clock import Clock
+from airflow_provider_omics.healthomics.watcher.metrics import Metrics, NullMetrics
+from airflow_provider_omics.healthomics.watcher.poller import Poller
+from airflow_provider_omics.healthomics.watcher.run_poller import RunPoller
+from airflow_provider_omics.healthomics.watcher.sample_poller import SamplePoller
+from airflow_provider_omics.healthomics.watcher.subscription import Subscription
+from airflow_provider_omics.healthomics.watcher.tasks import BackgroundTasks
 
-__all__ = ["Connect", "Meter", "NoMeter", "Opened", "StatusWatcher", "Timing"]
+__all__ = ["ClientConfig", "ClientFactory", "Clock", "Metrics", "NullMetrics", "StatusWatcher"]
 
 _BETWEEN_CHECKS = 60.0
 _AT_ONCE = 500
 
 
-class _Place(Protocol):
+class _Session(Protocol):
     """Where one waits; both methods are what ``awatch`` needs."""
 
     async def ask(self, requests: Requests[Any]) -> Any:
@@ -49,22 +49,22 @@ class _Place(Protocol):
         """Let so many seconds go by before the next look."""
 
 
-class _Seat(AbstractContextManager[Ticket[Any]]):
+class _Seat(AbstractContextManager[Subscription[Any]]):
     """A place at a desk, for as long as it is entered; there may be very many, so each is small."""
 
-    __slots__ = ("_desk", "_ticket", "_watcher")
+    __slots__ = ("_poller", "_subscription", "_watcher")
 
-    def __init__(self, watcher: StatusWatcher, desk: Desk[Any], ticket: Ticket[Any]) -> None:
+    def __init__(self, watcher: StatusWatcher, poller: Poller[Any], subscription: Subscription[Any]) -> None:
         self._watcher = watcher
-        self._desk = desk
-        self._ticket = ticket
+        self._poller = poller
+        self._subscription = subscription
 
-    def __enter__(self) -> Ticket[Any]:
-        self._watcher.sit_down(self._desk, self._ticket)
-        return self._ticket
+    def __enter__(self) -> Subscription[Any]:
+        self._watcher.subscribe(self._poller, self._subscription)
+        return self._subscription
 
     def __exit__(self, *_error: object) -> None:
-        self._watcher.stand_up(self._desk, self._ticket)
+        self._watcher.unsubscribe(self._poller, self._subscription)
 
 
 class StatusWatcher:
@@ -72,21 +72,21 @@ class StatusWatcher:
 
     It belongs to the event loop that it is used on, and must be closed.
 
-    :param connect: makes a client without blocking the event loop; asked again when credentials are refused.
-    :param timing: what passes for time.
-    :param meter: where the figures go.
+    :param new_client: makes a client without blocking the event loop; asked again when credentials are refused.
+    :param clock: what passes for time.
+    :param metrics: where the figures go.
     """
 
-    def __init__(self, connect: Connect, timing: Timing | None = None, meter: Meter | None = None) -> None:
-        self.timing = timing or Timing()
-        self._meter = meter or NoMeter()
-        self._tasks = Tasks()
-        self._line = Line(connect, self._tasks, self.timing, self._meter)
-        self._batches = BatchAnswers(self._line, self._tasks, self.timing)
-        self._searches = SearchAnswers(self._line, self._tasks, self.timing)
-        self._runs = RunsDesk(self._line, self._tasks, self.timing)
-        self._samples: dict[str, SamplesDesk] = {}
-        self._talking = 0
+    def __init__(self, new_client: ClientFactory, clock: Clock | None = None, metrics: Metrics | None = None) -> None:
+        self.clock = clock or Clock()
+        self._metrics = metrics or NullMetrics()
+        self._tasks = BackgroundTasks()
+        self._client = SharedClient(new_client, self._tasks, self.clock, self._metrics)
+        self._batches = BatchCache(self._client, self._tasks, self.clock)
+        self._searches = SearchCache(self._client, self._tasks, self.clock)
+        self._runs = RunPoller(self._client, self._tasks, self.clock)
+        self._samples: dict[str, SamplePoller] = {}
+        self._sessions = 0
         self._next_check = float("inf")
         self._check_sooner = asyncio.Event()
         self._checking: asyncio.Task[None] | None = None
@@ -99,80 +99,80 @@ class StatusWatcher:
         """
         if self._checking is None:
             self._checking = self._tasks.start(self._check())
-        with self._place(wait, log) as place:
+        with self._session_for(wait, log) as place:
             return await apoll_until_done(wait, place.ask, place.pause, log)
 
     async def ask(self, requests: Requests[T]) -> T:
         """Hold a conversation with the API now, through the shared client and its budget."""
-        return await Conversation(self._line, self._batches, self.timing).ask(requests)
+        return await CachedSession(self._client, self._batches, self.clock).ask(requests)
 
     async def close(self) -> None:
         """End all work and close the client; nobody may wait any more."""
         await self._tasks.close()
-        await self._line.close()
+        await self._client.close()
 
-    def _place(self, wait: Waiter[SnapshotT], log: Log) -> AbstractContextManager[_Place]:
+    def _session_for(self, wait: Waiter[SnapshotT], log: Log) -> AbstractContextManager[_Session]:
         match wait.poll:
             case RunPoll(run_id=run_id):
-                return _Seat(self, self._runs, Ticket(run_id, wait, self.timing, log))
+                return _Seat(self, self._runs, Subscription(run_id, wait, self.clock, log))
             case SamplePoll(batch_id=batch_id, run_setting_id=sample):
-                desk = self._desk_of(batch_id)
-                return _Seat(self, desk, Ticket(sample, wait, self.timing, log))
+                poller = self._poller_of(batch_id)
+                return _Seat(self, poller, Subscription(sample, wait, self.clock, log))
             case BatchPoll(batch_id=batch_id):
-                return self._talk(wait, batch_id)
+                return self._batch_session(wait, batch_id)
             case CohortSearch():
-                return nullcontext(Searching(self._line, self._searches, self.timing, wait.policy.delay))
-        return self._talk(wait)
+                return nullcontext(SearchSession(self._client, self._searches, self.clock, wait.policy.delay))
+        return self._batch_session(wait)
 
-    def sit_down(self, desk: Desk[Any], ticket: Ticket[Any]) -> None:
+    def subscribe(self, poller: Poller[Any], subscription: Subscription[Any]) -> None:
         """Take in one who waits at a desk."""
-        desk.enter(ticket)
-        if ticket.deadline is not None and ticket.deadline < self._next_check:
+        poller.subscribe(subscription)
+        if subscription.deadline is not None and subscription.deadline < self._next_check:
             self._check_sooner.set()
 
-    def stand_up(self, desk: Desk[Any], ticket: Ticket[Any]) -> None:
+    def unsubscribe(self, poller: Poller[Any], subscription: Subscription[Any]) -> None:
         """Let one go who waited at a desk."""
-        desk.leave(ticket)
-        if isinstance(desk, SamplesDesk) and not desk.tickets:
-            self._samples.pop(desk.batch_id, None)
+        poller.unsubscribe(subscription)
+        if isinstance(poller, SamplePoller) and not poller.subscriptions:
+            self._samples.pop(poller.batch_id, None)
 
-    def _desk_of(self, batch_id: str) -> SamplesDesk:
+    def _poller_of(self, batch_id: str) -> SamplePoller:
         if batch_id not in self._samples:
-            self._samples[batch_id] = SamplesDesk(batch_id, self._line, self._batches, self._tasks, self.timing)
+            self._samples[batch_id] = SamplePoller(batch_id, self._client, self._batches, self._tasks, self.clock)
         return self._samples[batch_id]
 
     @contextmanager
-    def _talk(self, wait: Waiter[Any], batch_id: str | None = None) -> Iterator[Conversation]:
-        self._talking += 1
+    def _batch_session(self, wait: Waiter[Any], batch_id: str | None = None) -> Iterator[CachedSession]:
+        self._sessions += 1
         try:
-            with self._batches.kept(batch_id):
-                yield Conversation(self._line, self._batches, self.timing, wait.policy.delay)
+            with self._batches.pinned(batch_id):
+                yield CachedSession(self._client, self._batches, self.clock, wait.policy.delay)
         finally:
-            self._talking -= 1
+            self._sessions -= 1
 
     async def _check(self) -> None:
         """Look at the clock for those who wait at a desk, and keep the figures."""
         while True:
             self._check_sooner.clear()
-            now = self.timing.clock()
-            self._next_check, watched = now + _BETWEEN_CHECKS, self._talking
-            for ticket in list(chain.from_iterable(desk.all_tickets() for desk in self._desks())):
-                self._check_ticket(ticket, now)
+            now = self.clock.now()
+            self._next_check, watched = now + _BETWEEN_CHECKS, self._sessions
+            for subscription in list(chain.from_iterable(poller.all_subscriptions() for poller in self._pollers())):
+                self._check_subscription(subscription, now)
                 watched += 1
                 if not watched % _AT_ONCE:
                     await asyncio.sleep(0)
-            self._meter.gauge("watched", watched)
-            if self._line.answered_at is not None:
-                self._meter.gauge("answer_age", max(0.0, now - self._line.answered_at))
-            await self.timing.sleep_until_set(self._check_sooner, max(0.0, self._next_check - self.timing.clock()))
+            self._metrics.gauge("watched", watched)
+            if self._client.answered_at is not None:
+                self._metrics.gauge("answer_age", max(0.0, now - self._client.answered_at))
+            await self.clock.sleep_until_set(self._check_sooner, max(0.0, self._next_check - self.clock.now()))
 
-    def _check_ticket(self, ticket: Ticket[Any], now: float) -> None:
-        if ticket.deadline is not None:
-            if ticket.deadline <= now:
-                ticket.expire()
+    def _check_subscription(self, subscription: Subscription[Any], now: float) -> None:
+        if subscription.deadline is not None:
+            if subscription.deadline <= now:
+                subscription.expire()
             else:
-                self._next_check = min(self._next_check, ticket.deadline)
-        ticket.check_age(now)
+                self._next_check = min(self._next_check, subscription.deadline)
+        subscription.check_staleness(now)
 
-    def _desks(self) -> list[Desk[Any]]:
+    def _pollers(self) -> list[Poller[Any]]:
         return [self._runs, *self._samples.values()]
