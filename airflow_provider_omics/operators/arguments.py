@@ -157,10 +157,12 @@ class Object:
 
 _FLAG, _LEVEL = Flag(), Choice(LEVELS)
 _COUNT = Number(0, is_whole=True)
+# Clocks and locks cannot wait for very much longer.
+_WEEK = 7 * 24 * 3600
 
 ARGUMENTS: dict[str, Kind] = {
     "verify": Flag(or_text=True),
-    "waiter_delay": Number(0.01),
+    "waiter_delay": Number(0.01, _WEEK),
     "waiter_max_attempts": Number(1, is_whole=True, is_optional=True),
     "error_budget": Number(0),
     "wait_for_completion": _FLAG,
@@ -169,7 +171,7 @@ ARGUMENTS: dict[str, Kind] = {
     "durable": _FLAG,
     "identity_tags": _FLAG,
     "check_inputs": _LEVEL,
-    "check_inputs_timeout": Number(0),
+    "check_inputs_timeout": Number(0, _WEEK),
     "s3_requester_pays": _FLAG,
     "s3_bucket_key_enabled": Flag(is_optional=True),
     "group_rows": _FLAG,

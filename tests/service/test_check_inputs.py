@@ -258,7 +258,7 @@ def test_a_try_that_takes_over_a_batch_does_not_look(lab: CohortLab, deferrable:
     ("wrong", "told"),
     [
         ({"check_inputs": "yes"}, "check_inputs: is 'yes'. Use one of off, warn, fail"),
-        ({"check_inputs_timeout": -1}, "check_inputs_timeout: is -1. Give a number, 0 or more"),
+        ({"check_inputs_timeout": -1}, "check_inputs_timeout: is -1. Give a number from 0 to 604800"),
     ],
 )
 def test_wrong_settings_are_refused(lab: CohortLab, wrong: dict[str, Any], told: str) -> None:

@@ -145,8 +145,8 @@ def test_sensors_read_what_templates_come_to(
 @pytest.mark.parametrize(
     ("argument", "value", "told"),
     [
-        ("waiter_delay", "soon", "waiter_delay: is 'soon'. Give a number, 0.01 or more."),
-        ("waiter_delay", 0, "waiter_delay: is .*0.*. Give a number, 0.01 or more."),
+        ("waiter_delay", "soon", "waiter_delay: is 'soon'. Give a number from 0.01 to 604800."),
+        ("waiter_delay", 0, "waiter_delay: is .*0.*. Give a number from 0.01 to 604800."),
         ("waiter_max_attempts", "1.5", "waiter_max_attempts: is .*1.5.*. Give a whole number, 1 or more, or None."),
         ("durable", "perhaps", "durable: is 'perhaps'. Give true or false."),
         ("wait_for_completion", None, "wait_for_completion: is .*None.*. Give true or false."),
