@@ -24,11 +24,11 @@ from airflow_provider_omics.healthomics.results.table import ResultsTable, Sampl
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort
 from airflow_provider_omics.healthomics.runs.failure import RunFailure
 from airflow_provider_omics.hooks.object_settings import ObjectSettings
+from airflow_provider_omics.jobs.cohort_job import CohortJob, phase_of
+from airflow_provider_omics.jobs.cohort_paths import CohortPaths
 from airflow_provider_omics.links.omics import COHORT_LINKS, store_batch_links, store_outcome_links
 from airflow_provider_omics.operators.arguments import as_read
-from airflow_provider_omics.operators.cohort import CohortJob, phase_of
 from airflow_provider_omics.operators.cohort_input import OmicsCohortInputOperator
-from airflow_provider_omics.operators.cohort_paths import CohortPaths
 from airflow_provider_omics.operators.definition_types import types_uri
 from airflow_provider_omics.operators.mapped_places import refuse, shared_place_issues
 from airflow_provider_omics.operators.xcom_keys import XCOM_BATCH_ARN_KEY, XCOM_BATCH_ID_KEY
@@ -151,15 +151,15 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         request = self.build_request()
         task = TaskIdentity.of(context["ti"])
         intent = JobKey(task, "StartRunBatch", self.hook.namespace, dag_run_life(context))
-        memory = self.remember(context, intent)
+        record = self.job_record(context, intent)
         rivals = self.rivals(context, intent, BATCH, phase_of)
         return CohortJob(
-            self.hook, intent, request, self.identity_tags, self.log, memory, self._killed.wait, self.retrying, rivals
+            self.hook, intent, request, self.identity_tags, self.log, record, self._killed.wait, self.retrying, rivals
         )
 
     def _begin(self, context: Context, job: CohortJob, cohort: Cohort) -> Progress:
         earlier_tries = context["ti"].try_number - 1
-        may_adopt = self.durable and self.request_id is None and bool(earlier_tries or job.memory.job.asked)
+        may_adopt = self.durable and self.request_id is None and bool(earlier_tries or job.record.job.is_submitted)
         if not may_adopt:
             self._prove(job, cohort)
         progress = job.store(cohort, self._places(job), self.redrive_attempts)
@@ -169,11 +169,11 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
             progress = replace(progress, next_generation=earlier_tries * (1 + self.redrive_attempts))
         elif may_adopt:
             cleared = tries_before_clear(context["ti"])
-            job.memory.forget_finished(cleared)
+            job.record.reset_after_clear(cleared)
             progress = job.adopt(progress, cleared)
             if progress.batches:
                 return replace(progress, retry_all=True, adopted=True)
-            if job.memory.job.from_generation:
+            if job.record.job.epoch:
                 earlier_tries -= cleared
             self._prove(job, cohort)
             return self._submitted(context, *job.start_again(progress, cohort, earlier_tries))

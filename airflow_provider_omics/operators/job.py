@@ -24,9 +24,9 @@ from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, St
 from airflow_provider_omics.healthomics.requests.identity import FINISHED_TAG, JobKey, TaskIdentity
 from airflow_provider_omics.healthomics.runs.failure import RunFailure
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
+from airflow_provider_omics.jobs.record import JobRecord
+from airflow_provider_omics.jobs.rivals import PhaseOf, Rivals
 from airflow_provider_omics.operators.arguments import as_read
-from airflow_provider_omics.operators.memory import Memory
-from airflow_provider_omics.operators.rivals import PhaseOf, Rivals
 from airflow_provider_omics.operators.waiting import OmicsWaitingOperator
 from airflow_provider_omics.triggers.base import OmicsWaitTrigger
 
@@ -79,7 +79,7 @@ class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
         self.durable: bool = as_read(durable)
         self.identity_tags: bool = as_read(identity_tags)
         self._job_id: str | None = None
-        self._memory: Memory | None = None
+        self._record: JobRecord | None = None
         self._began = 0.0
         self._has_timed_out = False
         self._retry_is_left: bool | None = None
@@ -114,7 +114,7 @@ class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
         """Note what a kill has to know, since a signal handler can ask for nothing."""
         self._began = time.monotonic()
         self._has_timed_out = False
-        self._memory = None
+        self._record = None
         # A try that looks for no job of an earlier one wants none.
         self._retry_is_left = retry_is_left(context["ti"]) if self.durable else False
 
@@ -144,15 +144,15 @@ class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
                 self._stop_unknown(context)
             raise
 
-    def remember(self, context: Context, intent: JobKey) -> Memory:
+    def job_record(self, context: Context, intent: JobKey) -> JobRecord:
         """Return what earlier tries left to know of the job of an intent."""
-        if self._memory is None or self._memory.job.intent != intent.key:
-            self._memory = Memory(context, intent.key, self.log, is_on=self._keeps, former=intent.key_of_0_1_0)
-        return self._memory
+        if self._record is None or self._record.job.key != intent.key:
+            self._record = JobRecord(context, intent.key, self.log, is_on=self._keeps, former=intent.key_of_0_1_0)
+        return self._record
 
-    def recall(self, context: Context) -> Memory:
+    def last_record(self, context: Context) -> JobRecord:
         """Return what is known of the last job, whatever it was to compute."""
-        return self._memory or Memory(context, None, self.log, is_on=self._keeps)
+        return self._record or JobRecord(context, None, self.log, is_on=self._keeps)
 
     def rivals(self, context: Context, intent: JobKey, kind: JobKind, phase_of: PhaseOf) -> Rivals | None:
         """Return who may be starting the job of an intent at the same time; None where nobody could tell."""
@@ -168,9 +168,9 @@ class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
 
         :param arn: the job's; None if it is not known.
         """
-        memory = self.recall(context)
-        memory.finished()
-        if memory.outlives_clear or not (arn and self._keeps and self.identity_tags) or self._killed.is_set():
+        record = self.last_record(context)
+        record.record_done()
+        if record.outlives_clear or not (arn and self._keeps and self.identity_tags) or self._killed.is_set():
             return
         try:
             self.hook.tag(arn, {FINISHED_TAG: str(context["ti"].try_number)})
@@ -182,7 +182,7 @@ class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
         return self.durable and self.request_id is None
 
     def _may_have_job(self, context: Context) -> bool:
-        asked = self._memory is not None and self._memory.job.asked
+        asked = self._record is not None and self._record.job.is_submitted
         return asked or (self.durable and context["ti"].try_number > 1)
 
     def _stop_unknown(self, context: Context) -> None:

@@ -28,9 +28,9 @@ from airflow_provider_omics.healthomics.runs.commands import cancel_run
 from airflow_provider_omics.healthomics.runs.failure import OmicsRunFailedError
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.hooks.parameters import TEMPLATED
+from airflow_provider_omics.jobs.run_job import IdempotentSubmitter, phase_of
 from airflow_provider_omics.links.omics import RUN_LINKS, store_run_links
 from airflow_provider_omics.operators.inputs import OmicsInputOperator
-from airflow_provider_omics.operators.once import OnceStarter, phase_of
 from airflow_provider_omics.operators.run_end import OmicsCancelRunOperator, OmicsDeleteRunOperator
 from airflow_provider_omics.operators.xcom_keys import XCOM_RUN_ARN_KEY, XCOM_RUN_OUTPUT_URI_KEY, XCOM_RUN_UUID_KEY
 from airflow_provider_omics.operators.xcoms import push_xcoms
@@ -294,15 +294,15 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
         if not self.durable:
             return starter.start(request, generation=try_number - 1), False
         if self.cancel_on_kill:
-            starter.drop_left()
+            starter.cancel_previous()
         cleared = tries_before_clear(context["ti"])
-        starter.memory.forget_finished(cleared)
-        run, is_found = starter.start_once(
-            request, try_number=try_number, tries_before_clear=cleared, drop_others=self.cancel_on_kill
+        starter.record.reset_after_clear(cleared)
+        run, is_found = starter.get_or_submit(
+            request, try_number=try_number, tries_before_clear=cleared, cancel_others=self.cancel_on_kill
         )
         return run, is_found and (run.status == RunStatus.STOPPING or is_just_cleared(context["ti"]))
 
-    def _starter(self, context: Context) -> tuple[OnceStarter, dict[str, Any]]:
+    def _starter(self, context: Context) -> tuple[IdempotentSubmitter, dict[str, Any]]:
         ours = TAG_COUNT if self.identity_tags else 0
         fields = {api_name(name): getattr(self, name) for name in START_RUN_FIELDS}
         fields["parameters"] = self.read_parameters("StartRun")
@@ -316,10 +316,12 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
             dag_run_life(context),
             fingerprint_of_0_1_0(request),
         )
-        memory = self.remember(context, intent)
+        record = self.job_record(context, intent)
         prove = partial(self._prove, request)
         rivals = self.rivals(context, intent, RUN, phase_of)
-        starter = OnceStarter(self.hook, intent, self.identity_tags, self.log, memory, self._killed.wait, prove, rivals)
+        starter = IdempotentSubmitter(
+            self.hook, intent, self.identity_tags, self.log, record, self._killed.wait, prove, rivals
+        )
         return starter, request
 
     def _prove(self, request: Mapping[str, Any]) -> None:

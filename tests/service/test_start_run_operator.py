@@ -22,14 +22,14 @@ from airflow_provider_omics.healthomics.api.failures import FailureClass
 from airflow_provider_omics.healthomics.api.statuses import RunStatus, TaskStatus
 from airflow_provider_omics.healthomics.requests.identity import JobKey, TaskIdentity
 from airflow_provider_omics.hooks.omics import OmicsHook
+from airflow_provider_omics.jobs.record import JobRecord
+from airflow_provider_omics.jobs.run_job import IdempotentSubmitter
 from airflow_provider_omics.local import Assumptions, LocalOmics, OutcomeRule, SimulatedOutcomes
 from airflow_provider_omics.local.assumptions import LogStreamForm, RepeatedRequestId
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
 from airflow_provider_omics.local.records import Run, Task
 from airflow_provider_omics.local.runs.machine import cancel_run
 from airflow_provider_omics.local.workflows.catalogue import share_workflow
-from airflow_provider_omics.operators.memory import Memory
-from airflow_provider_omics.operators.once import OnceStarter
 from airflow_provider_omics.operators.run import OmicsStartRunOperator
 
 ROLE = "arn:aws:iam::123456789012:role/omics"
@@ -406,11 +406,11 @@ def test_one_try_never_starts_more_runs_than_its_earlier_tries_could_have(server
     intent = JobKey(TaskIdentity("cohort", "monday", "start_run"), "fingerprint")
     pauses: list[float] = []
     log = logging.getLogger("test")
-    memory = Memory({"ti": TaskInstance()}, intent.key, log)
-    starter = OnceStarter(OmicsHook(), intent, tagged=True, log=log, memory=memory, pause=pauses.append)
+    record = JobRecord({"ti": TaskInstance()}, intent.key, log)
+    starter = IdempotentSubmitter(OmicsHook(), intent, tagged=True, log=log, record=record, pause=pauses.append)
     request = {"workflowId": workflow_id, "roleArn": ROLE, "outputUri": "s3://results/out"}
     for try_number in (1, 2, 3):
-        starter.start_once(request, try_number=try_number)
+        starter.get_or_submit(request, try_number=try_number)
         assert server.journal.runs_created == try_number
     assert sum(pauses) < 60
 

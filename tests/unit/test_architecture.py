@@ -33,9 +33,10 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "exceptions": ("healthomics",),
     "provider_info": (),
     "hooks": ("healthomics", "compat", "exceptions"),
+    "jobs": ("healthomics", "compat", "exceptions", "hooks"),
     "links": ("healthomics", "hooks"),
     "triggers": ("healthomics", "compat", "exceptions", "hooks"),
-    "operators": ("healthomics", "compat", "exceptions", "hooks", "links", "triggers"),
+    "operators": ("healthomics", "compat", "exceptions", "hooks", "jobs", "links", "triggers"),
     "sensors": ("healthomics", "compat", "exceptions", "hooks", "links", "triggers", "operators"),
     "local": ("healthomics",),
 }

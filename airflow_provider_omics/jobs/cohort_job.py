@@ -32,10 +32,10 @@ from airflow_provider_omics.healthomics.results.redrive import Redrive, leave_ou
 from airflow_provider_omics.healthomics.results.table import ResultsTable
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, entries, select
 from airflow_provider_omics.healthomics.run_settings.naming import named, named_file
-from airflow_provider_omics.operators.cohort_paths import CohortPaths
-from airflow_provider_omics.operators.gathering import Gathering, cohort_uri, look_at_batch
-from airflow_provider_omics.operators.memory import Memory, forget_finished
-from airflow_provider_omics.operators.rivals import Rivals
+from airflow_provider_omics.jobs.cohort_paths import CohortPaths
+from airflow_provider_omics.jobs.record import JobRecord
+from airflow_provider_omics.jobs.result_collector import ResultCollector, cohort_uri, poll_batch
+from airflow_provider_omics.jobs.rivals import Rivals
 
 if TYPE_CHECKING:
     from airflow_provider_omics.hooks.omics import OmicsHook
@@ -53,7 +53,7 @@ class CohortJob:
     :param request: StartRunBatch without ``batchRunSettings``.
     :param tagged: whether batches carry the intent as tags, which needs ``omics:TagResource``; without them an earlier
         batch is only found if it has the default name, and its samples count as unchanged.
-    :param memory: what earlier tries left to know.
+    :param record: what earlier tries left to know.
     :param pause: sleeps so many seconds and returns whether the task was killed meanwhile.
     :param retrying: makes calls again that gather what became of the samples.
     :param rivals: tries that may be starting a batch at the same time; None for none.
@@ -64,15 +64,15 @@ class CohortJob:
     request: Mapping[str, Any]
     tagged: bool
     log: Log
-    memory: Memory
+    record: JobRecord
     pause: Callable[[float], bool]
     retrying: Retrying
     rivals: Rivals | None = None
 
     @property
-    def gathering(self) -> Gathering:
+    def gathering(self) -> ResultCollector:
         """What reads, and writes down, what became of the samples."""
-        return Gathering(self.hook, self.log, self.retrying, self.pause, self._defaults.get("outputUri"))
+        return ResultCollector(self.hook, self.log, self.retrying, self.pause, self._defaults.get("outputUri"))
 
     @property
     def name(self) -> str:
@@ -113,11 +113,11 @@ class CohortJob:
         kept = tuple(batch for batch in found if self.gathering.same_samples(progress, batch) != set())
         for batch in found:
             if batch not in kept:
-                self._drop(batch)
-        next_generation = max((batch.generation + 1 for batch in found), default=self.memory.job.from_generation)
+                self._cancel_superseded(batch)
+        next_generation = max((batch.generation + 1 for batch in found), default=self.record.job.epoch)
         return replace(progress, batches=kept, next_generation=next_generation)
 
-    def _drop(self, batch: CohortAttempt) -> None:
+    def _cancel_superseded(self, batch: CohortAttempt) -> None:
         # Nothing of it is wanted any more, since what all samples share was changed.
         label = f"batch {batch.batch_id}"
         self.log.info("HealthOmics %s of an earlier try computed something else; its samples are run anew", label)
@@ -158,17 +158,17 @@ class CohortJob:
 
     def _found(self, tries_before_clear: int = 0, *, may_be_finished: bool = True) -> list[CohortAttempt]:
         discovered = self._discover()
-        forget_finished(self.memory, discovered.jobs, tries_before_clear, _has_completed)
-        job = self.memory.job
+        self.record.reset_after_clear_by_tags(discovered.jobs, tries_before_clear, _has_completed)
+        job = self.record.job
         if not may_be_finished:
             discovered = replace(discovered, jobs=tuple(each for each in discovered.jobs if each.finished_try is None))
-        found = [batch for batch in chained(discovered) if batch.generation >= job.from_generation]
-        if job.job_id is None or any(batch.batch_id == job.job_id for batch in found):
+        found = [batch for batch in chained(discovered) if batch.generation >= job.epoch]
+        if job.external_id is None or any(batch.batch_id == job.external_id for batch in found):
             return found
-        seen = self._poll(job.job_id)
+        seen = self._poll(job.external_id)
         if seen.status == DELETED or not job.is_job(seen.uuid):
             return found
-        return [*found, CohortAttempt(job.job_id, job.generation, job.cohort)]
+        return [*found, CohortAttempt(job.external_id, job.generation, job.cohort)]
 
     def _discover(self) -> Discovery:
         found = self.hook.perform(find_jobs(BATCH, self.intent, self._names), f"batches named {self.name!r}")
@@ -181,7 +181,7 @@ class CohortJob:
         :param is_first: whether no earlier try can have submitted it.
         """
         started, batch = self._start(progress, cohort, since=time.time() if is_first else None)
-        self._tell_started(batch, cohort)
+        self._log_started(batch, cohort)
         return started, batch
 
     def _start(self, progress: Progress, cohort: Cohort, since: float | None) -> tuple[Progress, BatchSnapshot]:
@@ -215,7 +215,7 @@ class CohortJob:
         replaced if it is gone.
         """
         # A batch of a higher generation can only be this try's own.
-        while progress.next_generation - self.memory.job.from_generation < earlier_tries:
+        while progress.next_generation - self.record.job.epoch < earlier_tries:
             asked_at = time.time()
             started, batch = self._start(progress, cohort, since=None)
             answer = self._seen(batch)
@@ -233,12 +233,12 @@ class CohortJob:
         shown: Any = answer
         batch = BatchSnapshot.of(shown)
         if was_created_since(answer, asked_at, leeway=0.0):
-            self._tell_started(batch, cohort)
+            self._log_started(batch, cohort)
         else:
             self.log.info("HealthOmics %s was started for this task before and is %s", batch.label, batch.status)
         return replace(progress, retry_all=batch.phase.is_final), batch
 
-    def _tell_started(self, batch: BatchSnapshot, part: Cohort) -> None:
+    def _log_started(self, batch: BatchSnapshot, part: Cohort) -> None:
         self.log.info("Started HealthOmics batch %s (%s) with %s samples", batch.batch_id, self.name, f"{part.count:,}")
 
     def leave_out(self, progress: Progress, table: ResultsTable, samples: frozenset[str]) -> Redrive:
@@ -265,7 +265,7 @@ class CohortJob:
                 self.retrying(lambda: self.hook.storage.put_once(chosen_uri, chosen.path))
                 settings = {"s3UriSettings": chosen_uri}
             started, batch = self._submit(progress, settings, chosen, None)
-            self._tell_started(batch, chosen)
+            self._log_started(batch, chosen)
             return started, batch
 
     def _choose(self, progress: Progress, wanted: Container[str]) -> Cohort:
@@ -273,7 +273,7 @@ class CohortJob:
             return select(stream, wanted)
 
     def _poll(self, batch_id: str) -> BatchSnapshot:
-        return look_at_batch(self.hook, batch_id)
+        return poll_batch(self.hook, batch_id)
 
     def _seen(self, batch: BatchSnapshot) -> Mapping[str, Any] | None:
         """Look at a batch that may not be shown yet; empty if it is gone, None if the task was killed meanwhile."""
@@ -298,10 +298,10 @@ class CohortJob:
         }
         if not request["tags"]:
             del request["tags"]
-        self.memory.intend(generation)
-        find = partial(self._unanswered, generation, since)
+        self.record.record_intent(generation)
+        find = partial(self._reconcile, generation, since)
         batch = self.hook.start_run_batch(request, find=find, pause=self.pause)
-        self.memory.started(generation, batch.batch_id, batch.uuid, progress.cohort)
+        self.record.record_started(generation, batch.batch_id, batch.uuid, progress.cohort)
         batch = self._without_rival(progress, batch)
         return progress.followed_by(batch.batch_id), batch
 
@@ -312,12 +312,12 @@ class CohortJob:
         if rival is None:
             return batch
         chosen = self._poll(rival.job_id)
-        self.memory.started(max(rival.generation, generation), chosen.batch_id, chosen.uuid, progress.cohort)
+        self.record.record_started(max(rival.generation, generation), chosen.batch_id, chosen.uuid, progress.cohort)
         told = (chosen.batch_id, batch.batch_id)
         self.log.info("%s", entry("HealthOmics batch %s of another try is waited for in place of batch %s", *told))
         return chosen
 
-    def _unanswered(self, generation: int, since: float | None) -> BatchSnapshot | None:
+    def _reconcile(self, generation: int, since: float | None) -> BatchSnapshot | None:
         """Return the batch that a call made whose answer was lost on its way; None if there is none."""
         job = unanswered(self._discover(), generation, since)
         return None if job is None else self._poll(job.job_id)

@@ -80,7 +80,7 @@ class Rivals:
             unlisted = {job_id} - {job.job_id for job in rivals}
             active = {job.job_id for job in rivals if not self.phase_of(job).is_final}
             for loser in sorted((unlisted | active) - {best.job_id}):
-                self._drop(loser)
+                self._cancel_superseded(loser)
         except OmicsServiceError as error:
             self.log.warning("%s", entry("Whether another try has started the same could not be found out: %s", error))
             return None
@@ -110,7 +110,7 @@ class Rivals:
         is_replaced = self.phase_of(job) in _REPLACED or job.answer.get("status") == "STOPPING"
         return job.generation > generation or (job.generation == generation and not is_replaced)
 
-    def _drop(self, job_id: str) -> None:
+    def _cancel_superseded(self, job_id: str) -> None:
         label = f"{self.kind.label} {job_id}"
         if not self.cancels:
             self.log.warning("Two tries have started the same, and HealthOmics %s is not wanted: cancel it", label)

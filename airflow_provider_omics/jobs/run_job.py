@@ -24,8 +24,8 @@ from airflow_provider_omics.healthomics.discovery.jobs import (
 from airflow_provider_omics.healthomics.requests.identity import JobKey
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.hooks.omics import OmicsHook
-from airflow_provider_omics.operators.memory import Memory, forget_finished
-from airflow_provider_omics.operators.rivals import Rivals
+from airflow_provider_omics.jobs.record import JobRecord
+from airflow_provider_omics.jobs.rivals import Rivals
 
 # How long a run that StartRun has just named may be not found before it counts as deleted.
 _PAUSES = (1.0, 2.0, 4.0)
@@ -49,14 +49,14 @@ class EarlierRun:
 
 
 @dataclass(frozen=True)
-class OnceStarter:
+class IdempotentSubmitter:
     """Starts the run of an intent, or finds the one that an earlier try started.
 
     A run that was seen to end badly is replaced: only then does the generation grow, and with it the request id.
 
     :param tagged: whether runs carry the intent as tags, which needs ``omics:TagResource``; without them an
         earlier run is only found if it has the default name.
-    :param memory: what earlier tries left to know.
+    :param record: what earlier tries left to know.
     :param pause: sleeps so many seconds.
     :param prove: called once before a run is asked for, where none of an earlier try is taken over.
     :param rivals: tries that may be starting the run at the same time; None for none.
@@ -66,7 +66,7 @@ class OnceStarter:
     intent: JobKey
     tagged: bool
     log: Log
-    memory: Memory
+    record: JobRecord
     pause: Callable[[float], object] = time.sleep
     prove: Callable[[], None] = lambda: None
     rivals: Rivals | None = None
@@ -79,34 +79,34 @@ class OnceStarter:
         """
         self.prove()
         run = self._ask(request, generation, is_first=False)
-        self._tell_started(run, request)
+        self._log_started(run, request)
         return run
 
-    def start_once(
+    def get_or_submit(
         self,
         request: Mapping[str, Any],
         *,
         try_number: int,
         tries_before_clear: int = 0,
-        drop_others: bool = False,
+        cancel_others: bool = False,
     ) -> tuple[RunSnapshot, bool]:
         """Start the run, or return the one that there is.
 
         :param request: the StartRun request without ``requestId``.
         :param try_number: which try of the task this is, 1 for the first.
         :param tries_before_clear: how many tries were over when the task was last cleared.
-        :param drop_others: whether runs that the task started when it asked for something else are cancelled.
+        :param cancel_others: whether runs that the task started when it asked for something else are cancelled.
         :return: the run, and whether it was found and not started now.
         :raises OmicsServiceError: the service refused it.
         """
-        is_first = try_number == 1 and not self.memory.job.asked
-        earlier = [] if is_first else self._find(request, tries_before_clear, drop_others=drop_others)
+        is_first = try_number == 1 and not self.record.job.is_submitted
+        earlier = [] if is_first else self._find(request, tries_before_clear, cancel_others=cancel_others)
         if earlier:
-            if not _ended_badly(earlier[-1].run):
-                return self._adopt(earlier[-1])
-            self._tell_if_over(earlier[-1].run)
+            if not _has_failed(earlier[-1].run):
+                return self._reattach(earlier[-1])
+            self._log_if_failed(earlier[-1].run)
         self.prove()
-        lowest = self.memory.job.from_generation
+        lowest = self.record.job.epoch
         generation = earlier[-1].generation + 1 if earlier else lowest
         # Its request id may still stand for a run of an earlier try that could not be found by name and tags. No try
         # started more than one, so the generation stays below the number of this one: a run started now is kept.
@@ -114,12 +114,12 @@ class OnceStarter:
         while generation < highest:
             asked_at = time.time()
             run = self._ask_alone(request, generation, is_first=False)
-            usable = self._look_behind(run, generation, request, asked_at)
+            usable = self._confirm(run, generation, request, asked_at)
             if usable is not None:
                 return usable
             generation += 1
         run = self._ask_alone(request, generation, is_first=is_first)
-        self._tell_started(run, request)
+        self._log_started(run, request)
         return run, False
 
     def find_earlier(self, request: Mapping[str, Any], tries_before_clear: int) -> list[EarlierRun]:
@@ -127,7 +127,7 @@ class OnceStarter:
 
         :param tries_before_clear: how many tries were over when the task was last cleared.
         """
-        return self._find(request, tries_before_clear, drop_others=False)
+        return self._find(request, tries_before_clear, cancel_others=False)
 
     def find_active(self, request: Mapping[str, Any]) -> RunSnapshot | None:
         """Find a run of the task that goes on, whatever it computes; None if none does."""
@@ -138,27 +138,31 @@ class OnceStarter:
         runs = [EarlierRun.of(job).run for job in unfinished]
         return next((run for run in runs if not run.phase.is_final), None)
 
-    def drop_left(self) -> None:
+    def cancel_previous(self) -> None:
         """Cancel the run of an earlier try that asked for something else: nobody wants it any more."""
-        left = self.memory.left
-        run = self.hook.look_up(left.job_id) if left is not None and left.job_id is not None else None
-        if left is not None and run is not None and left.is_job(run.uuid):
-            self._drop(run)
+        previous = self.record.previous
+        run = (
+            self.hook.look_up(previous.external_id)
+            if previous is not None and previous.external_id is not None
+            else None
+        )
+        if previous is not None and run is not None and previous.is_job(run.uuid):
+            self._cancel_superseded(run)
 
-    def _find(self, request: Mapping[str, Any], tries_before_clear: int, *, drop_others: bool) -> list[EarlierRun]:
+    def _find(self, request: Mapping[str, Any], tries_before_clear: int, *, cancel_others: bool) -> list[EarlierRun]:
         if (remembered := self._remembered()) is not None:
             return [remembered]
         found = self._discover(request)
-        if drop_others:
+        if cancel_others:
             for job in found.others:
                 if job.finished_try is None:
-                    self._drop(EarlierRun.of(job).run)
-        forget_finished(self.memory, found.jobs, tries_before_clear, _has_completed)
-        return [EarlierRun.of(job) for job in found.jobs if job.generation >= self.memory.job.from_generation]
+                    self._cancel_superseded(EarlierRun.of(job).run)
+        self.record.reset_after_clear_by_tags(found.jobs, tries_before_clear, _has_completed)
+        return [EarlierRun.of(job) for job in found.jobs if job.generation >= self.record.job.epoch]
 
     def _remembered(self) -> EarlierRun | None:
-        job = self.memory.job
-        run = self.hook.look_up(job.job_id) if job.job_id is not None else None
+        job = self.record.job
+        run = self.hook.look_up(job.external_id) if job.external_id is not None else None
         if run is None or not job.is_job(run.uuid):
             return None
         return EarlierRun(job.generation, run)
@@ -170,7 +174,7 @@ class OnceStarter:
         tell_unread(RUN, names, found, self.log)
         return found
 
-    def _drop(self, run: RunSnapshot) -> None:
+    def _cancel_superseded(self, run: RunSnapshot) -> None:
         if run.phase.is_final or run.status == RunStatus.STOPPING:
             return
         self.hook.cancel_run(run.run_id)
@@ -185,13 +189,13 @@ class OnceStarter:
         tags = {**(request.get("tags") or {}), **(self.intent.tags(generation) if self.tagged else {})}
         asked = {"requestId": self.intent.request_id(generation), **request, "name": self._name(request)}
         since = time.time() if is_first else None
-        self.memory.intend(generation)
+        self.record.record_intent(generation)
         run = self.hook.start_run(
             {**asked, "tags": tags} if tags else asked,
-            find=partial(self._unanswered, request, generation, since),
+            find=partial(self._reconcile, request, generation, since),
             pause=self.pause,
         )
-        self.memory.started(generation, run.run_id, run.uuid)
+        self.record.record_started(generation, run.run_id, run.uuid)
         return run
 
     def _ask_alone(self, request: Mapping[str, Any], generation: int, *, is_first: bool) -> RunSnapshot:
@@ -201,16 +205,16 @@ class OnceStarter:
         if rival is None:
             return run
         chosen = EarlierRun.of(rival).run
-        self.memory.started(max(rival.generation, generation), chosen.run_id, chosen.uuid)
+        self.record.record_started(max(rival.generation, generation), chosen.run_id, chosen.uuid)
         self.log.info("HealthOmics run %s of another try is waited for in place of run %s", chosen.run_id, run.run_id)
         return chosen
 
-    def _unanswered(self, request: Mapping[str, Any], generation: int, since: float | None) -> RunSnapshot | None:
+    def _reconcile(self, request: Mapping[str, Any], generation: int, since: float | None) -> RunSnapshot | None:
         """Return the run that a call made whose answer was lost on its way; None if there is none."""
         job = unanswered(self._discover(request), generation, since)
         return None if job is None else EarlierRun.of(job).run
 
-    def _look_behind(
+    def _confirm(
         self, run: RunSnapshot, generation: int, request: Mapping[str, Any], asked_at: float
     ) -> tuple[RunSnapshot, bool] | None:
         """Look at the run that a request id stands for; None if it is gone, or has ended badly.
@@ -226,13 +230,13 @@ class OnceStarter:
                 continue
             shown: Any = answer
             seen = RunSnapshot.of(shown)
-            self._tell_if_over(seen)
-            if _ended_badly(seen):
+            self._log_if_failed(seen)
+            if _has_failed(seen):
                 return None
             if was_created_since(answer, asked_at, leeway=0.0):
-                self._tell_started(run, request)
+                self._log_started(run, request)
                 return run, False
-            return self._adopt(EarlierRun(generation, seen))
+            return self._reattach(EarlierRun(generation, seen))
         self.log.info("HealthOmics run %s of an earlier try is gone; replacing it", run.run_id)
         return None
 
@@ -242,18 +246,18 @@ class OnceStarter:
     def _names(self, request: Mapping[str, Any]) -> tuple[str, ...]:
         return names_of(RUN, self.intent, request.get("name"), tagged=self.tagged)
 
-    def _adopt(self, earlier: EarlierRun) -> tuple[RunSnapshot, bool]:
+    def _reattach(self, earlier: EarlierRun) -> tuple[RunSnapshot, bool]:
         run = earlier.run
         self.log.info("HealthOmics run %s was started for this task before and is %s", run.run_id, run.status)
-        self.memory.started(earlier.generation, run.run_id, run.uuid)
+        self.record.record_started(earlier.generation, run.run_id, run.uuid)
         return run, True
 
-    def _tell_started(self, run: RunSnapshot, request: Mapping[str, Any]) -> None:
+    def _log_started(self, run: RunSnapshot, request: Mapping[str, Any]) -> None:
         told = (run.run_id, self._name(request), run.output_uri)
         self.log.info("%s", entry("Started HealthOmics run %s (%s); its outputs go to %s", *told))
 
-    def _tell_if_over(self, run: RunSnapshot) -> None:
-        if _ended_badly(run):
+    def _log_if_failed(self, run: RunSnapshot) -> None:
+        if _has_failed(run):
             self.log.info("HealthOmics run %s of an earlier try ended %s; replacing it", run.run_id, run.status)
 
 
@@ -266,5 +270,5 @@ def _has_completed(job: EarlierJob) -> bool:
     return EarlierRun.of(job).run.phase is Phase.SUCCEEDED
 
 
-def _ended_badly(run: RunSnapshot) -> bool:
+def _has_failed(run: RunSnapshot) -> bool:
     return run.phase.is_final and run.phase is not Phase.SUCCEEDED

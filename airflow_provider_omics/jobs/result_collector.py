@@ -1,4 +1,4 @@
-"""Gathering what became of a cohort: its batches, its samples, the results table in S3.
+"""ResultCollector what became of a cohort: its batches, its samples, the results table in S3.
 
 By then the work is done and paid for, so errors are put up with as they are while waiting.
 """
@@ -44,9 +44,7 @@ def cohort_uri(progress: Progress, key: str | None = None) -> str:
     return f"{progress.settings_place}/cohort-{key or progress.cohort}.json"
 
 
-def look_at_batch(
-    hook: OmicsHook, batch_id: str, retrying: Callable[[Callable[[], T]], T] | None = None
-) -> BatchSnapshot:
+def poll_batch(hook: OmicsHook, batch_id: str, retrying: Callable[[Callable[[], T]], T] | None = None) -> BatchSnapshot:
     """Look at a batch that may be gone (GetBatch).
 
     :param retrying: makes each call again while that may help; None for not at all.
@@ -60,7 +58,7 @@ def look_at_batch(
 
 
 @dataclass(frozen=True)
-class Gathering:
+class ResultCollector:
     """Reads what became of every sample of a cohort, and writes it down.
 
     :param retrying: makes each call again while that may help.
@@ -104,7 +102,7 @@ class Gathering:
             if known is not None and known.batch_id == batch.batch_id:
                 snapshots.append(known)
                 continue
-            snapshots.append(look_at_batch(self.hook, batch.batch_id, self.retrying))
+            snapshots.append(poll_batch(self.hook, batch.batch_id, self.retrying))
         return snapshots
 
     def gather(self, progress: Progress, snapshots: Sequence[BatchSnapshot], lookups: int) -> ResultsTable:

@@ -1,0 +1,1 @@
+"""A task's jobs in HealthOmics: submitted once, found again, cancelled or left; no operator class."""
