@@ -130,10 +130,9 @@ def heartbeat_timeout() -> float:
     return float(conf.getint("scheduler", name, fallback=300))
 
 
-def retry_is_left(ti: Any) -> bool | None:
-    """Whether Airflow would try a task instance again if this try failed; None where it does not say."""
-    tries = getattr(ti, "max_tries", None)
-    return ti.try_number <= tries if isinstance(tries, int) else None
+def retry_is_left(ti: Any) -> bool:
+    """Whether Airflow would try a task instance again if this try failed."""
+    return bool(ti.try_number <= ti.max_tries)
 
 
 def tries_before_clear(ti: Any) -> int:

@@ -47,7 +47,7 @@ class Rivals:
 
     hook: OmicsHook
     kind: JobKind
-    intent: JobKey
+    key: JobKey
     began: float | None
     is_later: bool
     cancels: bool
@@ -97,7 +97,7 @@ class Rivals:
             # Also where the task was killed meanwhile: a try that counts as lost is.
             if pause and self.pause(pause):
                 break
-            requests = find_jobs(self.kind, self.intent, names, since=self.began, most=_MOST_LOOKED_AT)
+            requests = find_jobs(self.kind, self.key, names, since=self.began, most=_MOST_LOOKED_AT)
             jobs = self.hook.perform(requests, f"{self.kind.label}s named {names[0]!r}").jobs
             if any(job.job_id == job_id for job in jobs):
                 break

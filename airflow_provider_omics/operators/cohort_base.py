@@ -82,7 +82,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         self.retry_permanent_failures: bool = as_read(retry_permanent_failures)
         self.failure_lookup_limit: int = as_read(failure_lookup_limit)
         self.runs_limit: int = as_read(runs_limit)
-        self._started: BatchSnapshot | None = None
+        self._batch: BatchSnapshot | None = None
 
     @property
     def object_settings(self) -> ObjectSettings:
@@ -104,20 +104,20 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
             self.check_waiting("StartRunBatch")
             shared = self._results_uri_before_rendering
             refuse("StartRunBatch", shared_place_issues(self, "results_uri", shared, context["ti"].map_index))
-            self.begin(context)
+            self.begin_try(context)
             job = self._job(context)
-            with self.starting(context), self._read(job) as cohort:
-                progress = self._begin(context, job, cohort)
-            return str(self._go_on(context, job, progress, self._started))
+            with self.submitting(context), self._read(job) as cohort:
+                progress = self._submit_or_reattach(context, job, cohort)
+            return str(self._advance(context, job, progress, self._batch))
 
     def finish(self, context: Context, end: WaitResult[BatchSnapshot], **state: Any) -> str:
         """Return the batch's id, submit again what may be, or raise what explains why the cohort failed."""
         self._job_id = end.snapshot.batch_id
         if end.why is not StopReason.ENDED:
-            raise OmicsWaitError(self.give_up(end))
+            raise OmicsWaitError(self.cancel_or_leave(end))
         progress = Progress.from_payload(state["progress"])
         self.recall_parameters(progress)
-        return str(self._go_on(context, self._job(context), progress, end.snapshot))
+        return str(self._advance(context, self._job(context), progress, end.snapshot))
 
     def cancel_job(self, job_id: str) -> None:
         """Ask once for the batch to be cancelled (CancelRunBatch)."""
@@ -145,7 +145,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         if progress is None:
             with self._read(cohort_job) as cohort:
                 progress = cohort_job.adopt(cohort_job.store(cohort, places, self.redrive_attempts), cleared)
-        return str(self._go_on(context, cohort_job, progress, job))
+        return str(self._advance(context, cohort_job, progress, job))
 
     def _job(self, context: Context) -> CohortJob:
         request = self.build_request()
@@ -157,7 +157,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
             self.hook, intent, request, self.identity_tags, self.log, record, self._killed.wait, self.retrying, rivals
         )
 
-    def _begin(self, context: Context, job: CohortJob, cohort: Cohort) -> Progress:
+    def _submit_or_reattach(self, context: Context, job: CohortJob, cohort: Cohort) -> Progress:
         earlier_tries = context["ti"].try_number - 1
         may_adopt = self.durable and self.request_id is None and bool(earlier_tries or job.record.job.is_submitted)
         if not may_adopt:
@@ -199,25 +199,25 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         return CohortPaths.of(job.intent, default, self.settings_uri, self.results_uri)
 
     def _submitted(self, context: Context, progress: Progress, batch: BatchSnapshot) -> Progress:
-        self._follow(context, batch)
+        self._attach(context, batch)
         return progress
 
-    def _follow(self, context: Context, batch: BatchSnapshot) -> None:
+    def _attach(self, context: Context, batch: BatchSnapshot) -> None:
         """Note the batch that the task now stands for, for whoever looks at the task and for who kills it."""
-        self._started = batch
-        self.follow(context, batch.batch_id, batch)
+        self._batch = batch
+        self.attach(context, batch.batch_id, batch)
         store_batch_links(context, self, self.hook, batch.batch_id)
         if self.do_xcom_push:
             push_xcoms(context, self.log, {XCOM_BATCH_ID_KEY: batch.batch_id, XCOM_BATCH_ARN_KEY: batch.arn})
 
-    def _go_on(self, context: Context, job: CohortJob, progress: Progress, known: BatchSnapshot | None) -> str:
+    def _advance(self, context: Context, job: CohortJob, progress: Progress, known: BatchSnapshot | None) -> str:
         """Wait for the batch that goes on; once none does, gather the results and decide."""
         gathering, last = job.gathering, known or BatchSnapshot(progress.batches[-1].batch_id)
-        with self.starting(context), gathering.explained(last, self.next_step):
+        with self.submitting(context), gathering.explained(last, self.next_step):
             snapshots = gathering.poll(progress, known)
             active = next((snapshot for snapshot in snapshots if not snapshot.phase.is_final), None)
-            if self._started is None:
-                self._follow(context, active or snapshots[-1])
+            if self._batch is None:
+                self._attach(context, active or snapshots[-1])
         if not self.wait_for_completion and (active is not None or not progress.retry_all):
             self.note_success(context, snapshots[-1].arn)
             return (active or snapshots[-1]).batch_id
@@ -242,10 +242,10 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
             )
             # The batch that has ended is not the one to cancel if this goes wrong.
             self._job_id = None
-            with self.starting(context), gathering.explained(snapshots[-1], self.next_step):
+            with self.submitting(context), gathering.explained(snapshots[-1], self.next_step):
                 progress = self._submitted(context, *job.redrive(spent, again))
-            return self._go_on(context, job, progress, self._started)
-        return self._conclude(context, job, progress, table, snapshots[-1])
+            return self._advance(context, job, progress, self._batch)
+        return self._finalize(context, job, progress, table, snapshots[-1])
 
     def _wait_for(self, context: Context, progress: Progress, batch: BatchSnapshot) -> str:
         # A batch that an earlier try left on its way is waited for as that try would have done; one that was being
@@ -278,7 +278,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
             return Redrive(new | failed_samples(table, transient_only=True))
         return Redrive(new)
 
-    def _conclude(
+    def _finalize(
         self, context: Context, job: CohortJob, progress: Progress, table: ResultsTable, last: BatchSnapshot
     ) -> str:
         if not self.retry_permanent_failures:

@@ -24,6 +24,7 @@ from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, St
 from airflow_provider_omics.healthomics.requests.identity import FINISHED_TAG, JobKey, TaskIdentity
 from airflow_provider_omics.healthomics.runs.failure import RunFailure
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
+from airflow_provider_omics.jobs.cancellation import CancelReason, Decision, decide, reason_of_state
 from airflow_provider_omics.jobs.record import JobRecord
 from airflow_provider_omics.jobs.rivals import PhaseOf, Rivals
 from airflow_provider_omics.operators.arguments import as_read
@@ -33,10 +34,6 @@ from airflow_provider_omics.triggers.base import OmicsWaitTrigger
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-# In these Airflow, and no user, has ended the try: a worker that is drained, or one that counts as lost and is not. The
-# next try may be on its way already, or wait for the job. None is what a new scheduler leaves of the tasks of one that
-# died; a task that a user clears while it runs is "restarting".
-_ENDED_BY_AIRFLOW = ("running", "up_for_retry", None, "scheduled", "queued", "deferred")
 # Airflow leaves a killed task alone for five seconds; a batch is CREATING for less than that as a rule.
 _CANCEL_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 
@@ -80,12 +77,12 @@ class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
         self.identity_tags: bool = as_read(identity_tags)
         self._job_id: str | None = None
         self._record: JobRecord | None = None
-        self._began = 0.0
+        self._started_at = 0.0
         self._has_timed_out = False
-        self._retry_is_left: bool | None = None
+        self._retry_left = False
         self._is_cancelled = False
-        self._untold: str | None = None
-        self._waits_on = False
+        self._pending_log: str | None = None
+        self._waits_without_trigger = False
 
     @abstractmethod
     def cancel_job(self, job_id: str) -> None:
@@ -110,23 +107,23 @@ class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
     def wait_on(self, context: Context, job: SnapshotT) -> Any:
         """Wait in the worker for a job whose trigger failed, unless it has ended, and finish as the trigger would."""
 
-    def begin(self, context: Context) -> None:
+    def begin_try(self, context: Context) -> None:
         """Note what a kill has to know, since a signal handler can ask for nothing."""
-        self._began = time.monotonic()
+        self._started_at = time.monotonic()
         self._has_timed_out = False
         self._record = None
         # A try that looks for no job of an earlier one wants none.
-        self._retry_is_left = retry_is_left(context["ti"]) if self.durable else False
+        self._retry_left = self.durable and retry_is_left(context["ti"])
 
     @property
     def cancels_at_timeout(self) -> bool:
         """Whether the job is cancelled at ``execution_timeout``."""
-        return self.cancel_on_kill and self.on_timeout == "cancel"
+        return self._decide(CancelReason.EXECUTION_TIMEOUT) is Decision.CANCEL
 
-    def follow(self, context: Context, job_id: str, snapshot: SnapshotT) -> None:
+    def attach(self, context: Context, job_id: str, snapshot: SnapshotT) -> None:
         """Note the job that the task now stands for.
 
-        :raises OmicsWaitError: the task was killed meanwhile; the job has been seen to.
+        :raises OmicsWaitError: the task was killed meanwhile; the job has been cancelled or left.
         """
         self._job_id = job_id
         if self._killed.is_set():
@@ -134,31 +131,31 @@ class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
         self._stop_if_killed(context, snapshot)
 
     @contextmanager
-    def starting(self, context: Context) -> Iterator[None]:
+    def submitting(self, context: Context) -> Iterator[None]:
         """Look for the job, or start it; if the task is killed before the job is known, leave none behind."""
         try:
             yield
         except BaseException as error:
             self._notice_timeout(error)
-            if self._job_id is None and self.cancel_on_kill and self._may_have_job(context):
-                self._stop_unknown(context)
+            if self._job_id is None and self._may_have_submitted(context):
+                self._resolve_unknown_job(context)
             raise
 
-    def job_record(self, context: Context, intent: JobKey) -> JobRecord:
-        """Return what earlier tries left to know of the job of an intent."""
-        if self._record is None or self._record.job.key != intent.key:
-            self._record = JobRecord(context, intent.key, self.log, is_on=self._keeps, former=intent.key_of_0_1_0)
+    def job_record(self, context: Context, key: JobKey) -> JobRecord:
+        """Return the record of the job of an idempotency key."""
+        if self._record is None or self._record.job.key != key.key:
+            self._record = JobRecord(context, key.key, self.log, is_on=self._keeps, former=key.key_of_0_1_0)
         return self._record
 
     def last_record(self, context: Context) -> JobRecord:
-        """Return what is known of the last job, whatever it was to compute."""
+        """Return the record of the last job, whatever it was to compute."""
         return self._record or JobRecord(context, None, self.log, is_on=self._keeps)
 
-    def rivals(self, context: Context, intent: JobKey, kind: JobKind, phase_of: PhaseOf) -> Rivals | None:
-        """Return who may be starting the job of an intent at the same time; None where nobody could tell."""
+    def rivals(self, context: Context, key: JobKey, kind: JobKind, phase_of: PhaseOf) -> Rivals | None:
+        """Return who may be starting the job of a key at the same time; None where nobody could tell."""
         if not (self._keeps and self.identity_tags):
             return None
-        members = {"kind": kind, "intent": intent, "phase_of": phase_of, "cancels": self.cancel_on_kill}
+        members = {"kind": kind, "key": key, "phase_of": phase_of, "cancels": self.cancel_on_kill}
         return Rivals.of(context, hook=self.hook, log=self.log, pause=self._killed.wait, **members)
 
     def note_success(self, context: Context, arn: str | None) -> None:
@@ -181,49 +178,20 @@ class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
     def _keeps(self) -> bool:
         return self.durable and self.request_id is None
 
-    def _may_have_job(self, context: Context) -> bool:
-        asked = self._record is not None and self._record.job.is_submitted
-        return asked or (self.durable and context["ti"].try_number > 1)
-
-    def _stop_unknown(self, context: Context) -> None:
-        if not self._killed.is_set() and not self._timed_out():
-            return
-        if self._timed_out() and self.on_timeout == "detach":
-            return
-        try:
-            job_id = self.find_active_job(context)
-        except Exception as error:
-            self.log.warning("%s", entry("Whether a job of this task goes on could not be found out: %s", error))
-            return
-        if job_id is not None:
-            self._job_id = job_id
-            self._is_cancelled = False
-            self.settle_kill(context)
-
-    def _stop_if_killed(self, context: Context, snapshot: SnapshotT) -> None:
-        if self._killed.is_set():
-            self.settle_kill(context)
-            raise OmicsWaitError(WaitResult(StopReason.INTERRUPTED, snapshot, "the task was killed"))
-
     def on_kill(self) -> None:
         """Ask for the job to be cancelled if nobody wants its result, without waiting for anything."""
-        timed_out = self._timed_out()
-        unwanted = self.on_timeout == "cancel" if timed_out else not self._retry_is_left
-        is_asked = self.cancel_on_kill and unwanted and not self._is_cancelled and self._has_client()
+        reason = self._stop_reason() or CancelReason.KILLED
+        is_asked = self._decide(reason) is Decision.CANCEL and not self._is_cancelled and self._has_client()
         job_id = self._job_id if is_asked else None
         # First, so that whoever wakes up from waiting leaves it to this call.
         self._is_cancelled = self._is_cancelled or job_id is not None
         self._killed.set()
         if job_id is not None:
-            self._cancel_now(job_id, "has reached its execution_timeout" if timed_out else "was killed")
-
-    def _has_client(self) -> bool:
-        # A task that was resumed just now has none yet, and to make one means asking the supervisor for the connection.
-        return "hook" in self.__dict__ and "conn" in self.hook.__dict__
+            self._cancel_in_signal_handler(job_id, reason)
 
     def wait(self, context: Context, trigger: OmicsWaitTrigger[SnapshotT], **state: Any) -> Any:
         """Wait as the trigger would, here or in the triggerer, and finish the task."""
-        if self._waits_on:
+        if self._waits_without_trigger:
             # Airflow gives a task that is resumed all of its execution_timeout once more.
             trigger.deadline, _ = self._limits(context)
         if self.deferrable:
@@ -234,60 +202,179 @@ class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
         except BaseException as error:
             # Airflow 2 raises into the wait what Airflow 3 leaves to it to notice.
             self._notice_timeout(error)
-            self.settle_kill(context)
+            self.resolve_kill(context)
             raise
 
-    def settle_kill(self, context: Context) -> None:
-        """Find out why the task was killed, and cancel the job if a user did not want it any more."""
-        self._tell_untold()
-        if self._job_id is None or not self.cancel_on_kill or self._is_cancelled:
-            return
-        if self._timed_out():
-            if self.on_timeout == "cancel":
-                self._cancel(self._job_id, "its task has reached its execution_timeout")
-        elif self._killed.is_set():
-            self._ask_why(context, self._job_id)
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after the trigger has fired; where it failed or was late, do not lose the job."""
+        self.begin_try(context)
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except DEFERRAL_ERRORS as error:
+            with non_retryable_errors(self):
+                return self._resume_without_trigger(context, error)
 
-    def _ask_why(self, context: Context, job_id: str) -> None:
-        if not self._retry_is_left:
-            self._cancel(job_id, "its task was killed")
+    def _resume_without_trigger(self, context: Context, error: Exception) -> Any:
+        job = self.retrying(lambda: self.find_last_job(context))
+        if job is None:
+            raise OmicsError(f"The trigger failed ({message_of(error)}), and no job of this task was found") from error
+        if job.phase.is_final:
+            self.log.info(
+                "%s",
+                entry("The trigger failed (%s), but HealthOmics %s has ended; finishing the task", error, job.label),
+            )
+            return self.wait_on(context, job)
+        if is_deferral_timeout(error):
+            if self.cancels_at_timeout:
+                self._cancel(str(getattr(job, f"{job.KIND}_id")), CancelReason.EXECUTION_TIMEOUT.what)
+            raise error
+        what = message_of(error)
+        waited = f"The trigger that waited for HealthOmics {job.label} failed: {what}; see the triggerer's log"
+        if self._retry_left:
+            raise OmicsError(f"{waited}. The {job.KIND} goes on. {self.next_step}") from error
+        # Not deferred once more: what made the trigger fail may make each trigger fail.
+        self.log.warning("%s", entry("%s. No retry is left, so this worker waits on", waited))
+        self._waits_without_trigger, self.deferrable = True, False
+        return self.wait_on(context, job)
+
+    def cancel_or_leave(self, end: WaitResult[SnapshotT]) -> WaitResult[SnapshotT]:
+        """Cancel or leave the job that goes on although its task fails, and return the end with what becomes of it.
+
+        Only a limit that the user has set cancels it: an error of polling is no end of wanting.
+        """
+        if self._job_id is None:
+            return end
+        if end.why is StopReason.ATTEMPTS:
+            reason = CancelReason.ATTEMPTS_USED_UP
+            if self._decide(reason) is Decision.CANCEL:
+                self._cancel(self._job_id, reason.what)
+            elif self.cancel_on_kill:
+                self.log.info("HealthOmics %s goes on, and is left to the next try", self._label(self._job_id))
+        elif end.why is StopReason.DEADLINE:
+            # Else the trigger has cancelled it.
+            is_up_to_task = end.error_code is not None or self._waits_without_trigger
+            if is_up_to_task and self.cancels_at_timeout:
+                self._cancel(self._job_id, CancelReason.EXECUTION_TIMEOUT.what)
+        elif end.why in (StopReason.ERROR, StopReason.UNREACHABLE):
+            *cause, remedy = end.reason.split("\n")
+            return replace(end, reason="\n".join([*cause, *self._where(end.snapshot), f"{remedy} {self.next_step}."]))
+        return end
+
+    def resolve_kill(self, context: Context) -> None:
+        """Cancel or leave the job of a task that was killed or has reached its ``execution_timeout``."""
+        self._flush_pending_log()
+        reason = self._stop_reason()
+        if reason is None or self._job_id is None or self._is_cancelled:
             return
+        what = reason.what
+        if self._decide(reason) is Decision.ASK_AIRFLOW:
+            reason, what = self._ask_airflow(context, self._job_id)
+        if self._decide(reason) is Decision.CANCEL:
+            self._cancel(self._job_id, what)
+
+    def _ask_airflow(self, context: Context, job_id: str) -> tuple[CancelReason, str]:
+        """Return why the task was killed, as the state tells that Airflow gives it now, and the same as text."""
         try:
             identity = TaskIdentity.of(context["ti"])
             state = task_state(identity.dag_id, identity.run_id, identity.task_id, identity.map_index)
         except Exception as error:
             what = entry("Why the task was killed could not be found out, so its job goes on: %s", error)
             self.log.warning("%s", what)
-            return
-        if state in _ENDED_BY_AIRFLOW:
+            return CancelReason.UNEXPLAINED, CancelReason.UNEXPLAINED.what
+        reason = reason_of_state(state)
+        if self._decide(reason) is Decision.LEAVE:
             known = (state or "not scheduled yet", self._label(job_id))
             self.log.info("The task was killed, but counts as %s; %s is left to a retry", *known)
+        return reason, f"was killed and is {state} now"
+
+    def _may_have_submitted(self, context: Context) -> bool:
+        is_submitted = self._record is not None and self._record.job.is_submitted
+        return is_submitted or (self.durable and context["ti"].try_number > 1)
+
+    def _resolve_unknown_job(self, context: Context) -> None:
+        """Cancel or leave a job that was submitted, or may have been, and whose id is not known."""
+        reason = self._stop_reason()
+        if reason is None or self._decide(reason) is Decision.LEAVE:
+            return
+        try:
+            job_id = self.find_active_job(context)
+        except Exception as error:
+            self.log.warning("%s", entry("Whether a job of this task goes on could not be found out: %s", error))
+            return
+        if job_id is not None:
+            self._job_id = job_id
+            self._is_cancelled = False
+            self.resolve_kill(context)
+
+    def _stop_if_killed(self, context: Context, snapshot: SnapshotT) -> None:
+        if self._killed.is_set():
+            self.resolve_kill(context)
+            raise OmicsWaitError(WaitResult(StopReason.INTERRUPTED, snapshot, "the task was killed"))
+
+    def _decide(self, reason: CancelReason) -> Decision:
+        return decide(
+            reason, retry_left=self._retry_left, cancel_on_kill=self.cancel_on_kill, on_timeout=self.on_timeout
+        )
+
+    def _stop_reason(self) -> CancelReason | None:
+        """Return why this process stops waiting; None if it does not."""
+        limit = self.execution_timeout
+        is_late = limit is not None and time.monotonic() - self._started_at >= limit.total_seconds()
+        if is_late or self._has_timed_out:
+            return CancelReason.EXECUTION_TIMEOUT
+        return CancelReason.KILLED if self._killed.is_set() else None
+
+    def _notice_timeout(self, error: BaseException) -> None:
+        # Airflow's clock started before this operator's, so it may be ahead.
+        self._has_timed_out = self._has_timed_out or isinstance(error, AirflowTaskTimeout)
+
+    def _has_client(self) -> bool:
+        # A task that was resumed just now has none yet, and to make one means asking the supervisor for the connection.
+        return "hook" in self.__dict__ and "conn" in self.hook.__dict__
+
+    def _cancel_in_signal_handler(self, job_id: str, reason: CancelReason) -> None:
+        try:
+            # The client was built for the start. Five seconds are left, and nothing here may ask the supervisor.
+            self.cancel_job(job_id)
+        except Exception as error:
+            self._is_cancelled = False
+            self._pending_log = f"HealthOmics {self._label(job_id)} could not be cancelled at once: {message_of(error)}"
         else:
-            self._cancel(job_id, f"its task was killed and is {state} now")
+            self._pending_log = f"Asked HealthOmics to cancel {self._label(job_id)}, since its task {reason.what}"
 
-    def give_up(self, end: WaitResult[SnapshotT]) -> WaitResult[SnapshotT]:
-        """See to the job that goes on although its task fails, and return the end with what becomes of the job.
+    def _flush_pending_log(self) -> None:
+        # Not in the signal handler: it may have interrupted the logger, which would wait for itself.
+        pending, self._pending_log = self._pending_log, None
+        if pending:
+            self.log.info("%s", entry(pending))
 
-        Only a limit that the user has set cancels it: an error of looking is no end of wanting.
+    def _cancel(self, job_id: str, what: str) -> None:
+        """Cancel the job, once, waiting until it can be cancelled.
+
+        :param what: what happened to the task.
         """
-        if self._job_id is None:
-            return end
-        if end.why is StopReason.ATTEMPTS:
-            self._cancel_if_unwanted(self._job_id, "its task has used up waiter_max_attempts with no retry left")
-        elif (
-            end.why is StopReason.DEADLINE
-            and self.cancels_at_timeout
-            and (end.error_code is not None or self._waits_on)
-        ):
-            # The trigger has tried, and could not; or there is none.
-            self._cancel(self._job_id, "its task has reached its execution_timeout")
-        elif end.why in (StopReason.ERROR, StopReason.UNREACHABLE):
-            *cause, remedy = end.reason.split("\n")
-            return replace(end, reason="\n".join([*cause, *self._where(end.snapshot), f"{remedy} {self.next_step}."]))
-        return end
+        if self._is_cancelled:
+            return
+        label = self._label(job_id)
+        asked: bool | None = None
+        try:
+            for seconds in _CANCEL_PAUSES:
+                time.sleep(seconds)
+                asked = self.hook.perform(self.cancel_steps(job_id), label)
+                if asked is not None:
+                    break
+        except Exception as error:
+            self.log.warning("%s", entry("HealthOmics %s could not be cancelled: %s", label, error))
+            return
+        self._is_cancelled = asked is not None
+        fate = {True: "is being cancelled", False: "has ended; nothing to cancel", None: "cannot be cancelled yet"}
+        self.log.info("%s", entry("HealthOmics %s %s: its task %s", label, fate[asked], what))
+
+    def _label(self, job_id: str) -> str:
+        return f"{self.waits_for.KIND} {job_id}"
 
     def _where(self, job: SnapshotT) -> list[str]:
-        """Tell where the console shows the job, if the connection still tells its Region."""
+        """Return where the console shows the job, if the connection still tells its Region."""
         try:
             return [f"Console: {self.page_of(job)}"] if self.hook.has_console else []
         except Exception:
@@ -303,92 +390,8 @@ class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
 
     @property
     def next_step(self) -> str:
-        """Tell what has to be done for a job that goes on although its task has failed."""
+        """What has to be done for a job that goes on although its task has failed."""
         if not self.durable:
             return "No try takes it over (durable=False): cancel it, or wait for it with a sensor"
-        retry = "The next try takes it over" if self._retry_is_left else "Clear the task, and it takes the job over"
+        retry = "The next try takes it over" if self._retry_left else "Clear the task, and it takes the job over"
         return f"{retry}, once the cause is mended"
-
-    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Go on after the trigger has fired; where it failed or was late, do not lose the job."""
-        self.begin(context)
-        try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except DEFERRAL_ERRORS as error:
-            with non_retryable_errors(self):
-                return self._without_trigger(context, error)
-
-    def _without_trigger(self, context: Context, error: Exception) -> Any:
-        job = self.retrying(lambda: self.find_last_job(context))
-        if job is None:
-            raise OmicsError(f"The trigger failed ({message_of(error)}), and no job of this task was found") from error
-        if job.phase.is_final:
-            self.log.info(
-                "%s",
-                entry("The trigger failed (%s), but HealthOmics %s has ended; finishing the task", error, job.label),
-            )
-            return self.wait_on(context, job)
-        if is_deferral_timeout(error):
-            if self.cancels_at_timeout:
-                self._cancel(str(getattr(job, f"{job.KIND}_id")), "its task has reached its execution_timeout")
-            raise error
-        what = message_of(error)
-        waited = f"The trigger that waited for HealthOmics {job.label} failed: {what}; see the triggerer's log"
-        if self._retry_is_left:
-            raise OmicsError(f"{waited}. The {job.KIND} goes on. {self.next_step}") from error
-        # Not deferred once more: what made the trigger fail may make each trigger fail.
-        self.log.warning("%s", entry("%s. No retry is left, so this worker waits on", waited))
-        self._waits_on, self.deferrable = True, False
-        return self.wait_on(context, job)
-
-    def _notice_timeout(self, error: BaseException) -> None:
-        # Airflow's clock started before this operator's, so it may be ahead.
-        self._has_timed_out = self._has_timed_out or isinstance(error, AirflowTaskTimeout)
-
-    def _timed_out(self) -> bool:
-        limit = self.execution_timeout
-        late = limit is not None and time.monotonic() - self._began >= limit.total_seconds()
-        return late or self._has_timed_out
-
-    def _cancel_if_unwanted(self, job_id: str, why: str) -> None:
-        if not self.cancel_on_kill or self._is_cancelled:
-            return
-        if self._retry_is_left is False:
-            self._cancel(job_id, why)
-        else:
-            self.log.info("HealthOmics %s goes on, and is left to the next try", self._label(job_id))
-
-    def _cancel_now(self, job_id: str, why: str) -> None:
-        try:
-            # The client was built for the start. Five seconds are left, and nothing here may ask the supervisor.
-            self.cancel_job(job_id)
-        except Exception as error:
-            self._is_cancelled = False
-            self._untold = f"HealthOmics {self._label(job_id)} could not be cancelled at once: {message_of(error)}"
-        else:
-            self._untold = f"Asked HealthOmics to cancel {self._label(job_id)}, since its task {why}"
-
-    def _tell_untold(self) -> None:
-        # Not in the signal handler: it may have interrupted the logger, which would wait for itself.
-        untold, self._untold = self._untold, None
-        if untold:
-            self.log.info("%s", entry(untold))
-
-    def _cancel(self, job_id: str, why: str) -> None:
-        label = self._label(job_id)
-        asked: bool | None = None
-        try:
-            for seconds in _CANCEL_PAUSES:
-                time.sleep(seconds)
-                asked = self.hook.perform(self.cancel_steps(job_id), label)
-                if asked is not None:
-                    break
-        except Exception as error:
-            self.log.warning("%s", entry("HealthOmics %s could not be cancelled: %s", label, error))
-            return
-        self._is_cancelled = asked is not None
-        told = {True: "is being cancelled", False: "has ended; nothing to cancel", None: "cannot be cancelled yet"}
-        self.log.info("%s", entry("HealthOmics %s %s: %s", label, told[asked], why))
-
-    def _label(self, job_id: str) -> str:
-        return f"{self.waits_for.KIND} {job_id}"

@@ -213,7 +213,7 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
         """Start the run, or find the one of an earlier try, and, if wanted, wait for it."""
         with non_retryable_errors(self):
             self.check_waiting("StartRun")
-            self.begin(context)
+            self.begin_try(context)
             return self._start_and_wait(context)
 
     def finish(self, context: Context, end: WaitResult[RunSnapshot], *, found: bool = False, **_state: Any) -> str:
@@ -224,7 +224,7 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
         run = end.snapshot
         self._job_id = run.run_id
         if end.why is not StopReason.ENDED:
-            raise OmicsWaitError(self.give_up(end))
+            raise OmicsWaitError(self.cancel_or_leave(end))
         if run.phase is Phase.CANCELLED and found:
             # Not a person has cancelled it, but whatever ended the try before.
             return self._start_and_wait(context)
@@ -266,9 +266,9 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
         return run_url(self.hook.conn_region_name, self.hook.conn_partition, job.run_id)
 
     def _start_and_wait(self, context: Context) -> str:
-        with self.starting(context):
+        with self.submitting(context):
             run, found = self._start(context)
-        self.follow(context, run.run_id, run)
+        self.attach(context, run.run_id, run)
         store_run_links(context, self, self.hook, run.run_id)
         self._push(context, run)
         if not self.wait_for_completion:

@@ -6,12 +6,37 @@ import ast
 import re
 from pathlib import Path
 
-from kill_rows import CELLS, JOBS, SHAPES, Cell
+import pytest
+from kill_rows import CELLS, JOBS, ROWS, SHAPES, Cell, Row
+
+from airflow_provider_omics.jobs.cancellation import CancelReason, Decision, decide
 
 REPOSITORY = Path(__file__).parents[2]
 PAGE = (REPOSITORY / "docs" / "recovery.md").read_text()
 TABLE = PAGE.split("## The matrix")[1].split("## What clearing does")[0]
 TESTS = REPOSITORY / "tests" / "kills" / "test_kill_matrix.py"
+#: Why the task of a row stops waiting; None where nothing of it is left to decide, or its job has ended.
+REASONS = {
+    "triggerer_restarted": CancelReason.TRIGGERER_ENDED,
+    "triggerer_killed": CancelReason.TRIGGERER_ENDED,
+    "trigger_failed": CancelReason.TRIGGER_FAILED,
+    "trigger_failed_last_try": CancelReason.TRIGGER_FAILED,
+    "trigger_failed_after_end": None,
+    "execution_timeout": CancelReason.EXECUTION_TIMEOUT,
+    "dagrun_timeout": CancelReason.DAG_RUN_ENDED,
+    "marked_failed": CancelReason.MARKED,
+    "cleared": CancelReason.CLEARED,
+    "worker_drained": CancelReason.WORKER_ENDED,
+    "worker_drained_last_try": CancelReason.WORKER_ENDED,
+    "worker_lost": None,
+    "worker_lost_last_try": None,
+    "task_failed": CancelReason.POLLS_FAILED,
+    "task_failed_last_try": CancelReason.POLLS_FAILED,
+    "looks_used_up": CancelReason.ATTEMPTS_USED_UP,
+    "looks_used_up_last_try": CancelReason.ATTEMPTS_USED_UP,
+    "succeeded_and_cleared": None,
+}
+FATES = {Decision.CANCEL: ("cancelled",), Decision.LEAVE: ("left", "**goes on**", "waited for by a worker")}
 
 
 def test_the_table_has_every_cell_of_the_matrix_once_and_no_other() -> None:
@@ -36,6 +61,23 @@ def test_the_tests_that_the_page_names_exist() -> None:
     assert names
     assert {name for name, _ in names} <= functions
     assert {parameter for _, parameter in names} <= {str(cell) for cell in CELLS}
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_a_cell_says_what_the_cancellation_table_decides(row: Row) -> None:
+    reason = REASONS[row.name]
+    if reason is None:
+        return
+    for mode in row.modes:
+        decision = decide(reason, retry_left=row.retries > 0, cancel_on_kill=True, on_timeout="cancel")
+        assert cell(row.name, mode).startswith(FATES[decision])
+
+
+def cell(row: str, mode: str) -> str:
+    """What the page says of a row, in one mode."""
+    line = next(line for line in rows() if f"`{row}-{mode}-*`" in line)
+    _, worker, deferred = line.strip("| \n").split(" | ")
+    return worker if mode == "worker" or deferred.startswith("the same") else deferred
 
 
 def rows() -> list[str]:
