@@ -96,8 +96,11 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
     :param engine_settings: settings of the Nextflow engine.
     :param default_run_setting: members of DefaultRunSetting that this release does not name, by their API names.
     :param batch_name: name of the batch, up to 64 characters; the default names the DAG and the task.
-    :param tags: tags of the batch, not of its runs; at most 50, of which the provider adds ten (see
-        ``identity_tags``).
+    :param tags: tags of what the task starts, as in ``OmicsStartRunOperator``, so that one entry of a DAG's
+        ``default_args`` serves both: here they are the batch's, at most 50, of which the provider adds ten (see
+        ``identity_tags``), and none of its runs'.
+    :param batch_tags: tags of the batch in the place of ``tags``, none of which it then gets; the default, None, is
+        ``tags``.
     :param request_id: idempotency token, up to 128 characters. The default is made from the task instance and the
         samples, so that a task that is tried again finds its batch; with one of your own that is up to you.
     :param settings_uri: folder in S3 for the checked samples, and for the sheets that
@@ -134,6 +137,7 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
         *INPUT_TEMPLATE_FIELDS,
         "batch_name",
         "tags",
+        "batch_tags",
         "request_id",
         "settings_uri",
         "results_uri",
@@ -144,6 +148,7 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
     template_fields_renderers = {  # noqa: RUF012 - Airflow declares it without ClassVar
         "parameters": "json",
         "tags": "json",
+        "batch_tags": "json",
         "run_tags": "json",
         "engine_settings": "json",
         "default_run_setting": "json",
@@ -182,6 +187,7 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
         default_run_setting: dict[str, Any] | str | None = None,
         batch_name: str | None = None,
         tags: dict[str, str] | str | None = None,
+        batch_tags: dict[str, str] | str | None = None,
         request_id: str | None = None,
         settings_uri: str | None = None,
         results_uri: str | None = None,
@@ -240,6 +246,7 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
         self.default_run_setting = default_run_setting
         self.batch_name = batch_name
         self.tags = tags
+        self.batch_tags = batch_tags
         self.request_id = request_id
         self.check_literals()
 
@@ -256,6 +263,7 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
             build_default_run_setting(fields, self.default_run_setting),
             batch_name=self.batch_name,
             tags=self.tags,
+            batch_tags=self.batch_tags,
             request_id=self.request_id,
             reserved_tags=BATCH_TAG_COUNT if self.identity_tags else 0,
         )

@@ -46,6 +46,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"cache_behavior": "CACHE_ALWAYS"}, "cache_behavior"),
     ({"run_tags": {f"t{n}": "" for n in range(51)}}, "run_tags"),
     ({"tags": {f"t{n}": "" for n in range(44)}}, "tags"),
+    ({"batch_tags": {f"t{n}": "" for n in range(44)}}, "batch_tags: has 44 tags"),
     ({"parameters": {"x": "y" * 256_000}}, "parameters"),
     ({"batch_name": "n" * 65}, "batch_name"),
     ({"request_id": "r" * 129}, "request_id"),

@@ -93,7 +93,8 @@ def test_every_field_reaches_the_service(lab: CohortLab) -> None:
         configuration_name="my-network",
         default_run_setting={"sessionPolicy": '{"Version": "2012-10-17"}', "outputBucketOwnerId": "123456789012"},
         batch_name="cohort-1",
-        tags={"cost": "42"},
+        tags={"cost": "7", "of": "all tasks"},
+        batch_tags={"cost": "42"},
         request_id="my-own-id",
         wait_for_completion=False,
     )

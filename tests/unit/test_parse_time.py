@@ -83,6 +83,8 @@ def told(operator_class: type[OmicsBaseOperator], **arguments: Any) -> list[str]
         (OmicsStartRunBatchOperator, {**BATCH, "workflow_type": "READY2RUN"}, "workflow_type: READY2RUN is not"),
         (OmicsStartRunBatchOperator, {**BATCH, "batch_name": "x" * 65}, "batch_name: has 65 characters"),
         (OmicsStartRunBatchOperator, {**BATCH, "tags": {"aws:x": "y"}}, "tags: 'aws:x' begins with aws:"),
+        (OmicsStartRunBatchOperator, {**BATCH, "batch_tags": {"aws:x": "y"}}, "batch_tags: 'aws:x' begins with aws:"),
+        (OmicsStartRunBatchOperator, {**BATCH, "batch_tags": {"x": None}}, "batch_tags.x: is NoneType"),
         (OmicsStartRunBatchOperator, {**BATCH, "tolerated_failure_percentage": 101}, "tolerated_failure_percentage:"),
         (OmicsCancelRunOperator, {"run_id": "x"}, f"run_id: 'x' {NO_ID}"),
         (OmicsDeleteRunOperator, {"run_id": None}, "run_id: is missing"),
@@ -153,6 +155,28 @@ def test_defaults_of_the_dag_count() -> None:
     ):
         OmicsStartRunOperator(task_id="task", workflow_id="1")
     assert [issue.where for issue in caught.value.issues] == ["waiter_delay"]
+
+
+@pytest.mark.parametrize(
+    ("own", "sent"),
+    [
+        ({}, {"cost": "42"}),
+        ({"batch_tags": None}, {"cost": "42"}),
+        ({"batch_tags": {"cohort": "a"}}, {"cohort": "a"}),
+        ({"batch_tags": '{"cohort": "a"}'}, {"cohort": "a"}),
+        ({"batch_tags": {}}, {}),
+        ({"tags": {"cost": "7"}}, {"cost": "7"}),
+    ],
+)
+def test_tags_of_all_tasks_are_those_of_the_run_or_of_the_batch(own: dict[str, Any], sent: dict[str, str]) -> None:
+    defaults = {"role_arn": ROLE, "output_uri": "s3://results/out", "workflow_id": "1", "tags": {"cost": "42"}}
+    with DAG("dag", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC), default_args=defaults):
+        run = OmicsStartRunOperator(task_id="run")
+        batch = OmicsStartRunBatchOperator(task_id="batch", run_settings=[{"runSettingId": "a"}], **own)
+    assert run.tags == {"cost": "42"}
+    request = batch.build_request()
+    assert request["tags"] == sent
+    assert "runTags" not in request["defaultRunSetting"]
 
 
 @pytest.mark.parametrize("name", ["log_level", "role_arn", "workflow_id", "waiter_delay"])

@@ -22,6 +22,7 @@ from airflow_provider_omics.healthomics.requests.start_run import extra_members
 from airflow_provider_omics.healthomics.requests.start_run_batch import (
     DEFAULT_RUN_SETTING_FIELDS,
     START_RUN_BATCH,
+    name_tags,
     unmodelled_default_issues,
 )
 
@@ -34,7 +35,7 @@ START_RUN_REQUIRED = ("roleArn", "outputUri")
 DEFAULT_RUN_SETTING_REQUIRED = ("workflowId", "roleArn")
 _OBJECTS = ("parameters", "engineSettings", "tags", "runTags")
 _PLACES = ("settings_uri", "results_uri")
-_BATCH_FIELDS = ("batch_name", "tags", "request_id")
+_BATCH_FIELDS = ("batch_name", "request_id")
 
 
 def id_issues(operation: str, member: str, name: str, plain: Mapping[str, Any]) -> Iterator[Issue]:
@@ -105,9 +106,11 @@ def start_run_batch_issues(plain: Mapping[str, Any], templated: Collection[str] 
     if is_whole:
         issues += certain_issues(check, request, _api_names(templated))
     yield from (as_typed(issue, default_run_setting_shape().members) for issue in issues)
-    batch = _members(_BATCH_FIELDS, plain)
+    has_own_tags = plain.get("batch_tags") is not None or "batch_tags" in (templated or ())
+    tags = "batch_tags" if has_own_tags else "tags"
+    batch = {**_members(_BATCH_FIELDS, plain), **_members(("tags",), {"tags": plain.get(tags)})}
     own = (*member_issues(lambda: _input_shape(START_RUN_BATCH), batch), *tag_issues("tags", batch.get("tags")))
-    yield from (as_typed(issue, _input_shape(START_RUN_BATCH).members) for issue in own)
+    yield from name_tags((as_typed(issue, _input_shape(START_RUN_BATCH).members) for issue in own), tags)
 
 
 def _request(

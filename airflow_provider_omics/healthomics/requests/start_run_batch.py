@@ -6,6 +6,7 @@ The settings of the single runs are read and checked in :mod:`airflow_provider_o
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.healthomics.requests.checks import (
@@ -95,7 +96,13 @@ def build_default_run_setting(fields: Mapping[str, Any], extra: Any) -> dict[str
 
 
 def build_start_run_batch(
-    default_run_setting: Mapping[str, Any], *, batch_name: Any, tags: Any, request_id: Any, reserved_tags: int = 0
+    default_run_setting: Mapping[str, Any],
+    *,
+    batch_name: Any,
+    tags: Any,
+    request_id: Any,
+    batch_tags: Any = None,
+    reserved_tags: int = 0,
 ) -> dict[str, Any]:
     """Build a StartRunBatch request without its ``batchRunSettings``.
 
@@ -103,6 +110,7 @@ def build_start_run_batch(
     :param batch_name: name of the batch, 1 to 64 characters; None for none.
     :param tags: tags of the batch, not of its runs; None for none.
     :param request_id: id that the service knows a repeated request by; None for none.
+    :param batch_tags: the same in the place of ``tags``, which may be those of all jobs; None for ``tags``.
     :param reserved_tags: how many tags will be added later.
     :raises OmicsRequestInvalidError: name, tags or request id have problems.
 
@@ -110,13 +118,26 @@ def build_start_run_batch(
     """
     shape = operation_model(START_RUN_BATCH).input_shape
     assert shape is not None
-    given = {"batchName": batch_name, "tags": tags, "requestId": request_id}
+    own_tags = tags if batch_tags is None else batch_tags
+    given = {"batchName": batch_name, "tags": own_tags, "requestId": request_id}
     own = {name: restore(shape.members[name], value) for name, value in given.items() if value is not None}
     issues = [issue for name, value in own.items() for issue in check_shape(shape.members[name], value, name)]
     issues.extend(tag_issues("tags", own.get("tags"), reserved_tags))
     if issues:
-        raise OmicsRequestInvalidError(START_RUN_BATCH, [as_typed(issue, shape.members) for issue in issues])
+        typed = [as_typed(issue, shape.members) for issue in issues]
+        raise OmicsRequestInvalidError(
+            START_RUN_BATCH, name_tags(typed, "tags" if batch_tags is None else "batch_tags")
+        )
     return {"defaultRunSetting": dict(default_run_setting), **own}
+
+
+def name_tags(issues: Iterable[Issue], name: str) -> list[Issue]:
+    """Return what is wrong with a batch with its tags called as the user called them: ``tags`` or ``batch_tags``."""
+    of_tags = ("tags", "tags.")
+    return [
+        replace(issue, where=issue.where.replace("tags", name, 1)) if issue.where.startswith(of_tags) else issue
+        for issue in issues
+    ]
 
 
 def defaults_fingerprint(default_run_setting: Mapping[str, Any]) -> str:
