@@ -1,213 +1,59 @@
-"""The synchronous face of the HealthOmics API, over an Airflow ``aws`` connection."""
+"""The HealthOmics API for tasks: start, get, find, list, cancel and wait for runs and batches."""
 
 from __future__ import annotations
 
-import os
-import re
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from airflow.providers.amazon.aws.utils.connection_wrapper import AwsConnectionWrapper
-from airflow.providers.common.compat.sdk import AirflowNotFoundException
-from asgiref.sync import sync_to_async
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from airflow.exceptions import AirflowProviderDeprecationWarning
 
-from airflow_provider_omics.exceptions import OmicsConnectionNotFoundError
 from airflow_provider_omics.healthomics.api import calls
 from airflow_provider_omics.healthomics.api.console import run_url
-from airflow_provider_omics.healthomics.api.newer_members import add_newer_members
-from airflow_provider_omics.healthomics.api.regions import is_endpoint_of_aws
 from airflow_provider_omics.healthomics.api.retrying import at_once
-from airflow_provider_omics.healthomics.api.service_errors import (
-    ErrorCategory,
-    InvalidStateError,
-    OmicsServiceError,
-    categorize,
-    error_code,
-    explain,
-)
+from airflow_provider_omics.healthomics.api.service_errors import error_code
 from airflow_provider_omics.healthomics.api.statuses import Phase
 from airflow_provider_omics.healthomics.api.submission import submit_idempotent
-from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot
+from airflow_provider_omics.healthomics.batches.batch_poll import BatchPoll, get_batch, request_cancel
+from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot, SampleSnapshot
+from airflow_provider_omics.healthomics.polling.engine import RETRY_TIMEOUT, Waiter, WaitPolicy, poll_until_done
+from airflow_provider_omics.healthomics.polling.poll import Poll, SnapshotT
+from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason
 from airflow_provider_omics.healthomics.runs import commands
 from airflow_provider_omics.healthomics.runs.failure import RunFailure
+from airflow_provider_omics.healthomics.runs.poll import RunPoll, get_run
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
-from airflow_provider_omics.healthomics.watcher.client import ClientConfig
-from airflow_provider_omics.healthomics.watcher.rate_limiter import rates_of
-from airflow_provider_omics.hooks.input_check import CALLS_AT_A_TIME
-from airflow_provider_omics.hooks.namespace import deployment_namespace
-from airflow_provider_omics.hooks.object_settings import ObjectSettings
-from airflow_provider_omics.hooks.sessions import SessionHook
-from airflow_provider_omics.hooks.storage import ObjectStorage
+from airflow_provider_omics.hooks.client import OmicsClientHook
 from airflow_provider_omics.hooks.task_logs import failed_tasks
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.client import CloudWatchLogsClient
-    from mypy_boto3_omics.client import OmicsClient
-    from mypy_boto3_omics.type_defs import GetRunResponseTypeDef
-    from mypy_boto3_s3.client import S3Client
-    from types_aiobotocore_omics.client import OmicsClient as AsyncOmicsClient
-
-    _HookBase = SessionHook[OmicsClient]
-else:
-    _HookBase = SessionHook
 
 T = TypeVar("T")
 
-# "standard" also retries RequestTimeoutException (408), which botocore's default mode does not.
-_RETRY_MODE, _ATTEMPTS = "standard", 6
-_FOR_MANY_CALLS = Config(connect_timeout=10, read_timeout=20, max_pool_connections=CALLS_AT_A_TIME)
-# An address with a scheme and a host; botocore raises an error of Python's own for any other.
-_ADDRESS = re.compile(r"https?://[^/\s]+.*")
-_CALL_ERRORS = (ClientError, BotoCoreError, AirflowNotFoundException)
-_NO_RETRIES: Any = {"mode": _RETRY_MODE, "total_max_attempts": 1}
+# A batch is CREATING for less than that as a rule.
+_CREATING_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
-class EndpointAddressError(BotoCoreError):
-    """The connection's endpoint is no address."""
+class OmicsHook(OmicsClientHook):
+    """Talk to AWS HealthOmics over an Airflow connection of type ``aws``.
 
-    fmt = "endpoint_url is {endpoint_url!r}, which is no address"
-
-
-class OmicsHook(_HookBase):
-    """Talk to AWS HealthOmics.
+    A call that fails raises an :class:`~airflow_provider_omics.exceptions.OmicsServiceError` with cause, place and
+    remedy; ``find_...`` return None for what the service does not know. Ids are those that the service gives out.
 
     Its own retries (standard mode, 6 attempts) give way to the connection's ``config_kwargs``, and these to
     ``config``; each is merged over the one before, so that a setting is lost only where it is set again.
 
-    Takes the arguments of :class:`~airflow.providers.amazon.aws.hooks.base_aws.AwsBaseHook`: ``aws_conn_id``,
-    ``region_name``, ``verify``, ``config``.
-
-    :ivar object_settings: what requests for objects in S3 carry beyond their names.
+    :param aws_conn_id: the Airflow connection, of type ``aws``; None uses boto3's own credential chain. The default is
+        ``aws_default``.
+    :param region_name: AWS Region; None, the default, takes the connection's.
+    :param verify: whether, or with which CA bundle (a path), TLS certificates are checked; None, the default, is
+        boto3's.
+    :param config: settings for botocore's ``Config``, as one or as a dict; None, the default, for none.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_Operations_AWS_HealthOmics.html
     """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs["client_type"] = "omics"
-        super().__init__(*args, **kwargs)
-        self._retries_itself = True
-        self.object_settings = ObjectSettings()
-
-    def _get_config(self, config: Config | None = None) -> Config:
-        merged = self._merged_config(config)
-        retries: Any = _with_defaults(getattr(merged, "retries", None)) if self._retries_itself else _NO_RETRIES
-        return merged.merge(Config(retries=retries))
-
-    def _merged_config(self, config: Config | None) -> Config:
-        merged: Config = self._connection_config().merge(super()._get_config(config))
-        return merged
-
-    def _connection_config(self) -> Config:
-        # The base class forgets the connection's config_kwargs when the hook was given a configuration.
-        kwargs = dict(self.conn_config.extra_config.get("config_kwargs") or {})
-        if kwargs.get("signature_version") == "unsigned":
-            del kwargs["signature_version"]
-        return Config(**kwargs)
-
-    @cached_property
-    def conn_config(self) -> AwsConnectionWrapper:
-        """The Airflow connection.
-
-        :raises AirflowNotFoundException: it is missing, and is not the default one, in whose place boto3's own
-            credential chain is used.
-        :raises EndpointAddressError: its endpoint is none.
-        """
-        config: AwsConnectionWrapper = super().conn_config
-        # Other credentials may lead to another account, in which a run that goes on does not exist.
-        if self.aws_conn_id not in (None, "", self.default_conn_name) and not config:
-            raise AirflowNotFoundException(f"The connection {self.aws_conn_id!r} isn't defined")
-        endpoint_url = config.get_service_endpoint_url("omics")
-        if endpoint_url is not None and not _ADDRESS.fullmatch(endpoint_url):
-            raise EndpointAddressError(endpoint_url=endpoint_url)
-        return config
-
-    def get_session(self, region_name: str | None = None, deferrable: bool = False) -> Any:
-        """Return the boto3 session, or the aiobotocore session, that clients are made from.
-
-        Its clients of HealthOmics know members that the installed botocore does not know yet.
-        """
-        session: Any = super().get_session(region_name, deferrable)
-        add_newer_members(session)
-        return session
-
-    @property
-    def has_console(self) -> bool:
-        """Whether calls go to AWS itself, whose console then shows what they are about."""
-        return is_endpoint_of_aws(self.conn.meta.endpoint_url)
-
-    @cached_property
-    def storage(self) -> ObjectStorage:
-        """Objects in S3 that are this provider's own, through the same connection, with ``object_settings``."""
-        return ObjectStorage(lambda: self.object_settings.apply(self._client_of("s3")), self._told)
-
-    @cached_property
-    def inputs(self) -> ObjectStorage:
-        """Objects in S3 that users have written, through the same connection."""
-        settings = self.object_settings.of_inputs()
-        return ObjectStorage(lambda: settings.apply(self._client_of("s3")), self._told)
-
-    def renew(self) -> None:
-        """Have the next call made with a new client, and with the connection as it is then."""
-        for name in ("conn", "_client", "conn_config", "storage", "inputs"):
-            self.__dict__.pop(name, None)
-
-    @cached_property
-    def namespace(self) -> str:
-        """What tells the jobs of this deployment from others'; see :mod:`airflow_provider_omics.hooks.namespace`.
-
-        :raises OmicsRequestInvalidError: the one that is set cannot be one.
-        :raises OmicsServiceError: the connection does not exist, or has no address for an endpoint.
-        """
-        with self._explained("Connecting", "HealthOmics"):
-            chosen = self.conn_config.get_service_config("omics").get("namespace")
-        return deployment_namespace(chosen)
-
-    async def open_watching_client(self) -> ClientConfig:
-        """Make a client for many waiters, which does not retry by itself, without blocking the event loop.
-
-        How often a call is tried, and how many are made a second, is the connection's: ``retries`` of its
-        ``config_kwargs``, and ``calls_per_second`` under ``omics`` in its ``service_config``.
-
-        :raises ValueError: ``calls_per_second`` is no number, nor a dict of numbers by operation.
-        """
-        self._retries_itself = False
-        client: AsyncOmicsClient = await self.open_async_client()
-        rates = rates_of(self.conn_config.get_service_config("omics").get("calls_per_second"))
-        return ClientConfig(client, self._attempts(), rates)
-
-    def _attempts(self) -> int:
-        retries = _with_defaults(getattr(self._merged_config(None), "retries", None))
-        if "max_attempts" in retries:
-            return max(1, int(retries["max_attempts"]) + 1)
-        return max(1, int(retries.get("total_max_attempts") or os.environ.get("AWS_MAX_ATTEMPTS") or _ATTEMPTS))
-
-    def perform(
-        self, requests: calls.Requests[T], subject: str, *, retrying: Callable[[Callable[[], Any]], Any] | None = None
-    ) -> T:
-        """Hold a conversation with the API, and return what it came to.
-
-        :param requests: the calls to make; errors that it does not handle itself end it.
-        :param subject: what it is about, such as ``batch 1234567``.
-        :param retrying: makes a call, and makes it again while that may help; None leaves that to the client.
-        :raises OmicsServiceError: a call failed.
-        """
-        try:
-            if retrying is None:
-                return calls.run_sync(self.conn, requests)
-            return calls.run_with(lambda call: retrying(lambda: calls.send(self.conn, call)), requests)
-        except InvalidStateError as wrong:
-            told = self._told(wrong.error, wrong.error.operation_name, subject).explanation
-            explained = replace(told, remedy=wrong.remedy, failure_class=wrong.failure_class)
-            raise OmicsServiceError(explained) from wrong.error
-        except _CALL_ERRORS as error:
-            # Without an operation there was no call yet: the connection makes no client.
-            raise self._told(error, calls.failed_operation(error) or "Connecting", subject) from error
 
     def start_run(
         self,
@@ -255,26 +101,178 @@ class OmicsHook(_HookBase):
             )
 
     def get_run(self, run_id: str) -> RunSnapshot:
-        """Look at a run (GetRun); errors are botocore's, for a waiter to judge."""
-        return RunSnapshot.of(self.conn.get_run(id=run_id))
+        """Return a run as it is now (GetRun).
 
-    def look_up(self, run_id: str) -> RunSnapshot | None:
-        """Look at a run that may be gone (GetRun).
+        :raises OmicsServiceError: there is none of this id, or the service refused to show it.
 
-        :return: the run, or None if the service does not know it.
-        :raises OmicsServiceError: the service refused to show it.
+        See https://docs.aws.amazon.com/omics/latest/api/API_GetRun.html
         """
-        answer = self._show(run_id)
-        return None if answer is None else RunSnapshot.of(answer)
+        return self.send_requests(get_run(run_id), f"run {run_id}")
 
-    def _show(self, run_id: str) -> GetRunResponseTypeDef | None:
-        with self._explained("GetRun", f"run {run_id}"):
-            try:
-                return self.conn.get_run(id=run_id)
-            except ClientError as error:
-                if categorize(error) is ErrorCategory.NOT_FOUND:
-                    return None
-                raise
+    def find_run(self, run_id: str) -> RunSnapshot | None:
+        """Return a run as it is now, or None if the service does not know it (GetRun).
+
+        :raises OmicsServiceError: the service refused to show it.
+
+        See https://docs.aws.amazon.com/omics/latest/api/API_GetRun.html
+        """
+        return self.send_requests(calls.or_none(get_run(run_id)), f"run {run_id}")
+
+    def list_runs(
+        self,
+        *,
+        name: str | None = None,
+        status: str | None = None,
+        run_group_id: str | None = None,
+        batch_id: str | None = None,
+    ) -> Iterator[RunSnapshot]:
+        """Yield the runs of the account in the Region, page by page, as ListRuns shows them: without UUID and outputs.
+
+        :param name: only runs of this name, 1 to 128 characters; None for any.
+        :param status: only runs in this status, such as ``FAILED``; None for all.
+        :param run_group_id: only runs of this run group; None for all.
+        :param batch_id: only runs of this batch; None for all.
+        :raises OmicsServiceError: the service refused a page.
+
+        See https://docs.aws.amazon.com/omics/latest/api/API_ListRuns.html
+        """
+        members = {"name": name, "status": status, "runGroupId": run_group_id, "batchId": batch_id}
+        yield from map(RunSnapshot.of, self._list("ListRuns", "items", "runs", maxResults=calls.PAGE_SIZE, **members))
+
+    def cancel_run(self, run_id: str) -> bool:
+        """Ask for a run to be cancelled (CancelRun).
+
+        :return: True if it will be; False if it had ended or is gone, which is as good.
+        :raises OmicsServiceError: the service refused it.
+
+        See https://docs.aws.amazon.com/omics/latest/api/API_CancelRun.html
+        """
+        return self.send_requests(commands.cancel_run(run_id), f"run {run_id}")
+
+    def delete_run(self, run_id: str) -> bool:
+        """Delete a run's record (DeleteRun); its outputs and logs stay.
+
+        :return: True if it was deleted; False if it was gone already.
+        :raises OmicsServiceError: the service refused it, because it still runs for one.
+
+        See https://docs.aws.amazon.com/omics/latest/api/API_DeleteRun.html
+        """
+        return self.send_requests(commands.delete_run(run_id), f"run {run_id}")
+
+    def wait_for_run(
+        self,
+        run_id: str,
+        *,
+        waiter_delay: float = 30,
+        waiter_max_attempts: int | None = None,
+        error_budget: float = RETRY_TIMEOUT,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> RunSnapshot:
+        """Wait in this process until a run has ended, however it did (GetRun).
+
+        :param waiter_delay: seconds between two polls, 0.01 to 604,800.
+        :param waiter_max_attempts: most polls that are answered, 1 or more; None for no limit.
+        :param error_budget: seconds of nothing but errors to put up with, 0 or more: of any kind once the service has
+            answered, before that only of those that pass by themselves (throttling, 5xx, network).
+        :param pause: sleeps so many seconds, and returns True to stop waiting, as for a task that was killed.
+        :return: the run as it ended; its ``status`` says how.
+        :raises OmicsWaitError: waiting ended before the run had; the run goes on.
+
+        See https://docs.aws.amazon.com/omics/latest/api/API_GetRun.html
+        """
+        policy = WaitPolicy(waiter_delay, waiter_max_attempts, retry_timeout=error_budget)
+        return self._wait(RunPoll(run_id), policy, pause)
+
+    def get_batch(self, batch_id: str) -> BatchSnapshot:
+        """Return a batch as it is now, with its counts (GetBatch).
+
+        :raises OmicsServiceError: there is none of this id, or the service refused to show it.
+
+        See https://docs.aws.amazon.com/omics/latest/api/API_GetBatch.html
+        """
+        return self.send_requests(get_batch(batch_id), f"batch {batch_id}")
+
+    def find_batch(self, batch_id: str) -> BatchSnapshot | None:
+        """Return a batch as it is now, or None if the service does not know it (GetBatch).
+
+        :raises OmicsServiceError: the service refused to show it.
+
+        See https://docs.aws.amazon.com/omics/latest/api/API_GetBatch.html
+        """
+        return self.send_requests(calls.or_none(get_batch(batch_id)), f"batch {batch_id}")
+
+    def list_batches(
+        self, *, name: str | None = None, status: str | None = None, run_group_id: str | None = None
+    ) -> Iterator[BatchSnapshot]:
+        """Yield the batches of the account in the Region, page by page, as ListBatch shows them: without counts.
+
+        :param name: only batches of this name, 1 to 64 characters; None for any.
+        :param status: only batches in this status, such as ``INPROGRESS``; None for all.
+        :param run_group_id: only batches of this run group; None for all.
+        :raises OmicsServiceError: the service refused a page.
+
+        See https://docs.aws.amazon.com/omics/latest/api/API_ListBatch.html
+        """
+        members = {"name": name, "status": status, "runGroupId": run_group_id}
+        items = self._list("ListBatch", "items", "batches", maxItems=calls.PAGE_SIZE, **members)
+        yield from map(BatchSnapshot.of, items)
+
+    def list_batch_samples(self, batch_id: str, *, submission_status: str | None = None) -> Iterator[SampleSnapshot]:
+        """Yield the samples of a batch, page by page, each with its submission and its run's id (ListRunsInBatch).
+
+        :param submission_status: only samples in this status, such as ``FAILED``; None for all.
+        :raises OmicsServiceError: the service refused a page.
+
+        See https://docs.aws.amazon.com/omics/latest/api/API_ListRunsInBatch.html
+        """
+        members = {"batchId": batch_id, "submissionStatus": submission_status, "maxItems": calls.PAGE_SIZE}
+        for item in self._list("ListRunsInBatch", "runs", f"batch {batch_id}", **members):
+            yield SampleSnapshot(batch_id, item["runSettingId"]).listed(item)
+
+    def cancel_batch(self, batch_id: str, *, pause: Callable[[float], object] = time.sleep) -> bool:
+        """Ask for a batch and its runs to be cancelled (CancelRunBatch, and CancelRun for one that FAILED).
+
+        A batch that is CREATING cannot be cancelled yet: it is asked again for about 15 seconds.
+
+        :param pause: sleeps so many seconds, and may return True to stop asking.
+        :return: True if it will be; False if it had ended or is gone, which is as good.
+        :raises OmicsServiceError: the service refused it.
+
+        See https://docs.aws.amazon.com/omics/latest/api/API_CancelRunBatch.html
+        """
+        subject = f"batch {batch_id}"
+        for seconds in _CREATING_PAUSES:
+            if seconds and pause(seconds):
+                break
+            snapshot, requested = self.send_requests(request_cancel(batch_id), subject)
+            if requested:
+                return not snapshot.phase.is_final
+        stayed = TimeoutError(f"it stayed {snapshot.status}, in which it cannot be cancelled")
+        raise self._told(stayed, "CancelRunBatch", subject)
+
+    def wait_for_batch(
+        self,
+        batch_id: str,
+        *,
+        waiter_delay: float = 30,
+        waiter_max_attempts: int | None = None,
+        error_budget: float = RETRY_TIMEOUT,
+        pause: Callable[[float], object] = time.sleep,
+    ) -> BatchSnapshot:
+        """Wait in this process until a batch and all of its runs have ended, however they did (GetBatch).
+
+        :param waiter_delay: seconds between two polls, 0.01 to 604,800.
+        :param waiter_max_attempts: most polls that are answered, 1 or more; None for no limit.
+        :param error_budget: seconds of nothing but errors to put up with, 0 or more: of any kind once the service has
+            answered, before that only of those that pass by themselves (throttling, 5xx, network).
+        :param pause: sleeps so many seconds, and returns True to stop waiting, as for a task that was killed.
+        :return: the batch as it ended, with its counts; its ``status`` says how.
+        :raises OmicsWaitError: waiting ended before the batch had; the batch goes on.
+
+        See https://docs.aws.amazon.com/omics/latest/api/API_GetBatch.html
+        """
+        policy = WaitPolicy(waiter_delay, waiter_max_attempts, retry_timeout=error_budget)
+        return self._wait(BatchPoll(batch_id), policy, pause)
 
     def tag(self, arn: str, tags: Mapping[str, str]) -> None:
         """Add tags to a run or a batch (TagResource).
@@ -284,22 +282,6 @@ class OmicsHook(_HookBase):
         """
         with self._explained("TagResource", arn):
             self.conn.tag_resource(resourceArn=arn, tags=tags)
-
-    def cancel_run(self, run_id: str) -> bool:
-        """Ask for a run to be cancelled (CancelRun).
-
-        :return: True if it will be; False if it had ended or is gone, which is as good.
-        :raises OmicsServiceError: the service refused it.
-        """
-        return self.perform(commands.cancel_run(run_id), f"run {run_id}")
-
-    def delete_run(self, run_id: str) -> bool:
-        """Delete a run's record (DeleteRun); its outputs and logs stay.
-
-        :return: True if it was deleted; False if it was gone already.
-        :raises OmicsServiceError: the service refused it, because it still runs for one.
-        """
-        return self.perform(commands.delete_run(run_id), f"run {run_id}")
 
     def explain_failure(
         self,
@@ -328,71 +310,38 @@ class OmicsHook(_HookBase):
             return RunFailure(run, note=note, console_url=url)
         return RunFailure(run, tasks, more, console_url=url)
 
+    def perform(self, requests: calls.Requests[T], subject: str, **kwargs: Any) -> T:
+        """Do what :meth:`send_requests` does; deprecated, and removed in the next release."""
+        self._warn("perform", "send_requests")
+        return self.send_requests(requests, subject, **kwargs)
+
+    def look_up(self, run_id: str) -> RunSnapshot | None:
+        """Do what :meth:`find_run` does; deprecated, and removed in the next release."""
+        self._warn("look_up", "find_run")
+        return self.find_run(run_id)
+
+    def _warn(self, old: str, now: str) -> None:
+        text = f"OmicsHook.{old} is now called {now}; the old name will be removed in the next release"
+        warnings.warn(text, AirflowProviderDeprecationWarning, stacklevel=3)
+
+    def _list(self, operation: str, key: str, subject: str, **members: Any) -> Iterator[Any]:
+        given = {name: value for name, value in members.items() if value is not None}
+        while True:
+            answer = self.send_requests(calls.one_request(operation, given), subject)
+            yield from answer.get(key, [])
+            if not answer.get("nextToken"):
+                return
+            given["startingToken"] = answer["nextToken"]
+
+    def _wait(self, poll: Poll[SnapshotT], policy: WaitPolicy, pause: Callable[[float], object]) -> SnapshotT:
+        end = poll_until_done(Waiter(poll, policy), self.poll, lambda seconds: bool(pause(seconds)), self.log)
+        if end.why is not StopReason.ENDED:
+            raise OmicsWaitError(end)
+        return end.snapshot
+
     def _logs_client(self) -> CloudWatchLogsClient:
         client: CloudWatchLogsClient = self._client_of("logs")
         return client
-
-    async def open_client_of(self, service: str) -> Any:
-        """Make an aiobotocore client of another service and enter it, without blocking the event loop.
-
-        :param service: such as ``sqs``.
-        """
-        # The hook asks for the connection while it is made.
-        hook = await sync_to_async(self.hook_of)(service)
-        return await hook.open_async_client()
-
-    def client_for_many_looks(self) -> S3Client:
-        """Make a client that looks for inputs in S3 in threads side by side, with no call that takes long."""
-        client: S3Client = self.hook_of("s3", _FOR_MANY_CALLS).conn
-        return self.object_settings.of_inputs().apply(client)
-
-    def hook_of(self, service: str, defaults: Config | None = None) -> SessionHook[Any]:
-        """Return a hook of another service that uses the same connection.
-
-        :param service: such as ``s3``.
-        :param defaults: settings that give way to those of the connection and the hook.
-        """
-        hook: SessionHook[Any] = SessionHook(
-            aws_conn_id=self.aws_conn_id,
-            region_name=self.region_name,
-            verify=self.verify,
-            client_type=service,
-            config=(defaults or Config()).merge(self._get_config()),
-        )
-        # Not read again: Airflow tells in the log each time where the credentials come from.
-        hook.conn_config = AwsConnectionWrapper(
-            conn=self.conn_config,
-            region_name=self._region_name,
-            botocore_config=hook._config,
-            verify=self._verify,
-        )
-        return hook
-
-    def _client_of(self, service: str) -> Any:
-        return self.hook_of(service).conn
-
-    @contextmanager
-    def _explained(self, operation: str, subject: str) -> Iterator[None]:
-        try:
-            yield
-        except _CALL_ERRORS as error:
-            raise self._told(error, operation, subject) from error
-
-    def _told(self, error: Exception, operation: str, subject: str) -> OmicsServiceError:
-        place = f" in {self.region_name}" if self.region_name else ""
-        where = f"{subject}{place} with connection {self.aws_conn_id!r}"
-        told = explain(error, operation, where)
-        kind = OmicsConnectionNotFoundError if isinstance(error, AirflowNotFoundException) else OmicsServiceError
-        return kind(told)
-
-
-def _with_defaults(retries: Mapping[str, Any] | None) -> dict[str, Any]:
-    given = dict(retries or {})
-    if "AWS_RETRY_MODE" not in os.environ:
-        given.setdefault("mode", _RETRY_MODE)
-    if not given.keys() & {"max_attempts", "total_max_attempts"} and "AWS_MAX_ATTEMPTS" not in os.environ:
-        given["total_max_attempts"] = _ATTEMPTS
-    return given
 
 
 def _source(request: Mapping[str, Any]) -> str:

@@ -122,7 +122,7 @@ class CohortJob:
         label = f"batch {batch.batch_id}"
         self.log.info("HealthOmics %s of an earlier try computed something else; its samples are run anew", label)
         if not self._poll(batch.batch_id).phase.is_final:
-            self.hook.perform(request_cancel(batch.batch_id), label)
+            self.hook.send_requests(request_cancel(batch.batch_id), label)
             self.log.info("Asked HealthOmics to cancel %s", label)
 
     def find_active(self) -> str | None:
@@ -171,7 +171,7 @@ class CohortJob:
         return [*found, CohortAttempt(job.external_id, job.generation, job.cohort)]
 
     def _discover(self) -> Discovery:
-        found = self.hook.perform(find_jobs(BATCH, self.intent, self._names), f"batches named {self.name!r}")
+        found = self.hook.send_requests(find_jobs(BATCH, self.intent, self._names), f"batches named {self.name!r}")
         tell_unread(BATCH, self._names, found, self.log)
         return found
 
@@ -278,7 +278,7 @@ class CohortJob:
     def _seen(self, batch: BatchSnapshot) -> Mapping[str, Any] | None:
         """Look at a batch that may not be shown yet; empty if it is gone, None if the task was killed meanwhile."""
         for seconds in (*_APPEARING_PAUSES, None):
-            answer = self.hook.perform(show(BATCH, batch.batch_id), batch.label)
+            answer = self.hook.send_requests(show(BATCH, batch.batch_id), batch.label)
             if answer or seconds is None:
                 return answer
             if self.pause(seconds):

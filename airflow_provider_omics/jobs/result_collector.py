@@ -50,7 +50,7 @@ def poll_batch(hook: OmicsHook, batch_id: str, retrying: Callable[[Callable[[], 
     :param retrying: makes each call again while that may help; None for not at all.
     """
     try:
-        return hook.perform(BatchPoll(batch_id).requests(), f"batch {batch_id}", retrying=retrying)
+        return hook.send_requests(BatchPoll(batch_id).requests(), f"batch {batch_id}", retrying=retrying)
     except OmicsServiceError as error:
         if error.code != "ResourceNotFoundException":
             raise
@@ -183,7 +183,7 @@ class ResultCollector:
 
     def _perform(self, requests: Requests[T], label: str, *, is_optional: bool = False) -> T:
         retrying = replace(self.retrying, only_passing=True) if is_optional else self.retrying
-        done = self.hook.perform(requests, label, retrying=retrying)
+        done = self.hook.send_requests(requests, label, retrying=retrying)
         # Some errors are noted in a sample's row, which would then count as one that has not ended.
         if self.retrying.spent_on is not None or retrying.is_killed:
             self.retrying.is_killed = retrying.is_killed

@@ -98,7 +98,7 @@ class Rivals:
             if pause and self.pause(pause):
                 break
             requests = find_jobs(self.kind, self.key, names, since=self.began, most=_MOST_LOOKED_AT)
-            jobs = self.hook.perform(requests, f"{self.kind.label}s named {names[0]!r}").jobs
+            jobs = self.hook.send_requests(requests, f"{self.kind.label}s named {names[0]!r}").jobs
             if any(job.job_id == job_id for job in jobs):
                 break
         return [job for job in jobs if job.job_id == job_id or self._may_count(job, generation)]
@@ -116,7 +116,7 @@ class Rivals:
             self.log.warning("Two tries have started the same, and HealthOmics %s is not wanted: cancel it", label)
             return
         for pause in _PAUSES:
-            if (pause and self.pause(pause)) or self.hook.perform(self._cancel(job_id), label):
+            if (pause and self.pause(pause)) or self.hook.send_requests(self._cancel(job_id), label):
                 break
         self.log.info("Asked HealthOmics to cancel %s: another try has started the same", label)
 

@@ -142,7 +142,7 @@ class IdempotentSubmitter:
         """Cancel the run of an earlier try that asked for something else: nobody wants it any more."""
         previous = self.record.previous
         run = (
-            self.hook.look_up(previous.external_id)
+            self.hook.find_run(previous.external_id)
             if previous is not None and previous.external_id is not None
             else None
         )
@@ -162,7 +162,7 @@ class IdempotentSubmitter:
 
     def _remembered(self) -> EarlierRun | None:
         job = self.record.job
-        run = self.hook.look_up(job.external_id) if job.external_id is not None else None
+        run = self.hook.find_run(job.external_id) if job.external_id is not None else None
         if run is None or not job.is_job(run.uuid):
             return None
         return EarlierRun(job.generation, run)
@@ -170,7 +170,7 @@ class IdempotentSubmitter:
     def _discover(self, request: Mapping[str, Any]) -> Discovery:
         names = self._names(request)
         requests = find_jobs(RUN, self.intent, names, newest_is_enough=True)
-        found = self.hook.perform(requests, f"runs named {names[0]!r}")
+        found = self.hook.send_requests(requests, f"runs named {names[0]!r}")
         tell_unread(RUN, names, found, self.log)
         return found
 
@@ -225,7 +225,7 @@ class IdempotentSubmitter:
             if self.pause(seconds):
                 # The task was killed, and whoever settles that needs to know of the run.
                 return run, False
-            answer = self.hook.perform(show(RUN, run.run_id), f"run {run.run_id}")
+            answer = self.hook.send_requests(show(RUN, run.run_id), f"run {run.run_id}")
             if not answer:
                 continue
             shown: Any = answer

@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError, non_retryable, without_traceback
-from airflow_provider_omics.healthomics.api.calls import Requests, T, run_sync
-from airflow_provider_omics.healthomics.api.service_errors import (
-    CREDENTIALS_REFUSED,
-    ErrorCategory,
-    categorize,
-    error_code,
-)
+from airflow_provider_omics.healthomics.api.calls import Requests, T
 from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.healthomics.requests.literal_requests import id_issues
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
@@ -120,14 +114,5 @@ class OmicsBaseOperator(TemplatesMixin, BaseOperator):
         return ConnectionParameters.of(self).hook()
 
     def ask(self, requests: Requests[T]) -> T:
-        """Hold a conversation with the API; errors are botocore's.
-
-        After an error that another client may not have, such as refused credentials, the next call gets a new one,
-        made with the connection as it is then.
-        """
-        try:
-            return run_sync(self.hook.conn, requests)
-        except Exception as error:
-            if categorize(error) is ErrorCategory.PERMANENT or error_code(error) in CREDENTIALS_REFUSED:
-                self.hook.renew()
-            raise
+        """Make the requests of one poll; errors are botocore's."""
+        return self.hook.poll(requests)

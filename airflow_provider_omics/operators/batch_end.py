@@ -97,7 +97,9 @@ class _BatchOperator(OmicsRequestOperator[BatchSnapshot]):
     def _others(self, batch_id: str) -> tuple[list[str], list[str], OmicsServiceError | None]:
         """Return the other batches of the cohort, newest first, those of all that go on, and what hid others."""
         try:
-            found = self.hook.perform(find_cohort(batch_id), f"the other batches of the cohort of batch {batch_id}")
+            found = self.hook.send_requests(
+                find_cohort(batch_id), f"the other batches of the cohort of batch {batch_id}"
+            )
         except OmicsServiceError as error:
             self.log.error(
                 "%s",
@@ -119,7 +121,7 @@ class _BatchOperator(OmicsRequestOperator[BatchSnapshot]):
     def _is_first(self, batch_id: str) -> bool:
         """Whether nothing says that there must be other batches."""
         try:
-            return self.hook.perform(redrives(batch_id), f"batch {batch_id}") == 0
+            return self.hook.send_requests(redrives(batch_id), f"batch {batch_id}") == 0
         except OmicsServiceError:
             return True
 
@@ -196,7 +198,7 @@ class OmicsCancelRunBatchOperator(_BatchOperator):
 
     def request(self, batch_id: str) -> BatchGoal | None:
         """Ask for the cancellation, and return what to wait for."""
-        snapshot, requested = self.hook.perform(request_cancel(batch_id), f"batch {batch_id}")
+        snapshot, requested = self.hook.send_requests(request_cancel(batch_id), f"batch {batch_id}")
         goal = BatchGoal.ENDED if self.wait_for_completion else BatchGoal.CANCEL_REQUESTED
         if requested and (snapshot.phase.is_final or not self.wait_for_completion):
             self.conclude(snapshot)
@@ -247,7 +249,7 @@ class OmicsDeleteRunBatchOperator(_BatchOperator):
 
     def request(self, batch_id: str) -> BatchGoal | None:
         """Ask for the deletion, and return what to wait for."""
-        snapshot = self.hook.perform(delete_runs(batch_id), f"batch {batch_id}")
+        snapshot = self.hook.send_requests(delete_runs(batch_id), f"batch {batch_id}")
         if snapshot.status != BatchStatus.RUNS_DELETING:
             self.log.info("HealthOmics %s is %s; it has no runs to delete", snapshot.label, snapshot.status)
             return None
@@ -257,14 +259,16 @@ class OmicsDeleteRunBatchOperator(_BatchOperator):
     def conclude(self, snapshot: BatchSnapshot) -> None:
         """Tell that the runs are deleted, or fail if not all of them are."""
         # One who deletes the batch before its last state is seen has not deleted its runs.
-        as_deleted = snapshot.status == DELETED and not self.hook.perform(has_runs(snapshot.batch_id), snapshot.label)
+        as_deleted = snapshot.status == DELETED and not self.hook.send_requests(
+            has_runs(snapshot.batch_id), snapshot.label
+        )
         if not as_deleted and snapshot.status != BatchStatus.RUNS_DELETED:
             raise OmicsRunsNotDeletedError(snapshot, self._undeleted(snapshot))
         self.log.info("The runs of HealthOmics %s are deleted", snapshot.label)
 
     def _undeleted(self, snapshot: BatchSnapshot) -> tuple[UndeletedRun, ...]:
         try:
-            return self.hook.perform(undeleted_runs(snapshot.batch_id, _TOLD_RUNS), snapshot.label)
+            return self.hook.send_requests(undeleted_runs(snapshot.batch_id, _TOLD_RUNS), snapshot.label)
         except OmicsServiceError as error:
             self.log.warning(
                 "%s", entry("What kept runs of HealthOmics %s could not be looked up: %s", snapshot.label, error)
@@ -297,7 +301,7 @@ class OmicsDeleteBatchOperator(_BatchOperator):
 
     def request(self, batch_id: str) -> BatchGoal | None:
         """Ask for the deletion, and return what to wait for."""
-        if not self.hook.perform(delete_record(batch_id), f"batch {batch_id}"):
+        if not self.hook.send_requests(delete_record(batch_id), f"batch {batch_id}"):
             self.log.info("HealthOmics batch %s was gone already", batch_id)
             return None
         self.log.info("Asked HealthOmics to delete batch %s", batch_id)

@@ -226,7 +226,7 @@ class OmicsCohortInputOperator(OmicsInputOperator[BatchSnapshot]):
         if self._known_workflow is None:
             try:
                 requests = look_up_parameters(defaults, definition=self._wants_definition(defaults))
-                self._known_workflow = self.hook.perform(requests, f"workflow {defaults['workflowId']}")
+                self._known_workflow = self.hook.send_requests(requests, f"workflow {defaults['workflowId']}")
             except OmicsServiceError as error:
                 if error.failure_class is not FailureClass.PERMISSION or error.operation == "Connecting":
                     raise

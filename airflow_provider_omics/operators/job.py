@@ -360,7 +360,7 @@ class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
         try:
             for seconds in _CANCEL_PAUSES:
                 time.sleep(seconds)
-                asked = self.hook.perform(self.cancel_steps(job_id), label)
+                asked = self.hook.send_requests(self.cancel_steps(job_id), label)
                 if asked is not None:
                     break
         except Exception as error:

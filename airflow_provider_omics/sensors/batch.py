@@ -147,7 +147,7 @@ class OmicsBatchSensor(OmicsWaitingSensor[BatchSnapshot]):
     def _failures(self, snapshot: BatchSnapshot) -> tuple[SampleResult, ...]:
         try:
             retrying = replace(self.retrying, only_passing=True)
-            return self.hook.perform(some_failures(snapshot, _TOLD_FAILURES), snapshot.label, retrying=retrying)
+            return self.hook.send_requests(some_failures(snapshot, _TOLD_FAILURES), snapshot.label, retrying=retrying)
         except OmicsServiceError as error:
             self.log.warning(
                 "%s", entry("The failures of HealthOmics %s could not be looked up: %s", snapshot.label, error)
@@ -289,5 +289,5 @@ class OmicsBatchRunSensor(OmicsWaitingSensor[SampleSnapshot]):
 
     def _with_outputs(self, run: RunSnapshot) -> RunSnapshot:
         # Where very many samples end at once, the triggerer does not look at each of them.
-        seen = self.retrying(lambda: self.hook.look_up(run.run_id)) if run.output_uri is None else None
+        seen = self.retrying(lambda: self.hook.find_run(run.run_id)) if run.output_uri is None else None
         return run if seen is None or verify_identity(run, seen).phase is Phase.DELETED else seen

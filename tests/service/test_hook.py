@@ -143,7 +143,7 @@ def test_a_conversation_is_held_to_its_end(omics_local: LocalOmics) -> None:
     omics = omics_local.client("omics")
     made = {omics.create_run_group(name="mine")["id"] for _ in range(2)}
     omics.create_run_group(name="other")
-    assert set(OmicsHook().perform(groups_named("mine"), "groups")) == made
+    assert set(OmicsHook().send_requests(groups_named("mine"), "groups")) == made
     assert len(omics_local.journal.calls("ListRunGroups")) == 2
 
 
@@ -154,7 +154,7 @@ def one_call(operation: str, **members: Any) -> Requests[Any]:
 @pytest.mark.usefixtures("omics_local")
 def test_a_conversation_that_the_service_ends_names_the_call() -> None:
     with pytest.raises(OmicsServiceError) as caught:
-        OmicsHook(region_name="us-west-2").perform(one_call("GetBatch", batchId="1234567"), "batch 1234567")
+        OmicsHook(region_name="us-west-2").send_requests(one_call("GetBatch", batchId="1234567"), "batch 1234567")
     assert (caught.value.operation, caught.value.code) == ("GetBatch", "ResourceNotFoundException")
     assert "GetBatch for batch 1234567 in us-west-2 with connection 'aws_default' failed" in caught.value.message()
 
@@ -166,7 +166,7 @@ def test_a_conversation_that_never_reaches_the_service_names_the_call() -> None:
         return (yield Request("GetBatch", {"batchId": 1}))
 
     with raises(OmicsServiceError, match="Invalid type for parameter batchId") as caught:
-        OmicsHook().perform(steps(), "batch 1")
+        OmicsHook().send_requests(steps(), "batch 1")
     assert (caught.value.operation, caught.value.code) == ("GetBatch", "ParamValidationError")
 
 
@@ -174,4 +174,4 @@ def test_a_conversation_without_a_client_says_what_to_check(connection: Any, mon
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     connection(region_name=None)
     with raises(OmicsServiceError, match=r"(?s)Connecting for batch 1 .*Give region_name to the task"):
-        OmicsHook().perform(one_call("GetBatch", batchId="1"), "batch 1")
+        OmicsHook().send_requests(one_call("GetBatch", batchId="1"), "batch 1")

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from botocore import xform_name
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
+
+from airflow_provider_omics.healthomics.api.service_errors import ErrorCategory, categorize
 
 T = TypeVar("T")
 
@@ -98,6 +100,21 @@ async def run_async(answer: Answer, requests: Requests[T]) -> T:
     except StopIteration as end:
         result: T = end.value
         return result
+
+
+def one_request(operation: str, members: Mapping[str, Any]) -> Requests[Any]:
+    """Make one call, and return its answer."""
+    return (yield Request(operation, members))
+
+
+def or_none(requests: Requests[T]) -> Requests[T | None]:
+    """Make requests, and return None if the service does not know what they are about."""
+    try:
+        return (yield from requests)
+    except ClientError as error:
+        if categorize(error) is ErrorCategory.NOT_FOUND:
+            return None
+        raise
 
 
 def list_pages(operation: str, take: Callable[[Mapping[str, Any]], bool | None], **members: Any) -> Requests[None]:
