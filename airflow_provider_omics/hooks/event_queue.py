@@ -19,9 +19,9 @@ from airflow_provider_omics.hooks.parameters import ConnectionParameters
 if TYPE_CHECKING:
     from airflow_provider_omics.healthomics.api.logger import Log
 
-_MOST_IN_A_CALL = 10
+_MAX_BATCH = 10
 _MOST_REMEMBERED = 1000
-_PAUSE_AMONG_STRANGERS = 0.1
+_FOREIGN_MESSAGE_DELAY = 0.1
 _SECONDS_TO_FINISH = 5.0
 
 
@@ -48,7 +48,7 @@ class Received:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class ReceiveOptions:
     """How a queue is read.
 
     :param wait_time_seconds: for how long one call waits for a message, 1 to 20.
@@ -62,11 +62,11 @@ class Reading:
 
 
 class EventQueue:
-    """Reads the events of one queue, and deletes those that are done with; a context manager.
+    """A consumer of one SQS queue of events; a context manager.
 
     Errors never leave it: it pauses and tries again, since an asset watcher has no task that could fail. A message is
-    deleted only when it is :meth:`done`, or tells of something of HealthOmics that is neither a run nor a batch. What
-    is no event of HealthOmics is left for other readers or the queue's dead-letter queue.
+    deleted only once it is acknowledged by :meth:`ack`, or is about something of HealthOmics that is neither a run nor
+    a batch. What is no event of HealthOmics is left for other readers or the queue's dead-letter queue.
 
     Needs ``sqs:ReceiveMessage`` and ``sqs:DeleteMessage``. See
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
@@ -81,7 +81,7 @@ class EventQueue:
         self,
         url: str,
         connection: ConnectionParameters,
-        reading: Reading,
+        options: ReceiveOptions,
         log: Log,
         *,
         patience: Patience | None = None,
@@ -89,14 +89,14 @@ class EventQueue:
     ) -> None:
         self.url = url
         self._connection = connection
-        self._reading = reading
+        self._options = options
         self._log = log
         self._patience = patience or Patience()
         self._pause = pause
         self._client: _Client | None = None
         self._client_lock = asyncio.Lock()
-        self._done: list[tuple[float, str]] = []
-        self._told: OrderedDict[str, None] = OrderedDict()
+        self._acknowledged: list[tuple[float, str]] = []
+        self._logged: OrderedDict[str, None] = OrderedDict()
 
     async def __aenter__(self) -> Self:
         return self
@@ -106,17 +106,17 @@ class EventQueue:
     ) -> None:
         await self.aclose()
 
-    def done(self, receipts: Sequence[str], *, after: float = 0.0) -> None:
-        """Have messages deleted before the next call.
+    def ack(self, receipts: Sequence[str], *, after: float = 0.0) -> None:
+        """Acknowledge messages, which has them deleted before the next call.
 
         :param after: for how many seconds to keep them nevertheless.
         """
         due = time.monotonic() + after
-        self._done += [(due, receipt) for receipt in receipts]
+        self._acknowledged += [(due, receipt) for receipt in receipts]
 
     async def receive(self) -> list[Received]:
         """Wait for messages, for as long as one call does, and return their events (ReceiveMessage)."""
-        if (undeleted := await self.delete_done()) is not None:
+        if (undeleted := await self.delete_acknowledged()) is not None:
             # To receive what cannot be deleted would start the same DAG again and again.
             await self._failed(undeleted, "DeleteMessageBatch")
             return []
@@ -132,49 +132,49 @@ class EventQueue:
         events = [found for message in messages if (found := self._read(message)) is not None]
         if messages and not events:
             # Messages that are left alone come back, and must not keep the triggerer busy.
-            await self._pause(_PAUSE_AMONG_STRANGERS)
+            await self._pause(_FOREIGN_MESSAGE_DELAY)
         return events
 
-    async def delete_done(self) -> Exception | None:
-        """Delete what is due (DeleteMessageBatch).
+    async def delete_acknowledged(self) -> Exception | None:
+        """Delete the acknowledged messages that are due (DeleteMessageBatch).
 
         :return: what kept it from being deleted, which the next :meth:`receive` tries again and tells.
         """
         async with self._client_lock:
             now = time.monotonic()
-            due = [receipt for at, receipt in self._done if at <= now]
-            self._done = [entry for entry in self._done if entry[0] > now]
+            due = [receipt for at, receipt in self._acknowledged if at <= now]
+            self._acknowledged = [entry for entry in self._acknowledged if entry[0] > now]
             while due:
                 try:
-                    await self._delete(due[:_MOST_IN_A_CALL])
+                    await self._delete(due[:_MAX_BATCH])
                 except Exception as error:
-                    self.done(due)
+                    self.ack(due)
                     return error
-                due = due[_MOST_IN_A_CALL:]
+                due = due[_MAX_BATCH:]
             return None
 
     async def aclose(self) -> None:
         """Delete what is due, as far as that is quick, and close the client."""
         try:
-            if self._client is not None and self._done:
-                await asyncio.wait_for(self.delete_done(), _SECONDS_TO_FINISH)
+            if self._client is not None and self._acknowledged:
+                await asyncio.wait_for(self.delete_acknowledged(), _SECONDS_TO_FINISH)
         except TimeoutError:
             self._log.warning("Some messages of queue %s were not deleted and will come again", self.url)
         finally:
             await self._disconnect()
 
     def _request(self) -> dict[str, Any]:
-        wait = self._reading.wait_time_seconds
-        if self._done:
+        wait = self._options.wait_time_seconds
+        if self._acknowledged:
             # Back in time to delete, before the message is shown to others.
-            wait = max(0, min(wait, int(min(self._done)[0] - time.monotonic()) + 1))
+            wait = max(0, min(wait, int(min(self._acknowledged)[0] - time.monotonic()) + 1))
         request = {
             "QueueUrl": self.url,
             "WaitTimeSeconds": wait,
-            "MaxNumberOfMessages": self._reading.max_number_of_messages,
+            "MaxNumberOfMessages": self._options.max_number_of_messages,
         }
-        if self._reading.visibility_timeout is not None:
-            request["VisibilityTimeout"] = self._reading.visibility_timeout
+        if self._options.visibility_timeout is not None:
+            request["VisibilityTimeout"] = self._options.visibility_timeout
         return request
 
     def _read(self, message: Mapping[str, Any]) -> Received | None:
@@ -182,22 +182,22 @@ class EventQueue:
         try:
             event = read_event(message.get("Body", ""))
         except UnreadableEvent as why:
-            self._tell_once(
+            self._log_once(
                 message_id, f"Message {message_id} of queue {self.url} is left in the queue for others, since {why}"
             )
             return None
         if event is None:
-            self.done([receipt])
+            self.ack([receipt])
             return None
         return Received(event, message_id, receipt)
 
-    def _tell_once(self, message_id: str, text: str) -> None:
-        if message_id not in self._told:
+    def _log_once(self, message_id: str, text: str) -> None:
+        if message_id not in self._logged:
             self._log.warning("%s", entry(text))
-        self._told[message_id] = None
-        self._told.move_to_end(message_id)
-        if len(self._told) > _MOST_REMEMBERED:
-            self._told.popitem(last=False)
+        self._logged[message_id] = None
+        self._logged.move_to_end(message_id)
+        if len(self._logged) > _MOST_REMEMBERED:
+            self._logged.popitem(last=False)
 
     async def _delete(self, receipts: Sequence[str]) -> None:
         entries = [{"Id": str(number), "ReceiptHandle": receipt} for number, receipt in enumerate(receipts)]

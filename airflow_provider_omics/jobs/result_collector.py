@@ -24,7 +24,7 @@ from airflow_provider_omics.healthomics.discovery.lineage import CohortAttempt, 
 from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason, WaitResult
 from airflow_provider_omics.healthomics.results.collection import collect_batch, confirm_unsettled, look_up_failures
 from airflow_provider_omics.healthomics.results.redrive import MOST_CAUSES
-from airflow_provider_omics.healthomics.results.table import NOT_SUBMITTED, ResultsTable, SampleEnd
+from airflow_provider_omics.healthomics.results.table import NOT_SUBMITTED, ResultsTable, SampleStatus
 from airflow_provider_omics.healthomics.run_settings.cohort import entries, run_setting_digest, setting_digest
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class ResultCollector:
             self.log.info("%s runs are not shown as ended yet; looking again", f"{active + unshown:,}")
         self.retrying(partial(self._restore_deleted, table, progress))
         if unshown:
-            table.doubt_unsubmitted(snapshots[-1].batch_id)
+            table.mark_unsubmitted_unknown(snapshots[-1].batch_id)
         # What failed is known; why is told as far as it can be found out.
         left = self._perform(look_up_failures(table, limit=lookups), "the failed runs", is_optional=True)
         if left:
@@ -175,7 +175,7 @@ class ResultCollector:
 
     def look_up_causes(self, table: ResultsTable) -> None:
         """Look up why samples failed before they are run again (GetRun), for up to 10,000 of them."""
-        unknown = sum(row.end is SampleEnd.FAILED and row.failure_code is None for row in table.rows())
+        unknown = sum(row.end is SampleStatus.FAILED and row.failure_code is None for row in table.rows())
         if not unknown:
             return
         self.log.info("%s", entry("Looking up why %s more runs failed before they are run again", f"{unknown:,}"))
@@ -207,7 +207,7 @@ class ResultCollector:
     def _collect(self, table: ResultsTable, snapshot: BatchSnapshot, same: set[str] | None) -> None:
         status = None if snapshot.status == DELETED else snapshot.status
         requests = collect_batch(
-            table, snapshot.batch_id, same=same, status=status, failure_reason=snapshot.failure_reason
+            table, snapshot.batch_id, unchanged_ids=same, status=status, failure_reason=snapshot.failure_reason
         )
         self._perform(requests, snapshot.label)
 

@@ -18,7 +18,7 @@ from airflow_provider_omics.healthomics.api.console import (
 )
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.requests.s3_uris import parse_s3_uri
-from airflow_provider_omics.healthomics.results.table import SampleEnd
+from airflow_provider_omics.healthomics.results.table import SampleStatus
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context, TaskInstanceKey
@@ -123,7 +123,7 @@ def store_outcome_links(context: Context, operator: BaseOperator, hook: OmicsHoo
     keys: list[tuple[OmicsLink, str]] = []
     if outcome.results_uri is not None:
         keys.append((OmicsResultsLink(), outcome.results_uri))
-    failed = next((row.run_id for row in outcome.failures if row.end is SampleEnd.FAILED and row.run_id), None)
+    failed = next((row.run_id for row in outcome.failures if row.end is SampleStatus.FAILED and row.run_id), None)
     if failed is not None:
         keys.append((OmicsFailedRunLogLink(), failed))
     _store(keys, context, operator, hook, f"batch {outcome.batch_id}")

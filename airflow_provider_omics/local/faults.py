@@ -48,7 +48,7 @@ class FaultKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallFacts:
-    """What a rule can know of the call that it may strike.
+    """What a rule can know of the call that it may be injected into.
 
     :param call: the call as the journal has it; complete only once it was answered.
     :param members: the request's members by their API names; empty for a call of S3 or SQS.
@@ -72,16 +72,16 @@ class FaultRule:
         (``s3:PUT``), a call of SQS by its name (``sqs:ReceiveMessage``), or a step inside of a batch:
         ``RunBatch.validate`` (the batch fails), ``RunBatch.submit``, ``RunBatch.cancel``, ``RunBatch.delete`` (this one
         run's does), ``RunBatch.abort`` (the batch fails before its next submission).
-    :param count: how many calls it strikes; None for no end.
+    :param count: how many calls it is injected into; None for no end.
     :param skip: how many matching calls pass before it begins.
-    :param share: the part of the remaining matching calls that it strikes, more than 0, at most 1.
+    :param share: the part of the remaining matching calls that it is injected into, more than 0, at most 1.
     :param seconds: real seconds that ``slow_answer`` waits after the effect.
     :param code: error code of ``error_before`` and ``error_after``.
     :param http_status: HTTP status that goes with ``code``.
     :param matches: says whether the rule is about a call; only such calls count. It is asked before the effect, of
-        every call of the operation that no rule before this one has struck, and must not block.
-    :param act: what is done to the client when the rule strikes, such as killing it: before the effect or after it, as
-        the kind has it, and in any case before the fault shows. It may block for as long as it likes.
+        every call of the operation that no rule before this one was injected into, and must not block.
+    :param act: what is done to the client when the fault is injected, such as killing it: before or after the effect,
+        as the kind has it, and in any case before the fault shows. It may block for as long as it likes.
     """
 
     kind: FaultKind
@@ -113,20 +113,20 @@ class FaultRule:
 
 
 @dataclass
-class _Armed:
+class _ActiveRule:
     rule: FaultRule
-    dice: random.Random
+    rng: random.Random
     seen: int = 0
     struck: int = 0
 
-    def strikes(self) -> bool:
+    def applies(self) -> bool:
         self.seen += 1
         if self.seen <= self.rule.skip:
             return False
         if self.rule.count is not None and self.struck >= self.rule.count:
             return False
-        # Roll for every call, so that a count never shifts which later calls a share strikes.
-        if self.dice.random() >= self.rule.share:
+        # Draw for every call, so that a count never shifts which later calls a share falls on.
+        if self.rng.random() >= self.rule.share:
             return False
         self.struck += 1
         return True
@@ -134,10 +134,10 @@ class _Armed:
 
 @dataclass
 class FaultPlan:
-    """Rules in order; the first that strikes a call decides."""
+    """Rules in order; the first that applies to a call decides."""
 
     seed: int = 0
-    _armed: list[_Armed] = field(default_factory=list)
+    _active: list[_ActiveRule] = field(default_factory=list)
     _added: int = 0
 
     def __post_init__(self) -> None:
@@ -146,43 +146,43 @@ class FaultPlan:
     def add(self, rule: FaultRule) -> None:
         """Add a rule after the others."""
         with self._lock:
-            self._armed.append(_Armed(rule, random.Random(f"{self.seed}:{self._added}")))
+            self._active.append(_ActiveRule(rule, random.Random(f"{self.seed}:{self._added}")))
             self._added += 1
 
     def clear(self) -> None:
         """Remove every rule."""
         with self._lock:
-            self._armed.clear()
+            self._active.clear()
             self._added = 0
 
     def rules(self) -> list[tuple[FaultRule, int]]:
-        """Return each rule with the number of calls that it struck."""
+        """Return each rule with the number of calls it was injected into."""
         with self._lock:
-            return [(armed.rule, armed.struck) for armed in self._armed]
+            return [(active.rule, active.struck) for active in self._active]
 
-    def strike(self, operation: str, facts: CallFacts | None = None) -> FaultRule | None:
-        """Count one call of HealthOmics and return the rule that strikes it, if any.
+    def inject(self, operation: str, facts: CallFacts | None = None) -> FaultRule | None:
+        """Count one call of HealthOmics and return the rule whose fault is injected, if any.
 
-        :param facts: what ``matches`` of a rule is asked about; without them no rule that has it strikes.
+        :param facts: what ``matches`` of a rule is asked about; without them no rule that has it applies.
         """
         return self._first({EVERY_OPERATION, operation}, facts)
 
-    def strike_exactly(self, name: str, facts: CallFacts | None = None) -> FaultRule | None:
-        """Count one step inside of the service, or one call of S3 or SQS; only rules with exactly its name strike.
+    def inject_exactly(self, name: str, facts: CallFacts | None = None) -> FaultRule | None:
+        """Count one step inside of the service, or one call of S3 or SQS; only rules with exactly its name apply.
 
         :param name: such as ``RunBatch.submit``, one of :data:`BATCH_STEPS`, or ``s3:PUT``.
-        :param facts: as in :meth:`strike`.
+        :param facts: as in :meth:`inject`.
         """
         return self._first({name}, facts)
 
     def _first(self, names: set[str], facts: CallFacts | None) -> FaultRule | None:
         with self._lock:
-            armed = [armed for armed in self._armed if armed.rule.operation in names]
-        for one in armed:
+            active = [active for active in self._active if active.rule.operation in names]
+        for one in active:
             # Outside of the lock: what a test wants to know about a call may take locks of its own.
             if _is_about(one.rule, facts):
                 with self._lock:
-                    if one.strikes():
+                    if one.applies():
                         return one.rule
         return None
 

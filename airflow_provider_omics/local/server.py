@@ -24,10 +24,10 @@ from airflow_provider_omics.local.executors.simulated import SimulatedExecutor, 
 from airflow_provider_omics.local.faults import FaultPlan
 from airflow_provider_omics.local.http.admin import Admin
 from airflow_provider_omics.local.http.application import Application
+from airflow_provider_omics.local.http.injection import MotoFaults
 from airflow_provider_omics.local.http.moto import ACCOUNT, MotoFront, reset_moto
 from airflow_provider_omics.local.http.server import HttpServer
 from airflow_provider_omics.local.http.service import OmicsService
-from airflow_provider_omics.local.http.striking import NeighbourFaults
 from airflow_provider_omics.local.journal import Journal
 from airflow_provider_omics.local.quotas import Quotas
 from airflow_provider_omics.local.regions import Regions
@@ -109,8 +109,8 @@ class LocalOmics:
         if self._http is not None:
             raise RuntimeError("the server has been started already")
         self._stopping.clear()
-        neighbour_faults = NeighbourFaults(self.faults, self.clock.now, self._stopping)
-        app = Application(self._regions, OmicsService(self._stopping), Admin(self), MotoFront(), neighbour_faults)
+        moto_faults = MotoFaults(self.faults, self.clock.now, self._stopping)
+        app = Application(self._regions, OmicsService(self._stopping), Admin(self), MotoFront(), moto_faults)
         self._http = HttpServer(self.host, self._port, app)
         self._http.start()
         return self

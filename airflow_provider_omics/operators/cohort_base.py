@@ -20,7 +20,7 @@ from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, St
 from airflow_provider_omics.healthomics.requests.identity import JobKey, TaskIdentity
 from airflow_provider_omics.healthomics.results.outcome import BatchOutcome, OmicsBatchFailedError, Tolerance
 from airflow_provider_omics.healthomics.results.redrive import Redrive, failed_samples, new_samples, note_left_out
-from airflow_provider_omics.healthomics.results.table import ResultsTable, SampleEnd
+from airflow_provider_omics.healthomics.results.table import ResultsTable, SampleStatus
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort
 from airflow_provider_omics.healthomics.runs.failure import RunFailure
 from airflow_provider_omics.hooks.object_settings import ObjectSettings
@@ -38,7 +38,7 @@ from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-_TOLD_STORIES = 3
+_MAX_FAILURE_DETAILS = 3
 
 
 class OmicsCohortOperator(OmicsCohortInputOperator):
@@ -293,7 +293,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         if not outcome.succeeded:
             if last.cancel_requested:
                 self.log.warning("The rest of batch %s was cancelled, since too many samples failed", last.batch_id)
-            raise OmicsBatchFailedError(replace(outcome, stories=self._stories(outcome)))
+            raise OmicsBatchFailedError(replace(outcome, failure_details=self._failure_details(outcome)))
         self.note_success(context, last.arn)
         tell_outlets(context, self.outlets, outcome, self.log)
         counts = outcome.counts
@@ -322,8 +322,8 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
     def _tolerance(self) -> Tolerance:
         return Tolerance(self.tolerated_failure_count, self.tolerated_failure_percentage)
 
-    def _stories(self, outcome: BatchOutcome) -> tuple[RunFailure, ...]:
-        failed = [row for row in outcome.failures if row.end is SampleEnd.FAILED][:_TOLD_STORIES]
+    def _failure_details(self, outcome: BatchOutcome) -> tuple[RunFailure, ...]:
+        failed = [row for row in outcome.failures if row.end is SampleStatus.FAILED][:_MAX_FAILURE_DETAILS]
         return tuple(self.explain(row.run(), task_limit=1, log_lines=5) for row in failed)
 
     def _push(self, context: Context, values: Mapping[str, Any]) -> None:

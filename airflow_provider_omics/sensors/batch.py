@@ -17,7 +17,7 @@ from airflow_provider_omics.healthomics.requests.checks import check_batch_id, c
 from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.requests.literal_requests import BATCH_ID, id_issues, sample_issues
 from airflow_provider_omics.healthomics.results.outcome import OmicsBatchFailedError, Tolerance
-from airflow_provider_omics.healthomics.results.summary import glance, some_failures
+from airflow_provider_omics.healthomics.results.summary import sample_failures, summarize
 from airflow_provider_omics.healthomics.results.table import SampleResult
 from airflow_provider_omics.healthomics.runs.failure import OmicsRunFailedError
 from airflow_provider_omics.healthomics.runs.poll import verify_identity
@@ -123,7 +123,7 @@ class OmicsBatchSensor(OmicsWaitingSensor[BatchSnapshot]):
     def result(self, snapshot: BatchSnapshot) -> dict[str, Any]:
         """Return how the batch ended, with its counts."""
         tolerance = Tolerance(self.tolerated_failure_count, self.tolerated_failure_percentage)
-        outcome = glance(snapshot, tolerance)
+        outcome = summarize(snapshot, tolerance)
         # A batch that says nothing of its samples proves nothing.
         if snapshot.phase is not Phase.SETTLED or not outcome.counts.total or not outcome.succeeded:
             raise OmicsBatchFailedError(replace(outcome, failures=self._failures(snapshot)))
@@ -147,7 +147,7 @@ class OmicsBatchSensor(OmicsWaitingSensor[BatchSnapshot]):
     def _failures(self, snapshot: BatchSnapshot) -> tuple[SampleResult, ...]:
         try:
             retrying = replace(self.retrying, only_passing=True)
-            return self.hook.send_requests(some_failures(snapshot, _TOLD_FAILURES), snapshot.label, retrying=retrying)
+            return self.hook.send_requests(sample_failures(snapshot, _TOLD_FAILURES), snapshot.label, retrying=retrying)
         except OmicsServiceError as error:
             self.log.warning(
                 "%s", entry("The failures of HealthOmics %s could not be looked up: %s", snapshot.label, error)

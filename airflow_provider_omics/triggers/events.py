@@ -14,7 +14,7 @@ from airflow.triggers.base import TriggerEvent
 from airflow_provider_omics.compat import BaseEventTrigger, SharedStreamProducer
 from airflow_provider_omics.healthomics.api.events import EventFilter, EventKind, StatusEvent, known_statuses
 from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
-from airflow_provider_omics.hooks.event_queue import EventQueue, Reading
+from airflow_provider_omics.hooks.event_queue import EventQueue, ReceiveOptions
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 
 if TYPE_CHECKING:
@@ -140,11 +140,11 @@ class OmicsRunEventTrigger(BaseEventTrigger):
                     passes = wanted.passes(received.event)
                     if passes:
                         yield _fired(received.event)
-                    queue.done([received.receipt], after=_SECONDS_UNTIL_STORED if passes else 0.0)
+                    queue.ack([received.receipt], after=_SECONDS_UNTIL_STORED if passes else 0.0)
 
     def new_queue(self, log: Log) -> EventQueue:
         """Return the queue, to be read."""
-        reading = Reading(
+        reading = ReceiveOptions(
             wait_time_seconds=self.wait_time_seconds,
             max_number_of_messages=self.max_number_of_messages,
             visibility_timeout=self.visibility_timeout,
@@ -201,8 +201,8 @@ class _Producer(SharedStreamProducer):
         """Delete the messages whose events were stored or passed no filter; the others will come again."""
         self._in_flight -= len(batch)
         self._moved_on.set()
-        self._queue.done([item.broker_payload.receipt for item in batch if item.outcome.is_clean])
-        await self._queue.delete_done()
+        self._queue.ack([item.broker_payload.receipt for item in batch if item.outcome.is_clean])
+        await self._queue.delete_acknowledged()
 
     def get_advance_lane(self, broker_payload: _Message) -> Hashable:
         """Return a lane for each call: its messages are deleted with one, and wait for no others."""

@@ -22,7 +22,7 @@ from server_process import Server, server_process
 from airflow_provider_omics.local import Timings
 from airflow_provider_omics.triggers.run import OmicsRunTrigger
 from airflow_provider_omics.triggers.watchers import watcher_pool
-from watching_parts import service, weather
+from watching_parts import fault_schedule, service
 from watching_parts.driven_time import Clients, DrivenLoop
 from watching_parts.measuring import MIB, in_fresh_process, memory_now, run_measured
 from watching_parts.report import Bound, bounds, table
@@ -71,7 +71,7 @@ def day(runs: int) -> bool:
         seen = in_fresh_process(_measure, server, runs)
     print(f"\n{runs:,} runs over 24 hours, waiter_delay {DELAY:g} s; ", end="")
     print(f"keys last {_KEYS_LAST / HOUR:g} h, a storm of {_STORM / 60:g} min every {_STORM_EVERY / HOUR:g} h")
-    table(["operation", "calls"], [[name, f"{told['calls']:,}"] for name, told in seen.calls.items()])
+    table(["operation", "calls"], [[name, f"{row['calls']:,}"] for name, row in seen.calls.items()])
     table(["fault", "calls"], [[kind, f"{count:,}"] for kind, count in seen.faults.items()])
     table(
         ["hour", "memory (MiB)", "allocated by Python (MiB)", "runs watched"],
@@ -80,8 +80,8 @@ def day(runs: int) -> bool:
             for hour, (held, traced, watched) in enumerate(seen.memory, 1)
         ],
     )
-    for told in seen.warned:
-        print(f"\nWARNED: {told}")
+    for message in seen.warned:
+        print(f"\nWARNED: {message}")
     return bounds(
         [
             Bound("runs without an event", runs - sum(seen.events.values()), 0),
@@ -117,7 +117,7 @@ def _measure(server: Server, runs: int) -> Day:
         wrong=sum(ends[run_id][0] != status for run_id, fired in scene.fired.items() for status, _ in fired),
         late=max(at - ends[run_id][1] for run_id, fired in scene.fired.items() for _, at in fired),
         memory=scene.memory,
-        faults=server.do(weather.struck),
+        faults=server.do(fault_schedule.struck),
         calls=server.do(service.calls),
         clients=(scene.clients.opened, scene.clients.closed),
         watcher_pool=scene.watchers,
@@ -128,20 +128,20 @@ def _measure(server: Server, runs: int) -> Day:
 @contextmanager
 def _closing_noted() -> Iterator[list[str]]:
     """Note what is said about things that nobody closed."""
-    told: list[str] = []
+    messages: list[str] = []
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            told.append(record.getMessage())
+            messages.append(record.getMessage())
 
     handler = Handler(logging.WARNING)
     logging.getLogger("asyncio").addHandler(handler)
     with warnings.catch_warnings():
         warnings.simplefilter("always", ResourceWarning)
         warnings.showwarning = lambda message, category, *_args, **_kwargs: (
-            told.append(f"{category.__name__}: {message}") if issubclass(category, ResourceWarning) else None
+            messages.append(f"{category.__name__}: {message}") if issubclass(category, ResourceWarning) else None
         )
-        yield told
+        yield messages
     logging.getLogger("asyncio").removeHandler(handler)
 
 
@@ -159,9 +159,9 @@ class _Scene:
 
     async def play(self, runs: int) -> None:
         clock = self.clients.drive()
-        dice = random.Random(1)
+        rng = random.Random(1)
         last_start = DAY - _LONGEST - 2 * DELAY
-        starts = sorted(dice.uniform(0, last_start) for _ in range(runs))
+        starts = sorted(rng.uniform(0, last_start) for _ in range(runs))
         self._new_keys()
         disturbing = [asyncio.create_task(work) for work in (self._expire_keys(), self._storm(), self._note_memory())]
         async with asyncio.TaskGroup() as waits:
@@ -201,19 +201,19 @@ class _Scene:
             },
         }
         os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = json.dumps(connection)
-        self._change_weather()
+        self._change_faults()
 
-    def _change_weather(self) -> None:
-        self.server.do(weather.change, f"key-{self._keys}", storm=self._is_stormy)
+    def _change_faults(self) -> None:
+        self.server.do(fault_schedule.change, f"key-{self._keys}", storm=self._is_stormy)
 
     async def _storm(self) -> None:
         while True:
             await asyncio.sleep(_STORM_EVERY - _STORM)
             self._is_stormy = True
-            self._change_weather()
+            self._change_faults()
             await asyncio.sleep(_STORM)
             self._is_stormy = False
-            self._change_weather()
+            self._change_faults()
 
     async def _note_memory(self) -> None:
         tracemalloc.start()

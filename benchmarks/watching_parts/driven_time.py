@@ -81,12 +81,12 @@ class Clients:
     loop: DrivenLoop
     opened: int = 0
     closed: int = 0
-    dice: random.Random = field(default_factory=lambda: random.Random(0))
+    rng: random.Random = field(default_factory=lambda: random.Random(0))
 
     def drive(self) -> Clock:
         """Have all watchers of this process live by driven time, and return it."""
         epoch = self.loop.server.do(service.now) - self.loop.time()
-        watcher_pool.clock = Clock(now=lambda: epoch + self.loop.time(), jitter=self.dice.random)
+        watcher_pool.clock = Clock(now=lambda: epoch + self.loop.time(), jitter=self.rng.random)
         open_client = OmicsHook.open_watching_client
 
         async def open_counted(hook: OmicsHook) -> ClientConfig:
@@ -105,16 +105,16 @@ class _Client:
 
     def __getattr__(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
         method = getattr(self._client, name)
-        loop, dice = self._clients.loop, self._clients.dice
+        loop, rng = self._clients.loop, self._clients.rng
 
         async def call(**members: Any) -> Any:
-            await asyncio.sleep(_LATENCY * dice.random())
+            await asyncio.sleep(_LATENCY * rng.random())
             loop.at_work += 1
             try:
                 return await method(**members)
             finally:
                 loop.at_work -= 1
-                await asyncio.sleep(_LATENCY * dice.random())
+                await asyncio.sleep(_LATENCY * rng.random())
 
         return call
 

@@ -66,8 +66,8 @@ def many(count: int, *, assume_role: bool = False) -> bool:
     table(
         ["operation", "calls", "in the busiest second", "throttled"],
         [
-            [operation, *(f"{told[name]:,}" for name in ("calls", "busiest_second", "throttled"))]
-            for operation, told in watched.calls.items()
+            [operation, *(f"{row[name]:,}" for name in ("calls", "busiest_second", "throttled"))]
+            for operation, row in watched.calls.items()
         ],
     )
     good = bounds(
@@ -91,13 +91,13 @@ def _longest(count: int) -> float:
 
 
 def _most(watched: Watched, name: str) -> int:
-    return max(told[name] for told in watched.calls.values())
+    return max(row[name] for row in watched.calls.values())
 
 
 def _measure(server: Server, count: int, assume_role: bool) -> Watched:
     os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = _assuming_role(server) if assume_role else server.connection
-    dice = random.Random(0)
-    run_ids = server.do(service.start_runs, [dice.uniform(_SHORTEST, _longest(count)) for _ in range(count)])
+    rng = random.Random(0)
+    run_ids = server.do(service.start_runs, [rng.uniform(_SHORTEST, _longest(count)) for _ in range(count)])
     server.do(LocalOmics.advance, _UNTIL_RUNNING)
     batch_id = server.do(service.start_batch, count)
     server.do(service.forget_calls)

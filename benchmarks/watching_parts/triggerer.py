@@ -88,7 +88,7 @@ class _Watched:
     costs: _Costs
     seconds: float
     deferred_after: float
-    told: dict[str, float]
+    resumed: dict[str, float]
     blocked: tuple[float, float, float]
 
 
@@ -99,20 +99,20 @@ def triggerer(tasks: int) -> bool:
     with server_process(timings, enforce_rates=True) as server, tempfile.TemporaryDirectory() as folder:
         watched = _watch(Path(folder), server, tasks)
         calls, ends = server.do(service.calls), server.do(service.ends)
-    late = [told - ends[run_id][1] for run_id, told in watched.told.items()]
+    late = [at - ends[run_id][1] for run_id, at in watched.resumed.items()]
     print(f"\n{tasks:,} tasks deferred in a real triggerer, waiter_delay {DELAY:g} s, ", end="")
     print(f"over {watched.seconds / 60:.0f} minutes")
     table(
         ["operation", "calls", "in the busiest second", "throttled"],
         [
-            [operation, *(f"{told[name]:,}" for name in ("calls", "busiest_second", "throttled"))]
-            for operation, told in calls.items()
+            [operation, *(f"{row[name]:,}" for name in ("calls", "busiest_second", "throttled"))]
+            for operation, row in calls.items()
         ],
     )
     asleep, asleep_after, asleep_a_second = watched.sleeping
     return bounds(
         [
-            Bound("tasks that did not go on", tasks - len(watched.told), 0),
+            Bound("tasks that did not go on", tasks - len(watched.resumed), 0),
             Bound("until all were deferred (s)", watched.deferred_after),
             Bound("CPU of the triggerer (s)", watched.costs.cpu, form=".1f"),
             Bound("of it what those that sleep take (s)", asleep_a_second * watched.seconds, form=".1f"),
@@ -169,14 +169,14 @@ class _Watching:
         dag_ids = [f"watching_{n:03}" for n in dags]
         for dag_id in dag_ids:
             self.airflow.trigger(dag_id, "benchmark")
-        deferred_after, told = self._wait_for_all(dag_ids, set(run_ids), costs)
+        deferred_after, resumed = self._wait_for_all(dag_ids, set(run_ids), costs)
         return _Watched(
             imports=imports,
             sleeping=sleeping,
             costs=costs,
             seconds=time.monotonic() - began,
             deferred_after=deferred_after - began,
-            told=told,
+            resumed=resumed,
             blocked=self._longest_blocks(*blocks),
         )
 
@@ -215,10 +215,10 @@ class _Watching:
 
     def _wait_for_all(self, dag_ids: list[str], run_ids: set[str], costs: _Costs) -> tuple[float, dict[str, float]]:
         """Wait until all tasks were deferred and have gone on; return when that was, of the second for each."""
-        told: dict[str, float] = {}
+        resumed: dict[str, float] = {}
         deferred_at: float | None = None
 
-        def all_told() -> float | None:
+        def all_resumed() -> float | None:
             nonlocal deferred_at
             costs.look()
             instances = chain.from_iterable(
@@ -229,11 +229,11 @@ class _Watching:
             if deferred_at is None and started == run_ids:
                 deferred_at = time.monotonic()
             now = self.server.do(service.now)
-            told.update({run_id: now for run_id in started - told.keys() if states[run_id] not in _NOT_YET})
-            return deferred_at if told.keys() == run_ids else None
+            resumed.update({run_id: now for run_id in started - resumed.keys() if states[run_id] not in _NOT_YET})
+            return deferred_at if resumed.keys() == run_ids else None
 
         longest = _SHORTEST + len(run_ids) / _ENDS_PER_SECOND + _SLACK
-        return self.airflow.wait_for(all_told, "all tasks to go on", longest, _BETWEEN_LOOKS), told
+        return self.airflow.wait_for(all_resumed, "all tasks to go on", longest, _BETWEEN_LOOKS), resumed
 
     def _blocks(self) -> list[float]:
         """Return by how much Airflow's watchdog was late, each time that it was, in seconds."""

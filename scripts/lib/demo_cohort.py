@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from demo_stage import BUCKET, DAG_RUN_ID, Act, Stage, say
+from demo_setup import BUCKET, DAG_RUN_ID, Act, Stage, say
 from progress import Watched
 from results import Result, differences, read_table, table
 from samplesheet import Sample

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from demo_stage import BUCKET, Act, Stage, say
+from demo_setup import BUCKET, Act, Stage, say
 from made_samples import DAMAGED, originals
 from progress import Watched
 from samplesheet import Sample

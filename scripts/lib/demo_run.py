@@ -19,7 +19,7 @@ from child_processes import ProcessError, ended_by_signals
 from demo import Options, parse
 from demo_cohort import Cohort
 from demo_redrive import Redrive
-from demo_stage import BUCKET, Act, Stage, perform, say
+from demo_setup import BUCKET, Act, Stage, perform, say
 from made_samples import CONTROL, DAMAGED, make_samples
 from samplesheet import Sample
 from staging import create_workflow

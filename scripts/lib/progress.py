@@ -10,7 +10,7 @@ from typing import Any
 
 from airflow_cluster import AirflowCluster
 
-from airflow_provider_omics.healthomics.batches.snapshots import BatchView
+from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot
 
 FINAL_STATES = {"success", "failed", "upstream_failed", "skipped"}
 WAITING_STATES = {"deferred", "up_for_retry"}
@@ -31,15 +31,15 @@ class Watched:
     label: str
     dag_id: str
     run_id: str
-    batches: dict[str, BatchView] = field(default_factory=dict)
+    batches: dict[str, BatchSnapshot] = field(default_factory=dict)
     changed: dict[str, float] = field(default_factory=dict)
     state: str | None = None
-    told: dict[str, str] = field(default_factory=dict)
+    reported: dict[str, str] = field(default_factory=dict)
 
     @property
     def is_hopeless(self) -> bool:
         """Whether there will be no batch, while the task that looks out for one would do so for half an hour."""
-        return self.told.get("task cohort") == "failed" and not self.batches
+        return self.reported.get("task cohort") == "failed" and not self.batches
 
 
 class Progress:
@@ -83,8 +83,8 @@ class Progress:
     def _tell_changes(self, watched: Watched, now: float) -> None:
         label = watched.label.ljust(max(len(one.label) for one in self._watched))
         for name, text in (*self._batches(watched), *self._tasks(watched)):
-            if watched.told.get(name) != text:
-                watched.told[name], watched.changed[name] = text, now
+            if watched.reported.get(name) != text:
+                watched.reported[name], watched.changed[name] = text, now
                 self._tell(f"{now:6.1f} s  {label}  {name}: {text}")
 
     def _tasks(self, watched: Watched) -> Iterator[tuple[str, str]]:
@@ -103,11 +103,11 @@ class Progress:
         batches = sorted(self._omics.list_batch()["items"], key=lambda batch: batch["createdAt"])
         for batch_id in (batch["id"] for batch in batches if batch["name"].startswith(f"{watched.dag_id}.")):
             if batch_id not in watched.batches or not watched.batches[batch_id].phase.is_final:
-                watched.batches[batch_id] = BatchView.of(self._omics.get_batch(batchId=batch_id))
+                watched.batches[batch_id] = BatchSnapshot.of(self._omics.get_batch(batchId=batch_id))
             yield f"batch {batch_id}", _described(watched.batches[batch_id])
 
 
-def _described(view: BatchView) -> str:
+def _described(view: BatchSnapshot) -> str:
     if not view.submitted:
         return str(view.status)
     failed = f", {view.not_completed} failed" if view.not_completed else ""

@@ -34,8 +34,8 @@ def make_reads(sample: str, pairs: int, *, seed: int = 0, read_length: int = REA
     """
     if pairs < 1 or read_length < 1 or not 0 <= gc <= 1:
         raise ValueError(f"cannot make {pairs} pairs of {read_length} bases with a GC share of {gc}")
-    dice = random.Random(f"{seed}:{sample}")
-    first, second = (_mate(dice, sample, pairs, mate, read_length, gc) for mate in (1, 2))
+    rng = random.Random(f"{seed}:{sample}")
+    first, second = (_mate(rng, sample, pairs, mate, read_length, gc) for mate in (1, 2))
     return Mates(compress(first), compress(second))
 
 
@@ -57,15 +57,15 @@ def damaged(gzipped: bytes, share: float = 0.6) -> bytes:
     return gzipped[: int(len(gzipped) * share)]
 
 
-def _mate(dice: random.Random, sample: str, pairs: int, mate: int, length: int, gc: float) -> bytes:
+def _mate(rng: random.Random, sample: str, pairs: int, mate: int, length: int, gc: float) -> bytes:
     bases = _table({"A": (1 - gc) / 2, "C": gc / 2, "G": gc / 2, "T": (1 - gc) / 2})
     early = _table({"#": 1, "-": 2, "8": 8, "F": 60})
     late = _table({"#": 6, "-": 8, "8": 6, "F": 3})
     records = []
     for number in range(1, pairs + 1):
-        sequence = dice.randbytes(length).translate(bases)
-        good = dice.randint(length // 2, length)
-        quality = dice.randbytes(good).translate(early) + dice.randbytes(length - good).translate(late)
+        sequence = rng.randbytes(length).translate(bases)
+        good = rng.randint(length // 2, length)
+        quality = rng.randbytes(good).translate(early) + rng.randbytes(length - good).translate(late)
         records.append(b"@%s:%d/%d\n%s\n+\n%s\n" % (sample.encode(), number, mate, sequence, quality))
     return b"".join(records)
 

@@ -14,7 +14,7 @@ from omics_service import ROLE, await_status
 from airflow_provider_omics.healthomics.api.calls import run_sync
 from airflow_provider_omics.healthomics.api.failures import FailureClass
 from airflow_provider_omics.healthomics.results.collection import collect_batch, confirm_unsettled, look_up_failures
-from airflow_provider_omics.healthomics.results.table import ResultsTable, SampleEnd
+from airflow_provider_omics.healthomics.results.table import ResultsTable, SampleStatus
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
 
@@ -81,7 +81,7 @@ def collect(omics: Any, end_of: Callable[..., dict[str, Any]]) -> Callable[..., 
     return collected
 
 
-def ends(table: ResultsTable) -> list[SampleEnd]:
+def ends(table: ResultsTable) -> list[SampleStatus]:
     return [row.end for row in table.rows()]
 
 
@@ -126,7 +126,7 @@ def test_failed_runs_and_failed_submissions_tell_their_causes(
     assert run_sync(omics, look_up_failures(table)) == 0
     refused, failed, good = table.rows()
     assert (refused.end, refused.run_status, refused.submission_failure_reason, refused.failure_class) == (
-        SampleEnd.FAILED_SUBMISSION,
+        SampleStatus.FAILED_SUBMISSION,
         "NOT_STARTED",
         "ValidationException",
         FailureClass.INPUT,
@@ -231,7 +231,7 @@ def test_deleted_runs_take_no_call_each_when_the_batch_says_so(
     table = cohort(settings)
     collect(table, batch_id)
     assert run_sync(omics, confirm_unsettled(table, batch_id)) == 0
-    assert ends(table) == [SampleEnd.DELETED] * 3
+    assert ends(table) == [SampleStatus.DELETED] * 3
     assert server.journal.counts["GetRun"] == 0
 
 
@@ -256,7 +256,7 @@ def test_a_run_that_someone_deleted_is_deleted_even_if_its_id_is_anothers(
     table = cohort(settings)
     collect(table, batch_id)
     assert run_sync(omics, confirm_unsettled(table, batch_id)) == 0
-    assert ends(table) == [SampleEnd.DELETED, SampleEnd.COMPLETED]
+    assert ends(table) == [SampleStatus.DELETED, SampleStatus.COMPLETED]
     assert server.journal.counts["GetRun"] == 1
 
 
@@ -286,10 +286,10 @@ def test_two_batches_of_a_cohort_become_one_table(
     collect(table, second, same={"b", "c"})
     assert run_sync(omics, look_up_failures(table)) == 0
     assert [(row.run_setting_id, row.batch_id, row.end) for row in table.rows()] == [
-        ("a", first, SampleEnd.COMPLETED),
-        ("b", second, SampleEnd.FAILED_SUBMISSION),
-        ("c", second, SampleEnd.COMPLETED),
-        ("d", first, SampleEnd.COMPLETED),
+        ("a", first, SampleStatus.COMPLETED),
+        ("b", second, SampleStatus.FAILED_SUBMISSION),
+        ("c", second, SampleStatus.COMPLETED),
+        ("d", first, SampleStatus.COMPLETED),
     ]
 
 

@@ -21,7 +21,7 @@ from task_runs import load_trigger
 
 from airflow_provider_omics.healthomics.api.patience import Patience
 from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
-from airflow_provider_omics.hooks.event_queue import EventQueue, Reading, Received
+from airflow_provider_omics.hooks.event_queue import EventQueue, Received, ReceiveOptions
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 from airflow_provider_omics.local import FaultKind, FaultRule, LocalOmics
 
@@ -197,7 +197,7 @@ QUICK = Patience(shortest=0.01, longest=0.02, lasting=0.02)
 @asynccontextmanager
 async def reader(url: str, told: Told, **settings: Any) -> AsyncIterator[EventQueue]:
     connection = ConnectionParameters(botocore_config=settings.pop("botocore_config", ONE_TRY))
-    reading = Reading(wait_time_seconds=1, **settings)
+    reading = ReceiveOptions(wait_time_seconds=1, **settings)
     async with EventQueue(url, connection, reading, told, patience=QUICK) as queue:
         yield queue
 
@@ -208,7 +208,7 @@ async def receive(queue: EventQueue, count: int) -> list[Received]:
     while len(found) < count:
         messages = await queue.receive()
         found += [message for message in messages if message.event.phase.is_final]
-        queue.done([message.receipt for message in messages])
+        queue.ack([message.receipt for message in messages])
     return found
 
 
@@ -381,11 +381,11 @@ def test_a_message_is_kept_until_it_is_due(queue: EventQueueOnServer, end_runs: 
     async def read() -> None:
         async with reader(queue.url, Told()) as reading:
             messages = await reading.receive()
-            reading.done([message.receipt for message in messages], after=0.5)
-            await reading.delete_done()
+            reading.ack([message.receipt for message in messages], after=0.5)
+            await reading.delete_acknowledged()
             assert await asyncio.to_thread(lambda: queue.received) == len(messages) > 0
             while await asyncio.to_thread(lambda: queue.held):
-                reading.done([message.receipt for message in await reading.receive()])
+                reading.ack([message.receipt for message in await reading.receive()])
 
     end_runs(1)
     within(read())

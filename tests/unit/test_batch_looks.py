@@ -20,7 +20,7 @@ from airflow_provider_omics.healthomics.batches.sample_failure import SampleFail
 from airflow_provider_omics.healthomics.batches.sample_poll import SamplePoll
 from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchSnapshot, SampleSnapshot
 from airflow_provider_omics.healthomics.results.failure_news import FailureNews
-from airflow_provider_omics.healthomics.results.summary import counts_of, some_failures
+from airflow_provider_omics.healthomics.results.summary import counts_of, sample_failures
 from airflow_provider_omics.local.assumptions import UnsubmittedRuns
 from airflow_provider_omics.local.errors import ServiceError
 from airflow_provider_omics.local.executors.simulated import OutcomeRule, SimulatedOutcomes
@@ -454,7 +454,7 @@ class TestCounts:
         bad = {"runSettingId": "bad", "outputUri": "file:///tmp"}
         batch = lab.processed([*many(9), bad])
         snapshot = client.ask(look(client, batch).requests())
-        rows = client.ask(some_failures(snapshot, 3))
+        rows = client.ask(sample_failures(snapshot, 3))
         assert [row.run_setting_id for row in rows] == ["bad", "sample-2", "sample-1"]
         assert [row.failure_code for row in rows] == [None, "SERVICE_ERROR", "SERVICE_ERROR"]
         assert sum(client.called.values()) == 2 + 2 * 2

@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus
-from airflow_provider_omics.healthomics.results.merging import BatchPart
+from airflow_provider_omics.healthomics.results.merging import BatchMerge
 from airflow_provider_omics.healthomics.results.outcome import BatchOutcome, OmicsBatchFailedError, Tolerance
 from airflow_provider_omics.healthomics.results.table import BatchCounts, ResultsTable
 from airflow_provider_omics.healthomics.runs.failure import FailedTask, RunFailure
@@ -23,16 +23,16 @@ from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 def table_of(*runs: str, status: str | None = "PROCESSED", unsubmitted: int = 0) -> ResultsTable:
     """A table whose samples ``s0``, ``s1``, ... ended as given; a name of an exception is a failed submission."""
     table = ResultsTable((f"s{n}", "s3://results") for n in range(len(runs) + unsubmitted))
-    part = BatchPart(table, "123", status=status, failure_reason="Please retry")
+    merge = BatchMerge(table, "123", status=status, failure_reason="Please retry")
     for n, end in enumerate(runs):
         item = {"runSettingId": f"s{n}"}
         if end.endswith("Exception"):
             item |= {"submissionStatus": "FAILED", "submissionFailureReason": end, "submissionFailureMessage": "No"}
         else:
             item |= {"submissionStatus": "SUCCESS", "runId": f"{n}"}
-        part.take_submissions([item])
-    part.take_runs({"id": f"{n}", "status": end.partition(":")[0]} for n, end in enumerate(runs))
-    part.close()
+        merge.add_submissions([item])
+    merge.add_runs({"id": f"{n}", "status": end.partition(":")[0]} for n, end in enumerate(runs))
+    merge.finish()
     for n, row in enumerate(list(table.rows())[: len(runs)]):
         end, _, code = runs[n].partition(":")
         if code:
@@ -176,9 +176,9 @@ def test_the_message_tells_five_failures_and_the_rest_as_counts() -> None:
 
 def test_the_story_of_a_run_takes_the_place_of_its_advice() -> None:
     snapshot = RunSnapshot("1", status="FAILED", failure_code="RUN_TASK_FAILED")
-    story = RunFailure(snapshot, (FailedTask("7", "align", "RUN_TASK_FAILED", log_tail=("bwa: killed",)),))
+    detail = RunFailure(snapshot, (FailedTask("7", "align", "RUN_TASK_FAILED", log_tail=("bwa: killed",)),))
     outcome = outcome_of("COMPLETED", "FAILED:RUN_TASK_FAILED", "FAILED:SERVICE_ERROR")
-    text = replace(outcome, stories=(story,)).describe()
+    text = replace(outcome, failure_details=(detail,)).describe()
     assert "    Failed task 7 (align): RUN_TASK_FAILED\n      | bwa: killed" in text
     assert text.count("What to do") == 2
 

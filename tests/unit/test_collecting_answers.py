@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from airflow_provider_omics.healthomics.api.calls import run_sync
 from airflow_provider_omics.healthomics.api.failures import FailureClass
 from airflow_provider_omics.healthomics.results.collection import collect_batch, confirm_unsettled, look_up_failures
-from airflow_provider_omics.healthomics.results.table import ResultsTable, SampleEnd
+from airflow_provider_omics.healthomics.results.table import ResultsTable, SampleStatus
 
 NETWORK = EndpointConnectionError(endpoint_url="https://workflows-omics.us-east-1.amazonaws.com")
 
@@ -61,7 +61,7 @@ def table_of(**runs: str) -> ResultsTable:
     return table
 
 
-def ends(table: ResultsTable) -> list[SampleEnd]:
+def ends(table: ResultsTable) -> list[SampleStatus]:
     return [row.end for row in table.rows()]
 
 
@@ -77,7 +77,7 @@ def test_lists_are_asked_with_one_filter_and_pages_of_100() -> None:
         ("ListRuns", {"batchId": "77", "maxResults": 100}),
         ("ListRuns", {"batchId": "77", "maxResults": 100, "startingToken": "again"}),
     ]
-    assert ends(table) == [SampleEnd.COMPLETED]
+    assert ends(table) == [SampleStatus.COMPLETED]
 
 
 def test_a_batch_that_goes_while_it_is_listed_keeps_what_was_seen() -> None:
@@ -107,28 +107,28 @@ def test_a_list_that_cannot_be_read_is_an_error_and_can_be_read_again(refusal: E
 @pytest.mark.parametrize(
     ("answer", "end"),
     [
-        ({"status": "COMPLETED", "uuid": "uuid-a"}, SampleEnd.COMPLETED),
-        ({"status": "COMPLETED"}, SampleEnd.COMPLETED),
-        ({"status": "COMPLETED", "uuid": "uuid-a", "batchId": "77"}, SampleEnd.COMPLETED),
-        ({"status": "COMPLETED", "uuid": "uuid-b"}, SampleEnd.DELETED),
-        ({"status": "COMPLETED", "batchId": "78"}, SampleEnd.DELETED),
-        ({"status": "FAILED", "failureReason": "SERVICE_ERROR"}, SampleEnd.FAILED),
-        ({"status": "STOPPING"}, SampleEnd.UNKNOWN),
-        ({}, SampleEnd.UNKNOWN),
-        (GONE, SampleEnd.DELETED),
-        (THROTTLED, SampleEnd.UNKNOWN),
-        (DENIED, SampleEnd.UNKNOWN),
-        (NETWORK, SampleEnd.UNKNOWN),
+        ({"status": "COMPLETED", "uuid": "uuid-a"}, SampleStatus.COMPLETED),
+        ({"status": "COMPLETED"}, SampleStatus.COMPLETED),
+        ({"status": "COMPLETED", "uuid": "uuid-a", "batchId": "77"}, SampleStatus.COMPLETED),
+        ({"status": "COMPLETED", "uuid": "uuid-b"}, SampleStatus.DELETED),
+        ({"status": "COMPLETED", "batchId": "78"}, SampleStatus.DELETED),
+        ({"status": "FAILED", "failureReason": "SERVICE_ERROR"}, SampleStatus.FAILED),
+        ({"status": "STOPPING"}, SampleStatus.UNKNOWN),
+        ({}, SampleStatus.UNKNOWN),
+        (GONE, SampleStatus.DELETED),
+        (THROTTLED, SampleStatus.UNKNOWN),
+        (DENIED, SampleStatus.UNKNOWN),
+        (NETWORK, SampleStatus.UNKNOWN),
     ],
 )
 @pytest.mark.parametrize("listed", ["RUNNING", ""], ids=["listed as active", "not listed"])
 def test_a_run_that_was_not_seen_to_end_is_asked_for(
-    listed: str, answer: dict[str, Any] | Exception, end: SampleEnd
+    listed: str, answer: dict[str, Any] | Exception, end: SampleStatus
 ) -> None:
     table = table_of(a=listed)
     left = run_sync(Service(a=answer), confirm_unsettled(table))
     assert ends(table) == [end]
-    assert left == len(table.active()) == (end is SampleEnd.UNKNOWN)
+    assert left == len(table.active()) == (end is SampleStatus.UNKNOWN)
 
 
 def test_a_run_that_could_not_be_confirmed_says_why_until_it_can() -> None:
@@ -138,7 +138,7 @@ def test_a_run_that_could_not_be_confirmed_says_why_until_it_can() -> None:
     assert row.failure_message is not None
     assert row.failure_message.startswith("Not looked up: GetRun for run a failed: AccessDeniedException (HTTP 403)")
     run_sync(Service(a={"status": "COMPLETED"}), confirm_unsettled(table))
-    assert (row.end, row.failure_message, row.failure_class) == (SampleEnd.COMPLETED, None, None)
+    assert (row.end, row.failure_message, row.failure_class) == (SampleStatus.COMPLETED, None, None)
 
 
 def test_a_look_up_that_went_through_leaves_no_word_of_one_that_did_not() -> None:
@@ -146,7 +146,7 @@ def test_a_look_up_that_went_through_leaves_no_word_of_one_that_did_not() -> Non
     run_sync(Service(a=THROTTLED), confirm_unsettled(table))
     run_sync(Service(a={"status": "CANCELLED"}), confirm_unsettled(table))
     (row,) = table.rows()
-    assert (row.end, row.failure_message) == (SampleEnd.CANCELLED, None)
+    assert (row.end, row.failure_message) == (SampleStatus.CANCELLED, None)
 
 
 def test_confirming_stops_at_its_limit_and_at_its_batch() -> None:
@@ -174,7 +174,7 @@ def test_a_look_up_that_fails_is_noted_and_stops_nothing(answer: dict[str, Any] 
     cause = {"status": "FAILED", "failureReason": "OUT_OF_MEMORY_ERROR", "runOutputUri": "s3://results/b"}
     assert run_sync(Service(a=answer, b=cause), look_up_failures(table)) == 0
     first, second = table.rows()
-    assert (first.end, first.failure_class) == (SampleEnd.FAILED, FailureClass.UNKNOWN)
+    assert (first.end, first.failure_class) == (SampleStatus.FAILED, FailureClass.UNKNOWN)
     assert first.failure_message is not None
     assert first.failure_message.startswith(note)
     assert (second.failure_code, second.failure_class) == ("OUT_OF_MEMORY_ERROR", FailureClass.WORKFLOW)

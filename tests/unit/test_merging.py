@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_omics.healthomics.api.failures import FailureClass
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus, SubmissionStatus
-from airflow_provider_omics.healthomics.results.merging import BatchPart
-from airflow_provider_omics.healthomics.results.table import ResultsTable, SampleEnd, SampleResult
+from airflow_provider_omics.healthomics.results.merging import BatchMerge
+from airflow_provider_omics.healthomics.results.table import ResultsTable, SampleResult, SampleStatus
 
 PLACE = "s3://results"
 
@@ -48,12 +48,12 @@ def take(
     *,
     status: str | None = "PROCESSED",
     reason: str | None = None,
-    same: Container[str] | None = None,
+    unchanged_ids: Container[str] | None = None,
 ) -> None:
-    part = BatchPart(table, batch_id, same=same, status=status, failure_reason=reason)
-    part.take_submissions(submissions)
-    part.take_runs(runs)
-    part.close()
+    merge = BatchMerge(table, batch_id, unchanged_ids=unchanged_ids, status=status, failure_reason=reason)
+    merge.add_submissions(submissions)
+    merge.add_runs(runs)
+    merge.finish()
 
 
 def only(table: ResultsTable) -> SampleResult:
@@ -80,29 +80,49 @@ def test_rows_keep_the_order_of_the_input_and_the_service_may_list_as_it_likes()
 @pytest.mark.parametrize(
     ("item", "listed", "end", "shown"),
     [
-        (submitted("a", "11"), "COMPLETED", SampleEnd.COMPLETED, ("SUCCESS", "COMPLETED")),
-        (submitted("a", "11"), "FAILED", SampleEnd.FAILED, ("SUCCESS", "FAILED")),
-        (submitted("a", "11"), None, SampleEnd.UNKNOWN, ("SUCCESS", "UNKNOWN")),
-        (submitted("a", "11", None), "COMPLETED", SampleEnd.COMPLETED, (None, "COMPLETED")),
-        (submitted("a", "11", "A_NEW_WORD"), "RUNNING", SampleEnd.UNKNOWN, ("A_NEW_WORD", "RUNNING")),
-        (submitted("a"), None, SampleEnd.UNKNOWN, ("SUCCESS", "UNKNOWN")),
-        ({**submitted("a"), "runId": ""}, None, SampleEnd.UNKNOWN, ("SUCCESS", "UNKNOWN")),
-        (refused("a"), None, SampleEnd.FAILED_SUBMISSION, ("FAILED", "NOT_STARTED")),
-        ({**refused("a"), "runId": ""}, None, SampleEnd.FAILED_SUBMISSION, ("FAILED", "NOT_STARTED")),
-        ({**refused("a"), "runId": "11"}, "COMPLETED", SampleEnd.COMPLETED, ("FAILED", "COMPLETED")),
-        ({**refused("a"), "runId": "11"}, None, SampleEnd.FAILED_SUBMISSION, ("FAILED", "NOT_STARTED")),
-        (submitted("a", None, None), None, SampleEnd.NOT_SUBMITTED, ("NOT_SUBMITTED", "NOT_STARTED")),
-        (submitted("a", None, "CANCEL_SUCCESS"), None, SampleEnd.NOT_SUBMITTED, ("CANCEL_SUCCESS", "NOT_STARTED")),
-        (submitted("a", "11", "CANCEL_SUCCESS"), "CANCELLED", SampleEnd.CANCELLED, ("CANCEL_SUCCESS", "CANCELLED")),
-        (submitted("a", "11", "CANCEL_FAILED"), "COMPLETED", SampleEnd.COMPLETED, ("CANCEL_FAILED", "COMPLETED")),
-        (submitted("a", "11", "DELETE_SUCCESS"), None, SampleEnd.DELETED, ("DELETE_SUCCESS", "DELETED")),
-        (submitted("a", "11", "DELETE_SUCCESS"), "DELETED", SampleEnd.DELETED, ("DELETE_SUCCESS", "DELETED")),
-        (submitted("a", None, "DELETE_SUCCESS"), None, SampleEnd.DELETED, ("DELETE_SUCCESS", "DELETED")),
-        (submitted("a", "11", "DELETE_FAILED"), "COMPLETED", SampleEnd.COMPLETED, ("DELETE_FAILED", "COMPLETED")),
+        (submitted("a", "11"), "COMPLETED", SampleStatus.COMPLETED, ("SUCCESS", "COMPLETED")),
+        (submitted("a", "11"), "FAILED", SampleStatus.FAILED, ("SUCCESS", "FAILED")),
+        (submitted("a", "11"), None, SampleStatus.UNKNOWN, ("SUCCESS", "UNKNOWN")),
+        (submitted("a", "11", None), "COMPLETED", SampleStatus.COMPLETED, (None, "COMPLETED")),
+        (submitted("a", "11", "A_NEW_WORD"), "RUNNING", SampleStatus.UNKNOWN, ("A_NEW_WORD", "RUNNING")),
+        (submitted("a"), None, SampleStatus.UNKNOWN, ("SUCCESS", "UNKNOWN")),
+        ({**submitted("a"), "runId": ""}, None, SampleStatus.UNKNOWN, ("SUCCESS", "UNKNOWN")),
+        (refused("a"), None, SampleStatus.FAILED_SUBMISSION, ("FAILED", "NOT_STARTED")),
+        ({**refused("a"), "runId": ""}, None, SampleStatus.FAILED_SUBMISSION, ("FAILED", "NOT_STARTED")),
+        ({**refused("a"), "runId": "11"}, "COMPLETED", SampleStatus.COMPLETED, ("FAILED", "COMPLETED")),
+        ({**refused("a"), "runId": "11"}, None, SampleStatus.FAILED_SUBMISSION, ("FAILED", "NOT_STARTED")),
+        (submitted("a", None, None), None, SampleStatus.NOT_SUBMITTED, ("NOT_SUBMITTED", "NOT_STARTED")),
+        (
+            submitted("a", None, "CANCEL_SUCCESS"),
+            None,
+            SampleStatus.NOT_SUBMITTED,
+            ("CANCEL_SUCCESS", "NOT_STARTED"),
+        ),
+        (
+            submitted("a", "11", "CANCEL_SUCCESS"),
+            "CANCELLED",
+            SampleStatus.CANCELLED,
+            ("CANCEL_SUCCESS", "CANCELLED"),
+        ),
+        (
+            submitted("a", "11", "CANCEL_FAILED"),
+            "COMPLETED",
+            SampleStatus.COMPLETED,
+            ("CANCEL_FAILED", "COMPLETED"),
+        ),
+        (submitted("a", "11", "DELETE_SUCCESS"), None, SampleStatus.DELETED, ("DELETE_SUCCESS", "DELETED")),
+        (submitted("a", "11", "DELETE_SUCCESS"), "DELETED", SampleStatus.DELETED, ("DELETE_SUCCESS", "DELETED")),
+        (submitted("a", None, "DELETE_SUCCESS"), None, SampleStatus.DELETED, ("DELETE_SUCCESS", "DELETED")),
+        (
+            submitted("a", "11", "DELETE_FAILED"),
+            "COMPLETED",
+            SampleStatus.COMPLETED,
+            ("DELETE_FAILED", "COMPLETED"),
+        ),
     ],
 )
 def test_submission_and_run_together_tell_what_a_sample_came_to(
-    item: dict[str, Any], listed: str | None, end: SampleEnd, shown: tuple[str | None, str]
+    item: dict[str, Any], listed: str | None, end: SampleStatus, shown: tuple[str | None, str]
 ) -> None:
     table = cohort("a")
     take(table, "1", [item], [run("11", listed)] if listed else [])
@@ -154,7 +174,11 @@ def test_when_runs_were_deleted_those_that_are_not_listed_are_gone(status: str) 
     table = cohort("a", "b", "c")
     items = [submitted("a", "11"), submitted("b", "12", "DELETE_FAILED"), submitted("c", "13", "DELETE_SUCCESS")]
     take(table, "1", items, [run("12")], status=status)
-    assert [row.end for row in table.rows()] == [SampleEnd.DELETED, SampleEnd.COMPLETED, SampleEnd.DELETED]
+    assert [row.end for row in table.rows()] == [
+        SampleStatus.DELETED,
+        SampleStatus.COMPLETED,
+        SampleStatus.DELETED,
+    ]
     assert not table.active()
 
 
@@ -184,7 +208,7 @@ def test_a_later_batch_that_never_submitted_a_sample_leaves_its_failure(listed: 
     take(table, "1", [submitted("a", "11")], [run("11", "FAILED")])
     take(table, "2", listed, status="CANCELLED")
     row = only(table)
-    assert (row.batch_id, row.run_id, row.end) == ("1", "11", SampleEnd.FAILED)
+    assert (row.batch_id, row.run_id, row.end) == ("1", "11", SampleStatus.FAILED)
 
 
 def test_what_completed_stays_whatever_a_later_batch_does() -> None:
@@ -192,8 +216,8 @@ def test_what_completed_stays_whatever_a_later_batch_does() -> None:
     take(table, "1", [submitted("a", "11"), submitted("b", "12")], [run("11"), run("12", "FAILED")])
     take(table, "2", [submitted("a", "21"), refused("b")], [run("21", "FAILED")])
     first, second = table.rows()
-    assert (first.batch_id, first.run_id, first.end) == ("1", "11", SampleEnd.COMPLETED)
-    assert (second.batch_id, second.run_id, second.end) == ("2", None, SampleEnd.FAILED_SUBMISSION)
+    assert (first.batch_id, first.run_id, first.end) == ("1", "11", SampleStatus.COMPLETED)
+    assert (second.batch_id, second.run_id, second.end) == ("2", None, SampleStatus.FAILED_SUBMISSION)
 
 
 def test_two_batches_that_never_submitted_a_sample_are_told_apart() -> None:
@@ -222,10 +246,10 @@ def test_an_older_batch_that_is_read_again_does_not_undo_a_newer_one() -> None:
     take(table, "2", [submitted("a", "21")], [run("21", "FAILED")])
     table.explain(next(table.rows()), {"status": "FAILED", "failureReason": "SERVICE_ERROR"})
     take(table, "1", older, [run("11", "FAILED"), run("12", "COMPLETED")])
-    BatchPart(table, "1").lose()
+    BatchMerge(table, "1").mark_lost()
     a, b = table.rows()
     assert (a.batch_id, a.run_id, a.failure_code) == ("2", "21", "SERVICE_ERROR")
-    assert (b.batch_id, b.end) == ("1", SampleEnd.COMPLETED)
+    assert (b.batch_id, b.end) == ("1", SampleStatus.COMPLETED)
 
 
 def test_a_run_that_two_pages_list_has_completed_if_one_says_so() -> None:
@@ -237,25 +261,25 @@ def test_a_run_that_two_pages_list_has_completed_if_one_says_so() -> None:
 def test_a_batch_has_no_say_about_samples_that_were_not_its_own() -> None:
     table = cohort("a", "b")
     items = [submitted("a", "11"), submitted("b", "12"), submitted("stranger", "13"), submitted("", "14")]
-    take(table, "1", items, [run("11"), run("12"), run("13"), run("14")], same={"a", "stranger"})
+    take(table, "1", items, [run("11"), run("12"), run("13"), run("14")], unchanged_ids={"a", "stranger"})
     assert [(row.end, row.batch_id) for row in table.rows()] == [
-        (SampleEnd.COMPLETED, "1"),
-        (SampleEnd.NOT_SUBMITTED, None),
+        (SampleStatus.COMPLETED, "1"),
+        (SampleStatus.NOT_SUBMITTED, None),
     ]
 
 
 def test_a_run_of_another_batch_is_not_taken() -> None:
     table = cohort("a")
     take(table, "1", [submitted("a", "11")], [run("11", batchId="2")])
-    assert only(table).end is SampleEnd.UNKNOWN
+    assert only(table).end is SampleStatus.UNKNOWN
     take(table, "1", [submitted("a", "11")], [run("11", batchId="1")])
-    assert only(table).end is SampleEnd.COMPLETED
+    assert only(table).end is SampleStatus.COMPLETED
 
 
 def test_items_without_ids_are_passed_over() -> None:
     table = cohort("a")
     take(table, "1", [{}, {"runId": "11"}, submitted("a", "11")], [{}, {"status": "FAILED"}, {"id": "11"}])
-    assert only(table).end is SampleEnd.UNKNOWN
+    assert only(table).end is SampleStatus.UNKNOWN
 
 
 def test_an_id_that_two_samples_of_a_batch_had_proves_nothing_of_either() -> None:
@@ -278,20 +302,24 @@ def test_a_batch_that_is_read_again_is_seen_anew() -> None:
         status="CANCELLED",
     )
     a, b, c = table.rows()
-    assert (a.end, a.submission_status) == (SampleEnd.COMPLETED, "CANCEL_FAILED")
-    assert (b.end, b.failure_code, b.failure_class) == (SampleEnd.FAILED, "OUT_OF_MEMORY_ERROR", FailureClass.WORKFLOW)
-    assert (c.end, c.failure_class) == (SampleEnd.NOT_SUBMITTED, FailureClass.CANCELLED)
+    assert (a.end, a.submission_status) == (SampleStatus.COMPLETED, "CANCEL_FAILED")
+    assert (b.end, b.failure_code, b.failure_class) == (
+        SampleStatus.FAILED,
+        "OUT_OF_MEMORY_ERROR",
+        FailureClass.WORKFLOW,
+    )
+    assert (c.end, c.failure_class) == (SampleStatus.NOT_SUBMITTED, FailureClass.CANCELLED)
 
 
 def test_nothing_is_proved_of_the_samples_of_a_batch_that_is_gone() -> None:
     table = cohort("a", "b", "c", "d")
     take(table, "1", [submitted(sample, f"1{sample}") for sample in "abcd"], [run("1a"), run("1b", "FAILED")])
-    part = BatchPart(table, "2", same={"a", "b", "c"})
-    part.take_submissions([submitted("c", "2c")])
-    part.lose()
+    merge = BatchMerge(table, "2", unchanged_ids={"a", "b", "c"})
+    merge.add_submissions([submitted("c", "2c")])
+    merge.mark_lost()
     a, b, c, d = table.rows()
-    assert (a.batch_id, a.end) == ("1", SampleEnd.COMPLETED)
-    assert (b.batch_id, b.run_id, b.end) == ("2", None, SampleEnd.UNKNOWN)
+    assert (a.batch_id, a.end) == ("1", SampleStatus.COMPLETED)
+    assert (b.batch_id, b.run_id, b.end) == ("2", None, SampleStatus.UNKNOWN)
     assert b.failure_message == "Batch 2 does not exist any more, so what became of the sample cannot be told"
     assert (c.batch_id, c.run_id, c.active) == ("2", "2c", True)
     assert (d.batch_id, d.run_id) == ("1", "1d")
@@ -340,13 +368,13 @@ def present(items: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def test_whatever_the_service_lists_every_sample_has_one_row_and_completed_ones_keep_it(batches: Any) -> None:
     table = cohort(*IDS)
     completed: dict[str, dict[str, Any]] = {}
-    for number, (submissions, runs, status, same, gone) in enumerate(batches):
-        part = BatchPart(table, str(number), same=same, status=status)
-        part.take_submissions(present(submissions))
+    for number, (submissions, runs, status, unchanged_ids, gone) in enumerate(batches):
+        merge = BatchMerge(table, str(number), unchanged_ids=unchanged_ids, status=status)
+        merge.add_submissions(present(submissions))
         if gone:
-            part.lose()
-        part.take_runs(present(runs))
-        part.close()
+            merge.mark_lost()
+        merge.add_runs(present(runs))
+        merge.finish()
         counts = asdict(table.counts())
         assert [row.run_setting_id for row in table.rows()] == IDS
         assert counts.pop("total") == sum(counts.values()) == len(IDS)
@@ -357,7 +385,7 @@ def test_whatever_the_service_lists_every_sample_has_one_row_and_completed_ones_
         for sample, row in now.items():
             assert (row["advice"] is None) == (sample in completed)
             assert row["batch_id"] in (None, *map(str, range(number + 1)))
-            if same is not None and sample not in same:
+            if unchanged_ids is not None and sample not in unchanged_ids:
                 assert row["batch_id"] != str(number)
 
 
@@ -368,11 +396,11 @@ def test_the_order_of_lists_and_pages_changes_nothing(first: list[str], second: 
     tables = []
     for order in (first, second):
         table = cohort(*IDS)
-        part = BatchPart(table, "1", status="PROCESSED")
+        merge = BatchMerge(table, "1", status="PROCESSED")
         for sample in order:
-            part.take_submissions([submitted(sample, f"1{sample}") if ends[sample] else refused(sample)])
+            merge.add_submissions([submitted(sample, f"1{sample}") if ends[sample] else refused(sample)])
         for sample in reversed(order):
-            part.take_runs([run(f"1{sample}", end)] if (end := ends[sample]) else [])
-        part.close()
+            merge.add_runs([run(f"1{sample}", end)] if (end := ends[sample]) else [])
+        merge.finish()
         tables.append([asdict(row) for row in table.rows()])
     assert tables[0] == tables[1]

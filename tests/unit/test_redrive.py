@@ -41,8 +41,8 @@ def failed(sample: str, message: str | None) -> SampleResult:
 
 def test_what_to_do_is_told_however_long_the_message_is() -> None:
     table = ResultsTable([("a", None), ("b", None), ("c", None)])
-    table.put(failed("a", "x" * MAX_MESSAGE))
-    table.put(failed("b", None))
+    table.replace(failed("a", "x" * MAX_MESSAGE))
+    table.replace(failed("b", None))
     note_left_out(table)
     first, second, third = table.rows()
     advice = advise("INPUT_URI_NOT_FOUND").advice

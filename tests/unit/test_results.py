@@ -20,8 +20,8 @@ from airflow_provider_omics.healthomics.results.table import (
     NOT_STARTED,
     BatchCounts,
     ResultsTable,
-    SampleEnd,
     SampleResult,
+    SampleStatus,
     one_line,
 )
 
@@ -33,7 +33,7 @@ def table_with_run(place: str | None = "s3://results/cohort", **members: Any) ->
     """A table of one sample that was submitted as run 100."""
     table = ResultsTable([("a", place)])
     row = SampleResult("a", place.rstrip("/") if place else None, "77", "100", run_status="UNKNOWN", **members)
-    table.put(row)
+    table.replace(row)
     return table, row
 
 
@@ -51,8 +51,8 @@ def read_jsonl(table: ResultsTable) -> list[dict[str, str | None]]:
 def test_before_anything_is_known_no_sample_is_submitted() -> None:
     table = ResultsTable([("b", None), ("a", "s3://results")])
     assert [(row.run_setting_id, row.end, row.run_status) for row in table.rows()] == [
-        ("b", SampleEnd.NOT_SUBMITTED, NOT_STARTED),
-        ("a", SampleEnd.NOT_SUBMITTED, NOT_STARTED),
+        ("b", SampleStatus.NOT_SUBMITTED, NOT_STARTED),
+        ("a", SampleStatus.NOT_SUBMITTED, NOT_STARTED),
     ]
     assert table.counts() == BatchCounts(total=2, not_submitted=2)
     assert table.counts().incomplete == 2
@@ -62,26 +62,26 @@ def test_before_anything_is_known_no_sample_is_submitted() -> None:
 @pytest.mark.parametrize(
     ("status", "end", "failure_class"),
     [
-        ("PENDING", SampleEnd.UNKNOWN, FailureClass.UNKNOWN),
-        ("STARTING", SampleEnd.UNKNOWN, FailureClass.UNKNOWN),
-        ("RUNNING", SampleEnd.UNKNOWN, FailureClass.UNKNOWN),
-        ("STOPPING", SampleEnd.UNKNOWN, FailureClass.UNKNOWN),
-        ("COMPLETED", SampleEnd.COMPLETED, None),
-        ("DELETED", SampleEnd.DELETED, FailureClass.UNKNOWN),
-        ("CANCELLED", SampleEnd.CANCELLED, FailureClass.CANCELLED),
-        ("FAILED", SampleEnd.FAILED, FailureClass.UNKNOWN),
-        ("A_NEW_WORD", SampleEnd.UNKNOWN, FailureClass.UNKNOWN),
-        (None, SampleEnd.UNKNOWN, FailureClass.UNKNOWN),
+        ("PENDING", SampleStatus.UNKNOWN, FailureClass.UNKNOWN),
+        ("STARTING", SampleStatus.UNKNOWN, FailureClass.UNKNOWN),
+        ("RUNNING", SampleStatus.UNKNOWN, FailureClass.UNKNOWN),
+        ("STOPPING", SampleStatus.UNKNOWN, FailureClass.UNKNOWN),
+        ("COMPLETED", SampleStatus.COMPLETED, None),
+        ("DELETED", SampleStatus.DELETED, FailureClass.UNKNOWN),
+        ("CANCELLED", SampleStatus.CANCELLED, FailureClass.CANCELLED),
+        ("FAILED", SampleStatus.FAILED, FailureClass.UNKNOWN),
+        ("A_NEW_WORD", SampleStatus.UNKNOWN, FailureClass.UNKNOWN),
+        (None, SampleStatus.UNKNOWN, FailureClass.UNKNOWN),
     ],
 )
 def test_every_state_of_a_run_is_an_end_or_none(
-    status: str | None, end: SampleEnd, failure_class: FailureClass | None
+    status: str | None, end: SampleStatus, failure_class: FailureClass | None
 ) -> None:
     table, row = table_with_run()
-    table.saw_run(row, {"id": "100"} if status is None else {"id": "100", "status": status})
+    table.apply_run(row, {"id": "100"} if status is None else {"id": "100", "status": status})
     assert (row.end, row.failure_class) == (end, failure_class)
-    assert row.completed == (end is SampleEnd.COMPLETED)
-    assert table.active() == ([row] if end is SampleEnd.UNKNOWN else [])
+    assert row.completed == (end is SampleStatus.COMPLETED)
+    assert table.active() == ([row] if end is SampleStatus.UNKNOWN else [])
 
 
 def test_the_states_above_are_all_states_of_the_service() -> None:
@@ -92,13 +92,13 @@ def test_the_states_above_are_all_states_of_the_service() -> None:
 def test_times_are_shown_in_utc() -> None:
     table, row = table_with_run()
     elsewhere = NOON.astimezone(timezone(timedelta(hours=-7)))
-    table.saw_run(row, {"status": "COMPLETED", "startTime": elsewhere, "stopTime": NOON + timedelta(hours=1)})
+    table.apply_run(row, {"status": "COMPLETED", "startTime": elsewhere, "stopTime": NOON + timedelta(hours=1)})
     assert (row.start_time, row.stop_time) == ("2026-01-01T12:00:00.250+00:00", "2026-01-01T13:00:00.250+00:00")
 
 
 def test_the_cause_of_a_failure_is_noted_in_one_bounded_line() -> None:
     table, row = table_with_run()
-    table.saw_run(row, {"status": "FAILED", "stopTime": NOON})
+    table.apply_run(row, {"status": "FAILED", "stopTime": NOON})
     message = "Task align failed\n" + "x" * 1000
     table.explain(
         row, {"status": "FAILED", "uuid": UUID, "failureReason": "OUT_OF_MEMORY_ERROR", "statusMessage": message}
@@ -113,7 +113,7 @@ def test_the_cause_of_a_failure_is_noted_in_one_bounded_line() -> None:
 def test_a_list_that_is_read_again_does_not_forget_the_cause() -> None:
     table, row = table_with_run()
     table.explain(row, {"status": "FAILED", "failureReason": "SERVICE_ERROR", "statusMessage": "Sorry"})
-    table.saw_run(row, {"status": "FAILED"})
+    table.apply_run(row, {"status": "FAILED"})
     assert (row.failure_class, row.failure_message) == (FailureClass.TRANSIENT, "Sorry")
 
 
@@ -138,13 +138,13 @@ def test_one_shown_output_uri_tells_the_form_of_all(place: str, shown: str, othe
     rows = list(table.rows())
     for row, run_id, uuid in zip(rows, ["100", "101", "102", "103"], [UUID, "uuid-b", "uuid-c", "uuid-d"], strict=True):
         row.run_id, row.uuid = run_id, uuid
-    table.saw_run(rows[1], {"status": "COMPLETED"})
-    table.saw_run(rows[3], {"status": "COMPLETED"})
+    table.apply_run(rows[1], {"status": "COMPLETED"})
+    table.apply_run(rows[3], {"status": "COMPLETED"})
     assert rows[1].output_uri == "s3://results/cohort/101"
     assert not table.knows_form
     table.explain(rows[0], {"status": "COMPLETED", "runOutputUri": shown})
     assert table.knows_form
-    table.saw_run(rows[2], {"status": "COMPLETED"})
+    table.apply_run(rows[2], {"status": "COMPLETED"})
     assert [row.output_uri for row in rows] == [shown, others, others.replace("101", "102").replace("-b", "-c"), None]
 
 
@@ -153,7 +153,7 @@ def test_a_run_without_a_uuid_gets_the_common_part_of_its_output_uri() -> None:
     shown, other = table.rows()
     shown.run_id, other.run_id = "100", "101"
     table.explain(shown, {"status": "COMPLETED", "uuid": UUID, "runOutputUri": f"s3://results/100/{UUID}"})
-    table.saw_run(other, {"status": "COMPLETED"})
+    table.apply_run(other, {"status": "COMPLETED"})
     assert other.output_uri == "s3://results/101"
 
 
@@ -163,7 +163,7 @@ def test_the_first_shown_output_uri_decides_and_exact_ones_stay() -> None:
         row.run_id, row.uuid = str(number), f"u{number}"
     own, a, b, c = table.rows()
     table.explain(own, {"status": "COMPLETED", "runOutputUri": "s3://elsewhere/0"})
-    table.saw_run(c, {"status": "COMPLETED"})
+    table.apply_run(c, {"status": "COMPLETED"})
     table.explain(a, {"status": "COMPLETED", "runOutputUri": "s3://results/1/u1"})
     table.explain(b, {"status": "COMPLETED", "runOutputUri": "s3://results/2"})
     assert [row.output_uri for row in (own, a, b, c)] == [
@@ -179,7 +179,7 @@ def test_a_form_without_uuid_is_not_forgotten() -> None:
     for number, row in enumerate(table.rows()):
         row.run_id, row.uuid = str(number), f"u{number}"
     a, b, c = table.rows()
-    table.saw_run(c, {"status": "COMPLETED"})
+    table.apply_run(c, {"status": "COMPLETED"})
     table.explain(a, {"status": "COMPLETED", "runOutputUri": "s3://results/0"})
     table.explain(b, {"status": "COMPLETED", "runOutputUri": "s3://results/1/u1"})
     assert [row.output_uri for row in (a, b, c)] == ["s3://results/0", "s3://results/1/u1", "s3://results/2"]
@@ -187,13 +187,13 @@ def test_a_form_without_uuid_is_not_forgotten() -> None:
 
 def test_a_run_that_completed_after_all_leaves_no_failure() -> None:
     table, row = table_with_run(failure_message="Not looked up")
-    table.saw_run(row, {"status": "COMPLETED"})
+    table.apply_run(row, {"status": "COMPLETED"})
     assert (row.failure_message, row.failure_class) == (None, None)
 
 
 def test_a_row_is_not_set_for_a_sample_outside_the_cohort() -> None:
     with pytest.raises(KeyError, match="stranger"):
-        ResultsTable([("a", None)]).put(SampleResult("stranger"))
+        ResultsTable([("a", None)]).replace(SampleResult("stranger"))
 
 
 def test_the_columns_are_those_that_users_read() -> None:
@@ -227,7 +227,7 @@ def test_what_is_written_reads_back_as_the_rows(values: list[dict[str, str | Non
         members["run_status"] = members["run_status"] or "FAILED"
     table = ResultsTable((str(members["run_setting_id"]), None) for members in values)
     for members in values:
-        table.put(SampleResult(**members))  # type: ignore[arg-type]
+        table.replace(SampleResult(**members))  # type: ignore[arg-type]
     expected = [{**members, "failure_class": "unknown"} for members in values]
     assert read_csv(table) == expected
     assert read_jsonl(table) == expected

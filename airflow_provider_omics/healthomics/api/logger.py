@@ -13,8 +13,8 @@ def entry(text: str, *args: object) -> str:
 
     :param text: the entry, with a ``%s`` for each of ``args`` if there are any.
     """
-    told = (message_of(arg) if isinstance(arg, BaseException) else arg for arg in args)
-    return wrap(text % tuple(told) if args else text, first=LOG_LIMIT)
+    shown = (message_of(arg) if isinstance(arg, BaseException) else arg for arg in args)
+    return wrap(text % tuple(shown) if args else text, first=LOG_LIMIT)
 
 
 class Log(Protocol):

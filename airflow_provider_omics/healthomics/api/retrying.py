@@ -86,8 +86,8 @@ class Retrying:
         seconds = look_again(self.delay, self.error_budget).seconds(errors.count)
         if errors.count == 1 and not is_from_aws(cause):
             self.log.exception("An error that is not of AWS")
-        told, lasted = told_of(error, self.subject), errors.lasted(now, self.error_budget)
-        self.log.warning("%s", entry("%s Errors: %s; trying again in %.0f s", told, lasted, seconds))
+        message, lasted = told_of(error, self.subject), errors.lasted(now, self.error_budget)
+        self.log.warning("%s", entry("%s Errors: %s; trying again in %.0f s", message, lasted, seconds))
         if categorize(cause) is ErrorCategory.PERMANENT or concerns_all_calls(cause):
             self.renew()
         self.is_killed = self.pause(seconds)

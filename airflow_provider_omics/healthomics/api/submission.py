@@ -56,9 +56,9 @@ class _Throttling:
         self._times += 1
         if self._paused - self._told_at >= _BETWEEN_NOTES:
             self._told_at = self._paused
-            told = (self.operation, f"{_LONGEST_THROTTLING:.0f}", self._times, f"{self._paused:.0f}")
+            message = (self.operation, f"{_LONGEST_THROTTLING:.0f}", self._times, f"{self._paused:.0f}")
             self.log.info(
-                "%s", entry("%s is throttled; asking again for up to %s s (times: %s, for %s s so far)", *told)
+                "%s", entry("%s is throttled; asking again for up to %s s (times: %s, for %s s so far)", *message)
             )
         seconds = _AFTER_THROTTLING.seconds(self._times)
         self._paused += seconds

@@ -124,11 +124,11 @@ class BatchPoll:
         self._news = []
         if before is not None and before.milestone == snapshot.milestone:
             return None
-        told = snapshot.describe()
+        text = snapshot.describe()
         if snapshot.cancel_requested and not (before and before.cancel_requested):
-            told = f"{told}; it is being cancelled"
-        told = f"{told}; about {remaining} remain" if remaining else told
-        return "\n".join([told, *news])
+            text = f"{text}; it is being cancelled"
+        text = f"{text}; about {remaining} remain" if remaining else text
+        return "\n".join([text, *news])
 
     def _request_cancel(self) -> Requests[bool]:
         try:

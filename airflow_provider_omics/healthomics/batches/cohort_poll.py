@@ -63,13 +63,13 @@ class _CohortTrail(Generic[SnapshotT]):
 
     def _take(self, search: CohortSearch[SnapshotT], log: Log) -> None:
         if search.refusal is not None:
-            told = explain(search.refusal, search.operation, f"the cohort of {self.label}")
+            message = explain(search.refusal, search.operation, f"the cohort of {self.label}")
             log.warning(
                 "%s",
                 entry(
                     "Whether the cohort of %s has other batches is not known, so it counts alone: %s",
                     self.label,
-                    told.describe(),
+                    message.describe(),
                 ),
             )
         tell_unread_siblings(search.found, self.label, log)

@@ -134,8 +134,8 @@ class BatchSnapshot:
         if not self.total or self.status in (BatchStatus.CREATING, BatchStatus.PENDING):
             return text
         failed, stopped = self.failed + self.failed_submissions, self.cancelled + self.deleted
-        told = f"{text}: {self.done:,} of {self.total:,} samples done, {failed:,} failed"
-        return f"{told}, {stopped:,} cancelled or deleted" if stopped else told
+        text = f"{text}: {self.done:,} of {self.total:,} samples done, {failed:,} failed"
+        return f"{text}, {stopped:,} cancelled or deleted" if stopped else text
 
     @property
     def milestone(self) -> tuple[Any, ...]:
@@ -243,15 +243,15 @@ class SampleSnapshot:
 
     def describe(self) -> str:
         """Tell the state, for the log."""
-        told = f"HealthOmics {self.label}"
+        text = f"HealthOmics {self.label}"
         if not self.batch_id:
-            return f"{told} has no batch yet"
+            return f"{text} has no batch yet"
         if self.run is not None:
-            return f"{told} is run {self.run.run_id}, {self.run.status or self.submission_status}"
+            return f"{text} is run {self.run.run_id}, {self.run.status or self.submission_status}"
         if self.submission_status is not None:
-            return f"{told} never became a run: its submission is {self.submission_status}"
+            return f"{text} never became a run: its submission is {self.submission_status}"
         of_batch = f"; the batch is {self.batch.status}" if self.batch else ""
-        return f"{told} is not submitted yet{of_batch}"
+        return f"{text} is not submitted yet{of_batch}"
 
     def as_deleted(self) -> SampleSnapshot:
         """Return the sample as it is once the service does not know its batch any more."""

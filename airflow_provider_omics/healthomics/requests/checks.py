@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_omics.healthomics.requests.coercion import read_json, restore
+from airflow_provider_omics.healthomics.requests.coercion import coerce, read_json
 from airflow_provider_omics.healthomics.requests.input_places import input_place_issues
 from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.requests.s3_uris import object_uri_issues, place_issues
@@ -35,10 +35,10 @@ def check_sample(batch_id: Any, run_setting_id: Any, more: Sequence[Issue] = ())
     """
     shape = operation_model(_LIST).input_shape
     assert shape is not None
-    batch = restore(shape.members["batchId"], batch_id)
+    batch = coerce(shape.members["batchId"], batch_id)
     # The filter has no bounds of its own.
     own = inline_setting_shape().members["runSettingId"]
-    sample = restore(own, run_setting_id)
+    sample = coerce(own, run_setting_id)
     issues = [as_typed(issue, shape.members) for issue in check_request(_LIST, {"batchId": batch})]
     issues.extend(check_shape(own, sample, "run_setting_id"))
     if issues or more:
@@ -71,7 +71,7 @@ def check_id(operation: str, member: str, typed: str, value: Any) -> str:
     """
     shape = operation_model(operation).input_shape
     assert shape is not None
-    text = restore(shape.members[member], value)
+    text = coerce(shape.members[member], value)
     issues = check_request(operation, {member: text})
     if issues:
         raise OmicsRequestInvalidError(operation, [replace(issue, where=typed) for issue in issues])

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 
 
-def restore(shape: Shape | None, value: Any) -> Any:
+def coerce(shape: Shape | None, value: Any) -> Any:
     """Give a value the type that a member of the API has; one that does not fit comes back as it is.
 
     :param shape: the member's shape; None for a member that the installed botocore does not know.
@@ -66,7 +66,7 @@ def _object(shape: Shape, value: Any) -> Any:
         return _document(value)
     if shape.type_name == "map":
         entries: MapShape = shape  # type: ignore[assignment]
-        return {restore(entries.key, key): restore(entries.value, inner) for key, inner in value.items()}
+        return {coerce(entries.key, key): coerce(entries.value, inner) for key, inner in value.items()}
     return value
 
 

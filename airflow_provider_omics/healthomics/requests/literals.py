@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_omics.healthomics.requests.coercion import restore
+from airflow_provider_omics.healthomics.requests.coercion import coerce
 from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.healthomics.requests.shapes import check_shape, snake_case
 
@@ -71,7 +71,7 @@ def member_issues(structure: Callable[[], StructureShape], members: Mapping[str,
             continue
         shape = structure().members.get(name)
         if shape is not None:
-            yield from check_shape(shape, restore(shape, value), name)
+            yield from check_shape(shape, coerce(shape, value), name)
 
 
 def missing_issues(request: Mapping[str, Any], required: Collection[str]) -> Iterator[Issue]:

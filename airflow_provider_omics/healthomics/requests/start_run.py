@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.healthomics.requests.checks import as_typed, unmodelled_issues
-from airflow_provider_omics.healthomics.requests.coercion import restore
+from airflow_provider_omics.healthomics.requests.coercion import coerce
 from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.requests.shapes import check_request, operation_model
 
@@ -50,7 +50,7 @@ def build_start_run(fields: Mapping[str, Any], extra: Any, *, reserved_tags: int
     shape = operation_model("StartRun").input_shape
     assert shape is not None
     given = {**fields, **extra_members("StartRun", "start_run_kwargs", extra)}
-    request = {name: restore(shape.members.get(name), value) for name, value in given.items() if value is not None}
+    request = {name: coerce(shape.members.get(name), value) for name, value in given.items() if value is not None}
     issues = list(_start_run_issues(request, reserved_tags))
     if issues:
         raise OmicsRequestInvalidError("StartRun", [as_typed(issue, shape.members) for issue in issues])

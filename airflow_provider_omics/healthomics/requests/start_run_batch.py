@@ -18,7 +18,7 @@ from airflow_provider_omics.healthomics.requests.checks import (
     storage_issues,
     tag_issues,
 )
-from airflow_provider_omics.healthomics.requests.coercion import restore
+from airflow_provider_omics.healthomics.requests.coercion import coerce
 from airflow_provider_omics.healthomics.requests.input_places import input_place_issues
 from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.requests.shapes import (
@@ -88,7 +88,7 @@ def build_default_run_setting(fields: Mapping[str, Any], extra: Any) -> dict[str
     """
     members = default_run_setting_shape().members
     given = {**fields, **extra_members(START_RUN_BATCH, "default_run_setting", extra)}
-    setting = {name: restore(members.get(name), value) for name, value in given.items() if value is not None}
+    setting = {name: coerce(members.get(name), value) for name, value in given.items() if value is not None}
     issues = list(_default_issues(setting))
     if issues:
         raise OmicsRequestInvalidError(START_RUN_BATCH, [as_typed(issue, members) for issue in issues])
@@ -120,7 +120,7 @@ def build_start_run_batch(
     assert shape is not None
     own_tags = tags if batch_tags is None else batch_tags
     given = {"batchName": batch_name, "tags": own_tags, "requestId": request_id}
-    own = {name: restore(shape.members[name], value) for name, value in given.items() if value is not None}
+    own = {name: coerce(shape.members[name], value) for name, value in given.items() if value is not None}
     issues = [issue for name, value in own.items() for issue in check_shape(shape.members[name], value, name)]
     issues.extend(tag_issues("tags", own.get("tags"), reserved_tags))
     if issues:

@@ -7,45 +7,46 @@ from typing import Any
 
 from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Request, Requests, list_pages
 from airflow_provider_omics.healthomics.api.service_errors import ErrorCategory, categorize, explain, is_from_aws
-from airflow_provider_omics.healthomics.results.merging import BatchPart
-from airflow_provider_omics.healthomics.results.table import ResultsTable, SampleEnd, SampleResult, one_line
+from airflow_provider_omics.healthomics.results.merging import BatchMerge
+from airflow_provider_omics.healthomics.results.table import ResultsTable, SampleResult, SampleStatus, one_line
 
 
 def collect_batch(
     table: ResultsTable,
     batch_id: str,
     *,
-    same: Container[str] | None = None,
+    unchanged_ids: Container[str] | None = None,
     status: str | None = None,
     failure_reason: str | None = None,
 ) -> Requests[bool]:
     """Take a batch into the table, with two list calls for every 100 samples of the batch.
 
-    The batches of a cohort are to be collected oldest first; :class:`~.merging.BatchPart` tells how they merge.
+    The batches of a cohort are to be collected oldest first; :class:`~.merging.BatchMerge` tells how they merge.
     Operations: ListRunsInBatch, ListRuns.
 
-    :param same: ids of the samples that the batch was given with the settings that they have now; None for all.
+    :param unchanged_ids: ids of the samples that the batch was given with the settings that they have now; None for
+        all.
     :param status: the batch's status as GetBatch last showed it; None if the batch is gone.
     :param failure_reason: ``failureReason`` of GetBatch.
     :return: whether the batch still exists; if not, its samples are ``UNKNOWN``.
     """
-    part = BatchPart(table, batch_id, same=same, status=status, failure_reason=failure_reason)
+    merge = BatchMerge(table, batch_id, unchanged_ids=unchanged_ids, status=status, failure_reason=failure_reason)
     exists = yield from _list_if_there(
         "ListRunsInBatch",
-        lambda page: part.take_submissions(page.get("runs") or ()),
+        lambda page: merge.add_submissions(page.get("runs") or ()),
         batchId=batch_id,
         maxItems=PAGE_SIZE,
     )
     if not exists:
-        part.lose()
-    if part.has_runs:
+        merge.mark_lost()
+    if merge.has_runs:
         yield from _list_if_there(
             "ListRuns",
-            lambda page: part.take_runs(page.get("items") or ()),
+            lambda page: merge.add_runs(page.get("items") or ()),
             batchId=batch_id,
             maxResults=PAGE_SIZE,
         )
-    part.close()
+    merge.finish()
     return exists
 
 
@@ -65,7 +66,7 @@ def confirm_unsettled(table: ResultsTable, batch_id: str | None = None, *, limit
             row.failure_message = None
             table.explain(row, answer)
         elif answer is None:
-            row.saw_no_run()
+            row.mark_deleted()
         else:
             row.failure_message = one_line(_not_looked_up(row, answer))
     return len(table.active(batch_id))
@@ -79,7 +80,7 @@ def look_up_failures(table: ResultsTable, *, limit: int = 100) -> Requests[int]:
     :param limit: most failed runs to look up; one completed run may be looked up besides.
     :return: how many failed runs were left without a look.
     """
-    failed = [row for row in table.rows() if row.end is SampleEnd.FAILED and row.failure_code is None]
+    failed = [row for row in table.rows() if row.end is SampleStatus.FAILED and row.failure_code is None]
     for row in failed[:limit]:
         answer = yield from _get_run(row)
         if isinstance(answer, Mapping):

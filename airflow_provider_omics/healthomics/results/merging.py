@@ -19,7 +19,7 @@ from airflow_provider_omics.healthomics.results.table import (
 )
 
 
-class BatchPart:
+class BatchMerge:
     """One batch's part in a results table.
 
     The batches of a cohort are taken oldest first, and may be taken again in any order. A sample that completed stays
@@ -28,8 +28,8 @@ class BatchPart:
     came to.
 
     :param batch_id: the batch.
-    :param same: ids of the samples that the batch was given with the settings that they have now; None for all. The
-        batch has no say about others.
+    :param unchanged_ids: ids of the samples that the batch was given with the settings that they have now; None for
+        all. The batch has no say about others.
     :param status: the batch's status as GetBatch last showed it; None if nobody can tell.
     :param failure_reason: ``failureReason`` of GetBatch.
     """
@@ -39,38 +39,38 @@ class BatchPart:
         table: ResultsTable,
         batch_id: str,
         *,
-        same: Container[str] | None = None,
+        unchanged_ids: Container[str] | None = None,
         status: str | None = None,
         failure_reason: str | None = None,
     ) -> None:
         self._table = table
         self._batch_id = batch_id
         self._order = table.order_of(batch_id)
-        self._same = same
+        self._unchanged_ids = unchanged_ids
         self._runs_deleted = classify(BatchStatus, status) is Phase.DELETED
         self._unsubmitted = _why_not_submitted(batch_id, status, failure_reason)
         # None for an id that two samples of the batch had one after the other: only GetRun tells whose it is now.
         self._by_run: dict[str, SampleResult | None] = {}
-        for row in self._mine():
+        for row in self._owned_rows():
             if row.batch_id in (None, batch_id) and row.submission_status == NOT_SUBMITTED:
-                self._leave_unsubmitted(row)
+                self._mark_unsubmitted(row)
 
     @property
     def has_runs(self) -> bool:
         """Whether the batch was seen to have started a run of the cohort."""
         return bool(self._by_run)
 
-    def take_submissions(self, items: Iterable[Mapping[str, Any]]) -> None:
+    def add_submissions(self, items: Iterable[Mapping[str, Any]]) -> None:
         """Take what became of submissions.
 
         :param items: ``runs`` of a page of ListRunsInBatch, in any order.
         """
         for item in items:
             row = self._table.get(item.get("runSettingId"))
-            if row is not None and self._has_say(row):
-                self._take_submission(row, item)
+            if row is not None and self._owns(row):
+                self._add_submission(row, item)
 
-    def take_runs(self, items: Iterable[Mapping[str, Any]]) -> None:
+    def add_runs(self, items: Iterable[Mapping[str, Any]]) -> None:
         """Take what became of runs, once all submissions were taken.
 
         :param items: ``items`` of a page of ListRuns with this ``batchId``, in any order.
@@ -78,49 +78,49 @@ class BatchPart:
         for item in items:
             row = self._by_run.get(item.get("id") or "")
             if row is not None and not row.completed and item.get("batchId") in (None, self._batch_id):
-                self._table.saw_run(row, item)
+                self._table.apply_run(row, item)
 
-    def close(self) -> None:
+    def finish(self) -> None:
         """Count runs as deleted that were not listed, where the batch says that its runs were deleted."""
         for row in self._table.active(self._batch_id):
             if row.run_status == UNKNOWN and self._is_deleted(row):
-                row.saw_no_run()
+                row.mark_deleted()
 
-    def lose(self) -> None:
+    def mark_lost(self) -> None:
         """Note that the batch is gone, so that nothing can be proved of samples that it was not seen to submit."""
         message = f"Batch {self._batch_id} does not exist any more, so what became of the sample cannot be told"
-        for row in self._mine():
+        for row in self._owned_rows():
             if row.batch_id != self._batch_id or row.submission_status == NOT_SUBMITTED:
-                lost = self._fresh(row, run_status=UNKNOWN, advice=failures.UNPROVED)
+                lost = self._new_row(row, run_status=UNKNOWN, advice=failures.UNPROVED)
                 lost.failure_message = message
-                self._table.put(lost)
+                self._table.replace(lost)
 
-    def _mine(self) -> list[SampleResult]:
-        return [row for row in self._table.rows() if self._has_say(row)]
+    def _owned_rows(self) -> list[SampleResult]:
+        return [row for row in self._table.rows() if self._owns(row)]
 
-    def _has_say(self, row: SampleResult) -> bool:
-        is_given = self._same is None or row.run_setting_id in self._same
+    def _owns(self, row: SampleResult) -> bool:
+        is_given = self._unchanged_ids is None or row.run_setting_id in self._unchanged_ids
         is_newest = row.batch_id is None or self._table.order_of(row.batch_id) <= self._order
         return is_given and is_newest and not row.completed
 
-    def _take_submission(self, row: SampleResult, item: Mapping[str, Any]) -> None:
+    def _add_submission(self, row: SampleResult, item: Mapping[str, Any]) -> None:
         status, run_id = item.get("submissionStatus"), item.get("runId") or None
         if status is None and run_id is None:
             if row.submission_status == NOT_SUBMITTED:
-                self._leave_unsubmitted(row)
+                self._mark_unsubmitted(row)
             return
         known = row.batch_id == self._batch_id and row.run_id == run_id is not None
-        taken = row if known else self._fresh(row, UNKNOWN, failures.UNPROVED)
-        taken.submission_status = sys.intern(status) if status else None
-        taken.submission_failure_reason = item.get("submissionFailureReason")
-        taken.uuid = item.get("runInternalUuid") or taken.uuid
-        taken.arn = item.get("runArn") or taken.arn
-        taken.run_id = run_id
+        added = row if known else self._new_row(row, UNKNOWN, failures.UNPROVED)
+        added.submission_status = sys.intern(status) if status else None
+        added.submission_failure_reason = item.get("submissionFailureReason")
+        added.uuid = item.get("runInternalUuid") or added.uuid
+        added.arn = item.get("runArn") or added.arn
+        added.run_id = run_id
         if not known:
-            self._settle_submission(taken, item.get("submissionFailureMessage"))
-            self._table.put(taken)
+            self._settle_submission(added, item.get("submissionFailureMessage"))
+            self._table.replace(added)
         if run_id is not None:
-            self._by_run[run_id] = taken if self._by_run.get(run_id, taken) is taken else None
+            self._by_run[run_id] = added if self._by_run.get(run_id, added) is added else None
 
     def _settle_submission(self, row: SampleResult, message: str | None) -> None:
         if row.submission_status == SubmissionStatus.FAILED:
@@ -130,16 +130,16 @@ class BatchPart:
             row.run_status, row.advice = NOT_STARTED, failures.CANCELLED
             row.failure_message = _cancelled(self._batch_id)
         elif row.run_id is None and self._is_deleted(row):
-            row.saw_no_run()
+            row.mark_deleted()
 
     def _is_deleted(self, row: SampleResult) -> bool:
         return self._runs_deleted or row.submission_status == SubmissionStatus.DELETE_SUCCESS
 
-    def _leave_unsubmitted(self, row: SampleResult) -> None:
+    def _mark_unsubmitted(self, row: SampleResult) -> None:
         row.batch_id = self._batch_id
         row.advice, row.failure_message = self._unsubmitted
 
-    def _fresh(self, row: SampleResult, run_status: str, advice: FailureAdvice) -> SampleResult:
+    def _new_row(self, row: SampleResult, run_status: str, advice: FailureAdvice) -> SampleResult:
         return SampleResult(
             row.run_setting_id,
             row.output_place,
@@ -152,8 +152,8 @@ class BatchPart:
 
 def _why_not_submitted(batch_id: str, status: str | None, reason: str | None) -> tuple[FailureAdvice, str]:
     if status == BatchStatus.FAILED:
-        told = one_line(f"Batch {batch_id} failed: {reason or 'without a reason'}")
-        return advise_batch(reason), told or ""
+        message = one_line(f"Batch {batch_id} failed: {reason or 'without a reason'}")
+        return advise_batch(reason), message or ""
     if status in (BatchStatus.CANCELLED, BatchStatus.STOPPING) or classify(BatchStatus, status) is Phase.DELETED:
         return failures.CANCELLED, _cancelled(batch_id)
     return failures.NOT_SUBMITTED, f"Batch {batch_id} ({status or 'status unknown'}) shows no submission of the sample"

@@ -13,13 +13,13 @@ from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.failures import FailureAdvice, FailureClass, advise_batch
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, Phase, classify
 from airflow_provider_omics.healthomics.results.redrive import WHAT_TO_DO, list_reasons, permanent_failures
-from airflow_provider_omics.healthomics.results.table import BatchCounts, ResultsTable, SampleEnd, SampleResult
+from airflow_provider_omics.healthomics.results.table import BatchCounts, ResultsTable, SampleResult, SampleStatus
 from airflow_provider_omics.healthomics.runs.failure import RunFailure
 
 MAX_FAILURES = 100
 """Most samples that an outcome keeps, so that it stays small for XCom."""
 
-_TOLD_FAILURES = 5
+_MOST_DESCRIBED = 5
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ class BatchOutcome:
     :param failures: the first samples that did not complete, in the order of the input, at most 100.
     :param results_uri: where the whole table is as CSV, if it was written.
     :param results_jsonl_uri: where it is as JSONL.
-    :param stories: what is known about single runs beyond the table, such as the tails of their logs.
+    :param failure_details: what is known about single runs beyond the table, such as the tails of their logs.
     :param permanent: how many samples no retry runs again since it would not mend them, by the code of their failure.
-    :param is_glance: whether this is only what GetBatch shows, with some of the failures and no groups.
+    :param is_summary: whether this is only what GetBatch shows, with some of the failures and no groups.
     """
 
     batch_ids: tuple[str, ...]
@@ -77,9 +77,9 @@ class BatchOutcome:
     failures: tuple[SampleResult, ...]
     results_uri: str | None = None
     results_jsonl_uri: str | None = None
-    stories: tuple[RunFailure, ...] = ()
+    failure_details: tuple[RunFailure, ...] = ()
     permanent: tuple[tuple[str, int], ...] = ()
-    is_glance: bool = False
+    is_summary: bool = False
 
     @classmethod
     def of(
@@ -172,7 +172,7 @@ class BatchOutcome:
         }
 
     def describe(self) -> str:
-        """Return the whole story, for the task's log and its exception."""
+        """Return the failure report, for the task's log and its exception."""
         return "\n".join(
             [
                 self._headline(),
@@ -200,7 +200,7 @@ class BatchOutcome:
                 f"The batch itself FAILED: {self.failure_reason or 'without a reason'} "
                 f"[{advice.failure_class}; who can act: {advice.owner}]."
             )
-        if self.is_glance and self.counts.unknown and self.status in (BatchStatus.FAILED, BatchStatus.CANCELLED):
+        if self.is_summary and self.counts.unknown and self.status in (BatchStatus.FAILED, BatchStatus.CANCELLED):
             yield f"{self.counts.unknown:,} of its runs may go on; OmicsCancelRunBatchOperator cancels them."
         if self.status is None:
             yield "The batch does not exist any more, so nothing can be proved of samples that it did not show before."
@@ -208,28 +208,29 @@ class BatchOutcome:
             yield _BATCH_ENDS.get(classify(BatchStatus, self.status), _NO_END).format(status=self.status)
 
     def _by_class(self) -> Iterator[str]:
-        ends = [f"{end.value.replace('_', ' ')}: {number:,}" for end in SampleEnd if (number := self._number(end))]
+        ends = [f"{end.value.replace('_', ' ')}: {number:,}" for end in SampleStatus if (number := self._number(end))]
         yield f"Samples by end: {', '.join(ends) or 'none'}."
         for group in self.groups:
             yield f"- {group.count:,} of class {group.failure_class}; who can act: {'; or '.join(group.owners)}"
 
-    def _number(self, end: SampleEnd) -> int:
+    def _number(self, end: SampleStatus) -> int:
         number: int = getattr(self.counts, end.value)
         return number
 
     def _first(self) -> Iterator[str]:
-        told, stories = self.failures[:_TOLD_FAILURES], {story.run.run_id: story for story in self.stories}
-        if told:
-            number = f" {len(told)}" if len(told) > 1 else ""
-            yield "Some of them:" if self.is_glance else f"The first{number} in the order of the input:"
+        shown = self.failures[:_MOST_DESCRIBED]
+        details = {detail.run.run_id: detail for detail in self.failure_details}
+        if shown:
+            number = f" {len(shown)}" if len(shown) > 1 else ""
+            yield "Some of them:" if self.is_summary else f"The first{number} in the order of the input:"
         advised = {self._last_advice}
-        for row in told:
-            story, advice = stories.get(row.run_id or ""), row.advice
+        for row in shown:
+            detail, advice = details.get(row.run_id or ""), row.advice
             # What is the same for many is said once.
-            yield from (line for line in _lines_of(row, story) if line != f"    What to do: {self._last_advice}")
-            if story is None and advice is not None and advice.advice not in advised:
+            yield from (line for line in _lines_of(row, detail) if line != f"    What to do: {self._last_advice}")
+            if detail is None and advice is not None and advice.advice not in advised:
                 advised.add(advice.advice)
-                yield from _advice_of(row, advice, with_owner=self.is_glance)
+                yield from _advice_of(row, advice, with_owner=self.is_summary)
 
     def _where(self) -> Iterator[str]:
         if self.results_uri:
@@ -264,9 +265,9 @@ _BATCH_ENDS = {
 _THEN = "A retry of the task, or a clear, then runs again only the samples that did not complete."
 _NO_END = "The batch is {status}, which is not its end; its runs may go on."
 _ENDS = {
-    SampleEnd.FAILED_SUBMISSION: "its submission FAILED",
-    SampleEnd.NOT_SUBMITTED: "it was never submitted",
-    SampleEnd.UNKNOWN: "its end was not seen",
+    SampleStatus.FAILED_SUBMISSION: "its submission FAILED",
+    SampleStatus.NOT_SUBMITTED: "it was never submitted",
+    SampleStatus.UNKNOWN: "its end was not seen",
 }
 
 
@@ -281,11 +282,11 @@ def _groups(table: ResultsTable) -> list[FailureGroup]:
     return [FailureGroup(name, count, tuple(owners[name])) for name, count in counts.most_common()]
 
 
-def _lines_of(row: SampleResult, story: RunFailure | None) -> Iterator[str]:
+def _lines_of(row: SampleResult, detail: RunFailure | None) -> Iterator[str]:
     run = f", run {row.run_id}" if row.run_id else ""
     yield f"- {row.run_setting_id}{run}: {cause_of(row)}"
-    if story is not None:
-        yield from (f"    {line}" for line in story.describe().splitlines())
+    if detail is not None:
+        yield from (f"    {line}" for line in detail.describe().splitlines())
 
 
 def _advice_of(row: SampleResult, advice: FailureAdvice, *, with_owner: bool) -> Iterator[str]:
@@ -304,7 +305,7 @@ def cause_of(row: SampleResult) -> str:
 class OmicsBatchFailedError(OmicsError):
     """More samples of a cohort than are tolerated did not complete, or their batch did not end as it should.
 
-    :ivar outcome: the whole story.
+    :ivar outcome: counts, failures and their details.
     """
 
     def __init__(self, outcome: BatchOutcome) -> None:

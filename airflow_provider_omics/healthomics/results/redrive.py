@@ -12,15 +12,15 @@ from airflow_provider_omics.healthomics.requests.start_run import NOT_COMPUTED
 from airflow_provider_omics.healthomics.results.table import (
     MAX_MESSAGE,
     ResultsTable,
-    SampleEnd,
     SampleResult,
+    SampleStatus,
     one_line,
 )
 
 MOST_CAUSES = 10_000
 """Most failed runs whose cause is asked for before they are run again, one call each."""
 
-_TOLD_SAMPLES = 5
+_MOST_NAMED = 5
 # With another role or policy, or paid for by another, an input may be found.
 _ACCESS = frozenset({"roleArn", "sessionPolicy", "requesterPaysEnabled"})
 # Members of the defaults that the service never fills in, so that they were taken out if they are not there any more.
@@ -40,9 +40,9 @@ class Redrive:
 
     def describe(self) -> str:
         """Tell which samples are not run again, why, and what to do."""
-        told = [repr(row.run_setting_id) for row in self.left_out[:_TOLD_SAMPLES]]
-        more = len(self.left_out) - len(told)
-        samples = ", ".join(told) + (f" and {more:,} more" if more else "")
+        named = [repr(row.run_setting_id) for row in self.left_out[:_MOST_NAMED]]
+        more = len(self.left_out) - len(named)
+        samples = ", ".join(named) + (f" and {more:,} more" if more else "")
         reasons = list_reasons(permanent_failures(self.left_out))
         return f"Not running again what a retry cannot mend ({reasons}): {samples}. {WHAT_TO_DO}"
 
@@ -68,9 +68,9 @@ def note_left_out(table: ResultsTable) -> None:
     """Write into the rows of samples that no retry runs again that it does not, and what to do."""
     for row in table.rows():
         if row.is_permanent and row.advice is not None:
-            told = f"A retry does not run it again: {row.advice.advice}"
-            message = one_line(row.failure_message, MAX_MESSAGE - len(told) - 2)
-            row.failure_message = f"{message.rstrip('.')}. {told}" if message else told
+            text = f"A retry does not run it again: {row.advice.advice}"
+            message = one_line(row.failure_message, MAX_MESSAGE - len(text) - 2)
+            row.failure_message = f"{message.rstrip('.')}. {text}" if message else text
 
 
 def new_samples(table: ResultsTable) -> frozenset[str]:
@@ -86,7 +86,7 @@ def failed_samples(table: ResultsTable, *, transient_only: bool = False) -> froz
     return frozenset(
         row.run_setting_id
         for row in table.rows()
-        if row.end not in (SampleEnd.COMPLETED, SampleEnd.UNKNOWN)
+        if row.end not in (SampleStatus.COMPLETED, SampleStatus.UNKNOWN)
         and (not transient_only or row.failure_class is FailureClass.TRANSIENT)
     )
 
@@ -134,4 +134,4 @@ def changed_defaults(then: Mapping[str, Any], now: Mapping[str, Any]) -> frozens
 
 def _may_be_mended(row: SampleResult, changed: frozenset[str]) -> bool:
     # A submission that was refused may have been refused for any member of its request.
-    return bool(changed if row.end is SampleEnd.FAILED_SUBMISSION else changed & _ACCESS)
+    return bool(changed if row.end is SampleStatus.FAILED_SUBMISSION else changed & _ACCESS)

@@ -12,7 +12,7 @@ from airflow_provider_omics.healthomics.api.service_errors import error_code
 from airflow_provider_omics.healthomics.api.statuses import RunStatus, SubmissionStatus
 from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchSnapshot
 from airflow_provider_omics.healthomics.results.collection import confirm_unsettled
-from airflow_provider_omics.healthomics.results.merging import BatchPart
+from airflow_provider_omics.healthomics.results.merging import BatchMerge
 from airflow_provider_omics.healthomics.results.outcome import BatchOutcome, Tolerance
 from airflow_provider_omics.healthomics.results.table import BatchCounts, ResultsTable, SampleResult
 
@@ -37,7 +37,7 @@ def counts_of(snapshot: BatchSnapshot) -> BatchCounts:
     )
 
 
-def glance(snapshot: BatchSnapshot, tolerance: Tolerance, failures: tuple[SampleResult, ...] = ()) -> BatchOutcome:
+def summarize(snapshot: BatchSnapshot, tolerance: Tolerance, failures: tuple[SampleResult, ...] = ()) -> BatchOutcome:
     """Return the outcome of a batch without its results table.
 
     :param failures: a few samples that did not complete.
@@ -50,11 +50,11 @@ def glance(snapshot: BatchSnapshot, tolerance: Tolerance, failures: tuple[Sample
         tolerance=tolerance,
         groups=(),
         failures=failures,
-        is_glance=True,
+        is_summary=True,
     )
 
 
-def some_failures(snapshot: BatchSnapshot, limit: int) -> Requests[tuple[SampleResult, ...]]:
+def sample_failures(snapshot: BatchSnapshot, limit: int) -> Requests[tuple[SampleResult, ...]]:
     """Look up some samples that did not complete, failed submissions first, with their causes.
 
     Operations: ListRunsInBatch, ListRuns, GetRun.
@@ -68,7 +68,7 @@ def some_failures(snapshot: BatchSnapshot, limit: int) -> Requests[tuple[SampleR
     for run_id in run_ids:
         items += yield from _in_batch(snapshot, runId=run_id, maxItems=1)
     table = ResultsTable((item["runSettingId"], None) for item in items)
-    BatchPart(table, snapshot.batch_id, status=snapshot.status).take_submissions(items)
+    BatchMerge(table, snapshot.batch_id, status=snapshot.status).add_submissions(items)
     yield from confirm_unsettled(table, limit=limit)
     return tuple(table.rows())
 

@@ -48,7 +48,7 @@ MAX_MESSAGE = 500
 _RUN_DELETED = "The run was deleted before its end was seen"
 
 
-class SampleEnd(StrEnum):
+class SampleStatus(StrEnum):
     """What a sample came to; ``UNKNOWN`` is a run that has not ended, or whose end cannot be told."""
 
     COMPLETED = "completed"
@@ -61,16 +61,16 @@ class SampleEnd(StrEnum):
 
 
 _ENDS = {
-    Phase.SUCCEEDED: SampleEnd.COMPLETED,
-    Phase.FAILED: SampleEnd.FAILED,
-    Phase.CANCELLED: SampleEnd.CANCELLED,
-    Phase.DELETED: SampleEnd.DELETED,
+    Phase.SUCCEEDED: SampleStatus.COMPLETED,
+    Phase.FAILED: SampleStatus.FAILED,
+    Phase.CANCELLED: SampleStatus.CANCELLED,
+    Phase.DELETED: SampleStatus.DELETED,
 }
 _ADVICE = {
-    SampleEnd.FAILED: advise(None),
-    SampleEnd.CANCELLED: failures.CANCELLED,
-    SampleEnd.DELETED: failures.DELETED,
-    SampleEnd.UNKNOWN: failures.UNPROVED,
+    SampleStatus.FAILED: advise(None),
+    SampleStatus.CANCELLED: failures.CANCELLED,
+    SampleStatus.DELETED: failures.DELETED,
+    SampleStatus.UNKNOWN: failures.UNPROVED,
 }
 
 
@@ -106,12 +106,12 @@ class SampleResult:
     advice: FailureAdvice | None = failures.NOT_SUBMITTED
 
     @property
-    def end(self) -> SampleEnd:
+    def end(self) -> SampleStatus:
         """What the sample came to."""
         if self.run_status != NOT_STARTED:
-            return _ENDS.get(classify(RunStatus, self.run_status), SampleEnd.UNKNOWN)
+            return _ENDS.get(classify(RunStatus, self.run_status), SampleStatus.UNKNOWN)
         failed = self.submission_status == SubmissionStatus.FAILED
-        return SampleEnd.FAILED_SUBMISSION if failed else SampleEnd.NOT_SUBMITTED
+        return SampleStatus.FAILED_SUBMISSION if failed else SampleStatus.NOT_SUBMITTED
 
     @property
     def completed(self) -> bool:
@@ -121,17 +121,17 @@ class SampleResult:
     @property
     def active(self) -> bool:
         """Whether the sample has a run that was not seen to end, so that GetRun may tell more."""
-        return self.run_id is not None and self.end is SampleEnd.UNKNOWN
+        return self.run_id is not None and self.end is SampleStatus.UNKNOWN
 
     @property
     def reason(self) -> str | None:
         """Code of why the run or its submission failed; None where there is none."""
-        return self.submission_failure_reason if self.end is SampleEnd.FAILED_SUBMISSION else self.failure_code
+        return self.submission_failure_reason if self.end is SampleStatus.FAILED_SUBMISSION else self.failure_code
 
     @property
     def is_permanent(self) -> bool:
         """Whether the sample failed for a reason that no retry mends."""
-        failed = self.end in (SampleEnd.FAILED, SampleEnd.FAILED_SUBMISSION)
+        failed = self.end in (SampleStatus.FAILED, SampleStatus.FAILED_SUBMISSION)
         return failed and self.advice is not None and self.advice.is_permanent
 
     @property
@@ -139,7 +139,7 @@ class SampleResult:
         """What would mend the failure; None for a completed sample."""
         return self.advice.failure_class if self.advice else None
 
-    def saw_run(self, answer: Mapping[str, Any]) -> None:
+    def apply_run(self, answer: Mapping[str, Any]) -> None:
         """Note what ListRuns or GetRun shows of the sample's run.
 
         :param answer: an item of ListRuns, or the answer of GetRun.
@@ -153,7 +153,7 @@ class SampleResult:
         if self.failure_code is None:
             self.advice = _ADVICE.get(self.end)
 
-    def saw_no_run(self) -> None:
+    def mark_deleted(self) -> None:
         """Note that the sample's run is not there any more."""
         self.run_status, self.advice, self.failure_message = RunStatus.DELETED.value, failures.DELETED, _RUN_DELETED
 
@@ -252,7 +252,7 @@ class ResultsTable:
         :param saved: a row by the names of its columns.
         """
         row = self.get(saved.get("run_setting_id"))
-        if row is None or row.end is not SampleEnd.DELETED or saved.get("run_status") != RunStatus.COMPLETED:
+        if row is None or row.end is not SampleStatus.DELETED or saved.get("run_status") != RunStatus.COMPLETED:
             return
         # Ids of deleted runs are given to others; the uuid tells them apart.
         if row.uuid is not None and row.uuid == saved.get("uuid"):
@@ -260,7 +260,7 @@ class ResultsTable:
             row.start_time, row.stop_time = saved.get("start_time"), saved.get("stop_time")
             row.output_uri = saved.get("output_uri")
 
-    def doubt_unsubmitted(self, batch_id: str) -> None:
+    def mark_unsubmitted_unknown(self, batch_id: str) -> None:
         """Note that samples which a batch does not list may have been submitted all the same."""
         message = f"Batch {batch_id} counts more submissions than it lists, so the sample may have been submitted"
         for row in self.rows():
@@ -268,7 +268,7 @@ class ResultsTable:
                 row.submission_status, row.run_status = None, UNKNOWN
                 row.advice, row.failure_message = failures.UNPROVED, message
 
-    def put(self, row: SampleResult) -> None:
+    def replace(self, row: SampleResult) -> None:
         """Set a row in place of the sample's earlier one.
 
         :raises KeyError: the sample is not in the cohort.
@@ -277,9 +277,9 @@ class ResultsTable:
             raise KeyError(row.run_setting_id)
         self._rows[row.run_setting_id] = row
 
-    def saw_run(self, row: SampleResult, answer: Mapping[str, Any]) -> None:
+    def apply_run(self, row: SampleResult, answer: Mapping[str, Any]) -> None:
         """Note what ListRuns shows of a sample's run; a run that completed gets its output URI."""
-        row.saw_run(answer)
+        row.apply_run(answer)
         if row.completed:
             row.failure_message = None
             row.output_uri = row.output_uri or self._output_uri(row)
@@ -295,8 +295,8 @@ class ResultsTable:
         run = RunSnapshot.of(shown)
         row.uuid = row.uuid or run.uuid
         row.output_uri = run.output_uri or row.output_uri
-        self.saw_run(row, answer)
-        if row.end is SampleEnd.FAILED:
+        self.apply_run(row, answer)
+        if row.end is SampleStatus.FAILED:
             row.failure_code, row.advice = run.failure_code, advise(run.failure_code)
             row.failure_message = one_line(run.status_message)
         if run.output_uri:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from airflow_provider_omics.healthomics.requests.issues import Issue
-from airflow_provider_omics.healthomics.run_settings.locations import Origin
+from airflow_provider_omics.healthomics.run_settings.issue_list import IssueList
+from airflow_provider_omics.healthomics.run_settings.locations import SourceLocation
 from airflow_provider_omics.healthomics.run_settings.notes import Notes
-from airflow_provider_omics.healthomics.run_settings.problems import Problems
 from airflow_provider_omics.healthomics.run_settings.types import CellError, looks_typed, type_issues, typed
 
 _SHOWN = 10
@@ -26,11 +26,11 @@ class CellReader:
 
     def __init__(
         self,
-        origin: Origin,
+        origin: SourceLocation,
         stated: Mapping[str, str],
         defined: Callable[[], Mapping[str, str]],
         id_column: str,
-        problems: Problems,
+        problems: IssueList,
     ) -> None:
         self._origin = origin
         self._stated = stated

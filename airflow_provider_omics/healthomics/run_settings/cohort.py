@@ -15,19 +15,19 @@ from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsReque
 from airflow_provider_omics.healthomics.requests.levels import OFF
 from airflow_provider_omics.healthomics.requests.start_run import NOT_COMPUTED, digest_without
 from airflow_provider_omics.healthomics.requests.start_run_batch import START_RUN_BATCH
-from airflow_provider_omics.healthomics.run_settings.checks import ID, Checks, normal_form
 from airflow_provider_omics.healthomics.run_settings.inputs import InputChecks
+from airflow_provider_omics.healthomics.run_settings.issue_list import IssueList, UnreadableError
 from airflow_provider_omics.healthomics.run_settings.json_array import array_entries
-from airflow_provider_omics.healthomics.run_settings.locations import Origin, Unit
+from airflow_provider_omics.healthomics.run_settings.locations import SourceLocation, Unit
 from airflow_provider_omics.healthomics.run_settings.notes import LeftOut, Note, Notes
-from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
+from airflow_provider_omics.healthomics.run_settings.parameter_shapes import ParameterShapes
 from airflow_provider_omics.healthomics.run_settings.same_reads import SameReads
 from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheets
 from airflow_provider_omics.healthomics.run_settings.samples import Sample, SampleMaker, SheetOptions, option_issues
-from airflow_provider_omics.healthomics.run_settings.shapes import Shapes
 from airflow_provider_omics.healthomics.run_settings.sources import Source, find_source
 from airflow_provider_omics.healthomics.run_settings.spool import Spool, compact
 from airflow_provider_omics.healthomics.run_settings.text import Readable, open_text
+from airflow_provider_omics.healthomics.run_settings.validator import ID, SettingValidator, normal_form
 
 __all__ = [
     "MAX_RUNS",
@@ -72,11 +72,11 @@ class Cohort:
     notes: tuple[Note, ...] = ()
     left_out: Mapping[LeftOut, int] = field(default_factory=dict)
     default_parameters: frozenset[str] = frozenset()
-    origin: Origin = field(default=Origin(_COHORT_FILE, Unit.ENTRY), repr=False)
+    origin: SourceLocation = field(default=SourceLocation(_COHORT_FILE, Unit.ENTRY), repr=False)
     numbers: array[int] = field(default_factory=lambda: array("Q"), repr=False)
     sheets: SampleSheets | None = field(default=None, repr=False)
     objects: InputObjects | None = field(default=None, repr=False)
-    shapes: Shapes = field(default_factory=Shapes, repr=False)
+    shapes: ParameterShapes = field(default_factory=ParameterShapes, repr=False)
 
     def __enter__(self) -> Cohort:
         return self
@@ -121,7 +121,7 @@ def read_cohort(
 
     See https://docs.aws.amazon.com/omics/latest/api/API_InlineSetting.html
     """
-    problems = Problems()
+    problems = IssueList()
     spool = Spool()
     # Of a cohort that is refused no file is kept.
     with ExitStack() as files:
@@ -140,7 +140,7 @@ def _read(
     options: SheetOptions,
     defaults: Mapping[str, Any],
     open_uri: Callable[[str], BinaryIO],
-    problems: Problems,
+    problems: IssueList,
     spool: Spool,
     files: ExitStack,
 ) -> Cohort:
@@ -160,8 +160,10 @@ def _read(
         if one is not None:
             files.callback(one.close)
     inputs = InputChecks(origin, same, objects, options.sample_sheets, options.texts)
-    checks = Checks(origin, defaults, inputs, each_row=by_column and not options.group_rows and maker.sheets is None)
-    numbers, shapes = array("Q"), Shapes()
+    checks = SettingValidator(
+        origin, defaults, inputs, each_row=by_column and not options.group_rows and maker.sheets is None
+    )
+    numbers, shapes = array("Q"), ParameterShapes()
     for sample in maker.samples(source.read(options.layout, notes, problems)):
         if len(numbers) == MAX_RUNS:
             what = f"has more than {MAX_RUNS:,} run settings"
@@ -181,13 +183,13 @@ def _read(
     digest = spool.finish()
     inputs.tell(notes)
     names = frozenset(defaults.get("parameters") or ())
-    told, left_out = tuple(notes.lines()), notes.rows_left_out
+    lines, left_out = tuple(notes.lines()), notes.rows_left_out
     return Cohort(
         path=spool.path,
         count=spool.count,
         size=spool.size,
         digest=digest,
-        notes=told,
+        notes=lines,
         left_out=left_out,
         default_parameters=names,
         origin=origin,

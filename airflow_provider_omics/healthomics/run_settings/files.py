@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from airflow_provider_omics.healthomics.run_settings.problems import UnreadableError
+from airflow_provider_omics.healthomics.run_settings.issue_list import UnreadableError
 
 OpenUri = Callable[[str], BinaryIO]
 

@@ -19,7 +19,7 @@ from airflow_provider_omics.healthomics.requests.input_places import (
 from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.healthomics.requests.s3_uris import MAX_KEY_BYTES, is_bucket_name, uris_in_json
 from airflow_provider_omics.healthomics.run_settings.first_of import FirstOf
-from airflow_provider_omics.healthomics.run_settings.locations import Origin, exact_place
+from airflow_provider_omics.healthomics.run_settings.locations import SourceLocation, exact_place
 from airflow_provider_omics.healthomics.run_settings.notes import Notes
 from airflow_provider_omics.healthomics.run_settings.other_texts import OtherTexts
 from airflow_provider_omics.healthomics.run_settings.same_reads import SameReads
@@ -49,7 +49,7 @@ class InputChecks:
 
     def __init__(
         self,
-        origin: Origin,
+        origin: SourceLocation,
         same_reads: SameReads | None = None,
         objects: InputObjects | None = None,
         sheets: SampleSheetOptions | None = None,

@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TextIO
 
-from airflow_provider_omics.healthomics.run_settings.problems import UnreadableError
-from airflow_provider_omics.healthomics.run_settings.text import MAX_LINE, flaw
+from airflow_provider_omics.healthomics.run_settings.issue_list import UnreadableError
+from airflow_provider_omics.healthomics.run_settings.text import MAX_LINE, find_defect
 
 CHUNK = 256 * 1024
 _SPACE = re.compile(r"[ \t\n\r]*")
@@ -192,11 +192,11 @@ class _Window:
             return False
         self._line, self._column = self._position(self._at)
         self._text, self._at = self._text[self._at :] + piece, 0
-        self._refuse_flaw(piece, kept)
+        self._refuse_defect(piece, kept)
         return True
 
-    def _refuse_flaw(self, piece: str, offset: int) -> None:
-        found = flaw(piece)
+    def _refuse_defect(self, piece: str, offset: int) -> None:
+        found = find_defect(piece)
         if found is not None:
             at, what, fix = found
             line, column = self._position(offset + at)

@@ -27,7 +27,7 @@ class Unit(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class SourceLocation:
     """An input, as messages name it.
 
     :param name: path or URI, or ``run_settings`` for a list.
@@ -73,7 +73,7 @@ class Origin:
 
 
 def exact_place(
-    origin: Origin, numbers: tuple[int, ...], given: Mapping[str, Any], path: str
+    origin: SourceLocation, numbers: tuple[int, ...], given: Mapping[str, Any], path: str
 ) -> tuple[tuple[int, ...], str]:
     """Return the row that an item of a list came from, where rows became lists, and its column.
 

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_omics.healthomics.run_settings.checks import ID
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort
 from airflow_provider_omics.healthomics.run_settings.spool import Spool, compact
+from airflow_provider_omics.healthomics.run_settings.validator import ID
 
 # How the reader writes nearly every entry.
 _BEGINS_WITH_ID = re.compile(rb'\{"runSettingId":("(?:[^"\\]|\\.)*")')

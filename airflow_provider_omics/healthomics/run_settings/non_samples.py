@@ -149,9 +149,9 @@ class RowJudge:
 
     def _lonely(self, at: int, cells: Sequence[str]) -> NonSample | None:
         cell = cells[at]
-        told = self._marked(at, cell) or self._unlike_an_id(cell)
-        if told is not None:
-            return told._replace(at=at)
+        found = self._marked(at, cell) or self._unlike_an_id(cell)
+        if found is not None:
+            return found._replace(at=at)
         if self._width == 1 or (at != self._id_at and not self._may_go(cells)):
             return None
         if len(cell.split()) >= _WORDS_OF_A_NOTE or cell[-1] in ":.!?" or self._width >= _COLUMNS_OF_A_SHEET:

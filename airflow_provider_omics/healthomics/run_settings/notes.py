@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from airflow_provider_omics.healthomics.run_settings.locations import Origin
+from airflow_provider_omics.healthomics.run_settings.locations import SourceLocation
 
 _SHOWN = 5
 
@@ -51,7 +51,7 @@ class _Count:
 class Notes:
     """What was done to one input: spaces removed, rows left out, and whatever else its reader has to tell."""
 
-    def __init__(self, origin: Origin) -> None:
+    def __init__(self, origin: SourceLocation) -> None:
         self._origin = origin
         self._spaces: dict[str, _Count] = {}
         self._left_out: dict[LeftOut, _Count] = {}

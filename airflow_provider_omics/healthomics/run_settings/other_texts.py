@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.healthomics.run_settings.first_of import FirstOf
-from airflow_provider_omics.healthomics.run_settings.locations import Origin
+from airflow_provider_omics.healthomics.run_settings.locations import SourceLocation
 from airflow_provider_omics.healthomics.run_settings.notes import Notes
 from airflow_provider_omics.healthomics.run_settings.text import shown
 
@@ -39,7 +39,7 @@ class OtherTexts:
     :param meant: parameters whose type was stated to be text.
     """
 
-    def __init__(self, origin: Origin, meant: Collection[str]) -> None:
+    def __init__(self, origin: SourceLocation, meant: Collection[str]) -> None:
         self._origin = origin
         self._meant = meant
         self._of_names: dict[str, FirstOf[_Text]] = {}

@@ -10,9 +10,9 @@ from typing import Any
 
 from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.run_settings.files import OpenUri, find_file, opened
+from airflow_provider_omics.healthomics.run_settings.issue_list import UnreadableError
 from airflow_provider_omics.healthomics.run_settings.json_array import StrictDecoder, said
-from airflow_provider_omics.healthomics.run_settings.problems import UnreadableError
-from airflow_provider_omics.healthomics.run_settings.text import flaw, open_text
+from airflow_provider_omics.healthomics.run_settings.text import find_defect, open_text
 
 MAX_FILE_CHARACTERS = 1_000_000
 """The largest file that is read; without spaces and line breaks, parameters may take a quarter of that."""
@@ -59,7 +59,7 @@ def _decoded(text: str, name: str) -> dict[str, Any]:
     if len(text) > MAX_FILE_CHARACTERS:
         what = f"is longer than {MAX_FILE_CHARACTERS:,} characters"
         raise UnreadableError(name, what, "Put long lists into files in S3 and pass their URIs")
-    found = flaw(text)
+    found = find_defect(text)
     if found is not None:
         raise UnreadableError(_place(name, text, found[0]), *found[1:])
     begin = len(text) - len(text.lstrip())

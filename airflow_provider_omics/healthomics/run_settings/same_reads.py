@@ -10,7 +10,7 @@ from typing import Any
 from airflow_provider_omics.healthomics.requests.input_places import name_of, texts_of
 from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.healthomics.requests.levels import FAIL
-from airflow_provider_omics.healthomics.run_settings.locations import Origin, exact_place
+from airflow_provider_omics.healthomics.run_settings.locations import SourceLocation, exact_place
 from airflow_provider_omics.healthomics.run_settings.notes import Notes
 
 _SHOWN = 5
@@ -66,7 +66,7 @@ class SameReads:
     :param level: ``warn`` or ``fail``.
     """
 
-    def __init__(self, origin: Origin, level: str) -> None:
+    def __init__(self, origin: SourceLocation, level: str) -> None:
         self._origin = origin
         self._fails = level == FAIL
         self._first_of: dict[int, int] = {}

@@ -14,8 +14,8 @@ from typing import IO, Any
 
 from airflow_provider_omics.healthomics.api.spelling import advice
 from airflow_provider_omics.healthomics.requests.issues import Issue
-from airflow_provider_omics.healthomics.run_settings.locations import Origin
-from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
+from airflow_provider_omics.healthomics.run_settings.issue_list import IssueList, UnreadableError
+from airflow_provider_omics.healthomics.run_settings.locations import SourceLocation
 
 _DIGEST_LENGTH, _ID_LENGTH = 40, 64
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
@@ -68,7 +68,7 @@ class SampleSheets:
     :param origin: the input; TSV becomes TSV, everything else CSV.
     """
 
-    def __init__(self, options: SampleSheetOptions, origin: Origin) -> None:
+    def __init__(self, options: SampleSheetOptions, origin: SourceLocation) -> None:
         self._options = options
         self._origin = origin
         self._tabs = origin.name.lower().removesuffix(".gz").endswith(".tsv")
@@ -94,7 +94,7 @@ class SampleSheets:
                 raise UnreadableError("sample_sheet_columns", f"{name!r} is not a column of {self._origin.name}", fix)
         return [name for name in there if name not in self._columns]
 
-    def add(self, run_setting_id: str, rows: Sequence[tuple[int, Mapping[str, Any]]], problems: Problems) -> str:
+    def add(self, run_setting_id: str, rows: Sequence[tuple[int, Mapping[str, Any]]], problems: IssueList) -> str:
         """Make the sheet of one sample, and return the URI that it will have.
 
         :param rows: the sample's rows with their numbers.
@@ -129,7 +129,7 @@ class SampleSheets:
         """Remove the temporary file."""
         self._file.close()
 
-    def _cell(self, number: int, name: str, value: Any, problems: Problems) -> str:
+    def _cell(self, number: int, name: str, value: Any, problems: IssueList) -> str:
         if isinstance(value, str):
             return value
         if value is None:

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.healthomics.requests.levels import WARN, level_issues
 from airflow_provider_omics.healthomics.run_settings.cells import CellReader
-from airflow_provider_omics.healthomics.run_settings.locations import Origin, Unit
+from airflow_provider_omics.healthomics.run_settings.issue_list import IssueList, UnreadableError
+from airflow_provider_omics.healthomics.run_settings.locations import SourceLocation, Unit
 from airflow_provider_omics.healthomics.run_settings.notes import Notes
-from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
 from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheetOptions, SampleSheets
 from airflow_provider_omics.healthomics.run_settings.sources import Record, is_object
 from airflow_provider_omics.healthomics.run_settings.tables import SKIP_REMEDY, Layout
@@ -101,7 +101,7 @@ def option_issues(options: SheetOptions) -> Iterator[Issue]:
 class Sample(NamedTuple):
     """One run setting and where it comes from.
 
-    :param numbers: the places, as :meth:`Origin.place` takes them.
+    :param numbers: the places, as :meth:`SourceLocation.place` takes them.
     :param rows: the rows of its sheet with their numbers, if it has one.
     """
 
@@ -116,7 +116,7 @@ class SampleMaker:
     :ivar sheets: the sheets of the samples, if each is to have one; who made this closes them.
     """
 
-    def __init__(self, origin: Origin, options: SheetOptions, notes: Notes, problems: Problems) -> None:
+    def __init__(self, origin: SourceLocation, options: SheetOptions, notes: Notes, problems: IssueList) -> None:
         self._origin = origin
         self._options = options
         self._notes = notes
@@ -271,7 +271,7 @@ class SampleMaker:
         return {name: run_setting_id if name == self._id_column else value for name, value in values.items()}
 
 
-def _checked_id_column(origin: Origin, options: SheetOptions) -> str | None:
+def _checked_id_column(origin: SourceLocation, options: SheetOptions) -> str | None:
     if options.run_setting_id_column or origin.unit is Unit.ROW:
         # Without one, the first row tells which there are.
         return options.run_setting_id_column or ""

@@ -12,10 +12,10 @@ from typing import TextIO
 from airflow_provider_omics.healthomics.api.spelling import advice
 from airflow_provider_omics.healthomics.requests.invisible import SPACES, hidden, trimmed
 from airflow_provider_omics.healthomics.requests.issues import Issue
-from airflow_provider_omics.healthomics.run_settings.locations import Origin
+from airflow_provider_omics.healthomics.run_settings.issue_list import IssueList, UnreadableError
+from airflow_provider_omics.healthomics.run_settings.locations import SourceLocation
 from airflow_provider_omics.healthomics.run_settings.non_samples import RowJudge, is_formula, spreadsheet_error
 from airflow_provider_omics.healthomics.run_settings.notes import LeftOut, Notes
-from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
 from airflow_provider_omics.healthomics.run_settings.tables import (
     SKIP_REMEDY,
     Layout,
@@ -25,7 +25,7 @@ from airflow_provider_omics.healthomics.run_settings.tables import (
     may_be_input,
     undivided_issue,
 )
-from airflow_provider_omics.healthomics.run_settings.text import flaw, lines
+from airflow_provider_omics.healthomics.run_settings.text import find_defect, lines
 
 # The line that tells Excel, which does not show it.
 _NAMES_DELIMITER = re.compile(r'\ufeff?"?sep=(?P<delimiter>[^"\s]|\t)"?(?:,|(?P=delimiter))*\s*', re.IGNORECASE)
@@ -34,7 +34,7 @@ _UNCLOSED = "Close the quote, or double a quote that is part of the value"
 
 
 def sheet_rows(
-    text: TextIO, origin: Origin, delimiter: str, layout: Layout, notes: Notes, problems: Problems
+    text: TextIO, origin: SourceLocation, delimiter: str, layout: Layout, notes: Notes, problems: IssueList
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the rows of samples with their numbers, as a spreadsheet shows them.
 
@@ -72,7 +72,9 @@ def sheet_rows(
 class _Rows:
     """The rows below one header."""
 
-    def __init__(self, header: list[str], origin: Origin, layout: Layout, notes: Notes, problems: Problems) -> None:
+    def __init__(
+        self, header: list[str], origin: SourceLocation, layout: Layout, notes: Notes, problems: IssueList
+    ) -> None:
         self._header = header
         self._origin = origin
         self._layout = layout
@@ -133,7 +135,7 @@ def _fitted(cells: list[str], width: int) -> list[str]:
     return cells + [""] * (width - len(cells))
 
 
-def _lines(text: Iterable[str], origin: Origin, delimiter: str, notes: Notes, before: int) -> Iterator[Line]:
+def _lines(text: Iterable[str], origin: SourceLocation, delimiter: str, notes: Notes, before: int) -> Iterator[Line]:
     number = before
     try:
         for cells in csv.reader(text, delimiter=delimiter, strict=True):
@@ -151,7 +153,7 @@ def _is_plain_start(cells: list[str]) -> bool:
     return first[:1].isalnum() and first.isascii()
 
 
-def _no_id_column(id_column: str, header: list[str], origin: Origin, number: int) -> UnreadableError:
+def _no_id_column(id_column: str, header: list[str], origin: SourceLocation, number: int) -> UnreadableError:
     if len(header) == 1 and id_column in header[0].split():
         what = f"is one column, {header[0]!r}, which spaces divide"
         return UnreadableError(origin.place([number]), what, "Divide the columns by commas, or by tabs in a .tsv file")
@@ -173,7 +175,7 @@ def _unreadable(error: csv.Error, place: str) -> UnreadableError:
     return UnreadableError(place, "has text after a closing quote", _UNCLOSED)
 
 
-def _header_issues(header: list[str], origin: Origin, number: int, delimiter: str) -> Iterator[Issue]:
+def _header_issues(header: list[str], origin: SourceLocation, number: int, delimiter: str) -> Iterator[Issue]:
     undivided = undivided_issue(Line(number, header), delimiter, origin)
     if undivided is not None:
         yield undivided
@@ -181,7 +183,7 @@ def _header_issues(header: list[str], origin: Origin, number: int, delimiter: st
     seen: dict[str, int] = {}
     for position, name in enumerate(header, 1):
         where = f"{origin.place([number])}, column {position}"
-        found = flaw(name)
+        found = find_defect(name)
         if found is not None:
             yield Issue(where, *found[1:])
         elif not name:
@@ -196,7 +198,7 @@ def _header_issues(header: list[str], origin: Origin, number: int, delimiter: st
         seen.setdefault(name, position)
 
 
-def _row_issues(cells: list[str], header: list[str], origin: Origin, number: int) -> Iterator[Issue]:
+def _row_issues(cells: list[str], header: list[str], origin: SourceLocation, number: int) -> Iterator[Issue]:
     if len(cells) != len(header):
         surplus = len(cells) > len(header)
         fix = "Put quotes around values that hold the delimiter, or remove the last cells"
@@ -208,7 +210,7 @@ def _row_issues(cells: list[str], header: list[str], origin: Origin, number: int
         return
     for name, cell in zip(header, cells, strict=True):
         where = f"{origin.place([number])}, column {name!r}"
-        found = flaw(cell)
+        found = find_defect(cell)
         if found is not None:
             yield Issue(where, *found[1:])
         elif spreadsheet_error(cell):

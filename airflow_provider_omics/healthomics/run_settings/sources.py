@@ -12,13 +12,13 @@ from typing import Any, BinaryIO, NamedTuple, TextIO
 from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.healthomics.requests.shapes import check_shape, inline_setting_shape
 from airflow_provider_omics.healthomics.run_settings.files import find_file, opened
+from airflow_provider_omics.healthomics.run_settings.issue_list import IssueList, UnreadableError
 from airflow_provider_omics.healthomics.run_settings.json_array import Entry, StrictDecoder, array_entries, said
-from airflow_provider_omics.healthomics.run_settings.locations import Origin, Unit
+from airflow_provider_omics.healthomics.run_settings.locations import SourceLocation, Unit
 from airflow_provider_omics.healthomics.run_settings.notes import Notes
-from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
 from airflow_provider_omics.healthomics.run_settings.sheets import sheet_rows
 from airflow_provider_omics.healthomics.run_settings.tables import Layout
-from airflow_provider_omics.healthomics.run_settings.text import flaw, lines, open_text, workbook
+from airflow_provider_omics.healthomics.run_settings.text import find_defect, lines, open_text, workbook
 
 PARAMETER = "run_settings"
 _SHOWN = 100
@@ -39,7 +39,7 @@ _KINDS = (
 class Record(NamedTuple):
     """One row, line, entry or item.
 
-    :param number: what :meth:`Origin.place` takes.
+    :param number: what :meth:`SourceLocation.place` takes.
     """
 
     number: int
@@ -56,9 +56,9 @@ class Source:
         problems.
     """
 
-    origin: Origin
+    origin: SourceLocation
     rendered: bool
-    read: Callable[[Layout, Notes, Problems], Iterator[Record]]
+    read: Callable[[Layout, Notes, IssueList], Iterator[Record]]
 
 
 def find_source(given: Any, open_uri: Callable[[str], BinaryIO]) -> Source:
@@ -74,7 +74,7 @@ def find_source(given: Any, open_uri: Callable[[str], BinaryIO]) -> Source:
     if isinstance(given, str):
         return _text_source(given.strip(), open_uri)
     if isinstance(given, Sequence) and not isinstance(given, (bytes, bytearray)):
-        origin = Origin(PARAMETER, Unit.ITEM)
+        origin = SourceLocation(PARAMETER, Unit.ITEM)
         return Source(origin, True, lambda *_: (Record(number, value) for number, value in enumerate(given)))
     what = "is missing" if given is None else f"is {type(given).__name__}"
     raise UnreadableError(PARAMETER, what, _KINDS)
@@ -93,7 +93,7 @@ def _named_source(name: str, open_uri: Callable[[str], BinaryIO]) -> Source:
 
 
 def _inline_source(given: str) -> Source:
-    def read(_layout: Layout, _notes: Notes, problems: Problems) -> Iterator[Record]:
+    def read(_layout: Layout, _notes: Notes, problems: IssueList) -> Iterator[Record]:
         try:
             for number, entry in enumerate(array_entries(io.StringIO(given), PARAMETER)):
                 yield from _sound(Record(number, entry), origin, problems)
@@ -102,7 +102,7 @@ def _inline_source(given: str) -> Source:
             fix = f"{error.issue.fix}. In a template write {{{{ ... | tojson }}}}, or pass the upstream task's output"
             raise UnreadableError(error.issue.where, error.issue.what, fix) from error
 
-    origin = Origin(PARAMETER, Unit.ITEM)
+    origin = SourceLocation(PARAMETER, Unit.ITEM)
     return Source(origin, True, read)
 
 
@@ -113,10 +113,10 @@ def _file_source(name: str, open_binary: Callable[[], BinaryIO]) -> Source:
         raise workbook(name)
     if suffix is None:
         raise UnreadableError(name, "has a suffix that does not say what it is", _KINDS)
-    origin = Origin(name, _SUFFIXES[suffix])
+    origin = SourceLocation(name, _SUFFIXES[suffix])
     gzipped = name.lower().endswith(".gz")
 
-    def read(layout: Layout, notes: Notes, problems: Problems) -> Iterator[Record]:
+    def read(layout: Layout, notes: Notes, problems: IssueList) -> Iterator[Record]:
         with opened(name, open_binary) as stream:
             encoding = layout.encoding if origin.unit is Unit.ROW else None
             text = open_text(stream, name, gzipped=gzipped, encoding=encoding)
@@ -132,12 +132,12 @@ def _file_source(name: str, open_binary: Callable[[], BinaryIO]) -> Source:
     return Source(origin, False, read)
 
 
-def _array_records(text: TextIO, origin: Origin, problems: Problems) -> Iterator[Record]:
+def _array_records(text: TextIO, origin: SourceLocation, problems: IssueList) -> Iterator[Record]:
     for number, entry in enumerate(array_entries(text, origin.name), 1):
         yield from _sound(Record(number, entry), origin, problems)
 
 
-def _line_records(text: TextIO, origin: Origin, problems: Problems) -> Iterator[Record]:
+def _line_records(text: TextIO, origin: SourceLocation, problems: IssueList) -> Iterator[Record]:
     decoder = StrictDecoder()
     for number, line in enumerate(lines(text, origin.name), 1):
         if not line or line.isspace():
@@ -153,7 +153,7 @@ def _line_records(text: TextIO, origin: Origin, problems: Problems) -> Iterator[
 
 
 def _line_entry(decoder: StrictDecoder, line: str, place: str) -> Entry:
-    found = flaw(line)
+    found = find_defect(line)
     if found is not None:
         raise UnreadableError(f"{place}, column {found[0] + 1}", *found[1:])
     begin = len(line) - len(line.lstrip())
@@ -176,7 +176,7 @@ def _line_entry(decoder: StrictDecoder, line: str, place: str) -> Entry:
     return entry
 
 
-def _sound(record: Record, origin: Origin, problems: Problems) -> Iterator[Record]:
+def _sound(record: Record, origin: SourceLocation, problems: IssueList) -> Iterator[Record]:
     """Yield the record of a decoded entry, unless the entry has faults."""
     entry: Entry = record.value
     for fault in entry.faults:
@@ -185,7 +185,7 @@ def _sound(record: Record, origin: Origin, problems: Problems) -> Iterator[Recor
         yield Record(record.number, entry.value)
 
 
-def is_object(record: Record, origin: Origin, problems: Problems) -> bool:
+def is_object(record: Record, origin: SourceLocation, problems: IssueList) -> bool:
     """Whether a record is an object; if not, say so."""
     if type(record.value) is dict or isinstance(record.value, Mapping):
         return True

@@ -11,10 +11,10 @@ from typing import NamedTuple
 from airflow_provider_omics.healthomics.api.spelling import meant
 from airflow_provider_omics.healthomics.requests.invisible import trimmed
 from airflow_provider_omics.healthomics.requests.issues import Issue
-from airflow_provider_omics.healthomics.run_settings.locations import Origin
+from airflow_provider_omics.healthomics.run_settings.issue_list import IssueList, UnreadableError
+from airflow_provider_omics.healthomics.run_settings.locations import SourceLocation
 from airflow_provider_omics.healthomics.run_settings.non_samples import SECTION
 from airflow_provider_omics.healthomics.run_settings.notes import LeftOut, Notes
-from airflow_provider_omics.healthomics.run_settings.problems import Problems, UnreadableError
 
 SKIP_REMEDY = "or set non_sample_rows='skip' to leave out rows that are no samples"
 # A title, a few comments; whoever writes more has no header.
@@ -76,7 +76,9 @@ class Table:
     padded: bool = False
 
 
-def find_table(lines: Iterator[Line], layout: Layout, origin: Origin, notes: Notes, problems: Problems) -> Table:
+def find_table(
+    lines: Iterator[Line], layout: Layout, origin: SourceLocation, notes: Notes, problems: IssueList
+) -> Table:
     """Find the table with the samples.
 
     :param problems: takes the rows above the header, unless they are to be left out.
@@ -113,7 +115,7 @@ def _likely_header(head: Sequence[Line], id_column: str) -> Line:
     return next(alike, None) or next(several, head[0])
 
 
-def undivided_issue(line: Line, delimiter: str, origin: Origin) -> Issue | None:
+def undivided_issue(line: Line, delimiter: str, origin: SourceLocation) -> Issue | None:
     """Return what is wrong with a row that another character divides; None if it is not so."""
     cell = line.cells[0]
     other = next((mark for mark in _DELIMITER_NAMES if mark != delimiter and mark in cell), None)
@@ -137,7 +139,7 @@ def _names(line: Line, id_column: str) -> bool:
     return id_column in line.cells or id_column in map(trimmed, line.cells)
 
 
-def _note_above(line: Line, layout: Layout, origin: Origin, notes: Notes, problems: Problems) -> None:
+def _note_above(line: Line, layout: Layout, origin: SourceLocation, notes: Notes, problems: IssueList) -> None:
     if layout.skip:
         notes.left_out(LeftOut.ABOVE, line.number)
         return
@@ -146,7 +148,7 @@ def _note_above(line: Line, layout: Layout, origin: Origin, notes: Notes, proble
     problems.add(Issue(f"{origin.place([line.number])}, column {at}", what, f"Remove the row, {SKIP_REMEDY}"))
 
 
-def _section_table(lines: Iterable[Line], wanted: str, origin: Origin) -> Table:
+def _section_table(lines: Iterable[Line], wanted: str, origin: SourceLocation) -> Table:
     plain = wanted.strip().strip("[]").strip().casefold()
     rest = iter(lines)
     seen: list[str] = []
@@ -164,7 +166,7 @@ def _section_table(lines: Iterable[Line], wanted: str, origin: Origin) -> Table:
     raise UnreadableError("sheet_section", what, f"Name one of its sections: {_listed(seen)}")
 
 
-def _table_of_section(rest: Iterator[Line], name: str, origin: Origin) -> Table:
+def _table_of_section(rest: Iterator[Line], name: str, origin: SourceLocation) -> Table:
     header = next(rest, None)
     if header is None or section_name(header.cells) is not None:
         raise UnreadableError(
@@ -176,7 +178,7 @@ def _table_of_section(rest: Iterator[Line], name: str, origin: Origin) -> Table:
     return Table(Line(header.number, header.cells[:width]), _rows_of_section(rest, name, origin), padded=True)
 
 
-def _rows_of_section(lines: Iterator[Line], name: str, origin: Origin) -> Iterator[Line]:
+def _rows_of_section(lines: Iterator[Line], name: str, origin: SourceLocation) -> Iterator[Line]:
     current: str | None = name
     for line in lines:
         begun = section_name(line.cells)
@@ -188,7 +190,7 @@ def _rows_of_section(lines: Iterator[Line], name: str, origin: Origin) -> Iterat
             yield line
 
 
-def _several_tables(lines: Iterable[Line], layout: Layout, origin: Origin) -> UnreadableError:
+def _several_tables(lines: Iterable[Line], layout: Layout, origin: SourceLocation) -> UnreadableError:
     sections: dict[str, Line | None] = {}
     current: str | None = None
     for line in lines:

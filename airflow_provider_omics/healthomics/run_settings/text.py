@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, BinaryIO, Protocol, TextIO, cast
 
-from airflow_provider_omics.healthomics.run_settings.problems import UnreadableError
+from airflow_provider_omics.healthomics.run_settings.issue_list import UnreadableError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -136,7 +136,7 @@ def lines(text: TextIO, name: str, number: int = 0) -> Iterator[str]:
         raise UnreadableError(f"{name} after line {number}", what, fix) from None
 
 
-def flaw(text: str) -> tuple[int, str, str] | None:
+def find_defect(text: str) -> tuple[int, str, str] | None:
     """Find the first character that no input may have: a NUL, or a byte that was not UTF-8.
 
     :return: where it stands in the text, what is wrong, and what to do; None for sound text.

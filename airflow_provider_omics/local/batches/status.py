@@ -73,7 +73,7 @@ def raise_fault(state: AccountState, step: str) -> None:
     :param step: one of :data:`~airflow_provider_omics.local.faults.BATCH_STEPS`.
     :raises ServiceError: the error that the rule gives.
     """
-    rule = state.faults.strike_exactly(step)
+    rule = state.faults.inject_exactly(step)
     if rule is None:
         return
     if rule.kind is FaultKind.THROTTLE:

@@ -97,7 +97,8 @@ class _Script:
 class SimulatedExecutor:
     """Ends every run on the account's timeline; the same seed and names give the same durations and outcomes.
 
-    :param seed: seeds every run's dice, together with its name or run setting id and how often that came before.
+    :param seed: seeds every run's random numbers, together with its name or run setting id and how often
+        that came before.
     """
 
     def __init__(self, state: AccountState, outcomes: SimulatedOutcomes | None = None, seed: int = 0) -> None:
@@ -128,11 +129,11 @@ class SimulatedExecutor:
         name = run.run_setting_id or run.request.get("name") or ""
         nth = self._launches[name]
         self._launches[name] += 1
-        dice = random.Random(f"{self._seed}:{name}:{nth}")
+        rng = random.Random(f"{self._seed}:{name}:{nth}")
         timings = self._state.timings
-        seconds = dice.uniform(timings.running_min, timings.running_max)
-        outcome = self._chance(dice)
-        task = dice.randrange(len(self._outcomes.tasks)) if self._outcomes.tasks else None
+        seconds = rng.uniform(timings.running_min, timings.running_max)
+        outcome = self._chance(rng)
+        task = rng.randrange(len(self._outcomes.tasks)) if self._outcomes.tasks else None
         rule = self._matching_rule(run)
         if rule is not None:
             outcome, seconds = rule.outcome, seconds if rule.seconds is None else rule.seconds
@@ -140,11 +141,11 @@ class SimulatedExecutor:
         seconds = _seconds_of_tag(run, seconds)
         return _Script(outcome, seconds, task if outcome in _TASK_FAILURES else None)
 
-    def _chance(self, dice: random.Random) -> str:
-        if dice.random() >= self._outcomes.failure_share:
+    def _chance(self, rng: random.Random) -> str:
+        if rng.random() >= self._outcomes.failure_share:
             return COMPLETED
         reasons = self._outcomes.failure_reasons
-        return dice.choices(list(reasons), list(reasons.values()))[0]
+        return rng.choices(list(reasons), list(reasons.values()))[0]
 
     def _matching_rule(self, run: Run) -> OutcomeRule | None:
         names = [name for name in (run.run_setting_id, run.request.get("name")) if name]

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
     from airflow_provider_omics.local.http.admin import Admin
+    from airflow_provider_omics.local.http.injection import MotoFaults
     from airflow_provider_omics.local.http.moto import MotoFront
     from airflow_provider_omics.local.http.service import OmicsService
-    from airflow_provider_omics.local.http.striking import NeighbourFaults
     from airflow_provider_omics.local.regions import Regions
 
 ADMIN_PREFIX = "/_local/"
@@ -34,13 +34,13 @@ class Application:
     """Routes by the credential scope of the signature, as every AWS client sends one."""
 
     def __init__(
-        self, regions: Regions, service: OmicsService, admin: Admin, moto: MotoFront, neighbour_faults: NeighbourFaults
+        self, regions: Regions, service: OmicsService, admin: Admin, moto: MotoFront, moto_faults: MotoFaults
     ) -> None:
         self._regions = regions
         self._service = service
         self._admin = admin
         self._moto = moto
-        self._neighbour_faults = neighbour_faults
+        self._moto_faults = moto_faults
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -52,16 +52,16 @@ class Application:
             state = self._regions.account(scope.region)
             return _respond(self._service.answer(state, _request(environ, path, scope)), start_response)
         if scope is not None and scope.service in ("s3", "sqs"):
-            return self._answer_of_neighbour(environ, path, scope, start_response)
+            return self._moto_answer(environ, path, scope, start_response)
         return self._moto(environ, start_response)
 
-    def _answer_of_neighbour(
+    def _moto_answer(
         self, environ: WSGIEnvironment, path: str, scope: Scope, start_response: StartResponse
     ) -> Iterable[bytes]:
         request = _request(environ, path, scope, with_body=False)
         # SQS has one path and one method for all; the header is such as AmazonSQS.ReceiveMessage.
         operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2] or request.method
-        answer = self._neighbour_faults.answer(
+        answer = self._moto_faults.answer(
             f"{scope.service}:{operation}", request, lambda: self._moto(environ, start_response)
         )
         return _respond(answer, start_response) if isinstance(answer, HttpAnswer) else answer

@@ -11,7 +11,7 @@ from typing import Any
 from airflow_provider_omics.local.account_state import AccountState
 from airflow_provider_omics.local.errors import InternalServerException, ServiceError
 from airflow_provider_omics.local.http import wire
-from airflow_provider_omics.local.http.striking import AnswerLost, after_the_effect, before_the_effect, facts_of
+from airflow_provider_omics.local.http.injection import AnswerLost, after_the_effect, before_the_effect, facts_of
 from airflow_provider_omics.local.journal import Call
 from airflow_provider_omics.local.operations.registry import Handler, handlers
 from airflow_provider_omics.local.regions import SLICE_SECONDS
@@ -62,7 +62,7 @@ class OmicsService:
         call.request_id = members.get("requestId")
         call.resource_id = next(iter(route.labels.values()), members.get("batchId"))
         facts = facts_of(call, request, members)
-        fault = state.faults.strike(route.operation, facts)
+        fault = state.faults.inject(route.operation, facts)
         call.fault = fault.kind if fault else None
         before_the_effect(fault, facts)
         state.rates.take(route.operation)

@@ -8,13 +8,13 @@ from airflow_provider_omics.local.faults import FaultKind, FaultPlan, FaultRule
 
 
 def struck(plan: FaultPlan, operation: str, calls: int) -> list[bool]:
-    return [plan.strike(operation) is not None for _ in range(calls)]
+    return [plan.inject(operation) is not None for _ in range(calls)]
 
 
 def test_a_rule_strikes_so_many_calls_of_its_operation_and_no_more() -> None:
     plan = FaultPlan()
     plan.add(FaultRule(kind=FaultKind.THROTTLE, operation="GetRun", count=2, skip=1))
-    assert plan.strike("ListRuns") is None
+    assert plan.inject("ListRuns") is None
     assert struck(plan, "GetRun", 5) == [False, True, True, False, False]
     assert [count for _, count in plan.rules()] == [2]
 
@@ -23,7 +23,7 @@ def test_the_first_rule_that_strikes_decides() -> None:
     plan = FaultPlan()
     plan.add(FaultRule(kind=FaultKind.THROTTLE, count=1))
     plan.add(FaultRule(kind=FaultKind.LOST_ANSWER, operation="StartRun", count=1))
-    kinds = [rule.kind if (rule := plan.strike("StartRun")) else None for _ in range(3)]
+    kinds = [rule.kind if (rule := plan.inject("StartRun")) else None for _ in range(3)]
     assert kinds == [FaultKind.THROTTLE, FaultKind.LOST_ANSWER, None]
 
 
@@ -47,7 +47,7 @@ def test_clearing_removes_every_rule() -> None:
     plan = FaultPlan()
     plan.add(FaultRule(kind=FaultKind.THROTTLE, count=None))
     plan.clear()
-    assert plan.strike("GetRun") is None
+    assert plan.inject("GetRun") is None
     assert plan.rules() == []
 
 

@@ -24,8 +24,8 @@ from airflow_provider_omics.healthomics.run_settings.cohort import (
     read_cohort,
     select,
 )
+from airflow_provider_omics.healthomics.run_settings.issue_list import UnreadableError
 from airflow_provider_omics.healthomics.run_settings.json_array import array_entries
-from airflow_provider_omics.healthomics.run_settings.problems import UnreadableError
 
 DEFAULTS = {"outputUri": "s3://bucket/results"}
 BUCKET = "s3://bucket/cohort"

@@ -11,7 +11,7 @@ from airflow_provider_omics.healthomics.requests.parameter_template import chose
 _NONE: Mapping[str, Any] = {}
 
 
-class Shape(NamedTuple):
+class ParameterShape(NamedTuple):
     """What some samples have in common.
 
     :param names: the names of their own parameters.
@@ -22,7 +22,7 @@ class Shape(NamedTuple):
     profiles: tuple[str, ...] | None
 
 
-class Shapes:
+class ParameterShapes:
     """The shapes of a cohort's samples, in the order of the input.
 
     :ivar kinds: the different shapes.
@@ -30,7 +30,7 @@ class Shapes:
     """
 
     def __init__(self) -> None:
-        self.kinds: list[Shape] = []
+        self.kinds: list[ParameterShape] = []
         self.of_samples = array("L")
         self._known: dict[tuple[tuple[str, ...], tuple[str, ...] | None], int] = {}
 
@@ -41,5 +41,5 @@ class Shapes:
         at = self._known.get((names, profiles))
         if at is None:
             at = self._known[(names, profiles)] = len(self.kinds)
-            self.kinds.append(Shape(frozenset(names), profiles))
+            self.kinds.append(ParameterShape(frozenset(names), profiles))
         self.of_samples.append(at)

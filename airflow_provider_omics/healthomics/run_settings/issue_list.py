@@ -11,7 +11,7 @@ MAX_KEPT = 100
 """How many problems a message lists; the others are counted."""
 
 
-class Problems:
+class IssueList:
     """Everything that was found wrong, the first of it in words."""
 
     def __init__(self) -> None:

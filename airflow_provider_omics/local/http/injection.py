@@ -1,4 +1,4 @@
-"""What a fault does to the call that it strikes, of HealthOmics, S3 or SQS."""
+"""Injecting faults into calls of HealthOmics, S3 and SQS."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def after_the_effect(fault: FaultRule | None, facts: CallFacts, stopping: thread
         raise _injected(fault)
 
 
-class NeighbourFaults:
-    """Strikes the calls of S3 and SQS.
+class MotoFaults:
+    """Injects faults into the calls of moto's S3 and SQS.
 
     :param now: tells the server's time.
     :param stopping: set when the server stops.
@@ -82,7 +82,7 @@ class NeighbourFaults:
     def answer(
         self, name: str, request: HttpRequest, carry_out: Callable[[], Iterable[bytes]]
     ) -> Iterable[bytes] | HttpAnswer:
-        """Carry out one call, unless a fault strikes it before.
+        """Carry out one call, unless a fault is injected before.
 
         :param name: such as ``s3:PUT`` or ``sqs:ReceiveMessage``.
         :param carry_out: does it, and returns the body of the answer.
@@ -93,7 +93,7 @@ class NeighbourFaults:
             return carry_out()
         call = Call(self._now(), name, resource_id=request.path)
         facts = facts_of(call, request)
-        fault = self._faults.strike_exactly(name, facts)
+        fault = self._faults.inject_exactly(name, facts)
         call.fault = fault.kind if fault else None
         try:
             before_the_effect(fault, facts)

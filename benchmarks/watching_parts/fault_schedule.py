@@ -15,7 +15,7 @@ def change(server: LocalOmics, key: str, *, storm: bool) -> None:
     """Refuse all keys but one as expired, and let a storm begin or end."""
     _count(server)
     server.faults.clear()
-    # A plan throws the same dice each time it is filled.
+    # A plan draws the same numbers each time it is filled.
     server.faults.seed += 1
     server.faults.add(
         FaultRule(

@@ -15,13 +15,13 @@ from airflow_provider_omics.healthomics.requests.checks import (
     parameter_issues,
     tag_issues,
 )
-from airflow_provider_omics.healthomics.requests.coercion import restore
+from airflow_provider_omics.healthomics.requests.coercion import coerce
 from airflow_provider_omics.healthomics.requests.invisible import hidden, trimmed
 from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.healthomics.requests.shapes import check_shape, inline_setting_shape
 from airflow_provider_omics.healthomics.requests.start_run_batch import unknown_member
 from airflow_provider_omics.healthomics.run_settings.inputs import InputChecks
-from airflow_provider_omics.healthomics.run_settings.locations import Origin
+from airflow_provider_omics.healthomics.run_settings.locations import SourceLocation
 from airflow_provider_omics.healthomics.run_settings.samples import Sample
 from airflow_provider_omics.healthomics.run_settings.spool import compact
 
@@ -29,7 +29,7 @@ ID = "runSettingId"
 _DOCUMENTS = ("parameters", "engineSettings")
 
 
-class Checks:
+class SettingValidator:
     """Checks the run settings of one input, in their order.
 
     :param defaults: the ``defaultRunSetting`` that they are merged with.
@@ -37,7 +37,9 @@ class Checks:
     :param each_row: whether every row is a sample of its own, as ``group_rows`` would change.
     """
 
-    def __init__(self, origin: Origin, defaults: Mapping[str, Any], inputs: InputChecks, *, each_row: bool) -> None:
+    def __init__(
+        self, origin: SourceLocation, defaults: Mapping[str, Any], inputs: InputChecks, *, each_row: bool
+    ) -> None:
         self._origin = origin
         self._inputs = inputs
         self._each_row = each_row
@@ -169,7 +171,7 @@ def _restored(shape: Any, value: Any) -> Any:
     # Text of the API can be a JSON document; an id, a name or a URI never is one.
     if shape is not None and shape.type_name == "string" and isinstance(value, (Mapping, list)):
         return value
-    return restore(shape, value)
+    return coerce(shape, value)
 
 
 def _unwritable_issues(setting: Mapping[str, Any]) -> Iterator[Issue]:
