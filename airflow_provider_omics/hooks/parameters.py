@@ -1,10 +1,4 @@
-"""The connection parameters that every operator, sensor and trigger takes, described once.
-
-* ``aws_conn_id``: the Airflow connection, of type ``aws``; None uses boto3's own credential chain.
-* ``region_name``: AWS Region; None takes the connection's.
-* ``verify``: whether, or with which CA bundle (a path), TLS certificates are checked; None is boto3's default.
-* ``botocore_config``: settings for botocore's ``Config``, as a dict; merged over the connection's ``config_kwargs``.
-"""
+"""The connection parameters that every operator, sensor and trigger takes."""
 
 from __future__ import annotations
 
@@ -19,7 +13,16 @@ TEMPLATED = ("aws_conn_id", "region_name", "verify")
 
 @dataclass(frozen=True)
 class ConnectionParameters:
-    """How to reach HealthOmics, as plain values that a trigger can be stored with."""
+    """How to reach HealthOmics, as plain values that a trigger can be stored with.
+
+    :param aws_conn_id: Airflow connection of type ``aws``; None for boto3's own credential chain. Default
+        ``aws_default``.
+    :param region_name: AWS Region, such as ``us-east-1``; None for the connection's.
+    :param verify: whether TLS certificates are checked, or the path of the CA bundle to check them with; None for
+        boto3's default.
+    :param botocore_config: settings for botocore's ``Config``, as a dict, merged over the connection's
+        ``config_kwargs``; None for none.
+    """
 
     aws_conn_id: str | None = "aws_default"
     region_name: str | None = None

@@ -27,9 +27,15 @@ _ENTRIES = ("execute", "execute_complete", "resume_execution")
 class OmicsBaseOperator(TemplatesMixin, BaseOperator):
     """Base of the HealthOmics operators and sensors.
 
-    Its parameters are described in :mod:`airflow_provider_omics.hooks.parameters`.
-
     :cvar id_argument: an API operation, its member that is an id, and the argument that this is; None for none.
+
+    :param aws_conn_id: Airflow connection of type ``aws``; None for boto3's own credential chain. Default
+        ``aws_default``.
+    :param region_name: AWS Region, such as ``us-east-1``; None for the connection's.
+    :param verify: whether TLS certificates are checked, or the path of the CA bundle to check them with; None for
+        boto3's default.
+    :param botocore_config: settings for botocore's ``Config``, as a dict, merged over the connection's
+        ``config_kwargs``; None for none.
     """
 
     ui_color = "#d8f0e6"

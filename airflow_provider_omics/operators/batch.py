@@ -51,22 +51,16 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
     complete.
 
     Parameters that are None are not sent. All but ``deferrable``, ``build_run_setting`` and ``botocore_config`` are
-    templates; numbers and flags are read from text too. ``wait_for_completion`` (without, there are no
-    results), ``cancel_on_kill``, ``on_timeout``, ``durable`` and ``identity_tags`` are described in
-    :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`, ``deferrable``, ``waiter_delay``,
-    ``waiter_max_attempts`` and ``error_budget`` in
-    :class:`~airflow_provider_omics.operators.waiting.OmicsWaitingOperator`, the connection
-    parameters in :mod:`airflow_provider_omics.hooks.parameters`, and what the samples are read from (``run_settings``,
-    ``run_setting_id_column`` and all others about sheets) in
-    :class:`~airflow_provider_omics.operators.cohort_input.OmicsCohortInputOperator`.
-
-    Without ``identity_tags`` a sample whose settings were
-    changed between two tries counts as the same.
+    templates; numbers and flags are read from text too. Without ``wait_for_completion`` there are no results, and
+    without ``identity_tags`` a sample whose settings were changed between two tries counts as the same.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_StartRunBatch.html
 
-    :param workflow_id: id of the workflow; private or shared, not Ready2Run.
-    :param role_arn: ARN of the service role that the runs act with, up to 128 characters.
+    :param run_settings: the samples, 1 to 100,000: a list of InlineSetting objects by the API's names
+        (``runSettingId``, ``parameters``, ``name``, ``outputUri``, ``priority``, ``runTags``, ...), or a path or
+        ``s3://`` URI of them as JSON or JSONL, or of a sheet as CSV or TSV; plain or gzipped. Required.
+    :param workflow_id: id of the workflow; private or shared, not Ready2Run. Required.
+    :param role_arn: ARN of the service role that the runs act with, up to 128 characters. Required.
     :param output_uri: where outputs go, as ``s3://bucket/prefix``, in the workflow's Region; up to 750 characters.
     :param workflow_type: ``PRIVATE``, the only type that batches know.
     :param workflow_version_name: version of the workflow, up to 64 characters.
@@ -103,9 +97,9 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
         ``tags``.
     :param request_id: idempotency token, up to 128 characters. The default is made from the task instance and the
         samples, so that a task that is tried again finds its batch; with one of your own that is up to you.
-    :param settings_uri: folder in S3 for the checked samples, and for the sheets that
-        ``sample_sheet_parameter`` asks for; the default is below ``output_uri``. Objects there are
-        named by their content and never written again. With more than 100 samples the service role must read it.
+    :param settings_uri: folder in S3 for the checked samples, and for the sheets that ``sample_sheet_parameter`` asks
+        for; the default is below ``output_uri``. Objects there are named by their content and never written again. With
+        more than 100 samples the service role must read it.
     :param results_uri: where the results table goes: an ``s3://`` URI that ends in ``.csv``, or a folder. The default
         is below ``output_uri``. Before anything is submitted, a small object is written there and to ``settings_uri``,
         and deleted if that is allowed. Instances of a mapped task need a place each, as with ``{{ ti.map_index }}`` in
@@ -115,20 +109,96 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
     :param s3_bucket_key_enabled: whether an S3 Bucket Key is used with it; the default is the bucket's setting.
     :param s3_expected_bucket_owner: account id (12 digits) that the buckets of ``settings_uri`` and ``results_uri``
         must belong to; S3 refuses every call of the task that concerns another's.
-    :param tolerated_failure_count: how many samples may end otherwise than COMPLETED, 0 or more.
-    :param tolerated_failure_percentage: the same as a share of all samples, 0 to 100; the larger of both holds.
-    :param fail_fast: whether the rest is cancelled as soon as more samples than tolerated have failed.
-    :param redrive_attempts: how many more batches the task may start within one try, each for the samples that
-        failed by chance (class transient), as far as ``failure_lookup_limit`` lets their cause be known.
+    :param tolerated_failure_count: how many samples may end otherwise than COMPLETED, 0 or more. Default ``0``.
+    :param tolerated_failure_percentage: the same as a share of all samples, 0 to 100; the larger of both holds. Default
+        ``0``.
+    :param fail_fast: whether the rest is cancelled as soon as more samples than tolerated have failed. Default
+        ``False``.
+    :param redrive_attempts: how many more batches the task may start within one try, 0 or more: each for the samples
+        that failed by chance (class transient), as far as ``failure_lookup_limit`` lets their cause be known. Default
+        ``0``.
     :param retry_permanent_failures: whether a retry of the task also runs again what failed for a reason that no retry
         mends (``INPUT_URI_NOT_FOUND``, ``INVALID_URI_INPUT``, ``UNSUPPORTED_INPUT_SIZE``, a submission refused with a
-        ValidationException; all are in
-        :data:`~airflow_provider_omics.healthomics.api.failures.PERMANENT_CODES`). The default, False, leaves these
-        samples out, and counts them as failed, until their row, the workflow or another setting of all runs has
-        changed, or a person clears the task: the first try after a clear runs all that did not complete.
+        ValidationException; all are in :data:`~airflow_provider_omics.healthomics.api.failures.PERMANENT_CODES`).
+        Without it these samples are left out, and count as failed, until their row, the workflow or another setting of
+        all runs has changed, or a person clears the task: the first try after a clear runs all that did not complete.
+        Default ``False``.
     :param failure_lookup_limit: most failed runs to ask the cause of at the end of a try, one call each; 0 or more. A
         retry asks for the cause of up to 10,000 before it runs them again, unless it runs them whatever the cause.
-    :param runs_limit: most completed samples for which ``runs`` is pushed; 0 or more.
+        Default ``100``.
+    :param runs_limit: most completed samples for which ``runs`` is pushed; 0 or more. Default ``1000``.
+    :param run_setting_id_column: column of a sheet that names the sample; all other columns become parameters of the
+        same name, and empty cells are not sent. It is a parameter too where the workflow's template has one of its
+        name. Objects of a list, JSON or JSONL are then rows of a sheet too. Spaces around ids, values and column names
+        of a sheet are removed, and counted in the log.
+    :param group_rows: whether rows of the same id are one sample, whose other columns become lists in row order; if
+        not, they are an error. Default ``False``.
+    :param build_run_setting: makes a sample's run setting out of its rows, for any other shape: takes a list of dicts
+        by column, returns an InlineSetting object.
+    :param non_sample_rows: what becomes of rows of a sheet that are no samples (commented out, notes, totals, section
+        headers, a second header, whatever stands above the header): ``fail`` names each, ``skip`` leaves them out and
+        counts them in the log. Default ``fail``.
+    :param sheet_section: the section that holds the samples, in a sheet of several tables: ``Data`` of an Illumina
+        sample sheet v1, ``BCLConvert_Data`` of v2, ``libraries`` of a 10x multi configuration.
+    :param sheet_delimiter: the character that divides the cells of a sheet; the default is a tab in ``.tsv``, a comma
+        in ``.csv``, and whatever a first line such as ``sep=;`` names.
+    :param sheet_encoding: how the characters of a sheet are written, by Python's names (``utf-16``, ``windows-1252``,
+        ``shift_jis``, ...); the default is UTF-8.
+    :param parameter_types: what the cells of a sheet are, by column: ``int``, ``float``, ``boolean``, ``string``,
+        ``json``, or one of them and ``[]`` for a list written as JSON. Without a type a cell is sent as the text that
+        it shows, and a column of numbers, booleans or JSON is told in the log. Cells that do not fit are refused.
+    :param sample_sheet_parameter: the parameter that takes a sheet, for workflows whose input is one (``input`` of
+        nf-core's pipelines): every sample's rows are written to S3 as a sheet of their own, below ``settings_uri``, and
+        the parameter gets its URI. The columns are then no parameters.
+    :param sample_sheet_columns: the columns of these sheets, in their order; the default is all, as they were.
+    :param duplicate_inputs: what becomes of reads that are given to two samples, or twice to one: ``warn`` tells it in
+        the log, ``fail`` refuses it, ``off`` does not look. References, intervals and whatever most samples have in
+        common are not reads. Default ``warn``.
+    :param types_from_definition: whether columns without a type of their own take the one that the workflow's
+        definition has for the parameter, as far as it can be read (GetWorkflow with ``export``, at most 20 MiB): CWL,
+        Nextflow with a ``nextflow_schema.json``, and WDL where miniwdl is installed. It is read once for a task
+        instance and kept below ``settings_uri`` for its retries; without it cells stay text. Not for
+        ``build_run_setting``, ``sample_sheet_parameter``, shared workflows, or without ``validate_parameters``. Default
+        ``True``.
+    :param validate_parameters: whether every sample's parameter names are compared with the workflow's parameter
+        template first, and with those of the Nextflow profiles that its engine settings choose, which needs
+        ``omics:GetWorkflow`` (``omics:GetWorkflowVersion`` for a version). Default ``True``.
+    :param check_inputs: whether the inputs in S3 are looked for before anything is submitted: ``off``, since it takes a
+        call for each input, and the worker's role often may not read what the run's role may; ``warn`` tells in the log
+        what is missing, archived or denied; ``fail`` refuses it. Each distinct object is looked for once (HeadObject),
+        up to 100,000 of them; a folder, or a pattern of names, is there with its first object (ListObjectsV2). What
+        could not be checked, since calls failed or time was over, is told and submitted. A try that takes over a job of
+        an earlier one does not look. Default ``off``.
+    :param check_inputs_timeout: seconds after which no more inputs are looked for, 0 to 604,800. Default ``600``.
+    :param s3_requester_pays: whether this account pays for what the task itself reads and writes in buckets that use
+        Requester Pays; for the runs' own reading there is ``requester_pays_enabled``. Default ``False``.
+    :param wait_for_completion: whether to wait for the end. Default ``True``.
+    :param cancel_on_kill: whether the job is cancelled when nobody wants its result any more: when a user marks or
+        clears the task, its DAG run times out, ``execution_timeout`` is reached, ``waiter_max_attempts`` is with no
+        retry left, or the worker of the last try is asked to end; if not, it never is. Default ``True``.
+    :param on_timeout: what becomes of the job at the task's ``execution_timeout``: ``cancel``, or ``detach`` to leave
+        it running. Default ``cancel``.
+    :param durable: whether a later try takes over the job of an earlier one; if not, every try starts one. Default
+        ``True``.
+    :param identity_tags: whether the job is tagged with DAG, DAG run, task and map index, by which a later try finds
+        it; it needs ``omics:TagResource``. Without the tags a job is found only if it has the default name. Default
+        ``True``.
+    :param deferrable: whether to wait in the triggerer, without a worker; the default is Airflow's ``[operators]
+        default_deferrable``.
+    :param waiter_delay: seconds between two polls, 0.01 to 604,800. Default ``30``.
+    :param waiter_max_attempts: most polls that are answered before the task fails, 1 or more; None for no limit but
+        ``execution_timeout``.
+    :param error_budget: seconds for which errors of polling are put up with before the task fails, 0 or more: errors of
+        any kind once the service has answered, before that only those that pass by themselves (throttling, 5xx,
+        network). A poll that fails is repeated after at most 5 minutes, and after a twelfth of the budget. Default
+        ``3600``.
+    :param aws_conn_id: Airflow connection of type ``aws``; None for boto3's own credential chain. Default
+        ``aws_default``.
+    :param region_name: AWS Region, such as ``us-east-1``; None for the connection's.
+    :param verify: whether TLS certificates are checked, or the path of the CA bundle to check them with; None for
+        boto3's default.
+    :param botocore_config: settings for botocore's ``Config``, as a dict, merged over the connection's
+        ``config_kwargs``; None for none.
     """
 
     template_fields: Sequence[str] = (

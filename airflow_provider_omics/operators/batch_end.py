@@ -164,17 +164,32 @@ class OmicsCancelRunBatchOperator(_BatchOperator):
     A batch that is CREATING cannot be cancelled yet, so that is waited out, deferred where ``deferrable`` is set. The
     runs of a batch that FAILED, or that go on after it was CANCELLED, are cancelled one by one.
 
-    Returns the batch's id. The connection parameters are described in
-    :mod:`airflow_provider_omics.hooks.parameters`.
+    Returns the batch's id.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_CancelRunBatch.html
 
-    :param batch_id: id of the batch (templated).
-    :param wait_for_completion: whether to wait until the batch and its runs have ended.
-    :param whole_cohort: whether all batches of its cohort are cancelled: its task starts another one for samples
-        that failed. They are found by the tags that the provider gives a batch (``identity_tags`` of
+    :param batch_id: id of the batch (templated). Required.
+    :param wait_for_completion: whether to wait until the batch and its runs have ended. Default ``False``.
+    :param whole_cohort: whether all batches of its cohort are cancelled: its task starts another one for samples that
+        failed. They are found by the tags that the provider gives a batch (``identity_tags`` of
         :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`), among at most 100 of its name (ListBatch).
-        False for this batch alone.
+        False for this batch alone. Default ``True``.
+    :param deferrable: whether to wait in the triggerer, without a worker; the default is Airflow's ``[operators]
+        default_deferrable``.
+    :param waiter_delay: seconds between two polls, 0.01 to 604,800. Default ``30``.
+    :param waiter_max_attempts: most polls that are answered before the task fails, 1 or more; None for no limit but
+        ``execution_timeout``.
+    :param error_budget: seconds for which errors of polling are put up with before the task fails, 0 or more: errors of
+        any kind once the service has answered, before that only those that pass by themselves (throttling, 5xx,
+        network). A poll that fails is repeated after at most 5 minutes, and after a twelfth of the budget. Default
+        ``3600``.
+    :param aws_conn_id: Airflow connection of type ``aws``; None for boto3's own credential chain. Default
+        ``aws_default``.
+    :param region_name: AWS Region, such as ``us-east-1``; None for the connection's.
+    :param verify: whether TLS certificates are checked, or the path of the CA bundle to check them with; None for
+        boto3's default.
+    :param botocore_config: settings for botocore's ``Config``, as a dict, merged over the connection's
+        ``config_kwargs``; None for none.
     """
 
     operation = "CancelRunBatch"
@@ -229,17 +244,33 @@ class OmicsDeleteRunBatchOperator(_BatchOperator):
     something, it waits until the deletion is done: the service deletes run by run, may fail for some of them, and does
     not try again.
 
-    Returns the batch's id. The connection parameters are described in
-    :mod:`airflow_provider_omics.hooks.parameters`.
+    Returns the batch's id.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_DeleteRunBatch.html
 
-    :param batch_id: id of the batch (templated).
+    :param batch_id: id of the batch (templated). Required.
     :param wait_for_completion: whether to wait until the batch is RUNS_DELETED, and to fail if it does not get there.
+        Default ``True``.
     :param whole_cohort: whether the runs of all batches of its cohort are deleted: its task starts another one for
         samples that failed. They are found by the tags that the provider gives a batch (``identity_tags`` of
         :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`), among at most 100 of its name (ListBatch).
-        False for this batch alone.
+        False for this batch alone. Default ``True``.
+    :param deferrable: whether to wait in the triggerer, without a worker; the default is Airflow's ``[operators]
+        default_deferrable``.
+    :param waiter_delay: seconds between two polls, 0.01 to 604,800. Default ``30``.
+    :param waiter_max_attempts: most polls that are answered before the task fails, 1 or more; None for no limit but
+        ``execution_timeout``.
+    :param error_budget: seconds for which errors of polling are put up with before the task fails, 0 or more: errors of
+        any kind once the service has answered, before that only those that pass by themselves (throttling, 5xx,
+        network). A poll that fails is repeated after at most 5 minutes, and after a twelfth of the budget. Default
+        ``3600``.
+    :param aws_conn_id: Airflow connection of type ``aws``; None for boto3's own credential chain. Default
+        ``aws_default``.
+    :param region_name: AWS Region, such as ``us-east-1``; None for the connection's.
+    :param verify: whether TLS certificates are checked, or the path of the CA bundle to check them with; None for
+        boto3's default.
+    :param botocore_config: settings for botocore's ``Config``, as a dict, merged over the connection's
+        ``config_kwargs``; None for none.
     """
 
     operation = "DeleteRunBatch"
@@ -281,17 +312,32 @@ class OmicsDeleteBatchOperator(_BatchOperator):
 
     While the batch has not ended, or its runs are being deleted, the task fails and says what to do.
 
-    Returns the batch's id. The connection parameters are described in
-    :mod:`airflow_provider_omics.hooks.parameters`.
+    Returns the batch's id.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_DeleteBatch.html
 
-    :param batch_id: id of the batch (templated).
-    :param wait_for_completion: whether to wait until the service does not show the batch any more.
-    :param whole_cohort: whether all batches of its cohort are deleted: its task starts another one for samples
-        that failed. They are found by the tags that the provider gives a batch (``identity_tags`` of
+    :param batch_id: id of the batch (templated). Required.
+    :param wait_for_completion: whether to wait until the service does not show the batch any more. Default ``True``.
+    :param whole_cohort: whether all batches of its cohort are deleted: its task starts another one for samples that
+        failed. They are found by the tags that the provider gives a batch (``identity_tags`` of
         :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`), among at most 100 of its name (ListBatch).
-        False for this batch alone.
+        False for this batch alone. Default ``True``.
+    :param deferrable: whether to wait in the triggerer, without a worker; the default is Airflow's ``[operators]
+        default_deferrable``.
+    :param waiter_delay: seconds between two polls, 0.01 to 604,800. Default ``30``.
+    :param waiter_max_attempts: most polls that are answered before the task fails, 1 or more; None for no limit but
+        ``execution_timeout``.
+    :param error_budget: seconds for which errors of polling are put up with before the task fails, 0 or more: errors of
+        any kind once the service has answered, before that only those that pass by themselves (throttling, 5xx,
+        network). A poll that fails is repeated after at most 5 minutes, and after a twelfth of the budget. Default
+        ``3600``.
+    :param aws_conn_id: Airflow connection of type ``aws``; None for boto3's own credential chain. Default
+        ``aws_default``.
+    :param region_name: AWS Region, such as ``us-east-1``; None for the connection's.
+    :param verify: whether TLS certificates are checked, or the path of the CA bundle to check them with; None for
+        boto3's default.
+    :param botocore_config: settings for botocore's ``Config``, as a dict, merged over the connection's
+        ``config_kwargs``; None for none.
     """
 
     operation = "DeleteBatch"

@@ -41,23 +41,20 @@ INPUT_TEMPLATE_FIELDS = (
 class OmicsCohortInputOperator(OmicsInputOperator[BatchSnapshot]):
     """Base of the operator that runs a cohort: its samples, read from a list, a file or a sheet.
 
-    ``check_inputs``, ``check_inputs_timeout`` and ``s3_requester_pays`` are described in
-    :class:`~airflow_provider_omics.operators.inputs.OmicsInputOperator`.
-
     :param run_settings: the samples, 1 to 100,000: a list of InlineSetting objects by the API's names
         (``runSettingId``, ``parameters``, ``name``, ``outputUri``, ``priority``, ``runTags``, ...), or a path or
-        ``s3://`` URI of them as JSON or JSONL, or of a sheet as CSV or TSV; plain or gzipped.
+        ``s3://`` URI of them as JSON or JSONL, or of a sheet as CSV or TSV; plain or gzipped. Required.
     :param run_setting_id_column: column of a sheet that names the sample; all other columns become parameters of the
         same name, and empty cells are not sent. It is a parameter too where the workflow's template has one of its
-        name. Objects of a list, JSON or JSONL are then rows of a sheet too. Spaces
-        around ids, values and column names of a sheet are removed, and counted in the log.
+        name. Objects of a list, JSON or JSONL are then rows of a sheet too. Spaces around ids, values and column names
+        of a sheet are removed, and counted in the log.
     :param group_rows: whether rows of the same id are one sample, whose other columns become lists in row order; if
-        not, they are an error.
+        not, they are an error. Default ``False``.
     :param build_run_setting: makes a sample's run setting out of its rows, for any other shape: takes a list of dicts
         by column, returns an InlineSetting object.
     :param non_sample_rows: what becomes of rows of a sheet that are no samples (commented out, notes, totals, section
-        headers, a second header, whatever stands above the header): ``fail`` (the default) names each, ``skip`` leaves
-        them out and counts them in the log.
+        headers, a second header, whatever stands above the header): ``fail`` names each, ``skip`` leaves them out and
+        counts them in the log. Default ``fail``.
     :param sheet_section: the section that holds the samples, in a sheet of several tables: ``Data`` of an Illumina
         sample sheet v1, ``BCLConvert_Data`` of v2, ``libraries`` of a 10x multi configuration.
     :param sheet_delimiter: the character that divides the cells of a sheet; the default is a tab in ``.tsv``, a comma
@@ -67,21 +64,22 @@ class OmicsCohortInputOperator(OmicsInputOperator[BatchSnapshot]):
     :param parameter_types: what the cells of a sheet are, by column: ``int``, ``float``, ``boolean``, ``string``,
         ``json``, or one of them and ``[]`` for a list written as JSON. Without a type a cell is sent as the text that
         it shows, and a column of numbers, booleans or JSON is told in the log. Cells that do not fit are refused.
+    :param sample_sheet_parameter: the parameter that takes a sheet, for workflows whose input is one (``input`` of
+        nf-core's pipelines): every sample's rows are written to S3 as a sheet of their own, below ``settings_uri``, and
+        the parameter gets its URI. The columns are then no parameters.
+    :param sample_sheet_columns: the columns of these sheets, in their order; the default is all, as they were.
+    :param duplicate_inputs: what becomes of reads that are given to two samples, or twice to one: ``warn`` tells it in
+        the log, ``fail`` refuses it, ``off`` does not look. References, intervals and whatever most samples have in
+        common are not reads. Default ``warn``.
     :param types_from_definition: whether columns without a type of their own take the one that the workflow's
         definition has for the parameter, as far as it can be read (GetWorkflow with ``export``, at most 20 MiB): CWL,
-        Nextflow with a ``nextflow_schema.json``, and WDL where miniwdl is installed. It is read
-        once for a task instance and kept below ``settings_uri`` for its retries; without it cells stay text. Not for
-        ``build_run_setting``, ``sample_sheet_parameter``, shared workflows, or without ``validate_parameters``.
-    :param sample_sheet_parameter: the parameter that takes a sheet, for workflows whose input is one (``input`` of
-        nf-core's pipelines): every sample's rows are written to S3 as a sheet of their own, below ``settings_uri``,
-        and the parameter gets its URI. The columns are then no parameters.
-    :param sample_sheet_columns: the columns of these sheets, in their order; the default is all, as they were.
-    :param duplicate_inputs: what becomes of reads that are given to two samples, or twice to one: ``warn`` (the
-        default) tells it in the log, ``fail`` refuses it, ``off`` does not look. References, intervals and whatever
-        most samples have in common are not reads.
+        Nextflow with a ``nextflow_schema.json``, and WDL where miniwdl is installed. It is read once for a task
+        instance and kept below ``settings_uri`` for its retries; without it cells stay text. Not for
+        ``build_run_setting``, ``sample_sheet_parameter``, shared workflows, or without ``validate_parameters``. Default
+        ``True``.
     :param validate_parameters: whether every sample's parameter names are compared with the workflow's parameter
         template first, and with those of the Nextflow profiles that its engine settings choose, which needs
-        ``omics:GetWorkflow`` (``omics:GetWorkflowVersion`` for a version).
+        ``omics:GetWorkflow`` (``omics:GetWorkflowVersion`` for a version). Default ``True``.
     """
 
     def __init__(

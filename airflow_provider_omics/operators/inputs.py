@@ -26,15 +26,15 @@ _TOLD = 20
 class OmicsInputOperator(OmicsJobOperator[SnapshotT]):
     """Base of the operators that start a job with inputs.
 
-    :param check_inputs: whether the inputs in S3 are looked for before anything is submitted: ``off`` (the default,
-        since it takes a call for each input, and the worker's role often may not read what the run's role may),
-        ``warn`` tells in the log what is missing, archived or denied, ``fail`` refuses it. Each distinct object is
-        looked for once (HeadObject), up to 100,000 of them; a folder, or a pattern of names, is there with its first
-        object (ListObjectsV2). What could not be checked, since calls failed or time was over, is told and submitted.
-        A try that takes over a job of an earlier one does not look.
-    :param check_inputs_timeout: seconds after which no more inputs are looked for, 0 or more.
+    :param check_inputs: whether the inputs in S3 are looked for before anything is submitted: ``off``, since it takes a
+        call for each input, and the worker's role often may not read what the run's role may; ``warn`` tells in the log
+        what is missing, archived or denied; ``fail`` refuses it. Each distinct object is looked for once (HeadObject),
+        up to 100,000 of them; a folder, or a pattern of names, is there with its first object (ListObjectsV2). What
+        could not be checked, since calls failed or time was over, is told and submitted. A try that takes over a job of
+        an earlier one does not look. Default ``off``.
+    :param check_inputs_timeout: seconds after which no more inputs are looked for, 0 to 604,800. Default ``600``.
     :param s3_requester_pays: whether this account pays for what the task itself reads and writes in buckets that use
-        Requester Pays; for the runs' own reading there is ``requester_pays_enabled``.
+        Requester Pays; for the runs' own reading there is ``requester_pays_enabled``. Default ``False``.
     """
 
     parameters: Any = None

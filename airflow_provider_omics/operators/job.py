@@ -41,20 +41,21 @@ _CANCEL_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
     """Base of the operators that start a run or a batch.
 
-    A job is cancelled when nobody wants its result any more, and only then: when a user marks the task or clears it,
-    when its DAG run times out, at the task's ``execution_timeout``, when the worker of the last try is asked to end,
-    and after ``waiter_max_attempts`` with no retry left. Whatever else makes the task fail, errors of looking above
-    all, the job goes on; it is left for the next try, or for the next clear of the task.
+    Whatever else makes the task fail, errors of polling above all, the job goes on: it is left for the next try, or for
+    the next clear of the task. A worker that gets SIGTERM asks Airflow why: if the task still counts as running, its
+    machine was drained or its process evicted, and the job is left for the next try, if there is one.
 
-    :param wait_for_completion: whether to wait for the end.
-    :param cancel_on_kill: whether the job is cancelled in these cases; if not, it never is. A worker that gets SIGTERM
-        asks Airflow why: if the task still counts as running, its machine was drained or its process evicted, and the
-        job is left for the next try, if there is one.
+    :param wait_for_completion: whether to wait for the end. Default ``True``.
+    :param cancel_on_kill: whether the job is cancelled when nobody wants its result any more: when a user marks or
+        clears the task, its DAG run times out, ``execution_timeout`` is reached, ``waiter_max_attempts`` is with no
+        retry left, or the worker of the last try is asked to end; if not, it never is. Default ``True``.
     :param on_timeout: what becomes of the job at the task's ``execution_timeout``: ``cancel``, or ``detach`` to leave
-        it running.
-    :param durable: whether a later try takes over the job of an earlier one; if not, every try starts one.
+        it running. Default ``cancel``.
+    :param durable: whether a later try takes over the job of an earlier one; if not, every try starts one. Default
+        ``True``.
     :param identity_tags: whether the job is tagged with DAG, DAG run, task and map index, by which a later try finds
-        it. It needs ``omics:TagResource``. Without the tags a job is found only if it has the default name.
+        it; it needs ``omics:TagResource``. Without the tags a job is found only if it has the default name. Default
+        ``True``.
     """
 
     request_id: str | None = None

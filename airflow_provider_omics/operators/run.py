@@ -84,17 +84,12 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
 
     Parameters that are None are not sent. All but ``deferrable`` and ``botocore_config`` are templates; numbers and
     flags are read from text too.
-    ``wait_for_completion``, ``cancel_on_kill``, ``on_timeout``, ``durable`` and ``identity_tags`` are described in
-    :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`, ``check_inputs``, ``check_inputs_timeout`` and
-    ``s3_requester_pays`` in :class:`~airflow_provider_omics.operators.inputs.OmicsInputOperator`, ``deferrable``,
-    ``waiter_delay``, ``waiter_max_attempts`` and ``error_budget`` in
-    :class:`~airflow_provider_omics.operators.waiting.OmicsWaitingOperator`, the connection parameters in
-    :mod:`airflow_provider_omics.hooks.parameters`.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_StartRun.html
 
-    :param role_arn: ARN of the service role that the run acts with, up to 128 characters.
+    :param role_arn: ARN of the service role that the run acts with, up to 128 characters. Required.
     :param output_uri: where outputs go, as ``s3://bucket/prefix``, in the workflow's Region; up to 750 characters.
+        Required.
     :param output_uri_prefix_mode: ``SERVICE_DEFINED`` (the service's default: outputs go below a prefix of the run's
         own, see ``run_output_uri``) or ``NONE_WITH_OVERWRITE`` (outputs go to ``output_uri`` itself, over what an
         earlier run or try left there; runs side by side then need an ``output_uri`` each).
@@ -128,6 +123,42 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
     :param request_id: idempotency token, up to 128 characters. The default is made from the task instance and the
         request, so that a task that is tried again finds its run; with one of your own that is up to you.
     :param start_run_kwargs: members of StartRun that this release does not name, by their API names.
+    :param check_inputs: whether the inputs in S3 are looked for before anything is submitted: ``off``, since it takes a
+        call for each input, and the worker's role often may not read what the run's role may; ``warn`` tells in the log
+        what is missing, archived or denied; ``fail`` refuses it. Each distinct object is looked for once (HeadObject),
+        up to 100,000 of them; a folder, or a pattern of names, is there with its first object (ListObjectsV2). What
+        could not be checked, since calls failed or time was over, is told and submitted. A try that takes over a job of
+        an earlier one does not look. Default ``off``.
+    :param check_inputs_timeout: seconds after which no more inputs are looked for, 0 to 604,800. Default ``600``.
+    :param s3_requester_pays: whether this account pays for what the task itself reads and writes in buckets that use
+        Requester Pays; for the runs' own reading there is ``requester_pays_enabled``. Default ``False``.
+    :param wait_for_completion: whether to wait for the end. Default ``True``.
+    :param cancel_on_kill: whether the job is cancelled when nobody wants its result any more: when a user marks or
+        clears the task, its DAG run times out, ``execution_timeout`` is reached, ``waiter_max_attempts`` is with no
+        retry left, or the worker of the last try is asked to end; if not, it never is. Default ``True``.
+    :param on_timeout: what becomes of the job at the task's ``execution_timeout``: ``cancel``, or ``detach`` to leave
+        it running. Default ``cancel``.
+    :param durable: whether a later try takes over the job of an earlier one; if not, every try starts one. Default
+        ``True``.
+    :param identity_tags: whether the job is tagged with DAG, DAG run, task and map index, by which a later try finds
+        it; it needs ``omics:TagResource``. Without the tags a job is found only if it has the default name. Default
+        ``True``.
+    :param deferrable: whether to wait in the triggerer, without a worker; the default is Airflow's ``[operators]
+        default_deferrable``.
+    :param waiter_delay: seconds between two polls, 0.01 to 604,800. Default ``30``.
+    :param waiter_max_attempts: most polls that are answered before the task fails, 1 or more; None for no limit but
+        ``execution_timeout``.
+    :param error_budget: seconds for which errors of polling are put up with before the task fails, 0 or more: errors of
+        any kind once the service has answered, before that only those that pass by themselves (throttling, 5xx,
+        network). A poll that fails is repeated after at most 5 minutes, and after a twelfth of the budget. Default
+        ``3600``.
+    :param aws_conn_id: Airflow connection of type ``aws``; None for boto3's own credential chain. Default
+        ``aws_default``.
+    :param region_name: AWS Region, such as ``us-east-1``; None for the connection's.
+    :param verify: whether TLS certificates are checked, or the path of the CA bundle to check them with; None for
+        boto3's default.
+    :param botocore_config: settings for botocore's ``Config``, as a dict, merged over the connection's
+        ``config_kwargs``; None for none.
     """
 
     template_fields: Sequence[str] = (*START_RUN_FIELDS, "start_run_kwargs", "check_inputs", *TEMPLATED)

@@ -23,13 +23,28 @@ if TYPE_CHECKING:
 class OmicsCancelRunOperator(OmicsRequestOperator[RunSnapshot]):
     """Cancel a run; a run that has ended or is gone is cancelled enough.
 
-    Returns the run's id. The connection parameters are described in
-    :mod:`airflow_provider_omics.hooks.parameters`.
+    Returns the run's id.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_CancelRun.html
 
-    :param run_id: id of the run (templated).
-    :param wait_for_completion: whether to wait until the run has ended.
+    :param run_id: id of the run (templated). Required.
+    :param wait_for_completion: whether to wait until the run has ended. Default ``False``.
+    :param deferrable: whether to wait in the triggerer, without a worker; the default is Airflow's ``[operators]
+        default_deferrable``.
+    :param waiter_delay: seconds between two polls, 0.01 to 604,800. Default ``30``.
+    :param waiter_max_attempts: most polls that are answered before the task fails, 1 or more; None for no limit but
+        ``execution_timeout``.
+    :param error_budget: seconds for which errors of polling are put up with before the task fails, 0 or more: errors of
+        any kind once the service has answered, before that only those that pass by themselves (throttling, 5xx,
+        network). A poll that fails is repeated after at most 5 minutes, and after a twelfth of the budget. Default
+        ``3600``.
+    :param aws_conn_id: Airflow connection of type ``aws``; None for boto3's own credential chain. Default
+        ``aws_default``.
+    :param region_name: AWS Region, such as ``us-east-1``; None for the connection's.
+    :param verify: whether TLS certificates are checked, or the path of the CA bundle to check them with; None for
+        boto3's default.
+    :param botocore_config: settings for botocore's ``Config``, as a dict, merged over the connection's
+        ``config_kwargs``; None for none.
     """
 
     template_fields: Sequence[str] = ("run_id", *TEMPLATED)
@@ -70,12 +85,18 @@ class OmicsCancelRunOperator(OmicsRequestOperator[RunSnapshot]):
 class OmicsDeleteRunOperator(OmicsBaseOperator):
     """Delete the record of a run that has ended; its outputs and logs stay. A run that is gone is deleted enough.
 
-    Returns the run's id. The connection parameters are described in
-    :mod:`airflow_provider_omics.hooks.parameters`.
+    Returns the run's id.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_DeleteRun.html
 
-    :param run_id: id of the run (templated).
+    :param run_id: id of the run (templated). Required.
+    :param aws_conn_id: Airflow connection of type ``aws``; None for boto3's own credential chain. Default
+        ``aws_default``.
+    :param region_name: AWS Region, such as ``us-east-1``; None for the connection's.
+    :param verify: whether TLS certificates are checked, or the path of the CA bundle to check them with; None for
+        boto3's default.
+    :param botocore_config: settings for botocore's ``Config``, as a dict, merged over the connection's
+        ``config_kwargs``; None for none.
     """
 
     template_fields: Sequence[str] = ("run_id", *TEMPLATED)

@@ -34,14 +34,15 @@ class OmicsWaitingOperator(OmicsBaseOperator, Generic[SnapshotT]):
     """Base of the operators that may wait for what they started, stopped or deleted.
 
     :cvar waits_for: what a subclass waits for.
-    :param deferrable: whether to wait in the triggerer, without a worker; the default is Airflow's
-        ``[operators] default_deferrable``.
-    :param waiter_delay: seconds between two looks at it; more than 0.
-    :param waiter_max_attempts: how many looks may be answered before the task fails; None for no limit, since
-        ``execution_timeout`` is the limit.
-    :param error_budget: seconds for which errors of looking are put up with before the task fails, 0 or more: errors
-        of any kind once the service has answered, before that only those that pass by themselves (throttling, 5xx,
-        network). A look that fails is had again after at most 5 minutes, and after a twelfth of the budget.
+    :param deferrable: whether to wait in the triggerer, without a worker; the default is Airflow's ``[operators]
+        default_deferrable``.
+    :param waiter_delay: seconds between two polls, 0.01 to 604,800. Default ``30``.
+    :param waiter_max_attempts: most polls that are answered before the task fails, 1 or more; None for no limit but
+        ``execution_timeout``.
+    :param error_budget: seconds for which errors of polling are put up with before the task fails, 0 or more: errors of
+        any kind once the service has answered, before that only those that pass by themselves (throttling, 5xx,
+        network). A poll that fails is repeated after at most 5 minutes, and after a twelfth of the budget. Default
+        ``3600``.
     """
 
     waits_for: ClassVar[type[Any]]

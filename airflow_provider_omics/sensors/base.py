@@ -8,9 +8,6 @@ from airflow_provider_omics.operators.base import OmicsBaseOperator
 
 
 class OmicsBaseSensor(BaseSensorOperator, OmicsBaseOperator):
-    """Base of the HealthOmics sensors.
-
-    Its own parameters are described in :mod:`airflow_provider_omics.hooks.parameters`.
-    """
+    """Base of the HealthOmics sensors."""
 
     ui_color = "#e6f0fa"

@@ -66,19 +66,35 @@ class OmicsBatchSensor(OmicsWaitingSensor[BatchSnapshot]):
     :class:`~airflow_provider_omics.operators.batch.OmicsStartRunBatchOperator`: ``batch_id``, ``batch_ids``,
     ``status``, the counts of :class:`~airflow_provider_omics.healthomics.results.table.BatchCounts`, ``outcome``;
     ``failure_classes`` is empty and the places of the results are None, since a sensor writes no table.
-    ``deferrable`` and ``start_from_trigger`` are described in
-    :class:`~airflow_provider_omics.sensors.waiting.OmicsWaitingSensor`, the connection parameters in
-    :mod:`airflow_provider_omics.hooks.parameters`.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_GetBatch.html
 
-    :param batch_id: id of the batch (templated).
-    :param tolerated_failure_count: how many samples may end otherwise than completed, at least 0.
+    :param batch_id: id of the batch (templated). Required.
+    :param tolerated_failure_count: how many samples may end otherwise than COMPLETED, 0 or more. Default ``0``.
     :param tolerated_failure_percentage: the same as a share of the samples, 0 to 100; the larger of the two holds.
+        Default ``0``.
     :param whole_cohort: whether the other batches of its cohort count too. They are found by the tags that the provider
         gives a batch (``identity_tags`` of :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`), among at
         most 100 of its name (ListBatch); if that is refused, the batch counts alone, with a warning. False for this
-        batch alone.
+        batch alone. Default ``True``.
+    :param deferrable: whether to wait in the triggerer, without a worker; the default is Airflow's ``[operators]
+        default_deferrable``.
+    :param start_from_trigger: whether to go to the triggerer straight from the scheduler, without a worker first. The
+        sensor defers from a worker all the same where the triggerer could not know its arguments: when it is mapped,
+        when a template pulls an XCom, when a number is a template, and before Airflow 3.3 with any template. Default
+        ``False``.
+    :param error_budget: seconds for which errors of polling are put up with before the sensor fails, 0 or more: errors
+        of any kind once the service has answered, before that only those that pass by themselves (throttling, 5xx,
+        network). A deferred sensor polls again after at most 5 minutes, and after a twelfth of the budget; one in mode
+        ``reschedule``, which polls from a new process each time, puts up with them until its ``timeout``. Default
+        ``3600``.
+    :param aws_conn_id: Airflow connection of type ``aws``; None for boto3's own credential chain. Default
+        ``aws_default``.
+    :param region_name: AWS Region, such as ``us-east-1``; None for the connection's.
+    :param verify: whether TLS certificates are checked, or the path of the CA bundle to check them with; None for
+        boto3's default.
+    :param botocore_config: settings for botocore's ``Config``, as a dict, merged over the connection's
+        ``config_kwargs``; None for none.
     """
 
     template_fields: Sequence[str] = ("batch_id", *TEMPLATED)
@@ -168,27 +184,45 @@ class OmicsBatchRunSensor(OmicsWaitingSensor[SampleSnapshot]):
     or ``redrive_attempts``. Where Airflow does not tell the task's state, that is until the sensor's ``timeout``.
 
     Returns ``{"batch_id": ..., "run_setting_id": ..., "run_id": ..., "run_uuid": ..., "run_output_uri": ...}``.
-    ``deferrable`` and ``start_from_trigger`` (not with ``cohort_task_id``: it defers from a worker) are described in
-    :class:`~airflow_provider_omics.sensors.waiting.OmicsWaitingSensor`, the connection parameters in
-    :mod:`airflow_provider_omics.hooks.parameters`.
+    With ``cohort_task_id`` it defers from a worker, whatever ``start_from_trigger`` says.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_ListRunsInBatch.html
 
-    :param run_setting_id: the sample, as the batch's run settings name it (templated).
+    :param run_setting_id: the sample, as the batch's run settings name it (templated). Required.
     :param batch_id: id of the batch (templated); None with ``cohort_task_id``. ``cohort.output["batch_id"]`` makes the
         sensor wait for all of the cohort.
     :param target: ``completed`` to wait until its run has COMPLETED, ``submitted`` until it has become a run; then
-        ``run_output_uri`` is None if the service does not show it yet.
+        ``run_output_uri`` is None if the service does not show it yet. Default ``completed``.
     :param cohort_task_id: id of the :class:`~airflow_provider_omics.operators.batch.OmicsStartRunBatchOperator` in this
         DAG whose batch has the sample, with its groups (templated); None with ``batch_id``. Its connection has to lead
         to the same account and namespace.
-    :param cohort_map_index: which of its instances, if that task is mapped; -1 for one that is not (templated).
+    :param cohort_map_index: which of its instances, if that task is mapped; -1 for one that is not (templated). Default
+        ``-1``.
     :param cohort_batch_name: the task's ``batch_name``, where it has one that a template makes of the task itself
         (templated); None to take it from the task.
     :param whole_cohort: with ``batch_id``, whether a sample that the batch does not have, or that failed in it, is
         looked for in the other batches of its cohort. They are found by the tags that the provider gives a batch
         (``identity_tags`` of :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`), among at most 100 of its
         name (ListBatch); if that is refused, the batch counts alone, with a warning. False for this batch alone.
+        Default ``True``.
+    :param deferrable: whether to wait in the triggerer, without a worker; the default is Airflow's ``[operators]
+        default_deferrable``.
+    :param start_from_trigger: whether to go to the triggerer straight from the scheduler, without a worker first. The
+        sensor defers from a worker all the same where the triggerer could not know its arguments: when it is mapped,
+        when a template pulls an XCom, when a number is a template, and before Airflow 3.3 with any template. Default
+        ``False``.
+    :param error_budget: seconds for which errors of polling are put up with before the sensor fails, 0 or more: errors
+        of any kind once the service has answered, before that only those that pass by themselves (throttling, 5xx,
+        network). A deferred sensor polls again after at most 5 minutes, and after a twelfth of the budget; one in mode
+        ``reschedule``, which polls from a new process each time, puts up with them until its ``timeout``. Default
+        ``3600``.
+    :param aws_conn_id: Airflow connection of type ``aws``; None for boto3's own credential chain. Default
+        ``aws_default``.
+    :param region_name: AWS Region, such as ``us-east-1``; None for the connection's.
+    :param verify: whether TLS certificates are checked, or the path of the CA bundle to check them with; None for
+        boto3's default.
+    :param botocore_config: settings for botocore's ``Config``, as a dict, merged over the connection's
+        ``config_kwargs``; None for none.
     """
 
     template_fields: Sequence[str] = (

@@ -24,13 +24,29 @@ if TYPE_CHECKING:
 class OmicsRunSensor(OmicsWaitingSensor[RunSnapshot]):
     """Wait until a run has COMPLETED, whoever started it; fail at once, with the cause, if it ends otherwise.
 
-    Returns ``{"run_id": ..., "run_uuid": ..., "run_output_uri": ...}``. ``deferrable`` and ``start_from_trigger`` are
-    described in :class:`~airflow_provider_omics.sensors.waiting.OmicsWaitingSensor`, the connection parameters in
-    :mod:`airflow_provider_omics.hooks.parameters`.
+    Returns ``{"run_id": ..., "run_uuid": ..., "run_output_uri": ...}``.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_GetRun.html
 
-    :param run_id: id of the run (templated).
+    :param run_id: id of the run (templated). Required.
+    :param deferrable: whether to wait in the triggerer, without a worker; the default is Airflow's ``[operators]
+        default_deferrable``.
+    :param start_from_trigger: whether to go to the triggerer straight from the scheduler, without a worker first. The
+        sensor defers from a worker all the same where the triggerer could not know its arguments: when it is mapped,
+        when a template pulls an XCom, when a number is a template, and before Airflow 3.3 with any template. Default
+        ``False``.
+    :param error_budget: seconds for which errors of polling are put up with before the sensor fails, 0 or more: errors
+        of any kind once the service has answered, before that only those that pass by themselves (throttling, 5xx,
+        network). A deferred sensor polls again after at most 5 minutes, and after a twelfth of the budget; one in mode
+        ``reschedule``, which polls from a new process each time, puts up with them until its ``timeout``. Default
+        ``3600``.
+    :param aws_conn_id: Airflow connection of type ``aws``; None for boto3's own credential chain. Default
+        ``aws_default``.
+    :param region_name: AWS Region, such as ``us-east-1``; None for the connection's.
+    :param verify: whether TLS certificates are checked, or the path of the CA bundle to check them with; None for
+        boto3's default.
+    :param botocore_config: settings for botocore's ``Config``, as a dict, merged over the connection's
+        ``config_kwargs``; None for none.
     """
 
     template_fields: Sequence[str] = ("run_id", *TEMPLATED)

@@ -43,15 +43,17 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[SnapshotT]):
 
     :cvar waits_for: what a subclass waits for.
     :cvar trigger_class: the trigger that it defers to.
-    :param deferrable: whether to wait in the triggerer, without a worker; the default is Airflow's
-        ``[operators] default_deferrable``.
-    :param error_budget: seconds for which errors of looking are put up with before the sensor fails, 0 or more: errors
+    :param deferrable: whether to wait in the triggerer, without a worker; the default is Airflow's ``[operators]
+        default_deferrable``.
+    :param start_from_trigger: whether to go to the triggerer straight from the scheduler, without a worker first. The
+        sensor defers from a worker all the same where the triggerer could not know its arguments: when it is mapped,
+        when a template pulls an XCom, when a number is a template, and before Airflow 3.3 with any template. Default
+        ``False``.
+    :param error_budget: seconds for which errors of polling are put up with before the sensor fails, 0 or more: errors
         of any kind once the service has answered, before that only those that pass by themselves (throttling, 5xx,
-        network). A deferred sensor looks again after at most 5 minutes, and after a twelfth of the budget; one in mode
-        ``reschedule``, which looks from a new process each time, puts up with them until its ``timeout``.
-    :param start_from_trigger: whether to go to the triggerer straight from the scheduler, without a worker first.
-        The sensor defers from a worker all the same where the triggerer could not know its arguments: when it is
-        mapped, when a template pulls an XCom, when a number is a template, and before Airflow 3.3 with any template.
+        network). A deferred sensor polls again after at most 5 minutes, and after a twelfth of the budget; one in mode
+        ``reschedule``, which polls from a new process each time, puts up with them until its ``timeout``. Default
+        ``3600``.
     """
 
     waits_for: ClassVar[type[Any]]
