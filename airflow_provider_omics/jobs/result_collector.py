@@ -17,15 +17,15 @@ from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.api.retrying import Retrying, told_of
 from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError, error_code
-from airflow_provider_omics.healthomics.batches.batch_poll import BatchPoll
 from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchSnapshot
-from airflow_provider_omics.healthomics.discovery.jobs import BATCH, show
+from airflow_provider_omics.healthomics.discovery.jobs import BATCH_API, show
 from airflow_provider_omics.healthomics.discovery.lineage import CohortAttempt, Progress
 from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason, WaitResult
 from airflow_provider_omics.healthomics.results.collection import collect_batch, confirm_unsettled, look_up_failures
 from airflow_provider_omics.healthomics.results.redrive import MOST_CAUSES
 from airflow_provider_omics.healthomics.results.table import NOT_SUBMITTED, ResultsTable, SampleStatus
 from airflow_provider_omics.healthomics.run_settings.cohort import entries, run_setting_digest, setting_digest
+from airflow_provider_omics.jobs.kinds import poll_batch
 
 if TYPE_CHECKING:
     from airflow_provider_omics.hooks.omics import OmicsHook
@@ -44,22 +44,9 @@ def cohort_uri(progress: Progress, key: str | None = None) -> str:
     return f"{progress.settings_place}/cohort-{key or progress.cohort}.json"
 
 
-def poll_batch(hook: OmicsHook, batch_id: str, retrying: Callable[[Callable[[], T]], T] | None = None) -> BatchSnapshot:
-    """Look at a batch that may be gone (GetBatch).
-
-    :param retrying: makes each call again while that may help; None for not at all.
-    """
-    try:
-        return hook.send_requests(BatchPoll(batch_id).requests(), f"batch {batch_id}", retrying=retrying)
-    except OmicsServiceError as error:
-        if error.code != "ResourceNotFoundException":
-            raise
-        return BatchSnapshot(batch_id).as_deleted()
-
-
 @dataclass(frozen=True)
 class ResultCollector:
-    """Reads what became of every sample of a cohort, and writes it down.
+    """Collector of what became of every sample of a cohort, which it writes down too.
 
     :param retrying: makes each call again while that may help.
     :param pause: sleeps so many seconds and returns whether the task was killed meanwhile.
@@ -105,7 +92,7 @@ class ResultCollector:
             snapshots.append(poll_batch(self.hook, batch.batch_id, self.retrying))
         return snapshots
 
-    def gather(self, progress: Progress, snapshots: Sequence[BatchSnapshot], lookups: int) -> ResultsTable:
+    def collect(self, progress: Progress, snapshots: Sequence[BatchSnapshot], lookups: int) -> ResultsTable:
         """Read what became of every sample, over all batches of the cohort, oldest first.
 
         :param snapshots: the batches, in the order of ``progress.batches``.
@@ -170,7 +157,7 @@ class ResultCollector:
 
     def defaults_of(self, batch_id: str) -> Mapping[str, Any]:
         """Return the ``defaultRunSetting`` that GetBatch shows of a batch; empty if it shows none."""
-        answer = self._perform(show(BATCH, batch_id), f"batch {batch_id}")
+        answer = self._perform(show(BATCH_API, batch_id), f"batch {batch_id}")
         return answer.get("defaultRunSetting") or {}
 
     def look_up_causes(self, table: ResultsTable) -> None:

@@ -5,23 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic
 
 from airflow_provider_omics.compat import heartbeat_timeout
-from airflow_provider_omics.healthomics.api.calls import Requests
 from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
 from airflow_provider_omics.healthomics.api.statuses import Phase
-from airflow_provider_omics.healthomics.batches.batch_poll import request_cancel
-from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot
-from airflow_provider_omics.healthomics.discovery.jobs import BATCH, EarlierJob, JobKind, find_jobs, seconds
+from airflow_provider_omics.healthomics.discovery.jobs import EarlierJob, find_jobs, seconds
 from airflow_provider_omics.healthomics.requests.identity import INTENT_TAG, JobKey, Owner
-from airflow_provider_omics.healthomics.runs.commands import cancel_run
+from airflow_provider_omics.jobs.kinds import JobKind, JobT
 
 if TYPE_CHECKING:
     from airflow_provider_omics.hooks.omics import OmicsHook
 
-PhaseOf = Callable[[EarlierJob], Phase]
 # A new job may be missing from the list for a while.
 _PAUSES = (0.0, 1.0, 2.0, 4.0)
 _REPLACED = (Phase.FAILED, Phase.CANCELLED, Phase.DELETED)
@@ -30,7 +26,7 @@ _MOST_LOOKED_AT = 25
 
 
 @dataclass(frozen=True)
-class Rivals:
+class Rivals(Generic[JobT]):
     """The other tries of a task that may be starting its job too.
 
     All tries ask with the same request id for the same job, which is enough as long as the service remembers the id. So
@@ -41,22 +37,20 @@ class Rivals:
     :param began: when this try began, in seconds since the epoch; None if not known.
     :param is_later: whether there was a try before this one.
     :param cancels: whether the job that does not count is cancelled, or only told of.
-    :param phase_of: what the status of a job means.
     :param pause: sleeps so many seconds and returns whether the task was killed meanwhile.
     """
 
     hook: OmicsHook
-    kind: JobKind
+    kind: JobKind[JobT]
     key: JobKey
     began: float | None
     is_later: bool
     cancels: bool
-    phase_of: PhaseOf
     log: Log
     pause: Callable[[float], object]
 
     @classmethod
-    def of(cls, context: Mapping[str, Any], **members: Any) -> Rivals:
+    def of(cls, context: Mapping[str, Any], **members: Any) -> Rivals[JobT]:
         """Read from the context of a task which try this is, and since when."""
         ti = context["ti"]
         began = ti.start_date.timestamp() if getattr(ti, "start_date", None) else None
@@ -78,7 +72,7 @@ class Rivals:
             if best is None:
                 return None
             unlisted = {job_id} - {job.job_id for job in rivals}
-            active = {job.job_id for job in rivals if not self.phase_of(job).is_final}
+            active = {job.job_id for job in rivals if not self._phase(job).is_final}
             for loser in sorted((unlisted | active) - {best.job_id}):
                 self._cancel_superseded(loser)
         except OmicsServiceError as error:
@@ -97,8 +91,8 @@ class Rivals:
             # Also where the task was killed meanwhile: a try that counts as lost is.
             if pause and self.pause(pause):
                 break
-            requests = find_jobs(self.kind, self.key, names, since=self.began, most=_MOST_LOOKED_AT)
-            jobs = self.hook.send_requests(requests, f"{self.kind.label}s named {names[0]!r}").jobs
+            requests = find_jobs(self.kind.api, self.key, names, since=self.began, most=_MOST_LOOKED_AT)
+            jobs = self.hook.send_requests(requests, f"{self.kind.api.label}s named {names[0]!r}").jobs
             if any(job.job_id == job_id for job in jobs):
                 break
         return [job for job in jobs if job.job_id == job_id or self._may_count(job, generation)]
@@ -107,35 +101,22 @@ class Rivals:
         if job.owner is not Owner.INTENT or INTENT_TAG not in job.tags:
             return False
         # That a later one was wanted is enough: it was seen then that the earlier ones are not.
-        is_replaced = self.phase_of(job) in _REPLACED or job.answer.get("status") == "STOPPING"
+        is_replaced = self._phase(job) in _REPLACED or job.answer.get("status") == "STOPPING"
         return job.generation > generation or (job.generation == generation and not is_replaced)
 
     def _cancel_superseded(self, job_id: str) -> None:
-        label = f"{self.kind.label} {job_id}"
+        label = f"{self.kind.api.label} {job_id}"
         if not self.cancels:
             self.log.warning("Two tries have started the same, and HealthOmics %s is not wanted: cancel it", label)
             return
         for pause in _PAUSES:
-            if (pause and self.pause(pause)) or self.hook.send_requests(self._cancel(job_id), label):
+            if (pause and self.pause(pause)) or self.hook.send_requests(self.kind.cancel(job_id), label) is not None:
                 break
         self.log.info("Asked HealthOmics to cancel %s: another try has started the same", label)
 
-    def _cancel(self, job_id: str) -> Requests[bool]:
-        """Ask for a job to be cancelled; False while it cannot be."""
-        if self.kind is BATCH:
-            return _is_asked(request_cancel(job_id))
-        return _is_settled(cancel_run(job_id))
+    def _phase(self, job: EarlierJob) -> Phase:
+        return self.kind.snapshot(job).phase
 
 
 def _rank(job: EarlierJob) -> tuple[int, float, int, str]:
     return -job.generation, seconds(job.answer.get("creationTime")) or 0.0, len(job.job_id), job.job_id
-
-
-def _is_asked(requests: Requests[tuple[BatchSnapshot, bool]]) -> Requests[bool]:
-    _, is_asked = yield from requests
-    return is_asked
-
-
-def _is_settled(requests: Requests[bool]) -> Requests[bool]:
-    yield from requests
-    return True

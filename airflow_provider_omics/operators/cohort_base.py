@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.compat import dag_run_life, is_just_cleared, tries_before_clear
 from airflow_provider_omics.exceptions import non_retryable_errors
-from airflow_provider_omics.healthomics.api.calls import Requests
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus
-from airflow_provider_omics.healthomics.batches.batch_poll import request_cancel
 from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchSnapshot
-from airflow_provider_omics.healthomics.discovery.jobs import BATCH
 from airflow_provider_omics.healthomics.discovery.lineage import Progress
 from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason, WaitResult
 from airflow_provider_omics.healthomics.requests.identity import JobKey, TaskIdentity
@@ -24,8 +21,10 @@ from airflow_provider_omics.healthomics.results.table import ResultsTable, Sampl
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort
 from airflow_provider_omics.healthomics.runs.failure import RunFailure
 from airflow_provider_omics.hooks.object_settings import ObjectSettings
-from airflow_provider_omics.jobs.cohort_job import CohortJob, phase_of
+from airflow_provider_omics.jobs.cohort_job import CohortJob
 from airflow_provider_omics.jobs.cohort_paths import CohortPaths
+from airflow_provider_omics.jobs.kinds import BATCH
+from airflow_provider_omics.jobs.submission import IdempotentSubmitter
 from airflow_provider_omics.links.omics import COHORT_LINKS, store_batch_links, store_outcome_links
 from airflow_provider_omics.operators.arguments import as_read
 from airflow_provider_omics.operators.cohort_input import OmicsCohortInputOperator
@@ -50,6 +49,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
 
     operator_extra_links = COHORT_LINKS
     waits_for = BatchSnapshot
+    job_kind = BATCH
 
     def __init__(
         self,
@@ -119,22 +119,9 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         self.recall_parameters(progress)
         return str(self._advance(context, self._job(context), progress, end.snapshot))
 
-    def cancel_job(self, job_id: str) -> None:
-        """Ask once for the batch to be cancelled (CancelRunBatch)."""
-        self.hook.conn.cancel_run_batch(batchId=job_id)
-
-    def cancel_steps(self, job_id: str) -> Requests[bool | None]:
-        """Cancel the batch, or its runs one by one if it FAILED (CancelRunBatch, CancelRun)."""
-        snapshot, asked = yield from request_cancel(job_id)
-        return not snapshot.phase.is_final if asked else None
-
-    def find_active_job(self, context: Context) -> str | None:
-        """Return the batch of this task that goes on, found by name and tags; None if there is none."""
-        return self._job(context).find_active()
-
-    def find_last_job(self, context: Context) -> BatchSnapshot | None:
-        """Return this task's last batch as it is now, found by name and tags; None if there is none."""
-        return self._job(context).find_last(tries_before_clear(context["ti"]))
+    def submitter(self, context: Context) -> IdempotentSubmitter[BatchSnapshot]:
+        """Return the submitter of the task's batches."""
+        return self._job(context).submitter
 
     def wait_on(self, context: Context, job: BatchSnapshot) -> str:
         """Wait in the worker for a batch whose trigger failed, unless it has ended, and finish as the trigger would."""
@@ -144,46 +131,41 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         progress = cohort_job.recall(places, self.redrive_attempts, cleared)
         if progress is None:
             with self._read(cohort_job) as cohort:
-                progress = cohort_job.adopt(cohort_job.store(cohort, places, self.redrive_attempts), cleared)
+                progress = cohort_job.reattach(cohort_job.store(cohort, places, self.redrive_attempts), cleared)
         return str(self._advance(context, cohort_job, progress, job))
 
     def _job(self, context: Context) -> CohortJob:
         request = self.build_request()
-        task = TaskIdentity.of(context["ti"])
-        intent = JobKey(task, "StartRunBatch", self.hook.namespace, dag_run_life(context))
-        record = self.job_record(context, intent)
-        rivals = self.rivals(context, intent, BATCH, phase_of)
-        return CohortJob(
-            self.hook, intent, request, self.identity_tags, self.log, record, self._killed.wait, self.retrying, rivals
-        )
+        key = JobKey(TaskIdentity.of(context["ti"]), "StartRunBatch", self.hook.namespace, dag_run_life(context))
+        return CohortJob(self.submitter_of(context, key, request.get("batchName")), request, self.retrying)
 
     def _submit_or_reattach(self, context: Context, job: CohortJob, cohort: Cohort) -> Progress:
         earlier_tries = context["ti"].try_number - 1
-        may_adopt = self.durable and self.request_id is None and bool(earlier_tries or job.record.job.is_submitted)
-        if not may_adopt:
+        may_reattach = self.durable and self.request_id is None and bool(earlier_tries or job.record.job.is_submitted)
+        if not may_reattach:
             self._prove(job, cohort)
         progress = job.store(cohort, self._places(job), self.redrive_attempts)
         self.keep_parameters(progress)
         if not self.durable:
             # So many batches can each of them have started.
             progress = replace(progress, next_generation=earlier_tries * (1 + self.redrive_attempts))
-        elif may_adopt:
+        elif may_reattach:
             cleared = tries_before_clear(context["ti"])
             job.record.reset_after_clear(cleared)
-            progress = job.adopt(progress, cleared)
+            progress = job.reattach(progress, cleared)
             if progress.batches:
                 return replace(progress, retry_all=True, adopted=True)
             if job.record.job.epoch:
                 earlier_tries -= cleared
             self._prove(job, cohort)
-            return self._submitted(context, *job.start_again(progress, cohort, earlier_tries))
+            return self._submitted(context, *job.submit_or_confirm(progress, cohort, earlier_tries))
         is_first = self.request_id is None and not earlier_tries
-        return self._submitted(context, *job.start(progress, cohort, is_first=is_first))
+        return self._submitted(context, *job.submit(progress, cohort, is_first=is_first))
 
     def _prove(self, job: CohortJob, cohort: Cohort) -> None:
         """Find out, before anything is submitted, what would go wrong later."""
         places = self._places(job)
-        places.prove_writable(self.hook.storage, job.intent, with_results=self.wait_for_completion)
+        places.prove_writable(self.hook.storage, job.key, with_results=self.wait_for_completion)
         self.look_for_inputs(cohort, job.request["defaultRunSetting"])
 
     def _read(self, job: CohortJob) -> Cohort:
@@ -191,12 +173,12 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         return self.read_cohort(
             defaults,
             lambda: self._places(job).sample_sheets,
-            lambda: types_uri(self._places(job).settings, job.intent.task_name(), defaults),
+            lambda: types_uri(self._places(job).settings, job.key.task_name(), defaults),
         )
 
     def _places(self, job: CohortJob) -> CohortPaths:
         default = job.request["defaultRunSetting"].get("outputUri")
-        return CohortPaths.of(job.intent, default, self.settings_uri, self.results_uri)
+        return CohortPaths.of(job.key, default, self.settings_uri, self.results_uri)
 
     def _submitted(self, context: Context, progress: Progress, batch: BatchSnapshot) -> Progress:
         self._attach(context, batch)
@@ -205,16 +187,16 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
     def _attach(self, context: Context, batch: BatchSnapshot) -> None:
         """Note the batch that the task now stands for, for whoever looks at the task and for who kills it."""
         self._batch = batch
-        self.attach(context, batch.batch_id, batch)
+        self.attach(context, batch)
         store_batch_links(context, self, self.hook, batch.batch_id)
         if self.do_xcom_push:
             push_xcoms(context, self.log, {XCOM_BATCH_ID_KEY: batch.batch_id, XCOM_BATCH_ARN_KEY: batch.arn})
 
     def _advance(self, context: Context, job: CohortJob, progress: Progress, known: BatchSnapshot | None) -> str:
         """Wait for the batch that goes on; once none does, gather the results and decide."""
-        gathering, last = job.gathering, known or BatchSnapshot(progress.batches[-1].batch_id)
-        with self.submitting(context), gathering.explained(last, self.next_step):
-            snapshots = gathering.poll(progress, known)
+        collector, last = job.collector, known or BatchSnapshot(progress.batches[-1].batch_id)
+        with self.submitting(context), collector.explained(last, self.next_step):
+            snapshots = collector.poll(progress, known)
             active = next((snapshot for snapshot in snapshots if not snapshot.phase.is_final), None)
             if self._batch is None:
                 self._attach(context, active or snapshots[-1])
@@ -226,8 +208,8 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         if progress.adopted and snapshots[-1].status == BatchStatus.CANCELLED and not snapshots[-1].cancel_requested:
             # Not a person has cancelled it, but whatever ended the try before.
             progress = replace(progress, retry_all=True)
-        with gathering.explained(snapshots[-1], self.next_step):
-            table = gathering.gather(progress, snapshots, self.failure_lookup_limit)
+        with collector.explained(snapshots[-1], self.next_step):
+            table = collector.collect(progress, snapshots, self.failure_lookup_limit)
             redrive = self._to_redrive(context, job, progress, table, snapshots[-1])
         if redrive.left_out:
             self.log.warning("%s", entry(redrive.describe()))
@@ -242,7 +224,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
             )
             # The batch that has ended is not the one to cancel if this goes wrong.
             self._job_id = None
-            with self.submitting(context), gathering.explained(snapshots[-1], self.next_step):
+            with self.submitting(context), collector.explained(snapshots[-1], self.next_step):
                 progress = self._submitted(context, *job.redrive(spent, again))
             return self._advance(context, job, progress, self._batch)
         return self._finalize(context, job, progress, table, snapshots[-1])
@@ -283,8 +265,8 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
     ) -> str:
         if not self.retry_permanent_failures:
             note_left_out(table)
-        with job.gathering.explained(last, self.next_step):
-            csv_uri, jsonl_uri = job.gathering.write(table, progress)
+        with job.collector.explained(last, self.next_step):
+            csv_uri, jsonl_uri = job.collector.write(table, progress)
         outcome = self._outcome(progress, table, last, results_uri=csv_uri, results_jsonl_uri=jsonl_uri)
         if outcome.counts.completed > self.runs_limit:
             self.log.info("XCom 'runs' is not pushed for more than %s samples (runs_limit)", f"{self.runs_limit:,}")

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.logger import entry
-from airflow_provider_omics.healthomics.polling.poll import SnapshotT
 from airflow_provider_omics.healthomics.requests.input_objects import InputObjects
 from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.requests.levels import FAIL, OFF
 from airflow_provider_omics.healthomics.run_settings.parameters_file import file_of, read_parameters
 from airflow_provider_omics.hooks.input_check import InputReport, describe_unknown, look_for_inputs
 from airflow_provider_omics.hooks.object_settings import ObjectSettings
+from airflow_provider_omics.jobs.kinds import JobT
 from airflow_provider_omics.operators.arguments import as_read
 from airflow_provider_omics.operators.job import OmicsJobOperator
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _TOLD = 20
 
 
-class OmicsInputOperator(OmicsJobOperator[SnapshotT]):
+class OmicsInputOperator(OmicsJobOperator[JobT]):
     """Base of the operators that start a job with inputs.
 
     :param check_inputs: whether the inputs in S3 are looked for before anything is submitted: ``off``, since it takes a

@@ -7,26 +7,32 @@ from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.providers.common.compat.sdk import AirflowTaskTimeout
 
-from airflow_provider_omics.compat import DEFERRAL_ERRORS, is_deferral_timeout, retry_is_left, task_state
+from airflow_provider_omics.compat import (
+    DEFERRAL_ERRORS,
+    is_deferral_timeout,
+    retry_is_left,
+    task_state,
+    tries_before_clear,
+)
 from airflow_provider_omics.exceptions import non_retryable_errors
-from airflow_provider_omics.healthomics.api.calls import Requests
+from airflow_provider_omics.healthomics.api.calls import send
 from airflow_provider_omics.healthomics.api.console import run_list_url
 from airflow_provider_omics.healthomics.api.errors import OmicsError, message_of
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
-from airflow_provider_omics.healthomics.discovery.jobs import JobKind
-from airflow_provider_omics.healthomics.polling.poll import SnapshotT
 from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason, WaitResult
 from airflow_provider_omics.healthomics.requests.identity import FINISHED_TAG, JobKey, TaskIdentity
 from airflow_provider_omics.healthomics.runs.failure import RunFailure
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.jobs.cancellation import CancelReason, Decision, decide, reason_of_state
+from airflow_provider_omics.jobs.kinds import JobKind, JobT
 from airflow_provider_omics.jobs.record import JobRecord
-from airflow_provider_omics.jobs.rivals import PhaseOf, Rivals
+from airflow_provider_omics.jobs.rivals import Rivals
+from airflow_provider_omics.jobs.submission import IdempotentSubmitter
 from airflow_provider_omics.operators.arguments import as_read
 from airflow_provider_omics.operators.waiting import OmicsWaitingOperator
 from airflow_provider_omics.triggers.base import OmicsWaitTrigger
@@ -38,7 +44,7 @@ if TYPE_CHECKING:
 _CANCEL_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 
 
-class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
+class OmicsJobOperator(OmicsWaitingOperator[JobT]):
     """Base of the operators that start a run or a batch.
 
     Whatever else makes the task fail, errors of polling above all, the job goes on: it is left for the next try, or for
@@ -59,6 +65,7 @@ class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
     """
 
     request_id: str | None = None
+    job_kind: ClassVar[JobKind[Any]]
 
     def __init__(
         self,
@@ -86,26 +93,11 @@ class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
         self._waits_without_trigger = False
 
     @abstractmethod
-    def cancel_job(self, job_id: str) -> None:
-        """Ask once for the job to be cancelled, with the client that there is; errors are botocore's."""
+    def submitter(self, context: Context) -> IdempotentSubmitter[JobT]:
+        """Return the submitter of the task's jobs."""
 
     @abstractmethod
-    def cancel_steps(self, job_id: str) -> Requests[bool | None]:
-        """Cancel the job, however it can be cancelled.
-
-        :return: False if it had ended or is gone, None if it cannot be cancelled yet.
-        """
-
-    @abstractmethod
-    def find_active_job(self, context: Context) -> str | None:
-        """Return the job of this task that goes on, found by name and tags; None if there is none."""
-
-    @abstractmethod
-    def find_last_job(self, context: Context) -> SnapshotT | None:
-        """Return this task's last job as it is now, found by name and tags; None if there is none."""
-
-    @abstractmethod
-    def wait_on(self, context: Context, job: SnapshotT) -> Any:
+    def wait_on(self, context: Context, job: JobT) -> Any:
         """Wait in the worker for a job whose trigger failed, unless it has ended, and finish as the trigger would."""
 
     def begin_try(self, context: Context) -> None:
@@ -121,15 +113,15 @@ class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
         """Whether the job is cancelled at ``execution_timeout``."""
         return self._decide(CancelReason.EXECUTION_TIMEOUT) is Decision.CANCEL
 
-    def attach(self, context: Context, job_id: str, snapshot: SnapshotT) -> None:
+    def attach(self, context: Context, job: JobT) -> None:
         """Note the job that the task now stands for.
 
         :raises OmicsWaitError: the task was killed meanwhile; the job has been cancelled or left.
         """
-        self._job_id = job_id
+        self._job_id = self.job_kind.id_of(job)
         if self._killed.is_set():
             self.on_kill()
-        self._stop_if_killed(context, snapshot)
+        self._stop_if_killed(context, job)
 
     @contextmanager
     def submitting(self, context: Context) -> Iterator[None]:
@@ -152,12 +144,18 @@ class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
         """Return the record of the last job, whatever it was to compute."""
         return self._record or JobRecord(context, None, self.log, is_on=self._keeps)
 
-    def rivals(self, context: Context, key: JobKey, kind: JobKind, phase_of: PhaseOf) -> Rivals | None:
-        """Return who may be starting the job of a key at the same time; None where nobody could tell."""
-        if not (self._keeps and self.identity_tags):
-            return None
-        members = {"kind": kind, "key": key, "phase_of": phase_of, "cancels": self.cancel_on_kill}
-        return Rivals.of(context, hook=self.hook, log=self.log, pause=self._killed.wait, **members)
+    def submitter_of(self, context: Context, key: JobKey, name: str | None) -> IdempotentSubmitter[JobT]:
+        """Return the submitter of the jobs of an idempotency key.
+
+        :param name: name that the user gave the jobs; None for the default.
+        """
+        kind, pause = self.job_kind, self._killed.wait
+        rivals: Rivals[JobT] | None = None
+        if self._keeps and self.identity_tags:
+            members = {"kind": kind, "key": key, "cancels": self.cancel_on_kill, "pause": pause}
+            rivals = Rivals.of(context, hook=self.hook, log=self.log, **members)
+        record = self.job_record(context, key)
+        return IdempotentSubmitter(kind, self.hook, key, name, self.identity_tags, self.log, record, pause, rivals)
 
     def note_success(self, context: Context, arn: str | None) -> None:
         """Note that the task ends well with its job, so that the job is run anew if a user clears the task.
@@ -190,7 +188,7 @@ class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
         if job_id is not None:
             self._cancel_in_signal_handler(job_id, reason)
 
-    def wait(self, context: Context, trigger: OmicsWaitTrigger[SnapshotT], **state: Any) -> Any:
+    def wait(self, context: Context, trigger: OmicsWaitTrigger[JobT], **state: Any) -> Any:
         """Wait as the trigger would, here or in the triggerer, and finish the task."""
         if self._waits_without_trigger:
             # Airflow gives a task that is resumed all of its execution_timeout once more.
@@ -216,7 +214,7 @@ class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
                 return self._resume_without_trigger(context, error)
 
     def _resume_without_trigger(self, context: Context, error: Exception) -> Any:
-        job = self.retrying(lambda: self.find_last_job(context))
+        job = self.retrying(lambda: self.submitter(context).find_last(tries_before_clear(context["ti"])))
         if job is None:
             raise OmicsError(f"The trigger failed ({message_of(error)}), and no job of this task was found") from error
         if job.phase.is_final:
@@ -227,7 +225,7 @@ class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
             return self.wait_on(context, job)
         if is_deferral_timeout(error):
             if self.cancels_at_timeout:
-                self._cancel(str(getattr(job, f"{job.KIND}_id")), CancelReason.EXECUTION_TIMEOUT.what)
+                self._cancel(self.job_kind.id_of(job), CancelReason.EXECUTION_TIMEOUT.what)
             raise error
         what = message_of(error)
         waited = f"The trigger that waited for HealthOmics {job.label} failed: {what}; see the triggerer's log"
@@ -238,7 +236,7 @@ class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
         self._waits_without_trigger, self.deferrable = True, False
         return self.wait_on(context, job)
 
-    def cancel_or_leave(self, end: WaitResult[SnapshotT]) -> WaitResult[SnapshotT]:
+    def cancel_or_leave(self, end: WaitResult[JobT]) -> WaitResult[JobT]:
         """Cancel or leave the job that goes on although its task fails, and return the end with what becomes of it.
 
         Only a limit that the user has set cancels it: an error of polling is no end of wanting.
@@ -298,16 +296,16 @@ class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
         if reason is None or self._decide(reason) is Decision.LEAVE:
             return
         try:
-            job_id = self.find_active_job(context)
+            job = self.submitter(context).find_active()
         except Exception as error:
             self.log.warning("%s", entry("Whether a job of this task goes on could not be found out: %s", error))
             return
-        if job_id is not None:
-            self._job_id = job_id
+        if job is not None:
+            self._job_id = self.job_kind.id_of(job)
             self._is_cancelled = False
             self.resolve_kill(context)
 
-    def _stop_if_killed(self, context: Context, snapshot: SnapshotT) -> None:
+    def _stop_if_killed(self, context: Context, snapshot: JobT) -> None:
         if self._killed.is_set():
             self.resolve_kill(context)
             raise OmicsWaitError(WaitResult(StopReason.INTERRUPTED, snapshot, "the task was killed"))
@@ -336,7 +334,7 @@ class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
     def _cancel_in_signal_handler(self, job_id: str, reason: CancelReason) -> None:
         try:
             # The client was built for the start. Five seconds are left, and nothing here may ask the supervisor.
-            self.cancel_job(job_id)
+            send(self.hook.conn, self.job_kind.cancel_request(job_id))
         except Exception as error:
             self._is_cancelled = False
             self._pending_log = f"HealthOmics {self._label(job_id)} could not be cancelled at once: {message_of(error)}"
@@ -361,7 +359,7 @@ class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
         try:
             for seconds in _CANCEL_PAUSES:
                 time.sleep(seconds)
-                asked = self.hook.send_requests(self.cancel_steps(job_id), label)
+                asked = self.hook.send_requests(self.job_kind.cancel(job_id), label)
                 if asked is not None:
                     break
         except Exception as error:
@@ -374,7 +372,7 @@ class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
     def _label(self, job_id: str) -> str:
         return f"{self.waits_for.KIND} {job_id}"
 
-    def _where(self, job: SnapshotT) -> list[str]:
+    def _where(self, job: JobT) -> list[str]:
         """Return where the console shows the job, if the connection still tells its Region."""
         try:
             return [f"Console: {self.page_of(job)}"] if self.hook.has_console else []
@@ -385,7 +383,7 @@ class OmicsJobOperator(OmicsWaitingOperator[SnapshotT]):
         """Collect what explains why a run did not complete; what passes by itself is put up with."""
         return self.hook.explain_failure(run, retrying=replace(self.retrying, only_passing=True), **limits)
 
-    def page_of(self, job: SnapshotT) -> str:
+    def page_of(self, job: JobT) -> str:
         """Return the job's page in the console."""
         return run_list_url(self.hook.conn_region_name, self.hook.conn_partition)
 

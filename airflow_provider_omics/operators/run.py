@@ -10,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.compat import dag_run_life, is_just_cleared, tries_before_clear
 from airflow_provider_omics.exceptions import non_retryable_errors
-from airflow_provider_omics.healthomics.api.calls import Requests
 from airflow_provider_omics.healthomics.api.console import run_url
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.statuses import Phase, RunStatus
-from airflow_provider_omics.healthomics.discovery.jobs import RUN
 from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason, WaitResult
 from airflow_provider_omics.healthomics.requests.identity import TAG_COUNT, JobKey, TaskIdentity
 from airflow_provider_omics.healthomics.requests.input_objects import InputObjects
@@ -24,11 +22,12 @@ from airflow_provider_omics.healthomics.requests.literal_requests import start_r
 from airflow_provider_omics.healthomics.requests.shapes import api_name
 from airflow_provider_omics.healthomics.requests.start_run import build_start_run, fingerprint, fingerprint_of_0_1_0
 from airflow_provider_omics.healthomics.run_settings.parameters_file import without_file
-from airflow_provider_omics.healthomics.runs.commands import cancel_run
 from airflow_provider_omics.healthomics.runs.failure import OmicsRunFailedError
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.hooks.parameters import TEMPLATED
-from airflow_provider_omics.jobs.run_job import IdempotentSubmitter, phase_of
+from airflow_provider_omics.jobs.kinds import RUN
+from airflow_provider_omics.jobs.run_job import RunJob
+from airflow_provider_omics.jobs.submission import IdempotentSubmitter
 from airflow_provider_omics.links.omics import RUN_LINKS, store_run_links
 from airflow_provider_omics.operators.inputs import OmicsInputOperator
 from airflow_provider_omics.operators.run_end import OmicsCancelRunOperator, OmicsDeleteRunOperator
@@ -170,6 +169,7 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
     }
     operator_extra_links = RUN_LINKS
     waits_for = RunSnapshot
+    job_kind = RUN
 
     def __init__(
         self,
@@ -265,25 +265,9 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
         self.note_success(context, run.arn)
         return run.run_id
 
-    def cancel_job(self, job_id: str) -> None:
-        """Ask once for the run to be cancelled (CancelRun)."""
-        self.hook.conn.cancel_run(id=job_id)
-
-    def cancel_steps(self, job_id: str) -> Requests[bool | None]:
-        """Cancel the run; False if it had ended or is gone (CancelRun)."""
-        return cancel_run(job_id)
-
-    def find_active_job(self, context: Context) -> str | None:
-        """Return the run of this task that goes on, found by name and tags; None if there is none."""
-        starter, request = self._starter(context)
-        active = starter.find_active(request)
-        return None if active is None else active.run_id
-
-    def find_last_job(self, context: Context) -> RunSnapshot | None:
-        """Return this task's last run as it is now, found by name and tags; None if there is none."""
-        starter, request = self._starter(context)
-        earlier = starter.find_earlier(request, tries_before_clear(context["ti"]))
-        return earlier[-1].run if earlier else starter.find_active(request)
+    def submitter(self, context: Context) -> IdempotentSubmitter[RunSnapshot]:
+        """Return the submitter of the task's runs."""
+        return self._job(context).submitter
 
     def wait_on(self, context: Context, job: RunSnapshot) -> str:
         """Wait in the worker for a run whose trigger failed, unless it has ended, and finish as the trigger would."""
@@ -299,7 +283,7 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
     def _start_and_wait(self, context: Context) -> str:
         with self.submitting(context):
             run, found = self._start(context)
-        self.attach(context, run.run_id, run)
+        self.attach(context, run)
         store_run_links(context, self, self.hook, run.run_id)
         self._push(context, run)
         if not self.wait_for_completion:
@@ -318,42 +302,34 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
 
     def _start(self, context: Context) -> tuple[RunSnapshot, bool]:
         """Return the run, and whether an earlier try had started it and it may be being stopped."""
-        starter, request = self._starter(context)
-        try_number = context["ti"].try_number
-        if "requestId" in request:
-            return starter.start(request), False
+        job, ti = self._job(context), context["ti"]
+        if self.request_id is not None:
+            return job.submit(), False
         if not self.durable:
-            return starter.start(request, generation=try_number - 1), False
-        if self.cancel_on_kill:
-            starter.cancel_previous()
-        cleared = tries_before_clear(context["ti"])
-        starter.record.reset_after_clear(cleared)
-        run, is_found = starter.get_or_submit(
-            request, try_number=try_number, tries_before_clear=cleared, cancel_others=self.cancel_on_kill
+            return job.submit(generation=ti.try_number - 1), False
+        submitted = job.get_or_submit(
+            try_number=ti.try_number,
+            tries_before_clear=tries_before_clear(ti),
+            cancels_superseded=self.cancel_on_kill,
         )
-        return run, is_found and (run.status == RunStatus.STOPPING or is_just_cleared(context["ti"]))
+        run = submitted.job
+        return run, submitted.is_found and (run.status == RunStatus.STOPPING or is_just_cleared(ti))
 
-    def _starter(self, context: Context) -> tuple[IdempotentSubmitter, dict[str, Any]]:
+    def _job(self, context: Context) -> RunJob:
         ours = TAG_COUNT if self.identity_tags else 0
         fields = {api_name(name): getattr(self, name) for name in START_RUN_FIELDS}
         fields["parameters"] = self.read_parameters("StartRun")
         request = build_start_run(fields, self.start_run_kwargs, reserved_tags=ours)
         for line in input_place_notes(request.get("parameters")):
             self.log.warning("%s", entry(line))
-        intent = JobKey(
+        key = JobKey(
             TaskIdentity.of(context["ti"]),
             fingerprint(request),
             self.hook.namespace,
             dag_run_life(context),
             fingerprint_of_0_1_0(request),
         )
-        record = self.job_record(context, intent)
-        prove = partial(self._prove, request)
-        rivals = self.rivals(context, intent, RUN, phase_of)
-        starter = IdempotentSubmitter(
-            self.hook, intent, self.identity_tags, self.log, record, self._killed.wait, prove, rivals
-        )
-        return starter, request
+        return RunJob(self.submitter_of(context, key, request.get("name")), request, partial(self._prove, request))
 
     def _prove(self, request: Mapping[str, Any]) -> None:
         """Find out, before anything is submitted, what would go wrong later."""

@@ -9,7 +9,7 @@ from airflow_provider_omics.compat import dag_run_life
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.spelling import advice
 from airflow_provider_omics.healthomics.discovery.cohort_search import CohortTask
-from airflow_provider_omics.healthomics.discovery.jobs import BATCH, names_of
+from airflow_provider_omics.healthomics.discovery.jobs import BATCH_API, names_of
 from airflow_provider_omics.healthomics.requests.identity import JobKey, TaskIdentity
 from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.operators.cohort_base import OmicsCohortOperator
@@ -78,7 +78,7 @@ def find_cohort_task(
     life = dag_run_life(context)
     intent = JobKey(task, "StartRunBatch", namespace, life)
     name = named.batch_name or _batch_name(sensor, cohort, context)
-    default = (*names_of(BATCH, intent, None, tagged=True), *names_of(BATCH, intent, None, tagged=False))
+    default = (*names_of(BATCH_API, intent, None, tagged=True), *names_of(BATCH_API, intent, None, tagged=False))
     names = (name,) if name else tuple(dict.fromkeys(default))
     return CohortTask(task, namespace, life, names, _is_redriven(cohort)), []
 

@@ -22,8 +22,10 @@ from airflow_provider_omics.healthomics.api.failures import FailureClass
 from airflow_provider_omics.healthomics.api.statuses import RunStatus, TaskStatus
 from airflow_provider_omics.healthomics.requests.identity import JobKey, TaskIdentity
 from airflow_provider_omics.hooks.omics import OmicsHook
+from airflow_provider_omics.jobs.kinds import RUN
 from airflow_provider_omics.jobs.record import JobRecord
-from airflow_provider_omics.jobs.run_job import IdempotentSubmitter
+from airflow_provider_omics.jobs.run_job import RunJob
+from airflow_provider_omics.jobs.submission import IdempotentSubmitter
 from airflow_provider_omics.local import Assumptions, LocalOmics, OutcomeRule, SimulatedOutcomes
 from airflow_provider_omics.local.assumptions import LogStreamForm, RepeatedRequestId
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
@@ -407,10 +409,12 @@ def test_one_try_never_starts_more_runs_than_its_earlier_tries_could_have(server
     pauses: list[float] = []
     log = logging.getLogger("test")
     record = JobRecord({"ti": TaskInstance()}, intent.key, log)
-    starter = IdempotentSubmitter(OmicsHook(), intent, tagged=True, log=log, record=record, pause=pauses.append)
+    submitter = IdempotentSubmitter(
+        RUN, OmicsHook(), intent, None, is_tagged=True, log=log, record=record, pause=pauses.append
+    )
     request = {"workflowId": workflow_id, "roleArn": ROLE, "outputUri": "s3://results/out"}
     for try_number in (1, 2, 3):
-        starter.get_or_submit(request, try_number=try_number)
+        RunJob(submitter, request).get_or_submit(try_number=try_number)
         assert server.journal.runs_created == try_number
     assert sum(pauses) < 60
 

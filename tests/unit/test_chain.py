@@ -12,13 +12,13 @@ import pytest
 from botocore.exceptions import ClientError
 
 from airflow_provider_omics.healthomics.api.calls import run_sync
-from airflow_provider_omics.healthomics.discovery.jobs import BATCH, MOST_LOOKED_AT, find_jobs
+from airflow_provider_omics.healthomics.discovery.jobs import BATCH_API, MOST_LOOKED_AT, find_jobs
 from airflow_provider_omics.healthomics.discovery.lineage import (
     BATCH_TAG_COUNT,
     COHORT_TAG,
     CohortAttempt,
     Progress,
-    find_batches,
+    attempts,
 )
 from airflow_provider_omics.healthomics.requests.identity import (
     FINISHED_TAG,
@@ -73,7 +73,7 @@ def batch(number: int, generation: int | None = 0, intent: JobKey = MINE, **memb
 
 
 def found(service: Service, name: str = NAME) -> list[CohortAttempt]:
-    return run_sync(service, find_batches(MINE, name))
+    return attempts(run_sync(service, find_jobs(BATCH_API, MINE, (name,))).jobs)
 
 
 @pytest.mark.parametrize("page", [1, 2, 100])
@@ -127,7 +127,7 @@ def test_so_many_of_one_name_are_looked_at_the_newest_first() -> None:
 
 def test_where_there_are_too_many_of_one_name_it_is_known_how_many_were_not_looked_at() -> None:
     service = Service(batch(0), *(batch(number, 0, OTHER) for number in range(1, MOST_LOOKED_AT + 4)))
-    discovery = run_sync(service, find_jobs(BATCH, MINE, [NAME]))
+    discovery = run_sync(service, find_jobs(BATCH_API, MINE, [NAME]))
     assert (discovery.jobs, discovery.unread) == ((), 4)
     assert len(service.looked_at) == MOST_LOOKED_AT
 
@@ -136,7 +136,7 @@ def test_batches_that_are_older_than_the_dag_run_are_not_looked_at() -> None:
     began = NOON + timedelta(hours=10)
     intent = replace(MINE, dag_run=DagRunLife(since=began.timestamp()))
     service = Service(*(batch(60 * hour, 0, OTHER) for hour in range(9)), batch(600, 3, intent))
-    assert [job.generation for job in run_sync(service, find_jobs(BATCH, intent, [NAME])).jobs] == [3]
+    assert [job.generation for job in run_sync(service, find_jobs(BATCH_API, intent, [NAME])).jobs] == [3]
     assert service.looked_at == ["600"]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from airflow_provider_omics.healthomics.api.calls import Requests
 from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, Phase, classify
-from airflow_provider_omics.healthomics.discovery.jobs import BATCH, list_named, seconds, show
+from airflow_provider_omics.healthomics.discovery.jobs import BATCH_API, list_named, seconds, show
 from airflow_provider_omics.healthomics.discovery.lineage import COHORT_TAG
 from airflow_provider_omics.healthomics.requests.identity import FINISHED_TAG, GENERATION_TAG, INTENT_TAG, TASK_TAG
 
@@ -98,14 +98,14 @@ def find_cohort(batch_id: str) -> Requests[CohortBatches]:
 
     A batch without the provider's tags is taken to be the only one of its cohort.
     """
-    answer = yield from show(BATCH, batch_id)
+    answer = yield from show(BATCH_API, batch_id)
     if not answer:
         return CohortBatches()
     own = _read(batch_id, answer)
     task, name = _task_of(answer), answer.get("name")
     if not task or not name:
         return CohortBatches((own,))
-    listed, unread = yield from list_named(BATCH, (name,), None)
+    listed, unread = yield from list_named(BATCH_API, (name,), None)
     found = [own]
     is_older = False
     for place, other_id in enumerate(listed):
@@ -126,7 +126,7 @@ def find_cohort(batch_id: str) -> Requests[CohortBatches]:
 
 def redrives(batch_id: str) -> Requests[int]:
     """Return how many batches of its task must have come before a batch, as its tags tell (GetBatch)."""
-    answer = yield from show(BATCH, batch_id)
+    answer = yield from show(BATCH_API, batch_id)
     return _read(batch_id, answer).generation
 
 
@@ -148,7 +148,7 @@ def tell_unread_siblings(found: CohortBatches, label: str, log: Log) -> None:
 
 
 def _sibling(batch_id: str, task: str) -> Requests[CohortBatch | None]:
-    answer = yield from show(BATCH, batch_id)
+    answer = yield from show(BATCH_API, batch_id)
     return _read(batch_id, answer) if answer and _task_of(answer) == task else None
 
 

@@ -16,7 +16,7 @@ from airflow_provider_omics.healthomics.discovery.cohort_batches import (
     CohortBatches,
     same_cohort,
 )
-from airflow_provider_omics.healthomics.discovery.jobs import BATCH, EarlierJob, find_jobs
+from airflow_provider_omics.healthomics.discovery.jobs import BATCH_API, EarlierJob, find_jobs
 from airflow_provider_omics.healthomics.discovery.lineage import COHORT_TAG
 from airflow_provider_omics.healthomics.polling.poll import SnapshotT
 from airflow_provider_omics.healthomics.requests.identity import DagRunLife, JobKey, TaskIdentity
@@ -55,7 +55,7 @@ class CohortTask:
 
     def find(self) -> Requests[CohortBatches]:
         """Find the batches that the task has started since it last succeeded (ListBatch, GetBatch)."""
-        found = yield from find_jobs(BATCH, self.intent, self.names, most=MOST_SIBLINGS_LOOKED_AT)
+        found = yield from find_jobs(BATCH_API, self.intent, self.names, most=MOST_SIBLINGS_LOOKED_AT)
         batches = tuple(map(_batch, found.jobs))
         return CohortBatches(same_cohort(batches, batches[-1]) if batches else (), found.unread)
 

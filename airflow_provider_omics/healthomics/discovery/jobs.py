@@ -35,8 +35,8 @@ _SKEW = 60.0
 
 
 @dataclass(frozen=True)
-class JobKind:
-    """What a job is, and how it is listed and looked at."""
+class JobApi:
+    """API of one kind of job: the operations and members by which it is listed and shown."""
 
     label: str
     list_operation: str
@@ -51,8 +51,8 @@ class JobKind:
         return Request(self.get_operation, {self.id_member: job_id})
 
 
-RUN = JobKind("run", "ListRuns", "maxResults", "creationTime", "GetRun", "id", MAX_RUN_NAME)
-BATCH = JobKind("batch", "ListBatch", "maxItems", "createdAt", "GetBatch", "batchId", MAX_BATCH_NAME)
+RUN_API = JobApi("run", "ListRuns", "maxResults", "creationTime", "GetRun", "id", MAX_RUN_NAME)
+BATCH_API = JobApi("batch", "ListBatch", "maxItems", "createdAt", "GetBatch", "batchId", MAX_BATCH_NAME)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Discovery:
     unread: int = 0
 
 
-def names_of(kind: JobKind, intent: JobKey, name: str | None, *, tagged: bool) -> tuple[str, ...]:
+def names_of(api: JobApi, intent: JobKey, name: str | None, *, tagged: bool) -> tuple[str, ...]:
     """Return the names that jobs of a task can have, the one that new jobs get first.
 
     :param name: name that the user gave; None for the default.
@@ -109,12 +109,12 @@ def names_of(kind: JobKind, intent: JobKey, name: str | None, *, tagged: bool) -
     if name:
         return (name,)
     own = intent.task_name if tagged else intent.default_name
-    names = (own(kind.longest_name), intent.name_of_0_1_0(kind.longest_name))
+    names = (own(api.longest_name), intent.name_of_0_1_0(api.longest_name))
     return tuple(dict.fromkeys(names))
 
 
 def find_jobs(
-    kind: JobKind,
+    api: JobApi,
     intent: JobKey,
     names: Sequence[str],
     *,
@@ -132,14 +132,14 @@ def find_jobs(
     :param most: how many jobs are looked at one by one, the newest first.
     """
     oldest = max((at - leeway for at, leeway in ((intent.dag_run.since, _LEEWAY), (since, _SKEW)) if at), default=None)
-    listed, unread = yield from list_named(kind, names, oldest)
+    listed, unread = yield from list_named(api, names, oldest)
     jobs: list[EarlierJob] = []
     others: list[EarlierJob] = []
     for place, job_id in enumerate(listed):
         if place >= most:
             unread += len(listed) - place
             break
-        answer = yield from show(kind, job_id)
+        answer = yield from show(api, job_id)
         owner = _owner(intent, answer)
         if owner is None:
             continue
@@ -184,7 +184,7 @@ def was_created_since(answer: Mapping[str, Any], since: float, leeway: float = 2
     return created + rounded + leeway >= since + _clock_lead(answer)
 
 
-def tell_unread(kind: JobKind, names: Sequence[str], found: Discovery, log: Log) -> None:
+def tell_unread(api: JobApi, names: Sequence[str], found: Discovery, log: Log) -> None:
     """Tell that there were too many jobs of the names looked for to look at each."""
     if found.unread:
         log.warning(
@@ -192,7 +192,7 @@ def tell_unread(kind: JobKind, names: Sequence[str], found: Discovery, log: Log)
             entry(
                 "Of the %ss named %r only the newest %s were looked at; %s or more were left out. "
                 "Give the task's jobs a name that fewer have",
-                kind.label,
+                api.label,
                 names[0],
                 f"{MOST_LOOKED_AT:,}",
                 f"{found.unread:,}",
@@ -211,7 +211,7 @@ def _clock_lead(answer: Mapping[str, Any]) -> float:
     return 0.0 if -2.0 < lead < 1.0 else lead
 
 
-def list_named(kind: JobKind, names: Sequence[str], oldest: float | None) -> Requests[tuple[list[str], int]]:
+def list_named(api: JobApi, names: Sequence[str], oldest: float | None) -> Requests[tuple[list[str], int]]:
     """Return the ids of all jobs of these names, newest first, and how many were not listed (ListRuns or ListBatch).
 
     :param oldest: leave out those that were created before, in seconds since the epoch; None for none.
@@ -226,22 +226,22 @@ def list_named(kind: JobKind, names: Sequence[str], oldest: float | None) -> Req
             items = page.get("items") or ()
             count += len(items)
             for item in items:
-                created = seconds(item.get(kind.created))
+                created = seconds(item.get(api.created))
                 is_young = created is None or oldest is None or created >= oldest
                 if item.get("name") == name and is_young:
                     listed[item["id"]] = created or 0.0
             return count >= MOST_LISTED
 
-        yield from list_pages(kind.list_operation, take, name=name, **{kind.page_size: PAGE_SIZE})
+        yield from list_pages(api.list_operation, take, name=name, **{api.page_size: PAGE_SIZE})
         unread += count >= MOST_LISTED
     # Where times are equal or missing, ids grow as a rule.
     return sorted(listed, key=lambda job_id: (listed[job_id], len(job_id), job_id), reverse=True), unread
 
 
-def show(kind: JobKind, job_id: str) -> Requests[Mapping[str, Any]]:
+def show(api: JobApi, job_id: str) -> Requests[Mapping[str, Any]]:
     """Return what the service shows of one job (GetRun or GetBatch); nothing if it does not know it."""
     try:
-        answer: Mapping[str, Any] = yield kind.get(job_id)
+        answer: Mapping[str, Any] = yield api.get(job_id)
     except ClientError as error:
         if categorize(error) is ErrorCategory.NOT_FOUND:
             return {}

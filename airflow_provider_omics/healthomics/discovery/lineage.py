@@ -5,13 +5,12 @@ They are found again by name and tags, so that no try of the task submits a samp
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from airflow_provider_omics.healthomics.api.calls import Requests
-from airflow_provider_omics.healthomics.discovery.jobs import BATCH, Discovery, find_jobs
-from airflow_provider_omics.healthomics.requests.identity import TAG_COUNT, JobKey
+from airflow_provider_omics.healthomics.discovery.jobs import EarlierJob
+from airflow_provider_omics.healthomics.requests.identity import TAG_COUNT
 
 COHORT_TAG = "airflow-cohort"
 """Tag of a batch that names the cohort that its task had read; see :attr:`CohortAttempt.cohort`."""
@@ -84,15 +83,6 @@ class Progress:
         return cls(**{**known, "batches": tuple(CohortAttempt(*batch) for batch in payload["batches"])})
 
 
-def find_batches(intent: JobKey, name: str) -> Requests[list[CohortAttempt]]:
-    """Find the batches that earlier tries started for an intent, oldest first (ListBatch, GetBatch).
-
-    :param name: name that they were given.
-    """
-    found = yield from find_jobs(BATCH, intent, (name,))
-    return chained(found)
-
-
-def chained(found: Discovery) -> list[CohortAttempt]:
-    """Return the batches among what was found, oldest first."""
-    return [CohortAttempt(job.job_id, job.generation, job.tags.get(COHORT_TAG)) for job in found.jobs]
+def attempts(jobs: Iterable[EarlierJob]) -> list[CohortAttempt]:
+    """Return batches that were found as attempts of their cohort, in the same order."""
+    return [CohortAttempt(job.job_id, job.generation, job.tags.get(COHORT_TAG)) for job in jobs]
