@@ -11,9 +11,9 @@ from omics_errors import raises
 from omics_service import await_status
 
 from airflow_provider_omics.exceptions import OmicsBatchFailedError, OmicsRunFailedError, OmicsServiceError
+from airflow_provider_omics.jobs import record
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.local.faults import FaultKind
-from airflow_provider_omics.operators import memory
 
 FAILURES = (OmicsBatchFailedError, OmicsRunFailedError)
 
@@ -53,9 +53,9 @@ def new_store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     life = dag_run(minutes_ago=1)
     if request.param == "no store":
         return lambda: {"dag_run": life}
-    if memory.state_store({"task_state_store": None}) is None:
+    if record.state_store({"task_state_store": None}) is None:
         pytest.skip("Airflow has no state store before 3.3")
-    monkeypatch.setattr(memory, "STATE_OUTLIVES_CLEAR", False)
+    monkeypatch.setattr(record, "STATE_OUTLIVES_CLEAR", False)
     return lambda: {"dag_run": life, "task_state_store": Store()}
 
 
@@ -168,7 +168,7 @@ def test_a_task_succeeds_also_where_that_cannot_be_noted(lab: JobLab) -> None:
 
 @KINDS
 def test_a_job_is_not_noted_where_airflow_keeps_that_itself(lab: JobLab) -> None:
-    if memory.state_store({"task_state_store": None}) is None or not memory.STATE_OUTLIVES_CLEAR:
+    if record.state_store({"task_state_store": None}) is None or not record.STATE_OUTLIVES_CLEAR:
         pytest.skip("Airflow forgets it")
     context = {"task_state_store": Store()}
     first = lab.run(context=context).result

@@ -18,16 +18,16 @@ from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot
 from airflow_provider_omics.healthomics.requests.identity import FINISHED_TAG
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.hooks.omics import OmicsHook
+from airflow_provider_omics.jobs import record
 from airflow_provider_omics.local import LocalOmics, ManualClock, Quotas, SimulatedOutcomes, Timings
 from airflow_provider_omics.local.workflows.catalogue import share_workflow
-from airflow_provider_omics.operators import memory
 from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator
 from airflow_provider_omics.operators.run import OmicsStartRunOperator
 
 WORKFLOW = "77"
 #: More calls and looks than a try has until it waits for its job.
 MOMENTS = range(16)
-KEPT = list(Kept) if memory.state_store({"task_state_store": None}) is not None else [Kept.NOTHING]
+KEPT = list(Kept) if record.state_store({"task_state_store": None}) is not None else [Kept.NOTHING]
 #: What Airflow keeps, and what the service does with an id that it has seen; only where it forgets the id at once
 #: does more count.
 ACCOUNTS = [*((kept, "forgotten") for kept in KEPT), (KEPT[0], "first_answer"), (KEPT[-1], "conflict")]
@@ -93,7 +93,7 @@ def make_bench(server: LocalOmics, monkeypatch: pytest.MonkeyPatch) -> Callable[
             share_workflow(server.account(), WORKFLOW, server.account().account)
 
         def keep(kept: Kept) -> None:
-            monkeypatch.setattr(memory, "STATE_OUTLIVES_CLEAR", kept is Kept.FOR_EVER)
+            monkeypatch.setattr(record, "STATE_OUTLIVES_CLEAR", kept is Kept.FOR_EVER)
 
         return Bench(server, kind_of(kind, server, looking), hook.conn, hook.storage, anew, KEPT, keep)
 
