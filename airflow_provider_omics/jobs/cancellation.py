@@ -47,11 +47,13 @@ class CancelReason(Enum):
         self.last_try = last_try
 
 
-def decide(reason: CancelReason, *, retry_left: bool, cancel_on_kill: bool, on_timeout: str) -> Decision:
+def decide(
+    reason: CancelReason, *, cancel_on_kill: bool, retry_left: bool = True, on_timeout: str = "cancel"
+) -> Decision:
     """Return what becomes of a job that goes on although its task stops waiting for it.
 
-    :param retry_left: whether Airflow tries the task again, and that try takes the job over.
     :param cancel_on_kill: whether the job may be cancelled at all.
+    :param retry_left: whether Airflow tries the task again, and that try takes the job over.
     :param on_timeout: ``cancel`` or ``detach``, at the task's ``execution_timeout``.
     """
     if not cancel_on_kill or (reason is CancelReason.EXECUTION_TIMEOUT and on_timeout != "cancel"):
@@ -59,19 +61,22 @@ def decide(reason: CancelReason, *, retry_left: bool, cancel_on_kill: bool, on_t
     return reason.with_retry if retry_left else reason.last_try
 
 
-# With these Airflow, and no user, has ended the try: a worker that is drained, or one that counts as lost and is not.
-# The next try may be on its way already, or wait for the job. None is what a new scheduler leaves of the tasks of one
-# that died; a task that a user clears while it runs is "restarting".
+# With these Airflow, and no user, has ended a try in a worker that is drained, or that counts as lost and is not. The
+# next try may be on its way already, or wait for the job. None is what a new scheduler leaves of the tasks of one that
+# died; a task that a user clears while it runs is "restarting".
 _ENDED_BY_AIRFLOW = ("running", "up_for_retry", None, "scheduled", "queued", "deferred")
 
 
-def reason_of_state(state: str | None) -> CancelReason:
-    """Return why a task that waited in a worker was killed.
+def reason_of_state(state: str | None, *, was_deferred: bool = False) -> CancelReason:
+    """Return why a task was killed, or its trigger cancelled.
 
     :param state: what Airflow has as the state of the task instance now; ``deleted`` where there is none.
+    :param was_deferred: whether a trigger waited, and not a worker.
     """
+    if was_deferred and state == "deferred":
+        return CancelReason.TRIGGERER_ENDED
     if state in _ENDED_BY_AIRFLOW:
-        return CancelReason.WORKER_ENDED
+        return CancelReason.CLEARED if was_deferred else CancelReason.WORKER_ENDED
     if state == "restarting":
         return CancelReason.CLEARED
     return CancelReason.DAG_RUN_ENDED if state in ("skipped", "deleted") else CancelReason.MARKED

@@ -26,6 +26,7 @@ from airflow_provider_omics.healthomics.polling.result import StopReason, WaitRe
 from airflow_provider_omics.healthomics.requests.identity import TaskIdentity
 from airflow_provider_omics.healthomics.watcher.watcher import StatusWatcher
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
+from airflow_provider_omics.jobs.cancellation import CancelReason, Decision, decide, reason_of_state
 from airflow_provider_omics.triggers.watchers import watcher_pool
 
 _JUST_STARTED_GRACE = 60.0
@@ -268,13 +269,14 @@ class OmicsJobTrigger(OmicsWaitTrigger[SnapshotT]):
             await self._shielded(self._cancel_if_killed())
 
     async def _cancel_if_killed(self) -> None:
-        if await self._is_killed():
+        reason = await self._kill_reason()
+        if decide(reason, cancel_on_kill=self.cancel_on_kill) is Decision.CANCEL:
             await self._cancel()
 
-    async def _is_killed(self) -> bool:
-        """Whether a user has killed the task; it is still deferred where another triggerer has taken over."""
+    async def _kill_reason(self) -> CancelReason:
+        """Return why Airflow cancels the trigger."""
         if self.task_instance is None:
-            return True
+            return CancelReason.MARKED
         identity = TaskIdentity.of(self.task_instance)
         try:
             state = await sync_to_async(task_state)(
@@ -284,8 +286,9 @@ class OmicsJobTrigger(OmicsWaitTrigger[SnapshotT]):
             self.log.warning(
                 "%s", entry("Why the wait for HealthOmics %s was cancelled is not known: %s", self.label, error)
             )
-            return HAS_TRIGGER_ON_KILL
-        return state != "deferred"
+            # Where Airflow has an on_kill, its call tells of a kill; before, a triggerer that ends looks the same.
+            return CancelReason.MARKED if HAS_TRIGGER_ON_KILL else CancelReason.TRIGGERER_ENDED
+        return reason_of_state(state, was_deferred=True)
 
     async def _cancel(self) -> None:
         async with self.watcher() as watcher:

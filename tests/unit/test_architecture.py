@@ -35,7 +35,7 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "hooks": ("healthomics", "compat", "exceptions"),
     "jobs": ("healthomics", "compat", "exceptions", "hooks"),
     "links": ("healthomics", "hooks"),
-    "triggers": ("healthomics", "compat", "exceptions", "hooks"),
+    "triggers": ("healthomics", "compat", "exceptions", "hooks", "jobs"),
     "operators": ("healthomics", "compat", "exceptions", "hooks", "jobs", "links", "triggers"),
     "sensors": ("healthomics", "compat", "exceptions", "hooks", "links", "triggers", "operators"),
     "local": ("healthomics",),

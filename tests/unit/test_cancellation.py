@@ -59,3 +59,20 @@ def test_nothing_is_left_to_ask_once_the_reason_is_known(reason: CancelReason) -
 )
 def test_the_state_of_a_killed_task_tells_who_has_killed_it(state: str | None, reason: CancelReason) -> None:
     assert reason_of_state(state) is reason
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        ("deferred", CancelReason.TRIGGERER_ENDED),
+        *((state, CancelReason.CLEARED) for state in (None, "scheduled", "queued", "running", "restarting")),
+        ("failed", CancelReason.MARKED),
+        ("success", CancelReason.MARKED),
+        ("skipped", CancelReason.DAG_RUN_ENDED),
+        ("deleted", CancelReason.DAG_RUN_ENDED),
+    ],
+)
+def test_the_state_of_a_deferred_task_tells_whether_a_user_has_ended_it(
+    state: str | None, reason: CancelReason
+) -> None:
+    assert reason_of_state(state, was_deferred=True) is reason
