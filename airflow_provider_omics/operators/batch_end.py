@@ -148,7 +148,7 @@ class _BatchOperator(OmicsRequestOperator[BatchSnapshot]):
             return batch_id
         (first, goal), *rest = waits
         trigger = OmicsBatchTrigger(
-            batch_id=first, goal=goal, gone_is_end=True, **self.trigger_arguments, **self.waiting_arguments()
+            batch_id=first, target=goal, gone_is_end=True, **self.trigger_arguments, **self.waiting_arguments()
         )
         state = {"batch_id": batch_id, "waits": rest} if rest or first != batch_id else {}
         return str(self.wait(context, trigger, **state))

@@ -122,7 +122,7 @@ class OmicsBatchSensor(OmicsWaitingSensor[BatchSnapshot]):
 
     def trigger_arguments(self) -> dict[str, Any]:
         """Return which batch the trigger waits for."""
-        return {"batch_id": self.batch_id, "goal": BatchGoal.DECIDED.value, "whole_cohort": self.whole_cohort}
+        return {"batch_id": self.batch_id, "target": BatchGoal.DECIDED.value, "whole_cohort": self.whole_cohort}
 
     def checked_arguments(self, context: Context) -> dict[str, Any]:
         """Return which batch the trigger waits for, checked."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+import warnings
 from typing import Any, ClassVar
 
+from airflow.exceptions import AirflowProviderDeprecationWarning
 from asgiref.sync import sync_to_async
 
 from airflow_provider_omics.compat import task_state
@@ -28,37 +30,64 @@ _CREATING_LOOKS, _CREATING_PAUSE = 20, 1.0
 class OmicsBatchTrigger(OmicsJobTrigger[BatchSnapshot]):
     """Wait until a batch has ended, and fire one event that says how (GetBatch).
 
-    Takes the parameters of :class:`~airflow_provider_omics.triggers.base.OmicsWaitTrigger` and
-    :class:`~airflow_provider_omics.triggers.base.OmicsJobTrigger` too.
-
     See https://docs.aws.amazon.com/omics/latest/api/API_GetBatch.html
 
-    :param batch_id: id of the batch.
-    :param goal: what to wait for: ``ended`` (one that FAILED or was CANCELLED only once its last run has ended),
-        ``decided`` (whatever its runs do), ``cancel_requested``, ``runs_deleted`` or ``gone``.
-    :param cancel: whether the batch is to be cancelled as soon as its state allows it.
-    :param fail_above: cancel the batch once more samples than this have come to something else than COMPLETED; None
-        for never.
+    :param batch_id: id of the batch. Required.
+    :param target: what to wait for: ``ended`` (one that FAILED or was CANCELLED only once its last run has ended),
+        ``decided`` (whatever its runs do), ``cancel_requested``, ``runs_deleted`` or ``gone``. Default ``ended``.
+    :param cancel: whether the batch is to be cancelled as soon as its state allows it. Default ``False``.
+    :param fail_above: cancel the batch once more samples than this have come to something else than COMPLETED; None for
+        never.
     :param whole_cohort: whether to go on to the last batch of its cohort, and to add up what they came to (ListBatch);
-        only with the goal ``decided``.
+        only with the target ``decided``. Default ``False``.
+    :param goal: deprecated name of ``target``, which triggers that 0.1.0 stored have; None where that is given.
+    :param just_started: whether the service has named it just now and may not show it yet; then it may be not found for
+        a minute, and counts as known otherwise. Default ``False``.
+    :param gone_is_end: whether one that is not found counts as ended; it was changed by the task, so it is known.
+        Default ``False``.
+    :param cancel_on_kill: whether it is cancelled when a user kills, clears or marks the deferred task; never when the
+        triggerer restarts or hands the trigger on. Default ``False``.
+    :param cancel_on_timeout: whether it is cancelled at the deadline; None for the same as ``cancel_on_kill``.
+    :param waiter_delay: seconds between two polls, 0.01 to 604,800. Triggers of one connection are polled together, so
+        it says how old what they know may be, as far as the budget of calls allows. Default ``30``.
+    :param waiter_max_attempts: most polls that are answered, 1 or more; None for no limit. A triggerer that restarts
+        counts from the beginning.
+    :param error_budget: seconds for which errors are put up with before the wait ends, 0 or more; of any kind once the
+        service has answered, before that only of those that pass by themselves. Default ``3600``.
+    :param is_known: whether the service has answered about it before, to the task. Default ``False``.
+    :param deadline: when to stop waiting, in seconds since the epoch; None for never.
+    :param resume_state: what the task has to know to finish, as JSON values; comes back in the event under
+        ``resume_state``. None for nothing, and then the event has no such key.
+    :param aws_conn_id: Airflow connection of type ``aws``; None for boto3's own credential chain. Default
+        ``aws_default``.
+    :param region_name: AWS Region, such as ``us-east-1``; None for the connection's.
+    :param verify: whether TLS certificates are checked, or the path of the CA bundle to check them with; None for
+        boto3's default.
+    :param botocore_config: settings for botocore's ``Config``, as a dict, merged over the connection's
+        ``config_kwargs``; None for none.
     """
 
-    arguments: ClassVar[tuple[str, ...]] = ("batch_id", "goal", "cancel", "fail_above", "whole_cohort")
+    arguments: ClassVar[tuple[str, ...]] = ("batch_id", "target", "cancel", "fail_above", "whole_cohort")
 
     def __init__(
         self,
         *,
         batch_id: str,
-        goal: str = BatchGoal.ENDED.value,
+        target: str = BatchGoal.ENDED.value,
         cancel: bool = False,
         fail_above: int | None = None,
         whole_cohort: bool = False,
+        goal: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if goal is not None:
+            text = "goal of OmicsBatchTrigger is now called target; only triggers that are stored keep the old name"
+            warnings.warn(text, AirflowProviderDeprecationWarning, stacklevel=2)
+            target = goal
         self.batch_id = batch_id
         self.whole_cohort = whole_cohort
-        self.goal = goal
+        self.target = target
         self.cancel = cancel
         self.fail_above = fail_above
 
@@ -69,7 +98,7 @@ class OmicsBatchTrigger(OmicsJobTrigger[BatchSnapshot]):
 
     def new_poll(self) -> BatchPoll:
         """Return how to look at the batch."""
-        goal = BatchGoal(self.goal)
+        goal = BatchGoal(self.target)
         news = FailureNews() if goal in (BatchGoal.ENDED, BatchGoal.DECIDED) else None
         return BatchPoll(self.batch_id, goal, cancel=self.cancel, fail_above=self.fail_above, failure_news=news)
 
@@ -93,17 +122,34 @@ class OmicsBatchTrigger(OmicsJobTrigger[BatchSnapshot]):
 class OmicsBatchRunTrigger(OmicsWaitTrigger[SampleSnapshot]):
     """Wait until one sample of a batch was submitted or has ended, and fire one event that says how.
 
-    Takes the parameters of :class:`~airflow_provider_omics.triggers.base.OmicsWaitTrigger` too.
-
     See https://docs.aws.amazon.com/omics/latest/api/API_ListRunsInBatch.html
 
-    :param batch_id: id of the batch; None with ``cohort``.
-    :param run_setting_id: the sample.
+    :param batch_id: id of the batch; None with ``cohort``. Required.
+    :param run_setting_id: the sample. Required.
     :param target: ``submitted`` to wait for the outcome of its submission, ``completed`` for the end of its run.
+        Default ``completed``.
     :param whole_cohort: whether other batches of the cohort tell too, the newest that has the sample (ListBatch).
+        Default ``False``.
     :param cohort: the task that starts the batches, as
         :class:`~airflow_provider_omics.healthomics.discovery.cohort_search.CohortTask` writes it; None with
         ``batch_id``.
+    :param waiter_delay: seconds between two polls, 0.01 to 604,800. Triggers of one connection are polled together, so
+        it says how old what they know may be, as far as the budget of calls allows. Default ``30``.
+    :param waiter_max_attempts: most polls that are answered, 1 or more; None for no limit. A triggerer that restarts
+        counts from the beginning.
+    :param error_budget: seconds for which errors are put up with before the wait ends, 0 or more; of any kind once the
+        service has answered, before that only of those that pass by themselves. Default ``3600``.
+    :param is_known: whether the service has answered about it before, to the task. Default ``False``.
+    :param deadline: when to stop waiting, in seconds since the epoch; None for never.
+    :param resume_state: what the task has to know to finish, as JSON values; comes back in the event under
+        ``resume_state``. None for nothing, and then the event has no such key.
+    :param aws_conn_id: Airflow connection of type ``aws``; None for boto3's own credential chain. Default
+        ``aws_default``.
+    :param region_name: AWS Region, such as ``us-east-1``; None for the connection's.
+    :param verify: whether TLS certificates are checked, or the path of the CA bundle to check them with; None for
+        boto3's default.
+    :param botocore_config: settings for botocore's ``Config``, as a dict, merged over the connection's
+        ``config_kwargs``; None for none.
     """
 
     arguments: ClassVar[tuple[str, ...]] = ("batch_id", "run_setting_id", "target", "whole_cohort", "cohort")

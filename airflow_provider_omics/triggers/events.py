@@ -50,21 +50,28 @@ class OmicsRunEventTrigger(BaseEventTrigger):
     event. Before, and in several triggerers, they take messages away from each other: give each a queue of its own.
 
     It never fails: after an error it pauses, up to a minute after one that passes, five minutes after one that does not
-    (no such queue, access denied), tells it in the triggerer's log, and tries again. Connection parameters are
-    described in :mod:`airflow_provider_omics.hooks.parameters`; the queue is in the connection's Region.
+    (no such queue, access denied), tells it in the triggerer's log, and tries again. The queue
+    is in the connection's Region.
 
     See https://docs.aws.amazon.com/omics/latest/dev/eventbridge.html
 
-    :param sqs_queue: URL of the queue, a standard one.
+    :param sqs_queue: URL of the queue, a standard one. Required.
     :param kinds: ``run``, ``batch``, or both; None for both.
     :param statuses: statuses to fire for, such as ``FAILED``; None for those in which a run (COMPLETED, FAILED,
         CANCELLED) or a batch (PROCESSED, FAILED, CANCELLED) has ended.
     :param workflow_ids: fire only for these workflows; None for all. Events that do not name their workflow, as those
         of older releases of the service, pass no such filter.
-    :param wait_time_seconds: for how long one call waits for a message, 1 to 20.
-    :param max_number_of_messages: most messages of one call, 1 to 10.
+    :param wait_time_seconds: for how long one call waits for a message, 1 to 20. Default ``20``.
+    :param max_number_of_messages: most messages of one call, 1 to 10. Default ``10``.
     :param visibility_timeout: seconds for which a message that was received is kept from other readers, 1 to 43,200;
         None for the queue's own.
+    :param aws_conn_id: Airflow connection of type ``aws``; None for boto3's own credential chain. Default
+        ``aws_default``.
+    :param region_name: AWS Region, such as ``us-east-1``; None for the connection's.
+    :param verify: whether TLS certificates are checked, or the path of the CA bundle to check them with; None for
+        boto3's default.
+    :param botocore_config: settings for botocore's ``Config``, as a dict, merged over the connection's
+        ``config_kwargs``; None for none.
     :raises OmicsRequestInvalidError: an argument has a value that cannot work.
     """
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.exceptions import AirflowProviderDeprecationWarning
 from airflow.triggers.base import BaseTrigger
 from asset_watchers import HAS_ASSET_WATCHERS, stored_watchers
 from cohorts import BUCKET, CohortLab, cohort, instance, operator
@@ -28,6 +29,7 @@ from airflow_provider_omics.operators.batch import OmicsDeleteBatchOperator
 from airflow_provider_omics.operators.run import OmicsStartRunOperator
 from airflow_provider_omics.sensors.batch import OmicsBatchRunSensor, OmicsBatchSensor
 from airflow_provider_omics.sensors.run import OmicsRunSensor
+from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
 
 FILES = sorted(Path(__file__).with_name("stored").glob("*.json"))
 LATEST = json.loads(Path(__file__).with_name("stored").joinpath("unreleased.json").read_text())
@@ -126,6 +128,13 @@ def test_the_event_brings_back_all_that_finishing_needs(lab: CohortLab, stored: 
 def test_an_event_that_was_stored_finishes_its_task(lab: CohortLab, stored: dict[str, Any]) -> None:
     fire(load_trigger(LATEST_BATCH["classpath"], LATEST_BATCH["arguments"]))
     was_done(stored, lab, resume(stored, lab, stored["event"]))
+
+
+def test_the_goal_of_0_1_0_is_the_target() -> None:
+    with pytest.warns(AirflowProviderDeprecationWarning, match="goal of OmicsBatchTrigger is now called target"):
+        trigger = OmicsBatchTrigger(batch_id=BATCH, goal="gone")
+    arguments = trigger.serialize()[1]
+    assert (arguments["target"], "goal" in arguments) == ("gone", False)
 
 
 def test_every_trigger_and_every_argument_is_among_the_stored() -> None:

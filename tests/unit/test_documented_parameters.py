@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from asset_watchers import HAS_ASSET_WATCHERS
 
 from airflow_provider_omics.healthomics.requests.literal_requests import (
     DEFAULT_RUN_SETTING_REQUIRED,
@@ -26,6 +27,8 @@ from airflow_provider_omics.operators.batch import (
 from airflow_provider_omics.operators.run import OmicsCancelRunOperator, OmicsDeleteRunOperator, OmicsStartRunOperator
 from airflow_provider_omics.sensors.batch import OmicsBatchRunSensor, OmicsBatchSensor
 from airflow_provider_omics.sensors.run import OmicsRunSensor
+from airflow_provider_omics.triggers.batch import OmicsBatchRunTrigger, OmicsBatchTrigger
+from airflow_provider_omics.triggers.run import OmicsRunTrigger
 
 PUBLIC: tuple[type, ...] = (
     OmicsStartRunOperator,
@@ -38,7 +41,14 @@ PUBLIC: tuple[type, ...] = (
     OmicsRunSensor,
     OmicsBatchSensor,
     OmicsBatchRunSensor,
+    OmicsRunTrigger,
+    OmicsBatchTrigger,
+    OmicsBatchRunTrigger,
 )
+if HAS_ASSET_WATCHERS:
+    from airflow_provider_omics.triggers.events import OmicsRunEventTrigger
+
+    PUBLIC = (*PUBLIC, OmicsRunEventTrigger)
 #: What the service needs, although Python does not.
 REQUIRED: Mapping[type, tuple[str, ...]] = {
     OmicsStartRunOperator: START_RUN_REQUIRED,
