@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from airflow_provider_omics.compat import dag_run_life, is_just_cleared, tries_b
 from airflow_provider_omics.exceptions import non_retryable_errors
 from airflow_provider_omics.healthomics.api.console import run_url
 from airflow_provider_omics.healthomics.api.logger import entry
+from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
 from airflow_provider_omics.healthomics.api.statuses import Phase, RunStatus
 from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason, WaitResult
 from airflow_provider_omics.healthomics.requests.identity import TAG_COUNT, JobKey, TaskIdentity
@@ -23,6 +25,7 @@ from airflow_provider_omics.healthomics.requests.shapes import api_name
 from airflow_provider_omics.healthomics.requests.start_run import build_start_run, fingerprint, fingerprint_of_0_1_0
 from airflow_provider_omics.healthomics.run_settings.parameters_file import without_file
 from airflow_provider_omics.healthomics.runs.failure import OmicsRunFailedError
+from airflow_provider_omics.healthomics.runs.poll import with_details
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.jobs.kinds import RUN
@@ -259,6 +262,7 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
         if run.phase is Phase.CANCELLED and found:
             # Not a person has cancelled it, but whatever ended the try before.
             return self._start_and_wait(context)
+        run = self._with_details(run)
         if run.phase is not Phase.SUCCEEDED:
             raise OmicsRunFailedError(self.explain(run))
         self.log.info("HealthOmics run %s COMPLETED; its outputs are in %s", run.run_id, run.output_uri)
@@ -268,6 +272,15 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
     def submitter(self, context: Context) -> IdempotentSubmitter[RunSnapshot]:
         """Return the submitter of the task's runs."""
         return self._job(context).submitter
+
+    def _with_details(self, run: RunSnapshot) -> RunSnapshot:
+        """Return the run with what the triggerer, which may have read it in a list, has left to be asked for."""
+        try:
+            return self.hook.perform(with_details(run), run.label, retrying=replace(self.retrying, only_passing=True))
+        except OmicsServiceError as error:
+            # How it has ended is known.
+            self.log.warning("%s", entry("HealthOmics %s could not be looked up: %s", run.label, error))
+            return run
 
     def wait_on(self, context: Context, job: RunSnapshot) -> str:
         """Wait in the worker for a run whose trigger failed, unless it has ended, and finish as the trigger would."""

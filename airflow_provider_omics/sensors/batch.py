@@ -20,8 +20,6 @@ from airflow_provider_omics.healthomics.results.outcome import OmicsBatchFailedE
 from airflow_provider_omics.healthomics.results.summary import sample_failures, summarize
 from airflow_provider_omics.healthomics.results.table import SampleResult
 from airflow_provider_omics.healthomics.runs.failure import OmicsRunFailedError
-from airflow_provider_omics.healthomics.runs.poll import verify_identity
-from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.links.omics import (
     BATCH_LINKS,
@@ -313,15 +311,10 @@ class OmicsBatchRunSensor(OmicsWaitingSensor[SampleSnapshot]):
         run = snapshot.run
         if run is None or snapshot.batch_is_gone:
             raise OmicsSampleFailedError(SampleFailure(snapshot))
+        run = self.with_details(run)
         # What becomes of the run later is no matter of its submission.
         submitted = self.target == "submitted" and snapshot.phase not in (Phase.CANCELLED, Phase.DELETED)
         if snapshot.phase is not Phase.SUCCEEDED and not submitted:
             raise OmicsRunFailedError(replace(self.explain(run), sample=snapshot.label))
-        run = self._with_outputs(run)
         self.log.info("%s", entry("%s; its outputs are in %s", snapshot.describe(), run.output_uri))
         return {"batch_id": snapshot.batch_id, "run_setting_id": snapshot.run_setting_id, **run_result(run)}
-
-    def _with_outputs(self, run: RunSnapshot) -> RunSnapshot:
-        # Where very many samples end at once, the triggerer does not look at each of them.
-        seen = self.retrying(lambda: self.hook.find_run(run.run_id)) if run.output_uri is None else None
-        return run if seen is None or verify_identity(run, seen).phase is Phase.DELETED else seen

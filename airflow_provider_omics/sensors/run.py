@@ -77,6 +77,7 @@ class OmicsRunSensor(OmicsWaitingSensor[RunSnapshot]):
 
     def result(self, snapshot: RunSnapshot) -> dict[str, Any]:
         """Return the run's id and UUID, and where its outputs are."""
+        snapshot = self.with_details(snapshot)
         if snapshot.phase is not Phase.SUCCEEDED:
             raise OmicsRunFailedError(self.explain(snapshot))
         self.log.info("HealthOmics run %s COMPLETED; its outputs are in %s", snapshot.run_id, snapshot.output_uri)

@@ -22,6 +22,7 @@ from airflow_provider_omics.healthomics.polling.poll import SnapshotT
 from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason, WaitResult
 from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.healthomics.runs.failure import RunFailure
+from airflow_provider_omics.healthomics.runs.poll import with_details
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 from airflow_provider_omics.operators.arguments import argument_issues, as_read
@@ -188,6 +189,10 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[SnapshotT]):
         """What makes calls again once the wait is over, for as long as errors are put up with while waiting."""
         subject = f"the result of sensor {self.task_id}"
         return Retrying(self.error_budget, self.poke_interval, _pause, self.log, subject, self.hook.renew)
+
+    def with_details(self, run: RunSnapshot) -> RunSnapshot:
+        """Return a run with what the triggerer, which may have read it in a list, has left to be asked for (GetRun)."""
+        return self.hook.perform(with_details(run), run.label, retrying=self.retrying)
 
     def explain(self, run: RunSnapshot) -> RunFailure:
         """Collect what explains why a run did not complete; what passes by itself is put up with."""

@@ -7,6 +7,7 @@ import gc
 import json
 import logging
 import threading
+import time
 import warnings
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -135,16 +136,15 @@ def test_many_waiters_share_a_client_and_cost_few_calls(
         events = await asyncio.gather(*(event_of(run_trigger(run_id)) for run_id in ids))
         assert [event["run"]["run_id"] for event in events] == ids
         assert {(event["status"], event["run"]["status"]) for event in events} == {("success", "COMPLETED")}
-        assert all(event["run"]["output_uri"] for event in events)
 
     run(work, caplog)
     assert len(clients.made) == 1
     counted = calls(server)
-    assert counted["GetRun"] <= 1.2 * len(ids)
+    assert counted["GetRun"] + counted["ListRuns"] <= len(ids)
     assert set(counted) <= {"GetRun", "ListRuns"}
 
 
-def test_an_end_that_a_list_suggests_is_confirmed_before_it_is_believed(
+def test_runs_that_no_list_shows_go_on_until_they_are_asked_for(
     server: LocalOmics, start: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     ids = start(12, **SLOW)
@@ -207,6 +207,12 @@ def test_one_waiters_error_is_its_own(
 ) -> None:
     ids = start(count, **SOON)
     denied = ids[1]
+    # What no list shows has to be asked for.
+    omics = server.client("omics")
+    omics.cancel_run(id=denied)
+    while omics.get_run(id=denied)["status"] != "CANCELLED":
+        time.sleep(0.05)
+    omics.delete_run(id=denied)
     rule = FaultRule(
         kind=FaultKind.ERROR_BEFORE,
         operation="GetRun",
@@ -576,7 +582,8 @@ def test_a_batch_and_its_samples_are_watched_together(
         assert batch["batch"]["status"] == "PROCESSED"
         by_key = {end["sample"]["run_setting_id"]: end for end in ends}
         assert {by_key[f"sample-{n}"]["sample"]["run"]["status"] for n in range(60)} == {"COMPLETED"}
-        assert by_key["sick"]["sample"]["run"]["failure_code"] == "OUT_OF_MEMORY_ERROR"
+        # Why is for the task to ask.
+        assert by_key["sick"]["sample"]["run"]["status"] == "FAILED"
         assert by_key["bad"]["sample"]["submission_status"] == "FAILED"
 
     run(work, caplog)

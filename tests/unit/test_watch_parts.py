@@ -15,7 +15,6 @@ from airflow_provider_omics.healthomics.watcher.rate_limiter import DEFAULT_RATE
 from airflow_provider_omics.healthomics.watcher.strategy import (
     ListCostEstimate,
     ListFreshness,
-    fits_in_period,
     page_count,
 )
 from airflow_provider_omics.healthomics.watcher.tasks import BackgroundTasks
@@ -154,11 +153,6 @@ def test_counts_that_lag_do_not_hide_an_end_for_ever() -> None:
 @pytest.mark.parametrize(("items", "pages"), [(0, 1), (100, 1), (101, 2), (10_000, 100)])
 def test_pages_are_counted(items: int, pages: int) -> None:
     assert page_count(items) == pages
-
-
-def test_looks_fit_when_they_take_a_quarter_of_the_time_between_two() -> None:
-    assert fits_in_period(60, rate=8, period=30)
-    assert not fits_in_period(61, rate=8, period=30)
 
 
 @pytest.mark.timeout(20)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,11 +13,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from virtual_time import Watching, in_virtual_time, refusal
 
+from airflow_provider_omics.healthomics.api.statuses import RunStatus
 from airflow_provider_omics.healthomics.polling.result import StopReason, WaitResult
-from airflow_provider_omics.healthomics.runs.poll import RunPoll
+from airflow_provider_omics.healthomics.runs.poll import RunPoll, with_details
+from airflow_provider_omics.local.assumptions import ListOrder
+from airflow_provider_omics.local.executors.simulated import SimulatedOutcomes
 from airflow_provider_omics.local.timings import Timings
 
 LONG = Timings(pending=5, starting=5, running_min=600, running_max=1200, stopping=5)
+LASTING = Timings(pending=5, starting=5, running_min=9000, running_max=9000, stopping=5)
+TOGETHER = Timings(pending=1, starting=1, running_min=120, running_max=120, stopping=1)
+QUIET = SimulatedOutcomes(write_logs=False)
 
 
 async def watch(watching: Watching, run_ids: list[str], **policy: Any) -> dict[str, tuple[WaitResult[Any], float]]:
@@ -26,6 +31,18 @@ async def watch(watching: Watching, run_ids: list[str], **policy: Any) -> dict[s
     ends = await asyncio.gather(*(watching.wait(RunPoll(run_id), **policy) for run_id in run_ids))
     await watching.watcher.close()
     return dict(zip(run_ids, ends, strict=True))
+
+
+async def begin(watching: Watching, run_ids: list[str], **policy: Any) -> list[asyncio.Task[Any]]:
+    watching.new_watcher()
+    return [asyncio.create_task(watching.wait(RunPoll(run_id), **policy)) for run_id in run_ids]
+
+
+async def give_up(watching: Watching, waits: list[asyncio.Task[Any]]) -> None:
+    for wait in waits:
+        wait.cancel()
+    await asyncio.gather(*waits, return_exceptions=True)
+    await watching.watcher.close()
 
 
 def stopped_at(watching: Watching, run_id: str) -> float:
@@ -37,8 +54,11 @@ def stopped_at(watching: Watching, run_id: str) -> float:
 def assert_right(watching: Watching, ends: dict[str, tuple[WaitResult[Any], float]], latest: float) -> None:
     for run_id, (end, at) in ends.items():
         run = watching.service.state.runs[run_id]
-        assert (end.why, end.snapshot.status, end.snapshot.uuid) == (StopReason.ENDED, run.status, run.uuid)
-        assert end.snapshot.output_uri == run.output_root
+        assert (end.why, end.snapshot.status) == (StopReason.ENDED, run.status)
+        # What the list does not say is for the task to ask.
+        seen = watching.ask(with_details(end.snapshot))
+        assert (seen.status, seen.uuid, seen.output_uri) == (run.status, run.uuid, run.output_root)
+        assert (seen.failure_code, seen.status_message) == (run.failure_reason, run.status_message)
         assert stopped_at(watching, run_id) <= at <= stopped_at(watching, run_id) + latest
 
 
@@ -52,32 +72,180 @@ def test_one_run_costs_a_call_a_period_and_no_list() -> None:
     in_virtual_time(work)
 
 
-def test_a_thousand_runs_cost_some_pages_a_period_and_a_look_at_each_end() -> None:
+def test_a_thousand_runs_cost_some_pages_a_period_whatever_becomes_of_them() -> None:
     async def work() -> None:
         watching = Watching(timings=LONG)
         run_ids = watching.start_runs(1000)
         ends = await watch(watching, run_ids)
         assert_right(watching, ends, 2 * 30)
         calls = watching.counts()
-        assert calls["GetRun"] < 1.1 * len(run_ids)
-        # At most ten full pages, and one for each other status, every 27 seconds.
-        assert calls["ListRuns"] <= (1215 / 27 + 2) * 14
+        # Where pages show little, the last few are asked for one by one.
+        assert calls["GetRun"] < 0.3 * len(run_ids)
+        assert calls["ListRuns"] <= (1215 / 27 + 2) * 10
         assert set(calls) == {"GetRun", "ListRuns"}
         assert max(watching.busiest_second(operation) for operation in calls) <= 8
 
     in_virtual_time(work)
 
 
-def test_ends_are_confirmed_while_the_lists_are_read_again() -> None:
+def test_waiting_costs_the_pages_of_the_active_runs() -> None:
     async def work() -> None:
-        watching = Watching(timings=LONG)
-        soon = watching.start_runs(500, **{"omics-local:seconds": "100"})
-        later = watching.start_runs(800, **{"omics-local:seconds": "150"})
-        ends = await watch(watching, soon + later)
-        looks = [at for at, operation in watching.calls if operation == "GetRun"][:500]
-        assert [at for at, operation in watching.calls if operation == "ListRuns" and looks[0] < at < looks[-1]]
-        assert max(after - before for before, after in pairwise(looks)) < 0.5
-        assert_right(watching, ends, 2 * 30 + len(ends) / 7)
+        watching = Watching(timings=LASTING)
+        waits = await begin(watching, watching.start_runs(500))
+        await asyncio.sleep(30)
+        settled = asyncio.get_running_loop().time()
+        await asyncio.sleep(270)
+        calls = watching.counts(since=settled)
+        assert set(calls) == {"ListRuns"}
+        assert calls["ListRuns"] <= 5 * (270 / 26 + 1)
+        await give_up(watching, waits)
+
+    in_virtual_time(work)
+
+
+@pytest.mark.parametrize("order", list(ListOrder))
+def test_ends_of_every_kind_that_come_together_cost_their_pages(order: ListOrder) -> None:
+    async def work() -> None:
+        outcomes = SimulatedOutcomes(failure_share=0.2, write_logs=False)
+        watching = Watching(timings=TOGETHER, outcomes=outcomes, list_runs_order=order)
+        run_ids = watching.start_runs(1000)
+        waiting = asyncio.create_task(watch(watching, run_ids))
+        await asyncio.sleep(90)
+        watching.catch_up()
+        for run_id in run_ids[::10]:
+            if watching.service.state.runs[run_id].status == RunStatus.RUNNING:
+                watching.service.call("CancelRun", id=run_id)
+        before = watching.counts()
+        ends = await waiting
+        assert_right(watching, ends, 30 + 15)
+        assert {end.snapshot.status for end, _ in ends.values()} == {"COMPLETED", "FAILED", "CANCELLED"}
+        calls = watching.counts() - before
+        # Twice the active runs, and the three lists of the others.
+        assert calls["ListRuns"] <= 2 * 12 + 13
+        assert calls["GetRun"] <= 3
+
+    in_virtual_time(work)
+
+
+@pytest.mark.parametrize(("waiting", "pages", "gets"), [(12, 4, 12), (200, 21, 200)])
+def test_long_lists_of_ended_runs_are_given_up_before_they_cost_more_than_asking(
+    waiting: int, pages: int, gets: int
+) -> None:
+    async def work() -> None:
+        watching = Watching(timings=TOGETHER, outcomes=QUIET, list_runs_order=ListOrder.OLDEST_FIRST)
+        watching.start_runs(4000, **{"omics-local:seconds": "1"})
+        await asyncio.sleep(20)
+        watching.catch_up()
+        ends = await watch(watching, watching.start_runs(waiting))
+        assert_right(watching, ends, 2 * 30 + waiting / 7)
+        calls = watching.counts()
+        assert calls["GetRun"] == gets
+        active = 5 * (4 + -(-waiting // 100))
+        assert calls["ListRuns"] <= active + pages
+
+    in_virtual_time(work)
+
+
+def test_old_ends_of_others_cost_nothing_where_the_newest_are_listed_first() -> None:
+    async def work() -> None:
+        watching = Watching(timings=TOGETHER, outcomes=QUIET, list_runs_order=ListOrder.NEWEST_FIRST)
+        watching.start_runs(4000, **{"omics-local:seconds": "1"})
+        await asyncio.sleep(20)
+        watching.catch_up()
+        ends = await watch(watching, watching.start_runs(200))
+        assert_right(watching, ends, 2 * 30)
+        calls = watching.counts()
+        assert calls["GetRun"] == 0
+        assert calls["ListRuns"] <= 5 * 6 + 2
+
+    in_virtual_time(work)
+
+
+@pytest.mark.parametrize(
+    "world", [{"list_runs_lag_seconds": 1e6}, {"run_status_lag_in_list_seconds": 1e6}], ids=["no run", "no status"]
+)
+def test_runs_that_no_list_shows_are_asked_for_one_by_one(world: dict[str, float]) -> None:
+    async def work() -> None:
+        watching = Watching(timings=TOGETHER, outcomes=QUIET, **world)
+        watching.start_runs(300)
+        waits = await begin(watching, watching.start_runs(20))
+        await asyncio.sleep(300)
+        done = [wait.done() for wait in waits]
+        calls = watching.counts()
+        if "list_runs_lag_seconds" in world:
+            assert all(done)
+            # Lists that show nothing are read ever more rarely.
+            assert calls["ListRuns"] <= 5 * 4 + 12
+        else:
+            # The list says that they go on, and nothing says otherwise.
+            assert not any(done)
+            assert calls["GetRun"] == 0
+        await give_up(watching, waits)
+
+    in_virtual_time(work)
+
+
+@pytest.mark.parametrize(("code", "http_status"), [("AccessDeniedException", 403), ("ThrottlingException", 429)])
+def test_lists_of_ended_runs_that_are_refused_end_no_wait(code: str, http_status: int) -> None:
+    async def work() -> None:
+        watching = Watching(timings=TOGETHER, outcomes=QUIET)
+
+        def refuse(operation: str, members: dict[str, Any]) -> None:
+            if operation == "ListRuns" and members.get("status") == "COMPLETED":
+                raise refusal(code, http_status, operation)
+
+        watching.refuse = refuse
+        ends = await watch(watching, watching.start_runs(100))
+        # Whoever is throttled slows down and tries again, and is then told so.
+        slow = 15 if http_status == 403 else 1800
+        assert_right(watching, ends, 2 * 30 + slow)
+        assert watching.counts()["GetRun"] >= 100 if http_status == 403 else True
+
+    in_virtual_time(work)
+
+
+def test_a_deleted_run_is_asked_for_among_many_that_ended() -> None:
+    async def work() -> None:
+        watching = Watching(timings=TOGETHER, outcomes=QUIET)
+        run_ids = watching.start_runs(300)
+        waits = await begin(watching, run_ids)
+        await asyncio.sleep(101)
+        watching.catch_up()
+        gone = run_ids[:3]
+        for run_id in gone:
+            watching.service.call("CancelRun", id=run_id)
+        await asyncio.sleep(6)
+        watching.catch_up()
+        for run_id in gone:
+            watching.service.call("DeleteRun", id=run_id)
+        ends = await asyncio.gather(*waits)
+        await watching.watcher.close()
+        assert [end.snapshot.status for end, _ in ends] == [*["DELETED"] * 3, *["COMPLETED"] * 297]
+        # Once each for those that were deleted, and for those that moved on meanwhile.
+        assert 3 <= watching.counts()["GetRun"] <= 8
+
+    in_virtual_time(work)
+
+
+def test_the_creation_time_tells_an_ended_run_that_has_got_the_id_of_another() -> None:
+    async def work() -> None:
+        watching = Watching(timings=TOGETHER, outcomes=QUIET, run_id_reuse=True)
+        run_ids = watching.start_runs(20)
+        waits = await begin(watching, run_ids, delay=60.0)
+        await asyncio.sleep(65)
+        watching.catch_up()
+        reused = run_ids[:2]
+        for run_id in reused:
+            watching.service.call("CancelRun", id=run_id)
+        await asyncio.sleep(10)
+        watching.catch_up()
+        for run_id in reused:
+            watching.service.call("DeleteRun", id=run_id)
+        assert sorted(watching.start_runs(2, **{"omics-local:seconds": "1"})) == sorted(reused)
+        ends = await asyncio.gather(*waits)
+        await watching.watcher.close()
+        assert [watching.service.state.runs[run_id].status for run_id in reused] == ["COMPLETED"] * 2
+        assert [end.snapshot.status for end, _ in ends] == [*["DELETED"] * 2, *["COMPLETED"] * 18]
 
     in_virtual_time(work)
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from botocore.exceptions import ClientError
+
 from airflow_provider_omics.healthomics.api.calls import Request, Requests
+from airflow_provider_omics.healthomics.api.service_errors import ErrorCategory, categorize
+from airflow_provider_omics.healthomics.api.statuses import Phase
 from airflow_provider_omics.healthomics.polling.poll import describe_change
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 
@@ -39,6 +43,21 @@ def get_run(run_id: str) -> Requests[RunSnapshot]:
     """Look at a run once (GetRun)."""
     answer = yield Request("GetRun", {"id": run_id})
     return RunSnapshot.of(answer)
+
+
+def with_details(run: RunSnapshot) -> Requests[RunSnapshot]:
+    """Return a run with what no list says: uuid, output URI and the cause of a failure (GetRun, unless it is known)."""
+    if run.output_uri is not None or run.phase is Phase.DELETED:
+        return run
+    try:
+        seen = yield from get_run(run.run_id)
+    except ClientError as error:
+        if categorize(error) is ErrorCategory.NOT_FOUND:
+            return run
+        raise
+    # An end is never taken back, so a run that goes on is another one.
+    is_other = run.phase.is_final and seen.status != run.status
+    return run if is_other or verify_identity(run, seen).phase is Phase.DELETED else seen
 
 
 def verify_identity(known: RunSnapshot, seen: RunSnapshot) -> RunSnapshot:

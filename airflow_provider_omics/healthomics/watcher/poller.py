@@ -123,7 +123,7 @@ class Poller(Generic[SnapshotT]):
         try:
             snapshot = await self.poll_one(key)
         except Exception as error:
-            self._note(error)
+            self.note(error)
             self.publish_error(key, error)
         else:
             self.publish(key, snapshot, asked_at)
@@ -163,7 +163,7 @@ class Poller(Generic[SnapshotT]):
         try:
             await self.poll(due, now)
         except Exception as error:
-            self._note(error)
+            self.note(error)
             await self.publish_error_to_all(due, error)
 
     def _due(self, now: float) -> list[str]:
@@ -189,6 +189,7 @@ class Poller(Generic[SnapshotT]):
     def _is_being_polled(self, key: str) -> bool:
         return key in self._get_queue or key in self._in_flight
 
-    def _note(self, error: Exception) -> None:
+    def note(self, error: Exception) -> None:
+        """Log an error that is a mistake in the code."""
         if not is_from_aws(error):
             log.error("Watching HealthOmics failed; please report it", exc_info=error)

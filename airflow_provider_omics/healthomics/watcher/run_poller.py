@@ -1,9 +1,9 @@
-"""Watching single runs: one by one while they are few, by the lists of active runs when they are many."""
+"""Poller of single runs: one GetRun each while they are few, pages of ListRuns when they are many."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -25,12 +25,16 @@ log = logging.getLogger(__name__)
 ACTIVE_STATUSES = (RunStatus.PENDING, RunStatus.STARTING, RunStatus.RUNNING, RunStatus.STOPPING)
 """In the order in which a run passes through them, so that one that moves on meanwhile is read twice, not never."""
 
+ENDED_STATUSES = (RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED)
+"""Those that a list shows for ever; a deleted run is in no list."""
+
 _SAME_TIME = 2.0
+_MAX_BARREN_PAGES = 20
 
 
 @dataclass(slots=True)
 class _Watched:
-    """What is known of a run.
+    """State of a run that is polled.
 
     :ivar created_at: what tells it from another run of the same id, until the uuid does.
     """
@@ -53,44 +57,46 @@ class _Watched:
         self.created_at = self.created_at or item.get("creationTime")
         before, status = self.snapshot, item.get("status")
         # Lists may lag behind: what was seen later in its life is not taken back.
-        if _place(before.status) <= _place(status):
+        if _stage(before.status) <= _stage(status):
+            is_ended = status in ENDED_STATUSES
             self.snapshot = RunSnapshot(
                 before.run_id,
                 status,
                 arn=before.arn or item.get("arn"),
                 uuid=before.uuid,
                 name=before.name or item.get("name"),
-                output_uri=before.output_uri,
+                # Its absence tells the task that the rest has to be asked for.
+                output_uri=None if is_ended else before.output_uri,
             )
         return self.snapshot
 
 
 class RunPoller(Poller[RunSnapshot]):
-    """Watches single runs.
+    """Poller of single runs.
 
-    A list can only show that a run goes on. Whatever has become of one that is in none of the lists is for GetRun to
-    say, so nothing that lags, moves or is on another page can end a wait.
+    The lists are read in the order of a run's life, from the earliest status of a run that is due until all of them
+    were seen. An end that a list shows is believed: it is never taken back, and the creation time tells a reused id.
+    What a list does not say (uuid, output URI, cause of a failure) is for the task to ask. A run that is in no list,
+    since it is too new or was deleted, is asked for by itself (GetRun).
     """
 
     def __init__(self, client: SharedClient, tasks: BackgroundTasks, clock: Clock) -> None:
         super().__init__(tasks, clock)
         self._client = client
         self._watched: dict[str, _Watched] = {}
-        self._cost = ListCostEstimate(len(ACTIVE_STATUSES))
+        self._active_cost = ListCostEstimate(len(ACTIVE_STATUSES))
+        self._ended_cost = ListCostEstimate(1)
 
     async def poll(self, due: list[str], now: float) -> None:
-        """Read the lists if that is cheaper, and look alone at those that they miss, else at all that are due."""
-        if self._cost.is_cheaper(len(due), now):
-            seen = await self._read_lists(due)
-            if seen is not None:
-                self.enqueue_get(run_id for run_id in due if run_id not in seen)
-                return
+        """Read the lists if that is cheaper, and get those that they miss, else all that are due."""
+        if self._active_cost.is_cheaper(len(due), now) and await self._poll_lists(due):
+            return
         still_due = self.clock.now()
         waiting = [run_id for run_id in due if self._is_due(run_id, still_due)]
         await self.poll_each(waiting[:MAX_DIRECT_GETS])
 
     def forget(self, key: str) -> None:
-        """Forget about a run."""
+        """Drop what is known of a run."""
         super().forget(key)
         self._watched.pop(key, None)
 
@@ -104,12 +110,12 @@ class RunPoller(Poller[RunSnapshot]):
         return watched
 
     async def poll_one(self, run_id: str) -> RunSnapshot:
-        """Look at one run (GetRun)."""
+        """Poll one run (GetRun)."""
         watched = self._known(run_id)
         created: list[datetime | None] = []
 
-        async def answer(call: Request) -> Any:
-            answered = await self._client.call(call)
+        async def answer(request: Request) -> Any:
+            answered = await self._client.call(request)
             created.append(answered.get("creationTime"))
             return answered
 
@@ -121,44 +127,88 @@ class RunPoller(Poller[RunSnapshot]):
         watched.snapshot = seen
         return seen
 
-    async def _read_lists(self, due: list[str]) -> set[str] | None:
-        """Tell what the lists of active runs show.
+    async def _poll_lists(self, due: list[str]) -> bool:
+        """Poll runs by the lists, and have those that are in none of them asked for one by one.
 
-        :return: the watched runs that they showed; None if they were not read to the end.
+        :return: False if the lists were not read to the end, or may not be read.
         """
-        seen: set[str] = set()
-        pages, most = 0, self._cost.page_limit(len(due))
-        # All of them are due again at the same time, so that they are read together then.
-        asked_at = self.clock.now() - self._lead(due)
+        missing = dict.fromkeys(due)
         try:
-            for status in ACTIVE_STATUSES:
-                token: str | None = None
-                while True:
-                    if pages >= most:
-                        self._cost.record_abandoned(pages, self.clock.now())
-                        return None
-                    token = await self._read_page(status, token, seen, asked_at)
-                    pages += 1
-                    if token is None:
-                        break
+            if not await self._read_active(missing):
+                return False
         except Exception as error:
             if concerns_all_calls(error):
                 raise
             log.warning(
                 "%s", entry("HealthOmics runs are looked at one by one, since they cannot be listed: %s", error)
             )
-            self._cost.record_denied(self.clock.now())
-            return None
-        self._cost.record(pages, self.clock.now())
-        return seen
+            self._active_cost.record_denied(self.clock.now())
+            return False
+        if self._ended_cost.is_cheaper(len(missing), self.clock.now()):
+            try:
+                await self._read_ended(missing)
+            except Exception as error:
+                # What GetRun says of each is as good, and so is its error.
+                self.note(error)
+                self._ended_cost.record_denied(self.clock.now())
+        self.enqueue_get(missing)
+        return True
 
-    def _lead(self, due: list[str]) -> float:
+    async def _read_active(self, missing: dict[str, None]) -> bool:
+        """Read the lists of active runs until all were seen; False if that takes too many pages.
+
+        :param missing: the runs to find, which loses those that are found.
+        """
+        pages, limit = 0, self._active_cost.page_limit(len(missing))
+        # All of them are due again at the same time, so that they are read together then.
+        asked_at = self.clock.now() - self._lead(missing)
+        first = min(max(0, _stage(self._known(run_id).snapshot.status)) for run_id in missing)
+        for status in ACTIVE_STATUSES[first:]:
+            token: str | None = ""
+            while token is not None and missing:
+                if pages >= limit:
+                    self._active_cost.record_abandoned(pages, self.clock.now())
+                    return False
+                token = await self._read_page(status, token, missing, asked_at)
+                pages += 1
+        self._active_cost.record(pages, self.clock.now())
+        return True
+
+    async def _read_ended(self, missing: dict[str, None]) -> None:
+        """Read the lists of ended runs, the one first whose last page showed most, while a page may show several.
+
+        :param missing: the runs to find, which loses those that are found.
+        """
+        asked_at, pages, barren = self.clock.now(), 0, 0
+        tokens: dict[str, str] = dict.fromkeys(ENDED_STATUSES, "")
+        finds: dict[str, int] = dict.fromkeys(ENDED_STATUSES, PAGE_SIZE)
+        while tokens and len(missing) > 1:
+            # Neither their order nor their length is known.
+            if barren > min(len(missing) // 4, _MAX_BARREN_PAGES):
+                estimate = self._ended_cost.pages(asked_at)
+                self._ended_cost.record_abandoned(max(pages, estimate), asked_at)
+                return
+            status, before = max(tokens, key=finds.__getitem__), len(missing)
+            token = await self._read_page(status, tokens.pop(status), missing, asked_at)
+            if token is not None:
+                tokens[status] = token
+            finds[status] = before - len(missing)
+            barren += not finds[status]
+            pages += 1
+        self._ended_cost.record(pages, asked_at)
+
+    def _lead(self, due: Collection[str]) -> float:
         """Return by how many seconds the next reading has to begin early, for it to end in time."""
-        takes = self._cost.pages(self.clock.now()) / self._client.rate_limiter.rate("ListRuns")
+        takes = self._active_cost.pages(self.clock.now()) / self._client.rate_limiter.rate("ListRuns")
         delays = (subscription.delay for run_id in due for subscription in self.subscriptions.get(run_id, ()))
         return min(takes, min(delays, default=0.0) / 2)
 
-    async def _read_page(self, status: str, token: str | None, seen: set[str], asked_at: float) -> str | None:
+    async def _read_page(self, status: str, token: str, missing: dict[str, None], asked_at: float) -> str | None:
+        """Read one page of ListRuns, and publish what it shows.
+
+        :param token: where the page begins; empty for the first.
+        :return: where the next page begins; None if there is none.
+        """
         more = {"startingToken": token} if token else {}
         answer = await self._client.call(Request("ListRuns", {"status": status, "maxResults": PAGE_SIZE, **more}))
 
@@ -168,17 +218,16 @@ class RunPoller(Poller[RunSnapshot]):
                 return
             watched = self._known(run_id)
             if not watched.is_other(item.get("creationTime")):
-                seen.add(run_id)
+                missing.pop(run_id, None)
                 self.dequeue(run_id)
                 self.publish(run_id, watched.listed(item), asked_at)
 
         await for_each(answer.get("items", ()), take)
-        next_token: str | None = answer.get("nextToken") or None
-        return next_token
+        return answer.get("nextToken") or None
 
 
-def _place(status: str | None) -> int:
-    try:
-        return ACTIVE_STATUSES.index(RunStatus(status or ""))
-    except ValueError:
-        return -1
+def _stage(status: str | None) -> int:
+    """Return how far a status is in a run's life; -1 for one that is not known."""
+    if status in ENDED_STATUSES:
+        return len(ACTIVE_STATUSES)
+    return next((stage for stage, active in enumerate(ACTIVE_STATUSES) if active == status), -1)

@@ -10,7 +10,7 @@ from typing import Any
 from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Request, run_async
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.service_errors import concerns_all_calls
-from airflow_provider_omics.healthomics.api.statuses import Phase, RunStatus, classify
+from airflow_provider_omics.healthomics.api.statuses import RunStatus, classify
 from airflow_provider_omics.healthomics.batches.sample_poll import SamplePoll
 from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot, SampleSnapshot
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
@@ -18,7 +18,7 @@ from airflow_provider_omics.healthomics.watcher.batch_cache import BatchCache
 from airflow_provider_omics.healthomics.watcher.client import SharedClient
 from airflow_provider_omics.healthomics.watcher.clock import Clock, for_each
 from airflow_provider_omics.healthomics.watcher.poller import Poller
-from airflow_provider_omics.healthomics.watcher.strategy import DENIAL_TTL, ListFreshness, fits_in_period, page_count
+from airflow_provider_omics.healthomics.watcher.strategy import DENIAL_TTL, ListFreshness, page_count
 from airflow_provider_omics.healthomics.watcher.subscription import Subscription
 from airflow_provider_omics.healthomics.watcher.tasks import BackgroundTasks
 
@@ -32,11 +32,9 @@ _AS_NEW = 0.25
 class SamplePoller(Poller[SampleSnapshot]):
     """Watches samples of one batch.
 
-    A sample's end is believed when GetRun has shown it. Where so many end at once that this would take longer than
-    a quarter of the time between two looks, those that the list shows as COMPLETED are believed together, if GetBatch
-    counts at least as many: a status only moves forward, the list of a batch cannot hold the run of another, and
-    GetBatch has no part in how the list was read. What such a view lacks, the output URI, is for the task to ask. An
-    end that is not COMPLETED always waits for GetRun, which alone tells the cause.
+    GetBatch tells when its lists are worth reading. An end that a list shows is believed: it is never taken back, and
+    the list of a batch cannot hold the run of another. What a list does not say, the output URI and the cause of a
+    failure, is for the task to ask.
     """
 
     def __init__(
@@ -156,51 +154,19 @@ class SamplePoller(Poller[SampleSnapshot]):
             return
         # Of all of them, not of those alone that are due, so that the next reading is for all of them too.
         keys = {run.run_id: key for key in self.subscriptions if not self.is_queued(key) and (run := self._run_of(key))}
-        ends: dict[str, RunSnapshot] = {}
-        completed = 0
 
         def take(item: Mapping[str, Any]) -> bool:
-            nonlocal completed
             key = keys.pop(item.get("id", ""), None)
-            phase = classify(RunStatus, item.get("status"))
-            completed += phase is Phase.SUCCEEDED
-            if key is not None and key in self.subscriptions:
-                self._take_run(key, item, phase, now, ends)
-            return phase.is_final
+            run = None if key is None or key not in self.subscriptions else self._run_of(key)
+            if key is not None and run is not None:
+                seen = replace(run, status=item.get("status"), name=item.get("name"))
+                self.publish(key, replace(self._look_of(key).known, run=seen), now)
+            return classify(RunStatus, item.get("status")).is_final
 
         found = await self._read("ListRuns", "items", take, maxResults=PAGE_SIZE)
         self._ends.record(ended, found, now)
         # In no list: deleted, or so new that lists do not show it.
         self.enqueue_get(keys.values())
-        await self._confirm(ends, completed)
-
-    def _take_run(
-        self, key: str, item: Mapping[str, Any], phase: Phase, asked_at: float, ends: dict[str, RunSnapshot]
-    ) -> None:
-        run = self._run_of(key)
-        if run is None:
-            return
-        seen = replace(run, status=item.get("status"), name=item.get("name"))
-        if phase.is_final:
-            ends[key] = seen
-        else:
-            self.publish(key, replace(self._look_of(key).known, run=seen), asked_at)
-
-    async def _confirm(self, ends: Mapping[str, RunSnapshot], completed: int) -> None:
-        if fits_in_period(len(ends), self._client.rate_limiter.rate("GetRun"), self._period):
-            self.enqueue_get(ends)
-            return
-        asked_at = self.clock.now()
-        batch = await self._look_at_batch(0.0)
-        are_confirmed = batch is not None and batch.completed >= completed
-
-        def tell(key: str) -> None:
-            if are_confirmed and ends[key].phase is Phase.SUCCEEDED:
-                self.publish(key, replace(self._look_of(key).known, run=ends[key]), asked_at)
-            else:
-                self.enqueue_get([key])
-
-        await for_each(ends, tell)
 
     async def _read(
         self, operation: str, member: str, take: Callable[[Mapping[str, Any]], bool], **members: Any

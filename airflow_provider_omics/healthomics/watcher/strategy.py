@@ -93,9 +93,3 @@ class ListFreshness:
 def page_count(items: int) -> int:
     """Return how many pages a list of so many items has."""
     return max(1, -(-items // PAGE_SIZE))
-
-
-def fits_in_period(polls: int, rate: float, period: float) -> bool:
-    """Whether so many looks one by one take no more than a quarter of the time between two looks."""
-    # They share the rate with others who look at single runs.
-    return polls <= rate * period / 4

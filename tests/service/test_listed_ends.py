@@ -1,0 +1,104 @@
+"""Tasks whose trigger has read in a list that the run has ended: they ask for what no list says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pytest_mock import MockerFixture
+from task_runs import TaskRun, run_task
+
+from airflow_provider_omics.exceptions import OmicsRunFailedError
+from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
+from airflow_provider_omics.healthomics.watcher.run_poller import RunPoller
+from airflow_provider_omics.local import LocalOmics
+from airflow_provider_omics.local.faults import FaultKind, FaultRule
+from airflow_provider_omics.operators.run import OmicsStartRunOperator
+from airflow_provider_omics.sensors.run import OmicsRunSensor
+
+ROLE = "arn:aws:iam::123456789012:role/omics"
+FAILS = {"omics-local:outcome": "RUN_TASK_FAILED"}
+
+
+@pytest.fixture
+def server(omics_local: LocalOmics) -> LocalOmics:
+    """Airflow's connection leads to the server of the shared fixtures."""
+    return omics_local
+
+
+@pytest.fixture(autouse=True)
+def listed(mocker: MockerFixture) -> list[RunSnapshot]:
+    """Have ends told by the watcher as a list tells them, and return them."""
+    ends: list[RunSnapshot] = []
+    poll_one = RunPoller.poll_one
+
+    async def poll_by_list(poller: RunPoller, run_id: str) -> RunSnapshot:
+        seen = await poll_one(poller, run_id)
+        if not seen.phase.is_final:
+            return seen
+        ends.append(replace(seen, uuid=None, output_uri=None, failure_code=None, status_message=None))
+        return ends[-1]
+
+    mocker.patch.object(RunPoller, "poll_one", poll_by_list)
+    return ends
+
+
+@pytest.fixture
+def start(make_workflow: Callable[..., str]) -> Callable[..., TaskRun]:
+    arguments = {"role_arn": ROLE, "output_uri": "s3://results/out", "waiter_delay": 0.02, "deferrable": True}
+    workflow_id = make_workflow()
+
+    def start_run(**kwargs: Any) -> TaskRun:
+        return run_task(OmicsStartRunOperator(task_id="start_run", workflow_id=workflow_id, **arguments, **kwargs))
+
+    return start_run
+
+
+def sense(run_id: str) -> Any:
+    return run_task(OmicsRunSensor(task_id="wait", run_id=run_id, deferrable=True, poke_interval=0.02)).result
+
+
+def test_a_completed_run_has_its_uuid_and_outputs(
+    server: LocalOmics,
+    start: Callable[..., TaskRun],
+    start_run: Callable[..., dict[str, Any]],
+    listed: list[RunSnapshot],
+    told: Callable[[], str],
+) -> None:
+    task = start()
+    run = server.client("omics").get_run(id=task.result)
+    assert f"COMPLETED; its outputs are in {run['runOutputUri']}" in told()
+    assert (task.ti.xcoms["run_uuid"], task.ti.xcoms["run_output_uri"]) == (run["uuid"], run["runOutputUri"])
+    run = start_run(tags={"omics-local:seconds": "3"})
+    assert sense(run["id"]) == {"run_id": run["id"], "run_uuid": run["uuid"], "run_output_uri": run["runOutputUri"]}
+    assert len(listed) == 2
+
+
+def test_a_failed_run_has_its_cause(
+    server: LocalOmics,
+    start: Callable[..., TaskRun],
+    start_run: Callable[..., dict[str, Any]],
+    listed: list[RunSnapshot],
+) -> None:
+    slow = {**FAILS, "omics-local:seconds": "3"}
+    for fail in (lambda: start(tags=FAILS), lambda: sense(start_run(tags=slow)["id"])):
+        with pytest.raises(OmicsRunFailedError) as caught:
+            fail()
+        failed = server.client("omics").get_run(id=caught.value.run_id)
+        assert (caught.value.status, caught.value.failure_code) == ("FAILED", "RUN_TASK_FAILED")
+        assert failed["statusMessage"] in caught.value.message()
+        assert "Simulated failure of task" in caught.value.message()
+    assert len(listed) == 2
+
+
+def test_a_completed_run_that_may_not_be_looked_up_has_completed_all_the_same(
+    server: LocalOmics, start: Callable[..., TaskRun], listed: list[RunSnapshot], told: Callable[[], str]
+) -> None:
+    fault = {"code": "AccessDeniedException", "http_status": 403, "count": None}
+    server.faults.add(
+        FaultRule(kind=FaultKind.ERROR_BEFORE, operation="GetRun", matches=lambda _: bool(listed), **fault)
+    )
+    assert start().result == listed[0].run_id
+    assert "could not be looked up" in told()
