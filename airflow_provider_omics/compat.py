@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from airflow import __version__ as _airflow_version
 from airflow.providers.common.compat.sdk import AirflowOptionalProviderFeatureException, conf
 
-from airflow_provider_omics.healthomics.requests.identity import DagRunLife
+from airflow_provider_omics.healthomics.requests.identity import DagRunLife, TaskIdentity
 
 _AIRFLOW = tuple(int(part) for part in _airflow_version.split(".")[:2])
 
@@ -198,30 +198,30 @@ DELETED = "deleted"
 """State of a task instance that is not there, as after its DAG run was deleted."""
 
 
-def task_state(dag_id: str, run_id: str, task_id: str, map_index: int) -> str | None:
+def task_state(task: TaskIdentity) -> str | None:
     """Ask Airflow which state a task instance has; blocks, and must not be called from a signal handler.
 
-    :param map_index: -1 for a task that is not mapped.
     :return: the state; None where it has none, as before it is scheduled; ``deleted`` where there is no such task
         instance.
     """
     if _AIRFLOW < (3,):
-        return _task_state_in_database(dag_id, run_id, task_id, map_index)
+        return _task_state_in_database(task)
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
+    index = task.map_index if task.map_index >= 0 else None
     states = RuntimeTaskInstance.get_task_states(
-        dag_id=dag_id, task_ids=[task_id], run_ids=[run_id], map_index=map_index if map_index >= 0 else None
+        dag_id=task.dag_id, task_ids=[task.task_id], run_ids=[task.dag_run_id], map_index=index
     )
-    key = f"{task_id}_{map_index}" if map_index >= 0 else task_id
-    state = states.get(run_id, {}).get(key, DELETED)
+    key = task.task_id if index is None else f"{task.task_id}_{index}"
+    state = states.get(task.dag_run_id, {}).get(key, DELETED)
     return None if state is None else str(getattr(state, "value", state))
 
 
-def _task_state_in_database(dag_id: str, run_id: str, task_id: str, map_index: int) -> str | None:
+def _task_state_in_database(task: TaskIdentity) -> str | None:
     from airflow.models.taskinstance import TaskInstance
     from airflow.utils.session import create_session
 
     with create_session() as session:
-        key = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": map_index}
-        found: tuple[str | None] | None = session.query(TaskInstance.state).filter_by(**key).one_or_none()
+        query = session.query(TaskInstance.state).filter_by(**task.to_payload())
+        found: tuple[str | None] | None = query.one_or_none()
         return DELETED if found is None else found[0]

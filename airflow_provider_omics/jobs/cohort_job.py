@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_omics.healthomics.api.logger import Log
 from airflow_provider_omics.healthomics.api.retrying import Retrying
 from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot
-from airflow_provider_omics.healthomics.discovery.lineage import CohortAttempt, Progress, attempts
+from airflow_provider_omics.healthomics.discovery.checkpoint import CohortAttempt, CohortCheckpoint, attempts
 from airflow_provider_omics.healthomics.requests.identity import JobKey
 from airflow_provider_omics.healthomics.requests.start_run_batch import defaults_fingerprint
 from airflow_provider_omics.healthomics.results.redrive import Redrive, leave_out
@@ -74,29 +74,29 @@ class CohortJob:
         defaults: Mapping[str, Any] = self.request["defaultRunSetting"]
         return defaults
 
-    def store(self, cohort: Cohort, places: CohortPaths, redrives: int) -> Progress:
-        """Write the cohort to S3, unless it is there already, and return the progress before its first batch.
+    def store(self, cohort: Cohort, places: CohortPaths, redrives: int) -> CohortCheckpoint:
+        """Write the cohort to S3, unless it is there already, and return the checkpoint before its first batch.
 
         :param redrives: how many batches may follow within the try.
         """
         key = f"{defaults_fingerprint(self._defaults)[:16]}-{cohort.digest[:40]}"
-        progress = Progress(key, places.settings, places.results, cohort.count, redrives_left=redrives)
-        uri = cohort_uri(progress, key)
+        checkpoint = CohortCheckpoint(key, places.settings, places.results, cohort.count, redrives_left=redrives)
+        uri = cohort_uri(checkpoint, key)
         # Whoever wrote the settings had written the sheets that they name.
         if cohort.sheets is not None and not self.hook.storage.exists(uri):
             self.hook.storage.put_all_once(cohort.sheets, cohort.sheets.content_type)
             self.log.info("The sheets of %s samples are in\n  %s", f"{cohort.count:,}", places.sample_sheets)
         self.hook.storage.put_once(uri, cohort.path)
         self.log.info("The settings of %s samples are in\n  %s", f"{cohort.count:,}", uri)
-        return progress
+        return checkpoint
 
-    def reattach(self, progress: Progress, tries_before_clear: int) -> Progress:
+    def reattach(self, checkpoint: CohortCheckpoint, tries_before_clear: int) -> CohortCheckpoint:
         """Add the batches that earlier tries of the task submitted for samples of this cohort.
 
         :param tries_before_clear: how many tries were over when the task was last cleared.
         """
         found = self._find_earlier(tries_before_clear)
-        kept = tuple(batch for batch in found if self.collector.same_samples(progress, batch) != set())
+        kept = tuple(batch for batch in found if self.collector.same_samples(checkpoint, batch) != set())
         for batch in found:
             if batch not in kept:
                 # Nothing of it is wanted any more, since what all samples share was changed.
@@ -104,10 +104,10 @@ class CohortJob:
                 self.log.info(text, batch.batch_id)
                 self.submitter.cancel_superseded(poll_batch(self.hook, batch.batch_id))
         next_generation = max((batch.generation + 1 for batch in found), default=self.record.job.epoch)
-        return replace(progress, batches=kept, next_generation=next_generation)
+        return replace(checkpoint, batches=kept, next_generation=next_generation)
 
-    def recall(self, places: CohortPaths, redrives: int, tries_before_clear: int) -> Progress | None:
-        """Return the progress of a try that lost it, by what its batches and the stored cohort tell.
+    def recall(self, places: CohortPaths, redrives: int, tries_before_clear: int) -> CohortCheckpoint | None:
+        """Return the checkpoint of a try that lost it, by what its batches and the stored cohort tell.
 
         :param redrives: how many batches could follow within the try.
         :param tries_before_clear: how many tries were over when the task was last cleared.
@@ -117,47 +117,49 @@ class CohortJob:
         key = found[-1].cohort if found else None
         if key is None:
             return None
-        progress = Progress(key, places.settings, places.results, samples=0)
-        with self.hook.storage.open(cohort_uri(progress, key)) as stream:
-            progress = replace(progress, samples=sum(1 for _ in entries(stream)))
-        progress = self.reattach(progress, tries_before_clear)
-        return replace(progress, redrives_left=max(0, redrives + 1 - len(progress.batches)))
+        checkpoint = CohortCheckpoint(key, places.settings, places.results, samples=0)
+        with self.hook.storage.open(cohort_uri(checkpoint, key)) as stream:
+            checkpoint = replace(checkpoint, samples=sum(1 for _ in entries(stream)))
+        checkpoint = self.reattach(checkpoint, tries_before_clear)
+        return replace(checkpoint, redrives_left=max(0, redrives + 1 - len(checkpoint.batches)))
 
     def _find_earlier(self, tries_before_clear: int) -> list[CohortAttempt]:
         jobs, _ = self.submitter.find_earlier(tries_before_clear)
         return attempts(jobs)
 
-    def submit(self, progress: Progress, cohort: Cohort, *, is_first: bool = False) -> tuple[Progress, BatchSnapshot]:
+    def submit(
+        self, checkpoint: CohortCheckpoint, cohort: Cohort, *, is_first: bool = False
+    ) -> tuple[CohortCheckpoint, BatchSnapshot]:
         """Submit the whole cohort as one batch (StartRunBatch), without looking for those of earlier tries.
 
         :param is_first: whether no earlier try can have submitted it.
         """
         since = time.time() if is_first else None
-        batch = self._submit(progress, self._settings(progress, cohort), cohort, progress.next_generation, since)
+        batch = self._submit(checkpoint, self._settings(checkpoint, cohort), cohort, checkpoint.next_generation, since)
         self._log_started(cohort, batch)
-        return progress.followed_by(batch.batch_id), batch
+        return checkpoint.with_batch(batch.batch_id), batch
 
     def submit_or_confirm(
-        self, progress: Progress, cohort: Cohort, earlier_tries: int
-    ) -> tuple[Progress, BatchSnapshot]:
+        self, checkpoint: CohortCheckpoint, cohort: Cohort, earlier_tries: int
+    ) -> tuple[CohortCheckpoint, BatchSnapshot]:
         """Submit the whole cohort as one batch, in a later try that found no batch of an earlier one.
 
         :param earlier_tries: how many there were since the task last succeeded.
         """
-        settings = self._settings(progress, cohort)
+        settings = self._settings(checkpoint, cohort)
         submitted = self.submitter.submit_or_confirm(
-            progress.next_generation,
+            checkpoint.next_generation,
             earlier_tries,
-            lambda generation: self._submit(progress, settings, cohort, generation),
+            lambda generation: self._submit(checkpoint, settings, cohort, generation),
             partial(self._log_started, cohort),
         )
-        progress = replace(progress, next_generation=submitted.generation).followed_by(submitted.job.batch_id)
-        return replace(progress, retry_all=submitted.job.phase.is_final), submitted.job
+        checkpoint = replace(checkpoint, next_generation=submitted.generation).with_batch(submitted.job.batch_id)
+        return replace(checkpoint, redrive_all=submitted.job.phase.is_final), submitted.job
 
-    def _settings(self, progress: Progress, cohort: Cohort) -> dict[str, Any]:
+    def _settings(self, checkpoint: CohortCheckpoint, cohort: Cohort) -> dict[str, Any]:
         if cohort.count <= _MOST_INLINE:
             return self._inline(cohort)
-        return {"s3UriSettings": self._store_named(progress, cohort) if self._names_runs else cohort_uri(progress)}
+        return {"s3UriSettings": self._store_named(checkpoint, cohort) if self._names_runs else cohort_uri(checkpoint)}
 
     @property
     def _names_runs(self) -> bool:
@@ -168,54 +170,54 @@ class CohortJob:
         name = named if self._names_runs else dict
         return {"inlineSettings": [name(setting) for setting in part.settings()]}
 
-    def _store_named(self, progress: Progress, part: Cohort) -> str:
-        uri = f"{progress.settings_place}/named-{part.digest[:40]}.json"
+    def _store_named(self, checkpoint: CohortCheckpoint, part: Cohort) -> str:
+        uri = f"{checkpoint.settings_place}/named-{part.digest[:40]}.json"
         with named_file(part) as path:
             self.hook.storage.put_once(uri, path)
         return uri
 
-    def leave_out(self, progress: Progress, table: ResultsTable, samples: frozenset[str]) -> Redrive:
+    def leave_out(self, checkpoint: CohortCheckpoint, table: ResultsTable, samples: frozenset[str]) -> Redrive:
         """Leave out of a redrive what failed for a reason that no retry mends, and is asked for as it was then."""
-        collector, batches = self.collector, {batch.batch_id: batch for batch in progress.batches}
+        collector, batches = self.collector, {batch.batch_id: batch for batch in checkpoint.batches}
         collector.look_up_causes(table)
         return leave_out(
             table,
             samples,
-            unchanged_since=lambda batch_id: collector.unchanged_samples(progress, batches[batch_id]),
+            unchanged_since=lambda batch_id: collector.unchanged_samples(checkpoint, batches[batch_id]),
             defaults_of=collector.defaults_of,
             defaults=self._defaults,
         )
 
-    def redrive(self, progress: Progress, wanted: Container[str]) -> tuple[Progress, BatchSnapshot]:
+    def redrive(self, checkpoint: CohortCheckpoint, wanted: Container[str]) -> tuple[CohortCheckpoint, BatchSnapshot]:
         """Submit some samples of the cohort again, in a batch of their own (StartRunBatch)."""
-        with self.retrying(partial(self._choose, progress, wanted)) as chosen:
+        with self.retrying(partial(self._choose, checkpoint, wanted)) as chosen:
             if chosen.count <= _MOST_INLINE:
                 settings = self._inline(chosen)
             elif self._names_runs:
-                settings = {"s3UriSettings": self.retrying(lambda: self._store_named(progress, chosen))}
+                settings = {"s3UriSettings": self.retrying(lambda: self._store_named(checkpoint, chosen))}
             else:
-                chosen_uri = f"{progress.settings_place}/redrive-{chosen.digest[:40]}.json"
+                chosen_uri = f"{checkpoint.settings_place}/redrive-{chosen.digest[:40]}.json"
                 self.retrying(lambda: self.hook.storage.put_once(chosen_uri, chosen.path))
                 settings = {"s3UriSettings": chosen_uri}
-            batch = self._submit(progress, settings, chosen, progress.next_generation)
+            batch = self._submit(checkpoint, settings, chosen, checkpoint.next_generation)
             self._log_started(chosen, batch)
-            return progress.followed_by(batch.batch_id), batch
+            return checkpoint.with_batch(batch.batch_id), batch
 
-    def _choose(self, progress: Progress, wanted: Container[str]) -> Cohort:
-        with self.hook.storage.open(cohort_uri(progress)) as stream:
+    def _choose(self, checkpoint: CohortCheckpoint, wanted: Container[str]) -> Cohort:
+        with self.hook.storage.open(cohort_uri(checkpoint)) as stream:
             return select(stream, wanted)
 
     def _submit(
         self,
-        progress: Progress,
+        checkpoint: CohortCheckpoint,
         settings: Mapping[str, Any],
         part: Cohort,
         generation: int,
         since: float | None = None,
     ) -> BatchSnapshot:
         request = {**self.request, "batchRunSettings": settings}
-        digest = f"{progress.cohort} {part.digest}"
-        return self.submitter.submit(generation, request, digest=digest, cohort=progress.cohort, since=since)
+        digest = f"{checkpoint.cohort} {part.digest}"
+        return self.submitter.submit(generation, request, digest=digest, cohort=checkpoint.cohort, since=since)
 
     def _log_started(self, part: Cohort, batch: BatchSnapshot) -> None:
         known = (batch.batch_id, self.submitter.names[0], f"{part.count:,}")

@@ -18,8 +18,8 @@ from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.api.retrying import Retrying, told_of
 from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError, error_code
 from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchSnapshot
+from airflow_provider_omics.healthomics.discovery.checkpoint import CohortAttempt, CohortCheckpoint
 from airflow_provider_omics.healthomics.discovery.jobs import BATCH_API, show
-from airflow_provider_omics.healthomics.discovery.lineage import CohortAttempt, Progress
 from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason, WaitResult
 from airflow_provider_omics.healthomics.results.collection import collect_batch, confirm_unsettled, look_up_failures
 from airflow_provider_omics.healthomics.results.redrive import MOST_CAUSES
@@ -36,12 +36,12 @@ Digest = Callable[[Mapping[str, Any]], str]
 _SETTLING_PAUSES = (2.0, 5.0, 15.0, 40.0)
 
 
-def cohort_uri(progress: Progress, key: str | None = None) -> str:
+def cohort_uri(checkpoint: CohortCheckpoint, key: str | None = None) -> str:
     """Return where the settings of a cohort are.
 
-    :param key: of the cohort; None for that of the progress.
+    :param key: of the cohort; None for that of the checkpoint.
     """
-    return f"{progress.settings_place}/cohort-{key or progress.cohort}.json"
+    return f"{checkpoint.settings_place}/cohort-{key or checkpoint.cohort}.json"
 
 
 @dataclass(frozen=True)
@@ -79,47 +79,47 @@ class ResultCollector:
             code = error.code if isinstance(error, OmicsServiceError) else error_code(error)
             raise OmicsWaitError(WaitResult(StopReason.UNREACHABLE, batch, reason, code)) from error
 
-    def poll(self, progress: Progress, known: BatchSnapshot | None) -> list[BatchSnapshot]:
+    def poll(self, checkpoint: CohortCheckpoint, known: BatchSnapshot | None) -> list[BatchSnapshot]:
         """Look at every batch of the cohort, oldest first.
 
         :param known: a batch that was seen to end just now.
         """
         snapshots = []
-        for batch in progress.batches:
+        for batch in checkpoint.batches:
             if known is not None and known.batch_id == batch.batch_id:
                 snapshots.append(known)
                 continue
             snapshots.append(poll_batch(self.hook, batch.batch_id, self.retrying))
         return snapshots
 
-    def collect(self, progress: Progress, snapshots: Sequence[BatchSnapshot], lookups: int) -> ResultsTable:
+    def collect(self, checkpoint: CohortCheckpoint, snapshots: Sequence[BatchSnapshot], lookups: int) -> ResultsTable:
         """Read what became of every sample, over all batches of the cohort, oldest first.
 
-        :param snapshots: the batches, in the order of ``progress.batches``.
+        :param snapshots: the batches, in the order of ``checkpoint.batches``.
         :param lookups: most failed runs to look up one by one.
         """
-        table = self.retrying(partial(self._table, progress))
-        if len(table) != progress.samples:
-            found = f"{cohort_uri(progress)} has {len(table):,} samples and had {progress.samples:,}"
+        table = self.retrying(partial(self._table, checkpoint))
+        if len(table) != checkpoint.samples:
+            found = f"{cohort_uri(checkpoint)} has {len(table):,} samples and had {checkpoint.samples:,}"
             last = snapshots[-1]
             why = last.failure_reason or "without a reason of its own"
             raise OmicsError(
                 f"{found}: it was written over while {last.label} ended {last.status} ({why}), so its "
                 "samples cannot be accounted for. Delete the object, keep others from writing there, and clear the task"
             )
-        same = [self.same_samples(progress, batch) for batch in progress.batches]
+        same = [self.same_samples(checkpoint, batch) for batch in checkpoint.batches]
         listed = False
         for seconds in (*_SETTLING_PAUSES, None):
             for snapshot, ids in zip(snapshots, same, strict=True):
                 if not listed:
                     self._collect(table, snapshot, ids)
                 self._perform(confirm_unsettled(table, snapshot.batch_id, limit=lookups), snapshot.label)
-            active, unshown = len(table.active()), _unshown(table, progress, snapshots[-1])
+            active, unshown = len(table.active()), _unshown(table, checkpoint, snapshots[-1])
             if not active + unshown or seconds is None or self.pause(seconds):
                 break
             listed = not unshown and active <= lookups
             self.log.info("%s runs are not shown as ended yet; looking again", f"{active + unshown:,}")
-        self.retrying(partial(self._restore_deleted, table, progress))
+        self.retrying(partial(self._restore_deleted, table, checkpoint))
         if unshown:
             table.mark_unsubmitted_unknown(snapshots[-1].batch_id)
         # What failed is known; why is told as far as it can be found out.
@@ -128,32 +128,32 @@ class ResultCollector:
             self.log.info("%s more failed runs were not looked up (failure_lookup_limit %s)", f"{left:,}", lookups)
         return table
 
-    def write(self, table: ResultsTable, progress: Progress) -> tuple[str, str]:
+    def write(self, table: ResultsTable, checkpoint: CohortCheckpoint) -> tuple[str, str]:
         """Write the results table to S3, in place of what is there, and return where it is as CSV and as JSONL."""
-        csv_uri, jsonl_uri = f"{progress.results_place}.csv", f"{progress.results_place}.jsonl"
+        csv_uri, jsonl_uri = f"{checkpoint.results_place}.csv", f"{checkpoint.results_place}.jsonl"
         self.retrying(lambda: self.hook.storage.write(csv_uri, table.csv_lines(), "text/csv"))
         self.retrying(lambda: self.hook.storage.write(jsonl_uri, table.jsonl_lines(), "application/x-ndjson"))
         self.log.info("The results of %s samples are in\n  %s\n  %s", f"{len(table):,}", csv_uri, jsonl_uri)
         return csv_uri, jsonl_uri
 
-    def same_samples(self, progress: Progress, batch: CohortAttempt) -> set[str] | None:
+    def same_samples(self, checkpoint: CohortCheckpoint, batch: CohortAttempt) -> set[str] | None:
         """Return the samples that a batch was given with the settings that they have now; None for all."""
-        if batch.cohort in (None, progress.cohort):
+        if batch.cohort in (None, checkpoint.cohort):
             return None
-        if batch.cohort.partition("-")[0] != progress.cohort.partition("-")[0]:
+        if batch.cohort.partition("-")[0] != checkpoint.cohort.partition("-")[0]:
             return set()
-        return self._equal_samples(progress, batch.cohort, setting_digest)
+        return self._equal_samples(checkpoint, batch.cohort, setting_digest)
 
-    def unchanged_samples(self, progress: Progress, batch: CohortAttempt) -> set[str] | None:
+    def unchanged_samples(self, checkpoint: CohortCheckpoint, batch: CohortAttempt) -> set[str] | None:
         """Return the samples whose whole run setting is the one that a batch was given; None for all.
 
         Where it is not known what a batch was given, as without tags, that is none of them.
         """
-        if batch.cohort == progress.cohort:
+        if batch.cohort == checkpoint.cohort:
             return None
         if batch.cohort is None:
             return set()
-        return self._equal_samples(progress, batch.cohort, run_setting_digest)
+        return self._equal_samples(checkpoint, batch.cohort, run_setting_digest)
 
     def defaults_of(self, batch_id: str) -> Mapping[str, Any]:
         """Return the ``defaultRunSetting`` that GetBatch shows of a batch; empty if it shows none."""
@@ -177,14 +177,14 @@ class ResultCollector:
             raise self.retrying.spent_on or OmicsError("the task was killed")
         return done
 
-    def _table(self, progress: Progress) -> ResultsTable:
-        with self.hook.storage.open(cohort_uri(progress)) as stream:
+    def _table(self, checkpoint: CohortCheckpoint) -> ResultsTable:
+        with self.hook.storage.open(cohort_uri(checkpoint)) as stream:
             default = self.output_uri
             return ResultsTable((entry["runSettingId"], entry.get("outputUri", default)) for entry in entries(stream))
 
-    def _restore_deleted(self, table: ResultsTable, progress: Progress) -> None:
+    def _restore_deleted(self, table: ResultsTable, checkpoint: CohortCheckpoint) -> None:
         """Do not forget that a sample has completed because its run was deleted since: the last table tells."""
-        uri = f"{progress.results_place}.jsonl"
+        uri = f"{checkpoint.results_place}.jsonl"
         if not table.counts().deleted or not self.hook.storage.exists(uri):
             return
         with self.hook.storage.open(uri) as lines:
@@ -198,13 +198,13 @@ class ResultCollector:
         )
         self._perform(requests, snapshot.label)
 
-    def _equal_samples(self, progress: Progress, key: str, digest_of: Digest) -> set[str]:
-        then, now = self._digests(progress, key, digest_of), self._digests(progress, progress.cohort, digest_of)
+    def _equal_samples(self, checkpoint: CohortCheckpoint, key: str, digest_of: Digest) -> set[str]:
+        then, now = self._digests(checkpoint, key, digest_of), self._digests(checkpoint, checkpoint.cohort, digest_of)
         return {sample for sample, digest in now.items() if then.get(sample) == digest}
 
-    def _digests(self, progress: Progress, key: str, digest_of: Digest) -> dict[str, str]:
+    def _digests(self, checkpoint: CohortCheckpoint, key: str, digest_of: Digest) -> dict[str, str]:
         def read() -> dict[str, str]:
-            with self.hook.storage.open(cohort_uri(progress, key)) as stream:
+            with self.hook.storage.open(cohort_uri(checkpoint, key)) as stream:
                 return {entry["runSettingId"]: digest_of(entry) for entry in entries(stream)}
 
         try:
@@ -216,9 +216,9 @@ class ResultCollector:
             return {}
 
 
-def _unshown(table: ResultsTable, progress: Progress, last: BatchSnapshot) -> int:
+def _unshown(table: ResultsTable, checkpoint: CohortCheckpoint, last: BatchSnapshot) -> int:
     """Return how many samples the last batch has submitted and its list does not show."""
-    if progress.batches[-1].cohort != progress.cohort:
+    if checkpoint.batches[-1].cohort != checkpoint.cohort:
         # It may have had samples that the cohort has no more.
         return 0
     shown = sum(row.batch_id == last.batch_id and row.submission_status != NOT_SUBMITTED for row in table.rows())

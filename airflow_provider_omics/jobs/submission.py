@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic
 
 from airflow_provider_omics.healthomics.api.logger import Log, entry
+from airflow_provider_omics.healthomics.discovery.checkpoint import COHORT_TAG
 from airflow_provider_omics.healthomics.discovery.jobs import (
     Discovery,
     EarlierJob,
@@ -20,7 +21,6 @@ from airflow_provider_omics.healthomics.discovery.jobs import (
     unanswered,
     was_created_since,
 )
-from airflow_provider_omics.healthomics.discovery.lineage import COHORT_TAG
 from airflow_provider_omics.healthomics.requests.identity import JobKey, Owner
 from airflow_provider_omics.jobs.kinds import JobKind, JobT
 from airflow_provider_omics.jobs.record import JobRecord

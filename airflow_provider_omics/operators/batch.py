@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from airflow_provider_omics.healthomics.discovery.lineage import BATCH_TAG_COUNT
+from airflow_provider_omics.healthomics.discovery.checkpoint import BATCH_TAG_COUNT
 from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.healthomics.requests.literal_requests import start_run_batch_issues
 from airflow_provider_omics.healthomics.requests.shapes import api_name

@@ -12,7 +12,7 @@ from airflow_provider_omics.exceptions import non_retryable_errors
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus
 from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchSnapshot
-from airflow_provider_omics.healthomics.discovery.lineage import Progress
+from airflow_provider_omics.healthomics.discovery.checkpoint import CohortCheckpoint
 from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason, WaitResult
 from airflow_provider_omics.healthomics.requests.identity import JobKey, TaskIdentity
 from airflow_provider_omics.healthomics.results.outcome import BatchOutcome, OmicsBatchFailedError, Tolerance
@@ -107,17 +107,17 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
             self.begin_try(context)
             job = self._job(context)
             with self.submitting(context), self._read(job) as cohort:
-                progress = self._submit_or_reattach(context, job, cohort)
-            return str(self._advance(context, job, progress, self._batch))
+                checkpoint = self._submit_or_reattach(context, job, cohort)
+            return str(self._advance(context, job, checkpoint, self._batch))
 
     def finish(self, context: Context, end: WaitResult[BatchSnapshot], **state: Any) -> str:
         """Return the batch's id, submit again what may be, or raise what explains why the cohort failed."""
         self._job_id = end.snapshot.batch_id
         if end.why is not StopReason.ENDED:
             raise OmicsWaitError(self.cancel_or_leave(end))
-        progress = Progress.from_payload(state["progress"])
-        self.recall_parameters(progress)
-        return str(self._advance(context, self._job(context), progress, end.snapshot))
+        checkpoint = CohortCheckpoint.from_payload(state["progress"])
+        self.recall_parameters(checkpoint)
+        return str(self._advance(context, self._job(context), checkpoint, end.snapshot))
 
     def submitter(self, context: Context) -> IdempotentSubmitter[BatchSnapshot]:
         """Return the submitter of the task's batches."""
@@ -128,39 +128,39 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         self._job_id = job.batch_id
         cohort_job = self._job(context)
         places, cleared = self._places(cohort_job), tries_before_clear(context["ti"])
-        progress = cohort_job.recall(places, self.redrive_attempts, cleared)
-        if progress is None:
+        checkpoint = cohort_job.recall(places, self.redrive_attempts, cleared)
+        if checkpoint is None:
             with self._read(cohort_job) as cohort:
-                progress = cohort_job.reattach(cohort_job.store(cohort, places, self.redrive_attempts), cleared)
-        return str(self._advance(context, cohort_job, progress, job))
+                checkpoint = cohort_job.reattach(cohort_job.store(cohort, places, self.redrive_attempts), cleared)
+        return str(self._advance(context, cohort_job, checkpoint, job))
 
     def _job(self, context: Context) -> CohortJob:
         request = self.build_request()
         key = JobKey(TaskIdentity.of(context["ti"]), "StartRunBatch", self.hook.namespace, dag_run_life(context))
         return CohortJob(self.submitter_of(context, key, request.get("batchName")), request, self.retrying)
 
-    def _submit_or_reattach(self, context: Context, job: CohortJob, cohort: Cohort) -> Progress:
+    def _submit_or_reattach(self, context: Context, job: CohortJob, cohort: Cohort) -> CohortCheckpoint:
         earlier_tries = context["ti"].try_number - 1
         may_reattach = self.durable and self.request_id is None and bool(earlier_tries or job.record.job.is_submitted)
         if not may_reattach:
             self._prove(job, cohort)
-        progress = job.store(cohort, self._places(job), self.redrive_attempts)
-        self.keep_parameters(progress)
+        checkpoint = job.store(cohort, self._places(job), self.redrive_attempts)
+        self.keep_parameters(checkpoint)
         if not self.durable:
             # So many batches can each of them have started.
-            progress = replace(progress, next_generation=earlier_tries * (1 + self.redrive_attempts))
+            checkpoint = replace(checkpoint, next_generation=earlier_tries * (1 + self.redrive_attempts))
         elif may_reattach:
             cleared = tries_before_clear(context["ti"])
             job.record.reset_after_clear(cleared)
-            progress = job.reattach(progress, cleared)
-            if progress.batches:
-                return replace(progress, retry_all=True, adopted=True)
+            checkpoint = job.reattach(checkpoint, cleared)
+            if checkpoint.batches:
+                return replace(checkpoint, redrive_all=True, is_reattached=True)
             if job.record.job.epoch:
                 earlier_tries -= cleared
             self._prove(job, cohort)
-            return self._submitted(context, *job.submit_or_confirm(progress, cohort, earlier_tries))
+            return self._submitted(context, *job.submit_or_confirm(checkpoint, cohort, earlier_tries))
         is_first = self.request_id is None and not earlier_tries
-        return self._submitted(context, *job.submit(progress, cohort, is_first=is_first))
+        return self._submitted(context, *job.submit(checkpoint, cohort, is_first=is_first))
 
     def _prove(self, job: CohortJob, cohort: Cohort) -> None:
         """Find out, before anything is submitted, what would go wrong later."""
@@ -180,9 +180,9 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         default = job.request["defaultRunSetting"].get("outputUri")
         return CohortPaths.of(job.key, default, self.settings_uri, self.results_uri)
 
-    def _submitted(self, context: Context, progress: Progress, batch: BatchSnapshot) -> Progress:
+    def _submitted(self, context: Context, checkpoint: CohortCheckpoint, batch: BatchSnapshot) -> CohortCheckpoint:
         self._attach(context, batch)
-        return progress
+        return checkpoint
 
     def _attach(self, context: Context, batch: BatchSnapshot) -> None:
         """Note the batch that the task now stands for, for whoever looks at the task and for who kills it."""
@@ -192,25 +192,28 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         if self.do_xcom_push:
             push_xcoms(context, self.log, {XCOM_BATCH_ID_KEY: batch.batch_id, XCOM_BATCH_ARN_KEY: batch.arn})
 
-    def _advance(self, context: Context, job: CohortJob, progress: Progress, known: BatchSnapshot | None) -> str:
+    def _advance(
+        self, context: Context, job: CohortJob, checkpoint: CohortCheckpoint, known: BatchSnapshot | None
+    ) -> str:
         """Wait for the batch that goes on; once none does, gather the results and decide."""
-        collector, last = job.collector, known or BatchSnapshot(progress.batches[-1].batch_id)
+        collector, last = job.collector, known or BatchSnapshot(checkpoint.batches[-1].batch_id)
         with self.submitting(context), collector.explained(last, self.next_step):
-            snapshots = collector.poll(progress, known)
+            snapshots = collector.poll(checkpoint, known)
             active = next((snapshot for snapshot in snapshots if not snapshot.phase.is_final), None)
             if self._batch is None:
                 self._attach(context, active or snapshots[-1])
-        if not self.wait_for_completion and (active is not None or not progress.retry_all):
+        if not self.wait_for_completion and (active is not None or not checkpoint.redrive_all):
             self.note_success(context, snapshots[-1].arn)
             return (active or snapshots[-1]).batch_id
         if active is not None:
-            return self._wait_for(context, progress, active)
-        if progress.adopted and snapshots[-1].status == BatchStatus.CANCELLED and not snapshots[-1].cancel_requested:
+            return self._wait_for(context, checkpoint, active)
+        ended = snapshots[-1]
+        if checkpoint.is_reattached and ended.status == BatchStatus.CANCELLED and not ended.cancel_requested:
             # Not a person has cancelled it, but whatever ended the try before.
-            progress = replace(progress, retry_all=True)
+            checkpoint = replace(checkpoint, redrive_all=True)
         with collector.explained(snapshots[-1], self.next_step):
-            table = collector.collect(progress, snapshots, self.failure_lookup_limit)
-            redrive = self._to_redrive(context, job, progress, table, snapshots[-1])
+            table = collector.collect(checkpoint, snapshots, self.failure_lookup_limit)
+            redrive = self._to_redrive(context, job, checkpoint, table, snapshots[-1])
         if redrive.left_out:
             self.log.warning("%s", entry(redrive.describe()))
         again = redrive.samples
@@ -218,24 +221,24 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
             self._stop_if_killed(context, snapshots[-1])
             self.log.info("Submitting again what did not complete (number of samples: %s)", f"{len(again):,}")
             spent = replace(
-                progress,
-                redrives_left=max(progress.redrives_left - (0 if progress.retry_all else 1), 0),
-                given_up=table.counts().incomplete - len(again),
+                checkpoint,
+                redrives_left=max(checkpoint.redrives_left - (0 if checkpoint.redrive_all else 1), 0),
+                excluded=table.counts().incomplete - len(again),
             )
             # The batch that has ended is not the one to cancel if this goes wrong.
             self._job_id = None
             with self.submitting(context), collector.explained(snapshots[-1], self.next_step):
-                progress = self._submitted(context, *job.redrive(spent, again))
-            return self._advance(context, job, progress, self._batch)
-        return self._finalize(context, job, progress, table, snapshots[-1])
+                checkpoint = self._submitted(context, *job.redrive(spent, again))
+            return self._advance(context, job, checkpoint, self._batch)
+        return self._finalize(context, job, checkpoint, table, snapshots[-1])
 
-    def _wait_for(self, context: Context, progress: Progress, batch: BatchSnapshot) -> str:
+    def _wait_for(self, context: Context, checkpoint: CohortCheckpoint, batch: BatchSnapshot) -> str:
         # A batch that an earlier try left on its way is waited for as that try would have done; one that was being
         # stopped has failed already.
         stopping = batch.status == BatchStatus.STOPPING or batch.active_run_id is not None
-        adopted = progress.adopted and (stopping or is_just_cleared(context["ti"]))
-        progress = replace(progress, retry_all=progress.retry_all and stopping, adopted=adopted)
-        allowed = self._tolerance.allowed(progress.samples) - progress.given_up
+        is_reattached = checkpoint.is_reattached and (stopping or is_just_cleared(context["ti"]))
+        checkpoint = replace(checkpoint, redrive_all=checkpoint.redrive_all and stopping, is_reattached=is_reattached)
+        allowed = self._tolerance.allowed(checkpoint.samples) - checkpoint.excluded
         trigger = OmicsBatchTrigger(
             batch_id=batch.batch_id,
             fail_above=max(allowed, 0) if self.fail_fast else None,
@@ -244,30 +247,30 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
             cancel_on_timeout=self.cancels_at_timeout,
             **self.waiting_arguments(),
         )
-        return str(self.wait(context, trigger, progress=progress.to_payload()))
+        return str(self.wait(context, trigger, progress=checkpoint.to_payload()))
 
     def _to_redrive(
-        self, context: Context, job: CohortJob, progress: Progress, table: ResultsTable, last: BatchSnapshot
+        self, context: Context, job: CohortJob, checkpoint: CohortCheckpoint, table: ResultsTable, last: BatchSnapshot
     ) -> Redrive:
         # What was added to the input, or changed in it, was never tolerated as a failure.
         new = new_samples(table)
-        if progress.retry_all and not self._outcome(progress, table, last).succeeded:
+        if checkpoint.redrive_all and not self._outcome(checkpoint, table, last).succeeded:
             # Who clears the task may have mended what no setting tells of, such as an input.
             if self.retry_permanent_failures or is_just_cleared(context["ti"]):
                 return Redrive(new | failed_samples(table))
-            return job.leave_out(progress, table, new | failed_samples(table))
-        if progress.redrives_left > 0 and not progress.retry_all and not last.cancel_requested:
+            return job.leave_out(checkpoint, table, new | failed_samples(table))
+        if checkpoint.redrives_left > 0 and not checkpoint.redrive_all and not last.cancel_requested:
             return Redrive(new | failed_samples(table, transient_only=True))
         return Redrive(new)
 
     def _finalize(
-        self, context: Context, job: CohortJob, progress: Progress, table: ResultsTable, last: BatchSnapshot
+        self, context: Context, job: CohortJob, checkpoint: CohortCheckpoint, table: ResultsTable, last: BatchSnapshot
     ) -> str:
         if not self.retry_permanent_failures:
             note_left_out(table)
         with job.collector.explained(last, self.next_step):
-            csv_uri, jsonl_uri = job.collector.write(table, progress)
-        outcome = self._outcome(progress, table, last, results_uri=csv_uri, results_jsonl_uri=jsonl_uri)
+            csv_uri, jsonl_uri = job.collector.write(table, checkpoint)
+        outcome = self._outcome(checkpoint, table, last, results_uri=csv_uri, results_jsonl_uri=jsonl_uri)
         if outcome.counts.completed > self.runs_limit:
             self.log.info("XCom 'runs' is not pushed for more than %s samples (runs_limit)", f"{self.runs_limit:,}")
         self._push(context, xcoms_of(outcome, table, self.runs_limit))
@@ -289,10 +292,12 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         )
         return last.batch_id
 
-    def _outcome(self, progress: Progress, table: ResultsTable, last: BatchSnapshot, **places: str) -> BatchOutcome:
+    def _outcome(
+        self, checkpoint: CohortCheckpoint, table: ResultsTable, last: BatchSnapshot, **places: str
+    ) -> BatchOutcome:
         return BatchOutcome.of(
             table,
-            batch_ids=[batch.batch_id for batch in progress.batches],
+            batch_ids=[batch.batch_id for batch in checkpoint.batches],
             status=None if last.status == DELETED else last.status,
             failure_reason=last.failure_reason,
             tolerance=self._tolerance,

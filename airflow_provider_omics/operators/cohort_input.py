@@ -11,7 +11,7 @@ from airflow_provider_omics.healthomics.api.failures import FailureClass
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
 from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot
-from airflow_provider_omics.healthomics.discovery.lineage import Progress
+from airflow_provider_omics.healthomics.discovery.checkpoint import CohortCheckpoint
 from airflow_provider_omics.healthomics.requests.input_places import input_place_notes
 from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.requests.parameter_template import WorkflowParameters, look_up_parameters
@@ -146,18 +146,18 @@ class OmicsCohortInputOperator(OmicsInputOperator[BatchSnapshot]):
                 raise
         return cohort
 
-    def keep_parameters(self, progress: Progress) -> None:
+    def keep_parameters(self, checkpoint: CohortCheckpoint) -> None:
         """Keep what a file of parameters held, so that samples that are submitted again are given the same."""
         if self._parameters_in is not None:
             content = json.dumps(self._parameters_in[1]).encode()
-            self.hook.storage.put_all_once([(_parameters_uri(progress), content)], "application/json")
+            self.hook.storage.put_all_once([(_parameters_uri(checkpoint), content)], "application/json")
 
-    def recall_parameters(self, progress: Progress) -> None:
+    def recall_parameters(self, checkpoint: CohortCheckpoint) -> None:
         """Take the parameters as they were read from a file when the batch was started."""
         name = file_of(self.parameters)
         if name is None:
             return
-        kept, storage = _parameters_uri(progress), self.hook.storage
+        kept, storage = _parameters_uri(checkpoint), self.hook.storage
         try:
             held = self.retrying(lambda: read_parameters("StartRunBatch", kept, storage.open))
         except OmicsServiceError as error:
@@ -233,6 +233,6 @@ class OmicsCohortInputOperator(OmicsInputOperator[BatchSnapshot]):
         return self._known_workflow
 
 
-def _parameters_uri(progress: Progress) -> str:
+def _parameters_uri(checkpoint: CohortCheckpoint) -> str:
     """Return where the parameters are kept, by the digest of all that the samples share."""
-    return f"{progress.settings_place}/parameters-{progress.cohort.partition('-')[0]}.json"
+    return f"{checkpoint.settings_place}/parameters-{checkpoint.cohort.partition('-')[0]}.json"

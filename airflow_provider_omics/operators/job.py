@@ -274,8 +274,7 @@ class OmicsJobOperator(OmicsWaitingOperator[JobT]):
     def _ask_airflow(self, context: Context, job_id: str) -> tuple[CancelReason, str]:
         """Return why the task was killed, as the state tells that Airflow gives it now, and the same as text."""
         try:
-            identity = TaskIdentity.of(context["ti"])
-            state = task_state(identity.dag_id, identity.run_id, identity.task_id, identity.map_index)
+            state = task_state(TaskIdentity.of(context["ti"]))
         except Exception as error:
             what = entry("Why the task was killed could not be found out, so its job goes on: %s", error)
             self.log.warning("%s", what)

@@ -283,11 +283,8 @@ class OmicsJobTrigger(OmicsWaitTrigger[SnapshotT]):
         """Return why Airflow cancels the trigger."""
         if self.task_instance is None:
             return CancelReason.MARKED
-        identity = TaskIdentity.of(self.task_instance)
         try:
-            state = await sync_to_async(task_state)(
-                identity.dag_id, identity.run_id, identity.task_id, identity.map_index
-            )
+            state = await sync_to_async(task_state)(TaskIdentity.of(self.task_instance))
         except Exception as error:
             self.log.warning(
                 "%s", entry("Why the wait for HealthOmics %s was cancelled is not known: %s", self.label, error)

@@ -190,7 +190,7 @@ class OmicsBatchRunTrigger(OmicsWaitTrigger[SampleSnapshot]):
     def _question(self, task: TaskIdentity) -> Question:
         def ask() -> str | None:
             try:
-                return task_state(task.dag_id, task.run_id, task.task_id, task.map_index) or "none"
+                return task_state(task) or "none"
             except Exception as error:
                 self.log.warning("%s", entry("Whether task %s goes on is not known: %s", task.task_id, error))
                 return None

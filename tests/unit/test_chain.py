@@ -12,14 +12,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from airflow_provider_omics.healthomics.api.calls import run_sync
-from airflow_provider_omics.healthomics.discovery.jobs import BATCH_API, MOST_LOOKED_AT, find_jobs
-from airflow_provider_omics.healthomics.discovery.lineage import (
+from airflow_provider_omics.healthomics.discovery.checkpoint import (
     BATCH_TAG_COUNT,
     COHORT_TAG,
     CohortAttempt,
-    Progress,
+    CohortCheckpoint,
     attempts,
 )
+from airflow_provider_omics.healthomics.discovery.jobs import BATCH_API, MOST_LOOKED_AT, find_jobs
 from airflow_provider_omics.healthomics.requests.identity import (
     FINISHED_TAG,
     MAX_BATCH_NAME,
@@ -144,20 +144,21 @@ def test_the_provider_adds_as_many_tags_as_it_reserves() -> None:
     assert len({**MINE.tags(0), COHORT_TAG: "x", FINISHED_TAG: "1"}) == BATCH_TAG_COUNT
 
 
-FRESH = Progress("defaults-cohort", "s3://b/settings", "s3://b/results", 3, next_generation=2, redrives_left=1)
+FRESH = CohortCheckpoint("defaults-cohort", "s3://b/settings", "s3://b/results", 3, next_generation=2, redrives_left=1)
 
 
 def test_a_batch_that_follows_takes_the_generation_and_begins_a_new_account() -> None:
-    followed = Progress(**{**FRESH.__dict__, "retry_all": True}).followed_by("7")
+    followed = replace(FRESH, redrive_all=True).with_batch("7")
     assert followed.batches == (CohortAttempt("7", 2, "defaults-cohort"),)
-    assert (followed.next_generation, followed.retry_all, followed.redrives_left) == (3, False, 1)
-    assert followed.followed_by("8").batches[1] == CohortAttempt("8", 3, "defaults-cohort")
+    assert (followed.next_generation, followed.redrive_all, followed.redrives_left) == (3, False, 1)
+    assert followed.with_batch("8").batches[1] == CohortAttempt("8", 3, "defaults-cohort")
 
 
-def test_progress_survives_json_and_another_release() -> None:
-    progress = FRESH.followed_by("7").followed_by("8")
-    stored = json.loads(json.dumps(progress.to_payload()))
-    assert Progress.from_payload(stored) == progress
-    assert Progress.from_payload({**stored, "of_a_later_release": 1}) == progress
+def test_a_checkpoint_survives_json_and_another_release() -> None:
+    checkpoint = FRESH.with_batch("7").with_batch("8")
+    stored = json.loads(json.dumps(checkpoint.to_payload()))
+    assert CohortCheckpoint.from_payload(stored) == checkpoint
+    assert CohortCheckpoint.from_payload({**stored, "of_a_later_release": 1}) == checkpoint
+    assert stored.keys() >= {"given_up", "retry_all", "adopted"}
     del stored["given_up"]
-    assert Progress.from_payload(stored) == progress
+    assert CohortCheckpoint.from_payload(stored) == checkpoint

@@ -34,7 +34,7 @@ def test_ids_stay_what_they_are_from_release_to_release() -> None:
 def test_each_part_of_the_identity_makes_another_intent() -> None:
     others = [
         JobKey(replace(TASK, dag_id="other"), INTENT.fingerprint),
-        JobKey(replace(TASK, run_id="other"), INTENT.fingerprint),
+        JobKey(replace(TASK, dag_run_id="other"), INTENT.fingerprint),
         JobKey(replace(TASK, task_id="other"), INTENT.fingerprint),
         JobKey(replace(TASK, map_index=4), INTENT.fingerprint),
         JobKey(TASK, "1" * 64),
@@ -44,8 +44,8 @@ def test_each_part_of_the_identity_makes_another_intent() -> None:
 
 def test_parts_cannot_run_into_each_other() -> None:
     assert (
-        JobKey(replace(TASK, dag_id="a", run_id="bc"), "f").key
-        != JobKey(replace(TASK, dag_id="ab", run_id="c"), "f").key
+        JobKey(replace(TASK, dag_id="a", dag_run_id="bc"), "f").key
+        != JobKey(replace(TASK, dag_id="ab", dag_run_id="c"), "f").key
     )
 
 

@@ -13,8 +13,8 @@ from typing import Any
 from airflow_provider_omics.healthomics.api.calls import Requests
 from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, Phase, classify
+from airflow_provider_omics.healthomics.discovery.checkpoint import COHORT_TAG
 from airflow_provider_omics.healthomics.discovery.jobs import BATCH_API, list_named, seconds, show
-from airflow_provider_omics.healthomics.discovery.lineage import COHORT_TAG
 from airflow_provider_omics.healthomics.requests.identity import FINISHED_TAG, GENERATION_TAG, INTENT_TAG, TASK_TAG
 
 MOST_SIBLINGS_LOOKED_AT = 100

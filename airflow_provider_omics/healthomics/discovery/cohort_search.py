@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from airflow_provider_omics.healthomics.api.calls import Question, Requests
 from airflow_provider_omics.healthomics.api.service_errors import ErrorCategory, categorize
+from airflow_provider_omics.healthomics.discovery.checkpoint import COHORT_TAG
 from airflow_provider_omics.healthomics.discovery.cohort_batches import (
     MOST_SIBLINGS_LOOKED_AT,
     CohortBatch,
@@ -17,7 +18,6 @@ from airflow_provider_omics.healthomics.discovery.cohort_batches import (
     same_cohort,
 )
 from airflow_provider_omics.healthomics.discovery.jobs import BATCH_API, EarlierJob, find_jobs
-from airflow_provider_omics.healthomics.discovery.lineage import COHORT_TAG
 from airflow_provider_omics.healthomics.polling.poll import SnapshotT
 from airflow_provider_omics.healthomics.requests.identity import DagRunLife, JobKey, TaskIdentity
 
@@ -45,12 +45,12 @@ class CohortTask:
 
     def to_payload(self) -> dict[str, Any]:
         """Return the task as JSON values."""
-        return {**asdict(self), "names": list(self.names)}
+        return {**asdict(self), "task": self.task.to_payload(), "names": list(self.names)}
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> CohortTask:
         """Read what :meth:`to_payload` wrote."""
-        task, life = TaskIdentity(**payload["task"]), DagRunLife(**payload["dag_run"])
+        task, life = TaskIdentity.from_payload(payload["task"]), DagRunLife(**payload["dag_run"])
         return cls(task, payload["namespace"], life, tuple(payload["names"]), payload["is_redriven"])
 
     def find(self) -> Requests[CohortBatches]:

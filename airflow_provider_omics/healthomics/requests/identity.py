@@ -33,14 +33,13 @@ _MOST_SKEW = 900.0
 
 @dataclass(frozen=True)
 class TaskIdentity:
-    """One task instance, whatever its try.
+    """Identity of a task instance, whatever its try.
 
-    :param run_id: the DAG run's id, not a HealthOmics run's.
     :param map_index: index of a mapped task; -1 for others.
     """
 
     dag_id: str
-    run_id: str
+    dag_run_id: str
     task_id: str
     map_index: int = -1
 
@@ -48,6 +47,15 @@ class TaskIdentity:
     def of(cls, ti: Any) -> TaskIdentity:
         """Read the identity of an Airflow task instance."""
         return cls(ti.dag_id, ti.run_id, ti.task_id, -1 if ti.map_index is None else ti.map_index)
+
+    def to_payload(self) -> dict[str, Any]:
+        """Return the identity as JSON values, by Airflow's names."""
+        return {"dag_id": self.dag_id, "run_id": self.dag_run_id, "task_id": self.task_id, "map_index": self.map_index}
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> TaskIdentity:
+        """Read what :meth:`to_payload` wrote."""
+        return cls(payload["dag_id"], payload["run_id"], payload["task_id"], payload["map_index"])
 
 
 @dataclass(frozen=True)
@@ -127,7 +135,7 @@ class JobKey:
     @property
     def _task_parts(self) -> tuple[str, str, str, str]:
         task = self.task
-        return task.dag_id, task.run_id, task.task_id, str(task.map_index)
+        return task.dag_id, task.dag_run_id, task.task_id, str(task.map_index)
 
     def _uuid(self, *parts: str) -> str:
         base = uuid.uuid5(_NAMESPACE, self.namespace) if self.namespace else _NAMESPACE
@@ -196,7 +204,7 @@ class JobKey:
         task = self.task
         tags = {
             "airflow-dag-id": task.dag_id,
-            "airflow-run-id": task.run_id,
+            "airflow-run-id": task.dag_run_id,
             "airflow-task-id": task.task_id,
             "airflow-map-index": str(task.map_index),
             NAMESPACE_TAG: self.namespace,

@@ -1,4 +1,4 @@
-"""The batches of one task, oldest first: the first submits its cohort, each later one what did not complete.
+"""Checkpoint and attempts of a cohort: one batch after the other, each for what those before did not complete.
 
 They are found again by name and tags, so that no try of the task submits a sample that another has submitted.
 """
@@ -18,10 +18,13 @@ COHORT_TAG = "airflow-cohort"
 BATCH_TAG_COUNT = TAG_COUNT + 1
 """How many tags the provider gives a batch."""
 
+# By these keys Airflow's database has members of a checkpoint that are called something else here.
+_STORED = {"excluded": "given_up", "redrive_all": "retry_all", "is_reattached": "adopted"}
+
 
 @dataclass(frozen=True)
 class CohortAttempt:
-    """One batch of a task.
+    """Attempt of a cohort: one batch of a task.
 
     :param generation: its place among the task's batches, 0 for the first.
     :param cohort: key of the file that holds the whole cohort as the task had read it then; None if that is not known.
@@ -33,8 +36,8 @@ class CohortAttempt:
 
 
 @dataclass(frozen=True)
-class Progress:
-    """How far a task has come with its cohort: small, and all of it JSON, so that a deferred task can keep it.
+class CohortCheckpoint:
+    """Checkpoint of a task's cohort: small, and all of it JSON, so that a deferred task can keep it.
 
     :param cohort: key of the file that holds the cohort.
     :param settings_place: folder in S3 of the cohort's files.
@@ -43,10 +46,10 @@ class Progress:
     :param next_generation: of the next batch, if there has to be one.
     :param batches: the batches that have a say about the cohort, oldest first.
     :param redrives_left: how many batches may follow for samples that failed by chance.
-    :param given_up: how many samples the last batch left out, since submitting them again would not help.
-    :param retry_all: whether samples that failed for any reason are to be submitted again, since an earlier try of
+    :param excluded: how many samples the last batch left out, since submitting them again would not help.
+    :param redrive_all: whether samples that failed for any reason are to be submitted again, since an earlier try of
         the task has told of their failure.
-    :param adopted: whether the last batch was started by an earlier try, and may be being stopped as that was.
+    :param is_reattached: whether the last batch was started by an earlier try, and may be being stopped as that was.
     """
 
     cohort: str
@@ -56,30 +59,31 @@ class Progress:
     next_generation: int = 0
     batches: tuple[CohortAttempt, ...] = ()
     redrives_left: int = 0
-    given_up: int = 0
-    retry_all: bool = False
-    adopted: bool = False
+    excluded: int = 0
+    redrive_all: bool = False
+    is_reattached: bool = False
 
-    def followed_by(self, batch_id: str) -> Progress:
-        """Return the progress once another batch was started."""
+    def with_batch(self, batch_id: str) -> CohortCheckpoint:
+        """Return the checkpoint once another batch was started."""
         batch = CohortAttempt(batch_id, self.next_generation, self.cohort)
         return replace(
             self,
             batches=(*self.batches, batch),
             next_generation=self.next_generation + 1,
-            retry_all=False,
-            adopted=False,
+            redrive_all=False,
+            is_reattached=False,
         )
 
     def to_payload(self) -> dict[str, Any]:
-        """Return the progress as JSON values."""
+        """Return the checkpoint as JSON values."""
         batches = [[batch.batch_id, batch.generation, batch.cohort] for batch in self.batches]
-        return {**self.__dict__, "batches": batches}
+        return {**{_STORED.get(name, name): value for name, value in vars(self).items()}, "batches": batches}
 
     @classmethod
-    def from_payload(cls, payload: Mapping[str, Any]) -> Progress:
+    def from_payload(cls, payload: Mapping[str, Any]) -> CohortCheckpoint:
         """Read what :meth:`to_payload` wrote, in this release or another."""
-        known = {member.name: payload[member.name] for member in fields(cls) if member.name in payload}
+        stored = {member.name: _STORED.get(member.name, member.name) for member in fields(cls)}
+        known = {name: payload[key] for name, key in stored.items() if key in payload}
         return cls(**{**known, "batches": tuple(CohortAttempt(*batch) for batch in payload["batches"])})
 
 
