@@ -141,8 +141,8 @@ def sensor_errors(sensor: BaseSensorOperator) -> Iterator[None]:
     """Turn an error of a sensor into one that Airflow does not retry, or into a skip where the sensor asks for it.
 
     ``soft_fail`` skips when time is up, or when what was waited for has ended badly. A request that can never work is
-    a failure all the same: a parameter or an id that is wrong, a permission that is missing at the first look.
-    What it looks at has ended, or cannot be looked at; only a service that was out of reach is worth another try. A
+    a failure all the same: a parameter or an id that is wrong, a permission that is missing at the first poll.
+    What it polls has ended, or cannot be polled; only a service that was out of reach is worth another try. A
     sensor with a ``retry_policy`` (Airflow 3.3 and later) decides for itself.
     """
     try:

@@ -128,13 +128,13 @@ class OmicsClientHook(_HookBase):
     @cached_property
     def storage(self) -> ObjectStorage:
         """Objects in S3 that are this provider's own, through the same connection, with ``object_settings``."""
-        return ObjectStorage(lambda: self.object_settings.apply(self._client_of("s3")), self._told)
+        return ObjectStorage(lambda: self.object_settings.apply(self._client_of("s3")), self._service_error)
 
     @cached_property
     def inputs(self) -> ObjectStorage:
         """Objects in S3 that users have written, through the same connection."""
         settings = self.object_settings.of_inputs()
-        return ObjectStorage(lambda: settings.apply(self._client_of("s3")), self._told)
+        return ObjectStorage(lambda: settings.apply(self._client_of("s3")), self._service_error)
 
     def renew(self) -> None:
         """Have the next call made with a new client, and with the connection as it is then."""
@@ -186,12 +186,12 @@ class OmicsClientHook(_HookBase):
                 return calls.run_sync(self.conn, requests)
             return calls.run_with(lambda call: retrying(lambda: calls.send(self.conn, call)), requests)
         except InvalidStateError as wrong:
-            told = self._told(wrong.error, wrong.error.operation_name, subject).explanation
-            explained = replace(told, remedy=wrong.remedy, failure_class=wrong.failure_class)
+            found = self._service_error(wrong.error, wrong.error.operation_name, subject).explanation
+            explained = replace(found, remedy=wrong.remedy, failure_class=wrong.failure_class)
             raise OmicsServiceError(explained) from wrong.error
         except _CALL_ERRORS as error:
             # Without an operation there was no call yet: the connection makes no client.
-            raise self._told(error, calls.failed_operation(error) or "Connecting", subject) from error
+            raise self._service_error(error, calls.failed_operation(error) or "Connecting", subject) from error
 
     def poll(self, requests: calls.Requests[T]) -> T:
         """Make the requests of one poll; errors are botocore's, for a waiter to judge.
@@ -215,7 +215,7 @@ class OmicsClientHook(_HookBase):
         hook = await sync_to_async(self.hook_of)(service)
         return await hook.open_async_client()
 
-    def client_for_many_looks(self) -> S3Client:
+    def input_check_client(self) -> S3Client:
         """Make a client that looks for inputs in S3 in threads side by side, with no call that takes long."""
         client: S3Client = self.hook_of("s3", _FOR_MANY_CALLS).conn
         return self.object_settings.of_inputs().apply(client)
@@ -250,14 +250,13 @@ class OmicsClientHook(_HookBase):
         try:
             yield
         except _CALL_ERRORS as error:
-            raise self._told(error, operation, subject) from error
+            raise self._service_error(error, operation, subject) from error
 
-    def _told(self, error: Exception, operation: str, subject: str) -> OmicsServiceError:
+    def _service_error(self, error: Exception, operation: str, subject: str) -> OmicsServiceError:
         place = f" in {self.region_name}" if self.region_name else ""
         where = f"{subject}{place} with connection {self.aws_conn_id!r}"
-        told = explain(error, operation, where)
         kind = OmicsConnectionNotFoundError if isinstance(error, AirflowNotFoundException) else OmicsServiceError
-        return kind(told)
+        return kind(explain(error, operation, where))
 
 
 def _with_defaults(retries: Mapping[str, Any] | None) -> dict[str, Any]:

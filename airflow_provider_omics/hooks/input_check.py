@@ -40,7 +40,7 @@ class InputReport:
 
     :ivar issues: the first problems, in the order of the input.
     :ivar problems: how many inputs are missing, archived or denied.
-    :ivar looked: how many inputs were looked for.
+    :ivar checked: how many inputs were looked for.
     :ivar unknown: how many of them could not be checked, since the call failed.
     :ivar error: the first error of such a call, and the input that it was for.
     :ivar ended: why not all were looked for; None if all were.
@@ -48,14 +48,14 @@ class InputReport:
 
     issues: list[Issue] = field(default_factory=list)
     problems: int = 0
-    looked: int = 0
+    checked: int = 0
     unknown: int = 0
     error: tuple[Exception, InputObject] | None = None
     ended: str | None = None
 
     def add(self, given: InputObject, sight: Sight) -> None:
         """Count what one input was found to be."""
-        self.looked += 1
+        self.checked += 1
         if sight.error is not None:
             self.unknown += 1
             self.error = self.error or (sight.error, given)
@@ -80,29 +80,31 @@ def look_for_inputs(
     :param is_killed: whether the task was killed, which ends it.
     :param clock: gives seconds that never go back.
     """
-    report, began, told, errors = InputReport(), clock(), clock(), 0
+    report, began, logged, errors = InputReport(), clock(), clock(), 0
 
-    def look(given: InputObject) -> Sight:
+    def check(given: InputObject) -> Sight:
         return run_sync(client, look_for_input(given.uri))
 
-    with closing(in_parallel(look, objects, CALLS_AT_A_TIME)) as sights:
+    with closing(in_parallel(check, objects, CALLS_AT_A_TIME)) as sights:
         for given, sight in sights:
             report.add(given, sight)
             errors = errors + 1 if sight.error is not None else 0
             now = clock()
-            if now - told >= _SECONDS_BETWEEN_LINES:
-                told = now
-                log.info("Looked for %s of %s inputs (problems: %s)", *_counts(report.looked, objects, report.problems))
+            if now - logged >= _SECONDS_BETWEEN_LINES:
+                logged = now
+                log.info(
+                    "Looked for %s of %s inputs (problems: %s)", *_counts(report.checked, objects, report.problems)
+                )
             report.ended = _end(is_killed(), now - began, seconds, errors)
             if report.ended is not None:
                 break
-    if report.looked == objects.count:
+    if report.checked == objects.count:
         report.ended = f"no more than {objects.count:,} are looked for" if objects.more else None
     return report
 
 
-def _counts(looked: int, objects: InputObjects, problems: int) -> tuple[str, str, str]:
-    return f"{looked:,}", f"{objects.count:,}", f"{problems:,}"
+def _counts(checked: int, objects: InputObjects, problems: int) -> tuple[str, str, str]:
+    return f"{checked:,}", f"{objects.count:,}", f"{problems:,}"
 
 
 def _end(killed: bool, lasted: float, seconds: float, errors: int) -> str | None:
@@ -117,7 +119,7 @@ def _end(killed: bool, lasted: float, seconds: float, errors: int) -> str | None
 
 def describe_unknown(report: InputReport, objects: InputObjects) -> str | None:
     """Tell which inputs could not be checked, and why; None if all were."""
-    total = report.unknown + objects.count - report.looked + objects.more
+    total = report.unknown + objects.count - report.checked + objects.more
     if not total:
         return None
     why = [report.ended] if report.ended is not None else []

@@ -65,10 +65,13 @@ class OmicsHook(OmicsClientHook):
         """Start a run (StartRun), and ask again while that may help.
 
         :param request: members by their API names; ``requestId`` decides whether it is a new run.
+            Required.
         :param find: looks for the run that a call made whose answer was lost; without it, nothing but ``requestId``
-            keeps the next call from starting a second one.
-        :param pause: sleeps so many seconds, and may return True to stop asking.
+            keeps the next call from starting a second one. None, the default, for none.
+        :param pause: sleeps so many seconds, and may return True to stop asking. Default ``time.sleep``.
         :raises OmicsServiceError: the service refused it.
+
+        See https://docs.aws.amazon.com/omics/latest/api/API_StartRun.html
         """
         with self._explained("StartRun", _source(request)):
             return submit_idempotent(
@@ -85,10 +88,13 @@ class OmicsHook(OmicsClientHook):
         """Start a batch of runs (StartRunBatch), and ask again while that may help.
 
         :param request: members by their API names; ``requestId`` decides whether it is a new batch.
+            Required.
         :param find: looks for the batch that a call made whose answer was lost; without it, nothing but
-            ``requestId`` keeps the next call from starting a second one.
-        :param pause: sleeps so many seconds, and may return True to stop asking.
+            ``requestId`` keeps the next call from starting a second one. None, the default, for none.
+        :param pause: sleeps so many seconds, and may return True to stop asking. Default ``time.sleep``.
         :raises OmicsServiceError: the service refused it.
+
+        See https://docs.aws.amazon.com/omics/latest/api/API_StartRunBatch.html
         """
         with self._explained("StartRunBatch", _source(request["defaultRunSetting"])):
             return submit_idempotent(
@@ -103,6 +109,7 @@ class OmicsHook(OmicsClientHook):
     def get_run(self, run_id: str) -> RunSnapshot:
         """Return a run as it is now (GetRun).
 
+        :param run_id: id of the run, 1 to 18 digits. Required.
         :raises OmicsServiceError: there is none of this id, or the service refused to show it.
 
         See https://docs.aws.amazon.com/omics/latest/api/API_GetRun.html
@@ -112,6 +119,7 @@ class OmicsHook(OmicsClientHook):
     def find_run(self, run_id: str) -> RunSnapshot | None:
         """Return a run as it is now, or None if the service does not know it (GetRun).
 
+        :param run_id: id of the run, 1 to 18 digits. Required.
         :raises OmicsServiceError: the service refused to show it.
 
         See https://docs.aws.amazon.com/omics/latest/api/API_GetRun.html
@@ -142,6 +150,7 @@ class OmicsHook(OmicsClientHook):
     def cancel_run(self, run_id: str) -> bool:
         """Ask for a run to be cancelled (CancelRun).
 
+        :param run_id: id of the run, 1 to 18 digits. Required.
         :return: True if it will be; False if it had ended or is gone, which is as good.
         :raises OmicsServiceError: the service refused it.
 
@@ -152,6 +161,7 @@ class OmicsHook(OmicsClientHook):
     def delete_run(self, run_id: str) -> bool:
         """Delete a run's record (DeleteRun); its outputs and logs stay.
 
+        :param run_id: id of the run, 1 to 18 digits. Required.
         :return: True if it was deleted; False if it was gone already.
         :raises OmicsServiceError: the service refused it, because it still runs for one.
 
@@ -170,11 +180,13 @@ class OmicsHook(OmicsClientHook):
     ) -> RunSnapshot:
         """Wait in this process until a run has ended, however it did (GetRun).
 
-        :param waiter_delay: seconds between two polls, 0.01 to 604,800.
+        :param run_id: id of the run, 1 to 18 digits. Required.
+        :param waiter_delay: seconds between two polls, 0.01 to 604,800. Default ``30``.
         :param waiter_max_attempts: most polls that are answered, 1 or more; None for no limit.
         :param error_budget: seconds of nothing but errors to put up with, 0 or more: of any kind once the service has
-            answered, before that only of those that pass by themselves (throttling, 5xx, network).
-        :param pause: sleeps so many seconds, and returns True to stop waiting, as for a task that was killed.
+            answered, before that only of those that pass by themselves (throttling, 5xx, network). Default ``3600``.
+        :param pause: sleeps so many seconds, and returns True to stop waiting, as for a task that was killed. Default
+            ``time.sleep``.
         :return: the run as it ended; its ``status`` says how.
         :raises OmicsWaitError: waiting ended before the run had; the run goes on.
 
@@ -186,6 +198,7 @@ class OmicsHook(OmicsClientHook):
     def get_batch(self, batch_id: str) -> BatchSnapshot:
         """Return a batch as it is now, with its counts (GetBatch).
 
+        :param batch_id: id of the batch, 1 to 18 digits. Required.
         :raises OmicsServiceError: there is none of this id, or the service refused to show it.
 
         See https://docs.aws.amazon.com/omics/latest/api/API_GetBatch.html
@@ -195,6 +208,7 @@ class OmicsHook(OmicsClientHook):
     def find_batch(self, batch_id: str) -> BatchSnapshot | None:
         """Return a batch as it is now, or None if the service does not know it (GetBatch).
 
+        :param batch_id: id of the batch, 1 to 18 digits. Required.
         :raises OmicsServiceError: the service refused to show it.
 
         See https://docs.aws.amazon.com/omics/latest/api/API_GetBatch.html
@@ -220,6 +234,7 @@ class OmicsHook(OmicsClientHook):
     def list_batch_samples(self, batch_id: str, *, submission_status: str | None = None) -> Iterator[SampleSnapshot]:
         """Yield the samples of a batch, page by page, each with its submission and its run's id (ListRunsInBatch).
 
+        :param batch_id: id of the batch, 1 to 18 digits. Required.
         :param submission_status: only samples in this status, such as ``FAILED``; None for all.
         :raises OmicsServiceError: the service refused a page.
 
@@ -234,7 +249,8 @@ class OmicsHook(OmicsClientHook):
 
         A batch that is CREATING cannot be cancelled yet: it is asked again for about 15 seconds.
 
-        :param pause: sleeps so many seconds, and may return True to stop asking.
+        :param batch_id: id of the batch, 1 to 18 digits. Required.
+        :param pause: sleeps so many seconds, and may return True to stop asking. Default ``time.sleep``.
         :return: True if it will be; False if it had ended or is gone, which is as good.
         :raises OmicsServiceError: the service refused it.
 
@@ -248,7 +264,7 @@ class OmicsHook(OmicsClientHook):
             if requested:
                 return not snapshot.phase.is_final
         stayed = TimeoutError(f"it stayed {snapshot.status}, in which it cannot be cancelled")
-        raise self._told(stayed, "CancelRunBatch", subject)
+        raise self._service_error(stayed, "CancelRunBatch", subject)
 
     def wait_for_batch(
         self,
@@ -261,11 +277,13 @@ class OmicsHook(OmicsClientHook):
     ) -> BatchSnapshot:
         """Wait in this process until a batch and all of its runs have ended, however they did (GetBatch).
 
-        :param waiter_delay: seconds between two polls, 0.01 to 604,800.
+        :param batch_id: id of the batch, 1 to 18 digits. Required.
+        :param waiter_delay: seconds between two polls, 0.01 to 604,800. Default ``30``.
         :param waiter_max_attempts: most polls that are answered, 1 or more; None for no limit.
         :param error_budget: seconds of nothing but errors to put up with, 0 or more: of any kind once the service has
-            answered, before that only of those that pass by themselves (throttling, 5xx, network).
-        :param pause: sleeps so many seconds, and returns True to stop waiting, as for a task that was killed.
+            answered, before that only of those that pass by themselves (throttling, 5xx, network). Default ``3600``.
+        :param pause: sleeps so many seconds, and returns True to stop waiting, as for a task that was killed. Default
+            ``time.sleep``.
         :return: the batch as it ended, with its counts; its ``status`` says how.
         :raises OmicsWaitError: waiting ended before the batch had; the batch goes on.
 
@@ -277,8 +295,11 @@ class OmicsHook(OmicsClientHook):
     def tag(self, arn: str, tags: Mapping[str, str]) -> None:
         """Add tags to a run or a batch (TagResource).
 
-        :param arn: the run's or the batch's ARN.
+        :param arn: the run's or the batch's ARN. Required.
+        :param tags: tags to add, at most 50 with those that it has. Required.
         :raises OmicsServiceError: the service refused it.
+
+        See https://docs.aws.amazon.com/omics/latest/api/API_TagResource.html
         """
         with self._explained("TagResource", arn):
             self.conn.tag_resource(resourceArn=arn, tags=tags)
@@ -295,9 +316,13 @@ class OmicsHook(OmicsClientHook):
 
         Best effort: what cannot be read is said in the result, never raised.
 
-        :param task_limit: how many failed tasks to look up, 0 to 100.
-        :param log_lines: how many last log lines to fetch per task, 0 to 10,000.
-        :param retrying: makes a call, and makes it again while that may help; the default leaves that to the client.
+        :param run: the run as it ended. Required.
+        :param task_limit: how many failed tasks to look up, 0 to 100. Default ``5``.
+        :param log_lines: how many last log lines to fetch per task, 0 to 10,000. Default ``20``.
+        :param retrying: makes a call, and makes it again while that may help; ``at_once`` leaves that to
+            the client. Default ``at_once``.
+
+        See https://docs.aws.amazon.com/omics/latest/api/API_GetRunTask.html
         """
         if run.phase is Phase.DELETED:
             # Its id may be another run's by now.

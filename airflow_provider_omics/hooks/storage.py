@@ -37,7 +37,7 @@ _AT_WORK_CODE = "ConditionalRequestConflict"
 _MOST_WRITERS = 5
 _PROOF = b"Written by an Airflow task to see whether it can write here. It may be deleted.\n"
 
-Tell = Callable[[Exception, str, str], OmicsServiceError]
+MakeError = Callable[[Exception, str, str], OmicsServiceError]
 
 
 class ObjectStorage:
@@ -47,12 +47,12 @@ class ObjectStorage:
     names no object, and :class:`~airflow_provider_omics.exceptions.OmicsServiceError` for what S3 refuses.
 
     :param make_client: makes an S3 client.
-    :param tell: makes the error of a call from botocore's, the operation and the URI.
+    :param make_error: makes the error of a call from botocore's, the operation and the URI.
     """
 
-    def __init__(self, make_client: Callable[[], S3Client], tell: Tell) -> None:
+    def __init__(self, make_client: Callable[[], S3Client], make_error: MakeError) -> None:
         self._make_client = make_client
-        self._tell = tell
+        self._make_error = make_error
 
     def open(self, uri: str) -> BinaryIO:
         """Open an object for reading from its beginning to its end (GetObject).
@@ -64,7 +64,7 @@ class ObjectStorage:
         """
         bucket, key = split_object_uri(uri, operation="GetObject")
         with self._explained("GetObject", uri):
-            content = _Content(self._client, bucket, key, lambda error: self._tell(error, "GetObject", uri))
+            content = _Content(self._client, bucket, key, lambda error: self._make_error(error, "GetObject", uri))
         return io.BufferedReader(content, _READ_AHEAD)
 
     def exists(self, uri: str) -> bool:
@@ -169,7 +169,7 @@ class ObjectStorage:
         try:
             yield
         except (ClientError, BotoCoreError) as error:
-            raise self._tell(error, failed_operation(error) or operation, uri) from error
+            raise self._make_error(error, failed_operation(error) or operation, uri) from error
 
 
 def _only_if_absent(params: dict[str, Any], **_: Any) -> None:
@@ -193,9 +193,11 @@ def _upload(client: S3Client, path: Path, bucket: str, key: str, **settings: str
 class _Content(io.RawIOBase):
     """The bytes of one object, asked for again from where the connection broke."""
 
-    def __init__(self, client: S3Client, bucket: str, key: str, tell: Callable[[Exception], OmicsServiceError]) -> None:
+    def __init__(
+        self, client: S3Client, bucket: str, key: str, make_error: Callable[[Exception], OmicsServiceError]
+    ) -> None:
         super().__init__()
-        self._client, self._bucket, self._key, self._tell = client, bucket, key, tell
+        self._client, self._bucket, self._key, self._make_error = client, bucket, key, make_error
         answer = client.get_object(Bucket=bucket, Key=key)
         self._body: StreamingBody = answer["Body"]
         self._etag, self._size = answer["ETag"], answer["ContentLength"]
@@ -227,9 +229,9 @@ class _Content(io.RawIOBase):
             except _BROKEN as error:
                 breaks += 1
                 if breaks > _MOST_BREAKS_IN_A_ROW:
-                    raise self._tell(error) from error
+                    raise self._make_error(error) from error
             except (ClientError, BotoCoreError) as error:
-                raise self._tell(error) from error
+                raise self._make_error(error) from error
 
     def _ask_again(self) -> bool:
         self._body.close()

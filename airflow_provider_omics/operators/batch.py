@@ -146,14 +146,14 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
         ``shift_jis``, ...); the default is UTF-8.
     :param parameter_types: what the cells of a sheet are, by column: ``int``, ``float``, ``boolean``, ``string``,
         ``json``, or one of them and ``[]`` for a list written as JSON. Without a type a cell is sent as the text that
-        it shows, and a column of numbers, booleans or JSON is told in the log. Cells that do not fit are refused.
+        it shows, and a column of numbers, booleans or JSON is logged. Cells that do not fit are refused.
     :param sample_sheet_parameter: the parameter that takes a sheet, for workflows whose input is one (``input`` of
         nf-core's pipelines): every sample's rows are written to S3 as a sheet of their own, below ``settings_uri``, and
         the parameter gets its URI. The columns are then no parameters.
     :param sample_sheet_columns: the columns of these sheets, in their order; the default is all, as they were.
-    :param duplicate_inputs: what becomes of reads that are given to two samples, or twice to one: ``warn`` tells it in
-        the log, ``fail`` refuses it, ``off`` does not look. References, intervals and whatever most samples have in
-        common are not reads. Default ``warn``.
+    :param duplicate_inputs: what becomes of reads that are given to two samples, or twice to one: ``warn`` logs it,
+        ``fail`` refuses it, ``off`` does not check. References, intervals and whatever most samples have in common are
+        not reads. Default ``warn``.
     :param types_from_definition: whether columns without a type of their own take the one that the workflow's
         definition has for the parameter, as far as it can be read (GetWorkflow with ``export``, at most 20 MiB): CWL,
         Nextflow with a ``nextflow_schema.json``, and WDL where miniwdl is installed. It is read once for a task
@@ -164,11 +164,11 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
         template first, and with those of the Nextflow profiles that its engine settings choose, which needs
         ``omics:GetWorkflow`` (``omics:GetWorkflowVersion`` for a version). Default ``True``.
     :param check_inputs: whether the inputs in S3 are looked for before anything is submitted: ``off``, since it takes a
-        call for each input, and the worker's role often may not read what the run's role may; ``warn`` tells in the log
-        what is missing, archived or denied; ``fail`` refuses it. Each distinct object is looked for once (HeadObject),
-        up to 100,000 of them; a folder, or a pattern of names, is there with its first object (ListObjectsV2). What
-        could not be checked, since calls failed or time was over, is told and submitted. A try that takes over a job of
-        an earlier one does not look. Default ``off``.
+        call for each input, and the worker's role often may not read what the run's role may; ``warn`` logs what is
+        missing, archived or denied; ``fail`` refuses it. Each distinct object is looked for once (HeadObject), up to
+        100,000 of them; a folder, or a pattern of names, is there with its first object (ListObjectsV2). What could not
+        be checked, since calls failed or time was over, is logged and submitted. A try that takes over a job of an
+        earlier one does not check them. Default ``off``.
     :param check_inputs_timeout: seconds after which no more inputs are looked for, 0 to 604,800. Default ``600``.
     :param s3_requester_pays: whether this account pays for what the task itself reads and writes in buckets that use
         Requester Pays; for the runs' own reading there is ``requester_pays_enabled``. Default ``False``.

@@ -63,14 +63,14 @@ class OmicsCohortInputOperator(OmicsInputOperator[BatchSnapshot]):
         ``shift_jis``, ...); the default is UTF-8.
     :param parameter_types: what the cells of a sheet are, by column: ``int``, ``float``, ``boolean``, ``string``,
         ``json``, or one of them and ``[]`` for a list written as JSON. Without a type a cell is sent as the text that
-        it shows, and a column of numbers, booleans or JSON is told in the log. Cells that do not fit are refused.
+        it shows, and a column of numbers, booleans or JSON is logged. Cells that do not fit are refused.
     :param sample_sheet_parameter: the parameter that takes a sheet, for workflows whose input is one (``input`` of
         nf-core's pipelines): every sample's rows are written to S3 as a sheet of their own, below ``settings_uri``, and
         the parameter gets its URI. The columns are then no parameters.
     :param sample_sheet_columns: the columns of these sheets, in their order; the default is all, as they were.
-    :param duplicate_inputs: what becomes of reads that are given to two samples, or twice to one: ``warn`` tells it in
-        the log, ``fail`` refuses it, ``off`` does not look. References, intervals and whatever most samples have in
-        common are not reads. Default ``warn``.
+    :param duplicate_inputs: what becomes of reads that are given to two samples, or twice to one: ``warn`` logs it,
+        ``fail`` refuses it, ``off`` does not check. References, intervals and whatever most samples have in common are
+        not reads. Default ``warn``.
     :param types_from_definition: whether columns without a type of their own take the one that the workflow's
         definition has for the parameter, as far as it can be read (GetWorkflow with ``export``, at most 20 MiB): CWL,
         Nextflow with a ``nextflow_schema.json``, and WDL where miniwdl is installed. It is read once for a task

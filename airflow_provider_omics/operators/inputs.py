@@ -27,11 +27,11 @@ class OmicsInputOperator(OmicsJobOperator[JobT]):
     """Base of the operators that start a job with inputs.
 
     :param check_inputs: whether the inputs in S3 are looked for before anything is submitted: ``off``, since it takes a
-        call for each input, and the worker's role often may not read what the run's role may; ``warn`` tells in the log
-        what is missing, archived or denied; ``fail`` refuses it. Each distinct object is looked for once (HeadObject),
-        up to 100,000 of them; a folder, or a pattern of names, is there with its first object (ListObjectsV2). What
-        could not be checked, since calls failed or time was over, is told and submitted. A try that takes over a job of
-        an earlier one does not look. Default ``off``.
+        call for each input, and the worker's role often may not read what the run's role may; ``warn`` logs what is
+        missing, archived or denied; ``fail`` refuses it. Each distinct object is looked for once (HeadObject), up to
+        100,000 of them; a folder, or a pattern of names, is there with its first object (ListObjectsV2). What could not
+        be checked, since calls failed or time was over, is logged and submitted. A try that takes over a job of an
+        earlier one does not check them. Default ``off``.
     :param check_inputs_timeout: seconds after which no more inputs are looked for, 0 to 604,800. Default ``600``.
     :param s3_requester_pays: whether this account pays for what the task itself reads and writes in buckets that use
         Requester Pays; for the runs' own reading there is ``requester_pays_enabled``. Default ``False``.
@@ -101,7 +101,7 @@ class OmicsInputOperator(OmicsJobOperator[JobT]):
             return
         self.log.info("Looking for %s inputs in S3 (check_inputs)", f"{objects.count:,}")
         report = look_for_inputs(
-            self.hook.client_for_many_looks(),
+            self.hook.input_check_client(),
             objects,
             seconds=self.check_inputs_timeout,
             log=self.log,
@@ -123,4 +123,4 @@ class OmicsInputOperator(OmicsJobOperator[JobT]):
         if more > 0:
             self.log.warning("%s more inputs have problems", f"{more:,}")
         if is_whole and not report.problems:
-            self.log.info("All %s inputs are there", f"{report.looked:,}")
+            self.log.info("All %s inputs are there", f"{report.checked:,}")

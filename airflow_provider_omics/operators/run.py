@@ -126,11 +126,11 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
         request, so that a task that is tried again finds its run; with one of your own that is up to you.
     :param start_run_kwargs: members of StartRun that this release does not name, by their API names.
     :param check_inputs: whether the inputs in S3 are looked for before anything is submitted: ``off``, since it takes a
-        call for each input, and the worker's role often may not read what the run's role may; ``warn`` tells in the log
-        what is missing, archived or denied; ``fail`` refuses it. Each distinct object is looked for once (HeadObject),
-        up to 100,000 of them; a folder, or a pattern of names, is there with its first object (ListObjectsV2). What
-        could not be checked, since calls failed or time was over, is told and submitted. A try that takes over a job of
-        an earlier one does not look. Default ``off``.
+        call for each input, and the worker's role often may not read what the run's role may; ``warn`` logs what is
+        missing, archived or denied; ``fail`` refuses it. Each distinct object is looked for once (HeadObject), up to
+        100,000 of them; a folder, or a pattern of names, is there with its first object (ListObjectsV2). What could not
+        be checked, since calls failed or time was over, is logged and submitted. A try that takes over a job of an
+        earlier one does not check them. Default ``off``.
     :param check_inputs_timeout: seconds after which no more inputs are looked for, 0 to 604,800. Default ``600``.
     :param s3_requester_pays: whether this account pays for what the task itself reads and writes in buckets that use
         Requester Pays; for the runs' own reading there is ``requester_pays_enabled``. Default ``False``.

@@ -78,7 +78,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[SnapshotT]):
     def start_in_triggerer(self) -> None:
         """Have the scheduler start the trigger, where that was asked for and is possible.
 
-        With a parameter that may be wrong the sensor goes to a worker, which tells before it waits.
+        With a parameter that may be wrong the sensor goes to a worker, which says so before it waits.
         """
         self.check_literals()
         self.start_from_trigger = self.start_from_trigger and self._triggerer_can_start()
@@ -101,7 +101,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[SnapshotT]):
         """Store the links to what is waited for."""
 
     def store_links_of(self, context: Context, snapshot: SnapshotT) -> None:
-        """Store the links that only the end of waiting tells; none by default."""
+        """Store the links that are known only at the end of waiting; none by default."""
 
     def own_issues(self) -> Iterable[Issue]:
         """Yield what is wrong with the parameters that only this provider reads."""
@@ -118,7 +118,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[SnapshotT]):
                 return self._poke_on(context)
         with sensor_errors(self):
             trigger = self._new_trigger(context, time.time())
-            # What can never work is told from here; and whatever the triggerer meets with later, this was an answer.
+            # What can never work fails here; and whatever the triggerer meets with later, this was an answer.
             self._wait = trigger.new_waiter()
             end = self._poll(trigger)
             if end is not None:
@@ -162,13 +162,13 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[SnapshotT]):
                 wait = following
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look once."""
+        """Poll once."""
         with sensor_errors(self):
             if self._trigger is None:
                 arguments = self.checked_arguments(context)
                 self.store_links(context, arguments)
                 self._trigger = self.trigger_class(**arguments, **self._trigger_kwargs())
-                # A look before the first answer would have ended it, had its error been one that lasts.
+                # A poll before the first answer would have ended it, had its error been one that lasts.
                 self._trigger.is_known = self.reschedule and was_rescheduled(context)
                 self._wait = self._trigger.new_waiter()
             end = self._poll(self._trigger)
@@ -199,7 +199,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[SnapshotT]):
         return self.hook.explain_failure(run, retrying=replace(self.retrying, only_passing=True))
 
     def _poll(self, trigger: OmicsWaitTrigger[SnapshotT]) -> WaitResult[SnapshotT] | None:
-        """Look once at all that can be looked at now; None to look again."""
+        """Poll once all that can be polled now; None to poll again."""
         while self._wait is not None:
             end = poll_once(self._wait, self.ask, self.log)
             if end is None:

@@ -67,14 +67,14 @@ def seen(lab: CohortLab, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str
     from airflow_provider_omics.hooks.omics import OmicsHook
 
     sent: list[tuple[str, str]] = []
-    make = OmicsHook.client_for_many_looks
+    make = OmicsHook.input_check_client
 
     def noting(self: OmicsHook) -> Any:
         client = make(self)
         client.meta.events.register("before-send.s3", lambda request, **_: sent.append((request.method, request.url)))
         return client
 
-    monkeypatch.setattr(OmicsHook, "client_for_many_looks", noting)
+    monkeypatch.setattr(OmicsHook, "input_check_client", noting)
     lab.seen = sent  # type: ignore[attr-defined]
     return sent
 
@@ -229,14 +229,14 @@ def test_a_killed_task_submits_nothing(lab: CohortLab, monkeypatch: pytest.Monke
     put(lab, "0.bam")
     files = [f"s3://{READS}/{n}.bam" for n in range(500)]
     task = operator(lab.workflow_id, [{"runSettingId": "a", "parameters": {"files": files}}], check_inputs="fail")
-    make = type(task.hook).client_for_many_looks
+    make = type(task.hook).input_check_client
 
     def killing(self: Any) -> Any:
         client = make(self)
         client.meta.events.register("before-send.s3", lambda **_: task.on_kill())
         return client
 
-    monkeypatch.setattr(type(task.hook), "client_for_many_looks", killing)
+    monkeypatch.setattr(type(task.hook), "input_check_client", killing)
     with raises(OmicsError, match="killed while its inputs were looked for; nothing was submitted"):
         run_task(task, instance())
     assert lab.calls("StartRunBatch") == 0

@@ -16,6 +16,7 @@ from airflow_provider_omics.healthomics.requests.literal_requests import (
     START_RUN_REQUIRED,
 )
 from airflow_provider_omics.healthomics.requests.shapes import snake_case
+from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 from airflow_provider_omics.operators.arguments import ARGUMENTS, Number
 from airflow_provider_omics.operators.batch import (
@@ -124,3 +125,22 @@ def test_a_text_is_the_same_wherever_the_parameter_is_inherited(one: type, name:
     assert described(one)[name] == texts.get(name, described(one)[name])
     if name in described(ConnectionParameters):
         assert described(one)[name] == described(ConnectionParameters)[name]
+
+
+API = "See https://docs.aws.amazon.com/omics/latest/api/API_"
+DEPRECATED = ("look_up", "perform")
+OPERATIONS = [name for name in vars(OmicsHook) if not name.startswith("_") and name not in DEPRECATED]
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_operations_of_the_hook_describe_what_they_take_and_name_the_operation(name: str) -> None:
+    operation = getattr(OmicsHook, name)
+    text = inspect.getdoc(operation) or ""
+    texts = {name: " ".join(words.split()) for name, words in PARAMETER.findall(text)}
+    parameters = {one.name: one.default for one in inspect.signature(operation).parameters.values()}
+    assert list(texts) == [one for one in parameters if one != "self"]
+    for one, described_as in texts.items():
+        assert ("Required." in described_as) == (parameters[one] is NO_DEFAULT), one
+        assert bool(DEFAULT.search(described_as)) == (parameters[one] not in (None, NO_DEFAULT)), one
+    assert API in text
+    assert ":raises Omics" in text or name == "explain_failure"
