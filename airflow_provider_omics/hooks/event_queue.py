@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
+from airflow_provider_omics.healthomics.api.backoff import EndlessBackoff
 from airflow_provider_omics.healthomics.api.events import StatusEvent, UnreadableEvent, read_event
 from airflow_provider_omics.healthomics.api.logger import entry
-from airflow_provider_omics.healthomics.api.patience import Patience
 from airflow_provider_omics.healthomics.api.service_errors import CREDENTIALS_REFUSED, error_code, is_from_aws
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 
@@ -84,14 +84,14 @@ class EventQueue:
         options: ReceiveOptions,
         log: Log,
         *,
-        patience: Patience | None = None,
+        backoff: EndlessBackoff | None = None,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.url = url
         self._connection = connection
         self._options = options
         self._log = log
-        self._patience = patience or Patience()
+        self._backoff = backoff or EndlessBackoff()
         self._pause = pause
         self._client: _Client | None = None
         self._client_lock = asyncio.Lock()
@@ -211,7 +211,7 @@ class EventQueue:
             )
 
     def _answered(self) -> None:
-        gap = self._patience.answered()
+        gap = self._backoff.on_success()
         if gap is not None:
             self._log.info("Queue %s answers again, after %.0f s", self.url, gap)
 
@@ -220,11 +220,11 @@ class EventQueue:
             # Such as a connection that Airflow does not know: it may be made meanwhile.
             self._log.exception("Reading queue %s failed", self.url)
         place = f"queue {self.url} with connection {self._connection.aws_conn_id!r}"
-        pause = self._patience.failed(error, operation, place)
-        (self._log.error if pause.is_lasting else self._log.warning)("%s", pause.told)
-        if pause.is_lasting or error_code(error) in CREDENTIALS_REFUSED:
+        step = self._backoff.on_error(error, operation, place)
+        (self._log.error if step.is_permanent else self._log.warning)("%s", step.message)
+        if step.is_permanent or error_code(error) in CREDENTIALS_REFUSED:
             await self._disconnect()
-        await self._pause(pause.seconds)
+        await self._pause(step.seconds)
 
     async def _connected(self) -> _Client:
         if self._client is None:

@@ -11,7 +11,7 @@ from airflow.exceptions import AirflowProviderDeprecationWarning
 
 from airflow_provider_omics.healthomics.api import calls
 from airflow_provider_omics.healthomics.api.console import run_url
-from airflow_provider_omics.healthomics.api.retrying import at_once
+from airflow_provider_omics.healthomics.api.retrying import call_once
 from airflow_provider_omics.healthomics.api.service_errors import error_code
 from airflow_provider_omics.healthomics.api.statuses import Phase
 from airflow_provider_omics.healthomics.api.submission import submit_idempotent
@@ -75,7 +75,7 @@ class OmicsHook(OmicsClientHook):
         """
         with self._explained("StartRun", _source(request)):
             return submit_idempotent(
-                self.conn, calls.Request("StartRun", request), RunSnapshot.of, find=find, pause=pause, log=self.log
+                self.conn, calls.Request("StartRun", request), RunSnapshot.of, reconcile=find, sleep=pause, log=self.log
             )
 
     def start_run_batch(
@@ -101,8 +101,8 @@ class OmicsHook(OmicsClientHook):
                 self.conn,
                 calls.Request("StartRunBatch", request),
                 BatchSnapshot.of,
-                find=find,
-                pause=pause,
+                reconcile=find,
+                sleep=pause,
                 log=self.log,
             )
 
@@ -310,7 +310,7 @@ class OmicsHook(OmicsClientHook):
         *,
         task_limit: int = 5,
         log_lines: int = 20,
-        retrying: Callable[[Callable[[], Any]], Any] = at_once,
+        retrying: Callable[[Callable[[], Any]], Any] = call_once,
     ) -> RunFailure:
         """Collect what explains why a run did not complete (ListRunTasks, GetRunTask, GetLogEvents).
 

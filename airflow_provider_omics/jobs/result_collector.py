@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_omics.healthomics.api.calls import Requests, T
 from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.logger import Log, entry
-from airflow_provider_omics.healthomics.api.retrying import Retrying, told_of
+from airflow_provider_omics.healthomics.api.retrying import Retrying, describe_error
 from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError, error_code
 from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchSnapshot
 from airflow_provider_omics.healthomics.discovery.checkpoint import CohortAttempt, CohortCheckpoint
@@ -71,11 +71,11 @@ class ResultCollector:
         except Exception as error:
             if self.retrying.is_killed:
                 raise OmicsWaitError(WaitResult(StopReason.INTERRUPTED, batch, "the task was killed")) from error
-            if self.retrying.spent_on is None or self.retrying.spent_on not in (error, error.__cause__):
+            if self.retrying.exhausted_by is None or self.retrying.exhausted_by not in (error, error.__cause__):
                 raise
-            lasted = f"There were nothing but errors, {self.retrying.lasted()}, while the results were gathered"
+            lasted = f"There were nothing but errors, {self.retrying.streak()}, while the results were gathered"
             fate = f"The batch is {batch.status}, and nothing of it is lost; look at it with: {batch.command}"
-            reason = f"{told_of(error, batch.label)}\n{lasted}.\n{fate}\nWhat to do: {next_step}"
+            reason = f"{describe_error(error, batch.label)}\n{lasted}.\n{fate}\nWhat to do: {next_step}"
             code = error.code if isinstance(error, OmicsServiceError) else error_code(error)
             raise OmicsWaitError(WaitResult(StopReason.UNREACHABLE, batch, reason, code)) from error
 
@@ -169,12 +169,12 @@ class ResultCollector:
         self._perform(look_up_failures(table, limit=MOST_CAUSES), "the failed runs", is_optional=True)
 
     def _perform(self, requests: Requests[T], label: str, *, is_optional: bool = False) -> T:
-        retrying = replace(self.retrying, only_passing=True) if is_optional else self.retrying
+        retrying = replace(self.retrying, only_transient=True) if is_optional else self.retrying
         done = self.hook.send_requests(requests, label, retrying=retrying)
         # Some errors are noted in a sample's row, which would then count as one that has not ended.
-        if self.retrying.spent_on is not None or retrying.is_killed:
+        if self.retrying.exhausted_by is not None or retrying.is_killed:
             self.retrying.is_killed = retrying.is_killed
-            raise self.retrying.spent_on or OmicsError("the task was killed")
+            raise self.retrying.exhausted_by or OmicsError("the task was killed")
         return done
 
     def _table(self, checkpoint: CohortCheckpoint) -> ResultsTable:

@@ -380,7 +380,7 @@ class OmicsJobOperator(OmicsWaitingOperator[JobT]):
 
     def explain(self, run: RunSnapshot, **limits: int) -> RunFailure:
         """Collect what explains why a run did not complete; what passes by itself is put up with."""
-        return self.hook.explain_failure(run, retrying=replace(self.retrying, only_passing=True), **limits)
+        return self.hook.explain_failure(run, retrying=replace(self.retrying, only_transient=True), **limits)
 
     def page_of(self, job: JobT) -> str:
         """Return the job's page in the console."""

@@ -160,7 +160,7 @@ class OmicsBatchSensor(OmicsWaitingSensor[BatchSnapshot]):
 
     def _failures(self, snapshot: BatchSnapshot) -> tuple[SampleResult, ...]:
         try:
-            retrying = replace(self.retrying, only_passing=True)
+            retrying = replace(self.retrying, only_transient=True)
             return self.hook.send_requests(sample_failures(snapshot, _TOLD_FAILURES), snapshot.label, retrying=retrying)
         except OmicsServiceError as error:
             self.log.warning(

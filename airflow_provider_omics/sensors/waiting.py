@@ -196,7 +196,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[SnapshotT]):
 
     def explain(self, run: RunSnapshot) -> RunFailure:
         """Collect what explains why a run did not complete; what passes by itself is put up with."""
-        return self.hook.explain_failure(run, retrying=replace(self.retrying, only_passing=True))
+        return self.hook.explain_failure(run, retrying=replace(self.retrying, only_transient=True))
 
     def _poll(self, trigger: OmicsWaitTrigger[SnapshotT]) -> WaitResult[SnapshotT] | None:
         """Poll once all that can be polled now; None to poll again."""

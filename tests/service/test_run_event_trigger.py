@@ -19,7 +19,7 @@ from omics_service import await_status
 from packaging.version import Version
 from task_runs import load_trigger
 
-from airflow_provider_omics.healthomics.api.patience import Patience
+from airflow_provider_omics.healthomics.api.backoff import EndlessBackoff
 from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
 from airflow_provider_omics.hooks.event_queue import EventQueue, Received, ReceiveOptions
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
@@ -191,14 +191,14 @@ class Told:
         return [text for at, text in self.lines if at == level]
 
 
-QUICK = Patience(shortest=0.01, longest=0.02, lasting=0.02)
+QUICK = EndlessBackoff(initial=0.01, maximum=0.02, permanent=0.02)
 
 
 @asynccontextmanager
 async def reader(url: str, told: Told, **settings: Any) -> AsyncIterator[EventQueue]:
     connection = ConnectionParameters(botocore_config=settings.pop("botocore_config", ONE_TRY))
     reading = ReceiveOptions(wait_time_seconds=1, **settings)
-    async with EventQueue(url, connection, reading, told, patience=QUICK) as queue:
+    async with EventQueue(url, connection, reading, told, backoff=QUICK) as queue:
         yield queue
 
 

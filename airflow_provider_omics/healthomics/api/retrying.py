@@ -1,4 +1,4 @@
-"""Making calls again that fail, for a worker that has something to gather once a wait is over."""
+"""Retries of synchronous calls within a retry timeout, for a worker that collects results once a wait is over."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from airflow_provider_omics.healthomics.api.backoff import Errors, look_again
+from airflow_provider_omics.healthomics.api.backoff import ErrorStreak, poll_backoff
 from airflow_provider_omics.healthomics.api.calls import failed_operation
 from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.logger import Log, entry
@@ -29,85 +29,85 @@ _ABSENT_CODES = frozenset({"NoSuchKey", "404"})
 
 @dataclass
 class Retrying:
-    """Does something again while it fails, until errors in a row have used up a budget; the same one as waiting has.
+    """Retries a function until errors in a row have lasted for the retry timeout, the same one as a wait has.
 
-    What is not found, and what this provider refuses itself, is not tried again.
+    What is not found, and what this provider refuses itself, is not retried.
 
-    :param error_budget: seconds for which errors are put up with, 0 or more.
-    :param delay: seconds of the first pause after an error, at most 30.
-    :param pause: sleeps so many seconds and returns whether the task was killed meanwhile.
+    :param error_budget: seconds for which errors are retried, 0 or more.
+    :param delay: seconds of the first delay after an error, at most 30.
+    :param sleep: sleeps so many seconds and returns whether the task was killed meanwhile.
     :param subject: what it is about, for the log.
-    :param renew: has the next call made with another client.
-    :param only_passing: whether an error that lasts, and concerns this call alone, is not put up with.
-    :param clock: gives seconds that never go back.
-    :ivar spent_on: the error that used up the budget; None while it is not used up.
-    :ivar is_killed: whether the task was killed during a pause.
+    :param renew: renews the client that the next call is made with.
+    :param only_transient: whether a permanent error that concerns this call alone is not retried.
+    :param clock: returns seconds that never go back.
+    :ivar exhausted_by: the error that exhausted the retry timeout; None while it is not exhausted.
+    :ivar is_killed: whether the task was killed during a delay.
     """
 
     error_budget: float
     delay: float
-    pause: Callable[[float], bool]
+    sleep: Callable[[float], bool]
     log: Log
     subject: str
     renew: Callable[[], None]
-    only_passing: bool = False
+    only_transient: bool = False
     clock: Callable[[], float] = time.monotonic
-    spent_on: Exception | None = field(default=None, init=False)
+    exhausted_by: Exception | None = field(default=None, init=False)
     is_killed: bool = field(default=False, init=False)
-    _errors: Errors | None = field(default=None, init=False)
+    _errors: ErrorStreak | None = field(default=None, init=False)
 
     def __call__(self, do: Callable[[], T]) -> T:
-        """Do it until it succeeds, and return what it came to; raise its last error."""
+        """Call the function until it succeeds and return its result; raise its last error."""
         while True:
             try:
                 done = do()
             except Exception as error:
-                if self.is_killed or not self._puts_up_with(error):
+                if self.is_killed or not self._may_retry(error):
                     raise
             else:
                 self._errors = None
                 return done
 
-    def lasted(self) -> str:
-        """Tell how much of the budget the errors have used up."""
-        errors = self._errors or Errors(self.clock())
-        return errors.lasted(self.clock(), self.error_budget)
+    def streak(self) -> str:
+        """Return how much of the retry timeout the errors have used up, in words."""
+        errors = self._errors or ErrorStreak(self.clock())
+        return errors.describe(self.clock(), self.error_budget)
 
-    def _puts_up_with(self, error: Exception) -> bool:
+    def _may_retry(self, error: Exception) -> bool:
         cause = _cause(error)
-        if cause is None or (self.only_passing and not concerns_all_calls(cause)):
+        if cause is None or (self.only_transient and not concerns_all_calls(cause)):
             return False
         now = self.clock()
-        self._errors = errors = self._errors or Errors(now)
+        self._errors = errors = self._errors or ErrorStreak(now)
         errors.count += 1
-        if errors.are_too_many(now, self.error_budget):
-            self.spent_on = error
+        if errors.exceeds(now, self.error_budget):
+            self.exhausted_by = error
             return False
-        seconds = look_again(self.delay, self.error_budget).seconds(errors.count)
+        seconds = poll_backoff(self.delay, self.error_budget).seconds(errors.count)
         if errors.count == 1 and not is_from_aws(cause):
             self.log.exception("An error that is not of AWS")
-        message, lasted = told_of(error, self.subject), errors.lasted(now, self.error_budget)
+        message, lasted = describe_error(error, self.subject), errors.describe(now, self.error_budget)
         self.log.warning("%s", entry("%s Errors: %s; trying again in %.0f s", message, lasted, seconds))
         if categorize(cause) is ErrorCategory.PERMANENT or concerns_all_calls(cause):
             self.renew()
-        self.is_killed = self.pause(seconds)
+        self.is_killed = self.sleep(seconds)
         return not self.is_killed
 
 
-def at_once(do: Callable[[], T]) -> T:
-    """Do it once, for those who do not try again."""
+def call_once(do: Callable[[], T]) -> T:
+    """Call the function once, without retries."""
     return do()
 
 
-def told_of(error: Exception, subject: str) -> str:
-    """Tell an error of a call to the person who has to act."""
+def describe_error(error: Exception, subject: str) -> str:
+    """Return the error of a call as a message for the person who has to act."""
     if isinstance(error, OmicsServiceError):
         return error.explanation.describe()
     return explain(error, failed_operation(error) or "The call", subject).describe()
 
 
 def _cause(error: Exception) -> Exception | None:
-    """Return what a call has raised; None if the error says that there is nothing, or was raised on purpose."""
+    """Return the cause to retry for; None if the error means not found, or was raised on purpose."""
     cause = error.__cause__ if isinstance(error, OmicsServiceError) else error
     if not isinstance(cause, Exception) or isinstance(cause, OmicsError):
         return None

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Generic
 
-from airflow_provider_omics.healthomics.api.backoff import Backoff, Errors, look_again
+from airflow_provider_omics.healthomics.api.backoff import Backoff, ErrorStreak, poll_backoff
 from airflow_provider_omics.healthomics.api.calls import Requests, failed_operation
 from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.api.service_errors import (
@@ -69,7 +69,7 @@ class Waiter(Generic[SnapshotT]):
     jitter: Callable[[], float] = random.random
     _last: SnapshotT | None = field(default=None, init=False)
     _polls: int = field(default=0, init=False)
-    _errors: Errors | None = field(default=None, init=False)
+    _errors: ErrorStreak | None = field(default=None, init=False)
     _missing_since: float | None = field(default=None, init=False)
 
     @property
@@ -103,10 +103,10 @@ class Waiter(Generic[SnapshotT]):
     def on_error(self, error: Exception) -> PollAgain | WaitResult[SnapshotT]:
         """Decide after an error."""
         now = self.clock()
-        self._errors = errors = self._errors or Errors(now)
+        self._errors = errors = self._errors or ErrorStreak(now)
         errors.count += 1
         kind = categorize(error)
-        seconds = look_again(self.policy.delay, self.policy.retry_timeout).seconds(errors.count, self.jitter)
+        seconds = poll_backoff(self.policy.delay, self.policy.retry_timeout).seconds(errors.count, self.jitter)
         explanation = explain(error, failed_operation(error) or self.poll.operation, self.last.label)
         told = explanation.describe()
         if kind is ErrorCategory.NOT_FOUND:
@@ -115,12 +115,12 @@ class Waiter(Generic[SnapshotT]):
             if self.policy.not_found_grace:
                 return self._again(seconds, f"Still waiting: {told}", True)
         budget = 0.0 if _is_refused_for_state(explanation) else self._retry_timeout(kind)
-        if errors.are_too_many(now, budget):
+        if errors.exceeds(now, budget):
             why = StopReason.ERROR if budget <= 0 and kind is not ErrorCategory.TRANSIENT else StopReason.UNREACHABLE
             fate = self._fate(errors, now, budget) if budget > 0 else []
             *cause, remedy = explanation.lines()
             return WaitResult(why, self.last, "\n".join([*cause, *fate, remedy]), explanation.code)
-        lasted = errors.lasted(now, budget)
+        lasted = errors.describe(now, budget)
         return self._again(seconds, f"Still waiting: {told} Errors: {lasted}; looking again in {seconds:.0f} s", True)
 
     def timed_out(self) -> WaitResult[SnapshotT]:
@@ -144,8 +144,8 @@ class Waiter(Generic[SnapshotT]):
         is_put_up_with = kind is ErrorCategory.TRANSIENT or self._last is not None or self.policy.is_known
         return self.policy.retry_timeout if is_put_up_with else 0.0
 
-    def _fate(self, errors: Errors, now: float, budget: float) -> list[str]:
-        lasted, last = errors.lasted(now, budget), self.last
+    def _fate(self, errors: ErrorStreak, now: float, budget: float) -> list[str]:
+        lasted, last = errors.describe(now, budget), self.last
         return [
             f"There were nothing but errors, {lasted}.",
             f"The {last.KIND} was not cancelled, and may go on; look at it with: {last.command}",
