@@ -105,7 +105,7 @@ def trigger_failure(next_method: str, next_kwargs: Mapping[str, Any] | None) -> 
 
 
 def was_rescheduled(context: Mapping[str, Any]) -> bool:
-    """Whether a sensor in mode reschedule has looked before in this try."""
+    """Whether a sensor in mode reschedule has polled before in this try."""
     ti = context["ti"]
     if _AIRFLOW >= (3,):
         return ti.get_first_reschedule_date(context) is not None

@@ -74,18 +74,18 @@ class CohortJob:
         defaults: Mapping[str, Any] = self.request["defaultRunSetting"]
         return defaults
 
-    def store(self, cohort: Cohort, places: CohortPaths, redrives: int) -> CohortCheckpoint:
+    def store(self, cohort: Cohort, paths: CohortPaths, redrives: int) -> CohortCheckpoint:
         """Write the cohort to S3, unless it is there already, and return the checkpoint before its first batch.
 
         :param redrives: how many batches may follow within the try.
         """
         key = f"{defaults_fingerprint(self._defaults)[:16]}-{cohort.digest[:40]}"
-        checkpoint = CohortCheckpoint(key, places.settings, places.results, cohort.count, redrives_left=redrives)
+        checkpoint = CohortCheckpoint(key, paths.settings, paths.results, cohort.count, redrives_left=redrives)
         uri = cohort_uri(checkpoint, key)
         # Whoever wrote the settings had written the sheets that they name.
         if cohort.sheets is not None and not self.hook.storage.exists(uri):
             self.hook.storage.put_all_once(cohort.sheets, cohort.sheets.content_type)
-            self.log.info("The sheets of %s samples are in\n  %s", f"{cohort.count:,}", places.sample_sheets)
+            self.log.info("The sheets of %s samples are in\n  %s", f"{cohort.count:,}", paths.sample_sheets)
         self.hook.storage.put_once(uri, cohort.path)
         self.log.info("The settings of %s samples are in\n  %s", f"{cohort.count:,}", uri)
         return checkpoint
@@ -106,18 +106,18 @@ class CohortJob:
         next_generation = max((batch.generation + 1 for batch in found), default=self.record.job.epoch)
         return replace(checkpoint, batches=kept, next_generation=next_generation)
 
-    def recall(self, places: CohortPaths, redrives: int, tries_before_clear: int) -> CohortCheckpoint | None:
-        """Return the checkpoint of a try that lost it, by what its batches and the stored cohort tell.
+    def recall(self, paths: CohortPaths, redrives: int, tries_before_clear: int) -> CohortCheckpoint | None:
+        """Return the checkpoint of a try that lost it, by its batches and the stored cohort.
 
         :param redrives: how many batches could follow within the try.
         :param tries_before_clear: how many tries were over when the task was last cleared.
-        :return: None where they do not tell the cohort, as without tags.
+        :return: None where their cohort is not known, as without tags.
         """
         found = self._find_earlier(tries_before_clear)
         key = found[-1].cohort if found else None
         if key is None:
             return None
-        checkpoint = CohortCheckpoint(key, places.settings, places.results, samples=0)
+        checkpoint = CohortCheckpoint(key, paths.settings, paths.results, samples=0)
         with self.hook.storage.open(cohort_uri(checkpoint, key)) as stream:
             checkpoint = replace(checkpoint, samples=sum(1 for _ in entries(stream)))
         checkpoint = self.reattach(checkpoint, tries_before_clear)

@@ -20,7 +20,7 @@ _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
 
 @dataclass(frozen=True)
 class CohortPaths:
-    """Where a task keeps what is too large for XCom.
+    """Paths in S3 of what is too large for XCom.
 
     :param settings: folder of the files of run settings.
     :param results: the results table, without its suffix.
@@ -30,15 +30,13 @@ class CohortPaths:
     results: str
 
     @classmethod
-    def of(
-        cls, intent: JobKey, output_uri: str | None, settings_uri: str | None, results_uri: str | None
-    ) -> CohortPaths:
-        """Choose the places, by default under the batch's ``output_uri``.
+    def of(cls, key: JobKey, output_uri: str | None, settings_uri: str | None, results_uri: str | None) -> CohortPaths:
+        """Choose the paths, by default under the batch's ``output_uri``.
 
         :raises OmicsRequestInvalidError: there is no default, or one of them is no place in S3.
         """
         base = f"{output_uri.rstrip('/')}/airflow-batches" if output_uri else None
-        name = _NOT_IN_NAMES.sub("-", intent.default_name())
+        name = _NOT_IN_NAMES.sub("-", key.default_name())
         given = {"settings_uri": settings_uri, "results_uri": results_uri}
         issues = [*_place_issues(given, base)]
         if issues:
@@ -51,13 +49,13 @@ class CohortPaths:
         """Folder of the samples' sheets."""
         return f"{self.settings}/sample-sheets"
 
-    def prove_writable(self, storage: ObjectStorage, intent: JobKey, *, with_results: bool) -> None:
+    def prove_writable(self, storage: ObjectStorage, key: JobKey, *, with_results: bool) -> None:
         """Write a small object to each place, so that a wrong one is found out before anything is submitted.
 
         :param with_results: whether there will be results.
         :raises OmicsServiceError: one of them cannot be written to.
         """
-        name = _NOT_IN_NAMES.sub("-", intent.default_name())
+        name = _NOT_IN_NAMES.sub("-", key.default_name())
         proofs = {"settings_uri": f"{self.settings}/{name}.write-test"}
         if with_results:
             proofs["results_uri"] = f"{self.results}.write-test"

@@ -78,7 +78,7 @@ class JobRecord:
     :param is_on: whether anything is to be recorded.
     :param former: the key that the job had in 0.1.0; None if it has always been the same.
     :ivar job: the last job of the key.
-    :ivar is_blank: whether the store tells for sure that the task has kept nothing, or nothing since it was cleared.
+    :ivar is_blank: whether it is certain that the task has kept nothing, or nothing since it was cleared.
     :ivar previous: the job of another key, which an earlier try had before the task asked for something else.
     """
 
@@ -119,10 +119,10 @@ class JobRecord:
     def reset_after_clear_by_tags(
         self, jobs: Sequence[EarlierJob], tries_before_clear: int, has_completed: Callable[[EarlierJob], bool]
     ) -> None:
-        """Begin a new epoch if the task had succeeded before a user cleared it, as the tags of its jobs tell.
+        """Begin a new epoch if the task had succeeded before a user cleared it, by the tags of its jobs.
 
         A job that has no such tag, because it has none at all or is of a release that gave none, is taken to be one of
-        them if it has completed, and if the state store tells that this is the first poll of it since the clear.
+        them if it has completed, and if the state store shows that this is the first poll of it since the clear.
 
         :param jobs: the jobs that were found, oldest first.
         :param tries_before_clear: how many tries were over when the task was last cleared.
@@ -132,7 +132,7 @@ class JobRecord:
         for job in reversed(jobs):
             noted = job.finished_try
             is_finished = noted is not None and noted <= tries_before_clear
-            if is_finished or (self.is_blank and noted is None and not job.may_tell and has_completed(job)):
+            if is_finished or (self.is_blank and noted is None and not job.is_noted_on_success and has_completed(job)):
                 if job.generation >= self.job.epoch:
                     self._reset(job.generation + 1)
                 return

@@ -64,7 +64,7 @@ class ResultCollector:
         """Turn a kill, or an error that has used up the budget, into the end of waiting for a batch.
 
         :param batch: the last batch of the cohort.
-        :param next_step: tells how its results are gathered after all.
+        :param next_step: says how its results are collected after all.
         """
         try:
             yield
@@ -80,7 +80,7 @@ class ResultCollector:
             raise OmicsWaitError(WaitResult(StopReason.UNREACHABLE, batch, reason, code)) from error
 
     def poll(self, checkpoint: CohortCheckpoint, known: BatchSnapshot | None) -> list[BatchSnapshot]:
-        """Look at every batch of the cohort, oldest first.
+        """Poll every batch of the cohort, oldest first.
 
         :param known: a batch that was seen to end just now.
         """
@@ -183,7 +183,7 @@ class ResultCollector:
             return ResultsTable((entry["runSettingId"], entry.get("outputUri", default)) for entry in entries(stream))
 
     def _restore_deleted(self, table: ResultsTable, checkpoint: CohortCheckpoint) -> None:
-        """Do not forget that a sample has completed because its run was deleted since: the last table tells."""
+        """Do not forget that a sample has completed because its run was deleted since: the last table has it."""
         uri = f"{checkpoint.results_place}.jsonl"
         if not table.counts().deleted or not self.hook.storage.exists(uri):
             return

@@ -1,4 +1,4 @@
-"""Two tries of a task that start its job at the same time, since Airflow counts one as lost that is alive."""
+"""Rival tries of a task, which start its job at the same time, since Airflow counts one as lost that is alive."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 _PAUSES = (0.0, 1.0, 2.0, 4.0)
 _REPLACED = (Phase.FAILED, Phase.CANCELLED, Phase.DELETED)
 # Of a name that many tasks share.
-_MOST_LOOKED_AT = 25
+_MOST_READ = 25
 
 
 @dataclass(frozen=True)
 class Rivals(Generic[JobT]):
-    """The other tries of a task that may be starting its job too.
+    """Rival tries of a task, which may be starting its job too.
 
-    All tries ask with the same request id for the same job, which is enough as long as the service remembers the id. So
-    whoever may have a rival looks behind its start, and where there are two jobs, both tries choose the same one: the
-    later of two generations, and of one generation the job that was created first. The other one is cancelled.
+    All tries submit the same job with the same request id, which is enough as long as the service remembers the id. So
+    a try that may have a rival reads the list after its start, and where there are two jobs, both tries choose the same
+    one: the later of two generations, and of one generation the job that was created first. The other is cancelled.
 
     :param kind: what the jobs are.
     :param began: when this try began, in seconds since the epoch; None if not known.
     :param is_later: whether there was a try before this one.
-    :param cancels: whether the job that does not count is cancelled, or only told of.
+    :param cancels: whether the job that does not count is cancelled, or only logged.
     :param pause: sleeps so many seconds and returns whether the task was killed meanwhile.
     """
 
@@ -57,9 +57,9 @@ class Rivals(Generic[JobT]):
         return cls(began=began, is_later=ti.try_number > 1, **members)
 
     def settle(self, names: Sequence[str], job_id: str, generation: int) -> EarlierJob | None:
-        """Look whether a job that was started just now is the only one, and leave one.
+        """Read whether a job that was started just now is the only one, and leave one.
 
-        Best effort: the job has been started, and must not be lost for an error of looking.
+        Best effort: the job has been started, and must not be lost for an error of reading.
 
         :param names: names that jobs of the task can have.
         :return: the job that counts in its place; None if it counts itself.
@@ -91,14 +91,14 @@ class Rivals(Generic[JobT]):
             # Also where the task was killed meanwhile: a try that counts as lost is.
             if pause and self.pause(pause):
                 break
-            requests = find_jobs(self.kind.api, self.key, names, since=self.began, most=_MOST_LOOKED_AT)
+            requests = find_jobs(self.kind.api, self.key, names, since=self.began, most=_MOST_READ)
             jobs = self.hook.send_requests(requests, f"{self.kind.api.label}s named {names[0]!r}").jobs
             if any(job.job_id == job_id for job in jobs):
                 break
         return [job for job in jobs if job.job_id == job_id or self._may_count(job, generation)]
 
     def _may_count(self, job: EarlierJob, generation: int) -> bool:
-        if job.owner is not Owner.INTENT or INTENT_TAG not in job.tags:
+        if job.owner is not Owner.SAME_REQUEST or INTENT_TAG not in job.tags:
             return False
         # That a later one was wanted is enough: it was seen then that the earlier ones are not.
         is_replaced = self._phase(job) in _REPLACED or job.answer.get("status") == "STOPPING"

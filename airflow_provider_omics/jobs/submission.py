@@ -15,9 +15,9 @@ from airflow_provider_omics.healthomics.discovery.jobs import (
     Discovery,
     EarlierJob,
     find_jobs,
+    log_unread,
     names_of,
     show,
-    tell_unread,
     unanswered,
     was_created_since,
 )
@@ -35,7 +35,7 @@ _CONFIRM_PAUSES = (0.0, 1.0, 2.0, 4.0)
 
 @dataclass(frozen=True)
 class Submitted(Generic[JobT]):
-    """A job that a task has.
+    """Job that was submitted or found.
 
     :param generation: which job of its key it is.
     :param is_found: whether an earlier try had started it.
@@ -50,7 +50,7 @@ class Submitted(Generic[JobT]):
 class IdempotentSubmitter(Generic[JobT]):
     """Submitter of the jobs of one key, which finds those that earlier tries of the task submitted.
 
-    The state store's record is asked first, then jobs of the task's names are looked through for its tags. The
+    The state store's record comes first, then the jobs of the task's names and tags. The
     generation grows only once the job before was seen to be of no use, and with it the request id.
 
     :param name: name that the user gave the jobs; None for the default.
@@ -131,7 +131,7 @@ class IdempotentSubmitter(Generic[JobT]):
         :param earlier_tries: how many there were since the task last succeeded. None of them submitted more than one
             job, so that a job of a higher generation can only be this try's own.
         :param submit: submits the job of a generation.
-        :param log_started: tells of a job that was started now.
+        :param log_started: logs a job that was started now.
         """
         while generation < self.record.job.epoch + earlier_tries:
             submitted_at = time.time()
@@ -196,7 +196,7 @@ class IdempotentSubmitter(Generic[JobT]):
         self.log.info("%s", entry(text, job.label))
 
     def log_reattached(self, job: JobT) -> None:
-        """Tell of a job that is taken over."""
+        """Log that a job is taken over."""
         self.log.info("HealthOmics %s was started for this task before and is %s", job.label, job.status)
 
     def _recorded(self) -> EarlierJob | None:
@@ -210,7 +210,7 @@ class IdempotentSubmitter(Generic[JobT]):
         if recorded.cohort is not None:
             # Without tags, the record alone tells the cohort.
             answer = {**answer, "tags": {COHORT_TAG: recorded.cohort, **(answer.get("tags") or {})}}
-        return EarlierJob(recorded.external_id, recorded.generation, Owner.INTENT, answer)
+        return EarlierJob(recorded.external_id, recorded.generation, Owner.SAME_REQUEST, answer)
 
     def _show(self, job_id: str) -> Mapping[str, Any]:
         return self.hook.send_requests(show(self.kind.api, job_id), f"{self.kind.api.label} {job_id}")
@@ -218,7 +218,7 @@ class IdempotentSubmitter(Generic[JobT]):
     def _discover(self) -> Discovery:
         requests = find_jobs(self.kind.api, self.key, self.names, newest_is_enough=self.kind.last_is_enough)
         found = self.hook.send_requests(requests, f"{self.kind.api.label}s named {self.names[0]!r}")
-        tell_unread(self.kind.api, self.names, found, self.log)
+        log_unread(self.kind.api, self.names, found, self.log)
         return found
 
     def _reconcile(self, generation: int, since: float | None) -> JobT | None:
@@ -262,7 +262,7 @@ class IdempotentSubmitter(Generic[JobT]):
         return None
 
     def is_usable(self, job: JobT) -> bool:
-        """Whether a job of an earlier try is of use still; the log tells if not."""
+        """Whether a job of an earlier try is of use still; logged if not."""
         if self.kind.is_replaced(job):
             self.log.info("HealthOmics %s of an earlier try ended %s; replacing it", job.label, job.status)
             return False

@@ -19,7 +19,7 @@ from airflow_provider_omics.healthomics.batches.deletion import (
     undeleted_runs,
 )
 from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchSnapshot
-from airflow_provider_omics.healthomics.discovery.cohort_batches import find_cohort, redrives, tell_unread_siblings
+from airflow_provider_omics.healthomics.discovery.cohort_batches import find_cohort, log_unread_siblings, redrives
 from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason, WaitResult
 from airflow_provider_omics.healthomics.requests.checks import check_batch_id
 from airflow_provider_omics.healthomics.requests.literal_requests import BATCH_ID
@@ -32,7 +32,7 @@ from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-_TOLD_RUNS = 5
+_MOST_NAMED = 5
 
 
 class _BatchOperator(OmicsRequestOperator[BatchSnapshot]):
@@ -115,7 +115,7 @@ class _BatchOperator(OmicsRequestOperator[BatchSnapshot]):
         others = [other for other in reversed(found.ids) if other != batch_id]
         if others:
             self.log.info("The cohort of batch %s has more batches: %s", batch_id, ", ".join(others))
-        tell_unread_siblings(found, f"batch {batch_id}", self.log)
+        log_unread_siblings(found, f"batch {batch_id}", self.log)
         return others, found.active if others else [], None
 
     def _is_first(self, batch_id: str) -> bool:
@@ -155,7 +155,7 @@ class _BatchOperator(OmicsRequestOperator[BatchSnapshot]):
 
     @abstractmethod
     def conclude(self, snapshot: BatchSnapshot) -> None:
-        """Tell how it ended, or raise what explains why it is not what was asked for."""
+        """Log how it ended, or raise what explains why it is not what was asked for."""
 
 
 class OmicsCancelRunBatchOperator(_BatchOperator):
@@ -225,7 +225,7 @@ class OmicsCancelRunBatchOperator(_BatchOperator):
         return goal
 
     def conclude(self, snapshot: BatchSnapshot) -> None:
-        """Tell what there was to cancel."""
+        """Log what there was to cancel."""
         if snapshot.active_run_id:
             told = f"ended {snapshot.status}; asked for those of its runs that go on to be cancelled"
         elif snapshot.status == DELETED:
@@ -288,7 +288,7 @@ class OmicsDeleteRunBatchOperator(_BatchOperator):
         return BatchGoal.RUNS_DELETED if self.wait_for_completion else None
 
     def conclude(self, snapshot: BatchSnapshot) -> None:
-        """Tell that the runs are deleted, or fail if not all of them are."""
+        """Log that the runs are deleted, or fail if not all of them are."""
         # One who deletes the batch before its last state is seen has not deleted its runs.
         as_deleted = snapshot.status == DELETED and not self.hook.send_requests(
             has_runs(snapshot.batch_id), snapshot.label
@@ -299,7 +299,7 @@ class OmicsDeleteRunBatchOperator(_BatchOperator):
 
     def _undeleted(self, snapshot: BatchSnapshot) -> tuple[UndeletedRun, ...]:
         try:
-            return self.hook.send_requests(undeleted_runs(snapshot.batch_id, _TOLD_RUNS), snapshot.label)
+            return self.hook.send_requests(undeleted_runs(snapshot.batch_id, _MOST_NAMED), snapshot.label)
         except OmicsServiceError as error:
             self.log.warning(
                 "%s", entry("What kept runs of HealthOmics %s could not be looked up: %s", snapshot.label, error)
@@ -354,5 +354,5 @@ class OmicsDeleteBatchOperator(_BatchOperator):
         return BatchGoal.GONE if self.wait_for_completion else None
 
     def conclude(self, snapshot: BatchSnapshot) -> None:
-        """Tell that the batch is deleted."""
+        """Log that the batch is deleted."""
         self.log.info("HealthOmics %s is deleted", snapshot.label)

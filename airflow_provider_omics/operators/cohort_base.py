@@ -31,7 +31,7 @@ from airflow_provider_omics.operators.cohort_input import OmicsCohortInputOperat
 from airflow_provider_omics.operators.definition_types import types_uri
 from airflow_provider_omics.operators.mapped_places import refuse, shared_place_issues
 from airflow_provider_omics.operators.xcom_keys import XCOM_BATCH_ARN_KEY, XCOM_BATCH_ID_KEY
-from airflow_provider_omics.operators.xcoms import push_xcoms, tell_outlets, xcoms_of
+from airflow_provider_omics.operators.xcoms import add_to_outlet_events, push_xcoms, xcoms_of
 from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
 
 if TYPE_CHECKING:
@@ -123,15 +123,15 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         """Return the submitter of the task's batches."""
         return self._job(context).submitter
 
-    def wait_on(self, context: Context, job: BatchSnapshot) -> str:
+    def wait_in_worker(self, context: Context, job: BatchSnapshot) -> str:
         """Wait in the worker for a batch whose trigger failed, unless it has ended, and finish as the trigger would."""
         self._job_id = job.batch_id
         cohort_job = self._job(context)
-        places, cleared = self._places(cohort_job), tries_before_clear(context["ti"])
-        checkpoint = cohort_job.recall(places, self.redrive_attempts, cleared)
+        paths, cleared = self._paths(cohort_job), tries_before_clear(context["ti"])
+        checkpoint = cohort_job.recall(paths, self.redrive_attempts, cleared)
         if checkpoint is None:
             with self._read(cohort_job) as cohort:
-                checkpoint = cohort_job.reattach(cohort_job.store(cohort, places, self.redrive_attempts), cleared)
+                checkpoint = cohort_job.reattach(cohort_job.store(cohort, paths, self.redrive_attempts), cleared)
         return str(self._advance(context, cohort_job, checkpoint, job))
 
     def _job(self, context: Context) -> CohortJob:
@@ -144,7 +144,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         may_reattach = self.durable and self.request_id is None and bool(earlier_tries or job.record.job.is_submitted)
         if not may_reattach:
             self._prove(job, cohort)
-        checkpoint = job.store(cohort, self._places(job), self.redrive_attempts)
+        checkpoint = job.store(cohort, self._paths(job), self.redrive_attempts)
         self.keep_parameters(checkpoint)
         if not self.durable:
             # So many batches can each of them have started.
@@ -164,19 +164,19 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
 
     def _prove(self, job: CohortJob, cohort: Cohort) -> None:
         """Find out, before anything is submitted, what would go wrong later."""
-        places = self._places(job)
-        places.prove_writable(self.hook.storage, job.key, with_results=self.wait_for_completion)
+        paths = self._paths(job)
+        paths.prove_writable(self.hook.storage, job.key, with_results=self.wait_for_completion)
         self.look_for_inputs(cohort, job.request["defaultRunSetting"])
 
     def _read(self, job: CohortJob) -> Cohort:
         defaults = job.request["defaultRunSetting"]
         return self.read_cohort(
             defaults,
-            lambda: self._places(job).sample_sheets,
-            lambda: types_uri(self._places(job).settings, job.key.task_name(), defaults),
+            lambda: self._paths(job).sample_sheets,
+            lambda: types_uri(self._paths(job).settings, job.key.task_name(), defaults),
         )
 
-    def _places(self, job: CohortJob) -> CohortPaths:
+    def _paths(self, job: CohortJob) -> CohortPaths:
         default = job.request["defaultRunSetting"].get("outputUri")
         return CohortPaths.of(job.key, default, self.settings_uri, self.results_uri)
 
@@ -185,7 +185,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         return checkpoint
 
     def _attach(self, context: Context, batch: BatchSnapshot) -> None:
-        """Note the batch that the task now stands for, for whoever looks at the task and for who kills it."""
+        """Note the batch that the task now stands for, for links, XComs and kills."""
         self._batch = batch
         self.attach(context, batch)
         store_batch_links(context, self, self.hook, batch.batch_id)
@@ -255,7 +255,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         # What was added to the input, or changed in it, was never tolerated as a failure.
         new = new_samples(table)
         if checkpoint.redrive_all and not self._outcome(checkpoint, table, last).succeeded:
-            # Who clears the task may have mended what no setting tells of, such as an input.
+            # A person who clears the task may have mended what no setting shows, such as an input.
             if self.retry_permanent_failures or is_just_cleared(context["ti"]):
                 return Redrive(new | failed_samples(table))
             return job.leave_out(checkpoint, table, new | failed_samples(table))
@@ -280,7 +280,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
                 self.log.warning("The rest of batch %s was cancelled, since too many samples failed", last.batch_id)
             raise OmicsBatchFailedError(replace(outcome, failure_details=self._failure_details(outcome)))
         self.note_success(context, last.arn)
-        tell_outlets(context, self.outlets, outcome, self.log)
+        add_to_outlet_events(context, self.outlets, outcome, self.log)
         counts = outcome.counts
         if counts.incomplete:
             self.log.warning("%s", entry(outcome.describe()))
@@ -293,7 +293,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         return last.batch_id
 
     def _outcome(
-        self, checkpoint: CohortCheckpoint, table: ResultsTable, last: BatchSnapshot, **places: str
+        self, checkpoint: CohortCheckpoint, table: ResultsTable, last: BatchSnapshot, **paths: str
     ) -> BatchOutcome:
         return BatchOutcome.of(
             table,
@@ -302,7 +302,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
             failure_reason=last.failure_reason,
             tolerance=self._tolerance,
             retries_permanent=self.retry_permanent_failures,
-            **places,
+            **paths,
         )
 
     @property

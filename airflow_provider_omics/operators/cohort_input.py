@@ -121,7 +121,7 @@ class OmicsCohortInputOperator(OmicsInputOperator[BatchSnapshot]):
     def read_cohort(
         self, defaults: Mapping[str, Any], sheet_place: Callable[[], str], types_uri: Callable[[], str]
     ) -> Cohort:
-        """Read the samples and check them, and tell what was done to them on the way.
+        """Read the samples and check them, and log what was done to them on the way.
 
         :param defaults: the ``defaultRunSetting`` of the batch.
         :param sheet_place: returns the folder in S3 for the sheets of samples.

@@ -1,4 +1,4 @@
-"""What the operators that start a job do about its inputs before anything is submitted."""
+"""Base of the operators that start a job with inputs: these are read and checked before anything is submitted."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from airflow_provider_omics.operators.job import OmicsJobOperator
 if TYPE_CHECKING:
     from airflow_provider_omics.hooks.omics import OmicsHook
 
-_TOLD = 20
+_MOST_LOGGED = 20
 
 
 class OmicsInputOperator(OmicsJobOperator[JobT]):
@@ -91,7 +91,7 @@ class OmicsInputOperator(OmicsJobOperator[JobT]):
         return self._parameters_in[1]
 
     def look_for(self, operation: str, objects: InputObjects) -> None:
-        """Look for inputs, and tell or refuse what is wrong with them.
+        """Look for inputs, and log or refuse what is wrong with them.
 
         :param operation: API operation that would be sent.
         :raises OmicsRequestInvalidError: inputs are missing, archived or denied, and that is refused.
@@ -114,12 +114,12 @@ class OmicsInputOperator(OmicsJobOperator[JobT]):
             self.log.warning("%s", entry("%s. They are submitted as they are", unknown))
         if report.problems and self.check_inputs == FAIL:
             raise OmicsRequestInvalidError(operation, report.issues, report.problems)
-        self._tell(report, is_whole=unknown is None)
+        self._log_report(report, is_whole=unknown is None)
 
-    def _tell(self, report: InputReport, *, is_whole: bool) -> None:
-        for issue in report.issues[:_TOLD]:
+    def _log_report(self, report: InputReport, *, is_whole: bool) -> None:
+        for issue in report.issues[:_MOST_LOGGED]:
             self.log.warning("%s", entry(str(issue)))
-        more = report.problems - min(_TOLD, len(report.issues))
+        more = report.problems - min(_MOST_LOGGED, len(report.issues))
         if more > 0:
             self.log.warning("%s more inputs have problems", f"{more:,}")
         if is_whole and not report.problems:

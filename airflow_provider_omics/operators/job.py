@@ -1,4 +1,4 @@
-"""What the operators that start a job have in common: who may stop it, and when."""
+"""Base of the operators that start a job: Airflow's hooks, and what becomes of the job when they are called."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class OmicsJobOperator(OmicsWaitingOperator[JobT]):
         """Return the submitter of the task's jobs."""
 
     @abstractmethod
-    def wait_on(self, context: Context, job: JobT) -> Any:
+    def wait_in_worker(self, context: Context, job: JobT) -> Any:
         """Wait in the worker for a job whose trigger failed, unless it has ended, and finish as the trigger would."""
 
     def begin_try(self, context: Context) -> None:
@@ -182,7 +182,7 @@ class OmicsJobOperator(OmicsWaitingOperator[JobT]):
         reason = self._stop_reason() or CancelReason.KILLED
         is_asked = self._decide(reason) is Decision.CANCEL and not self._is_cancelled and self._has_client()
         job_id = self._job_id if is_asked else None
-        # First, so that whoever wakes up from waiting leaves it to this call.
+        # First, so that what wakes up from waiting leaves it to this call.
         self._is_cancelled = self._is_cancelled or job_id is not None
         self._killed.set()
         if job_id is not None:
@@ -222,7 +222,7 @@ class OmicsJobOperator(OmicsWaitingOperator[JobT]):
                 "%s",
                 entry("The trigger failed (%s), but HealthOmics %s has ended; finishing the task", error, job.label),
             )
-            return self.wait_on(context, job)
+            return self.wait_in_worker(context, job)
         if is_deferral_timeout(error):
             if self.cancels_at_timeout:
                 self._cancel(self.job_kind.id_of(job), CancelReason.EXECUTION_TIMEOUT.what)
@@ -234,7 +234,7 @@ class OmicsJobOperator(OmicsWaitingOperator[JobT]):
         # Not deferred once more: what made the trigger fail may make each trigger fail.
         self.log.warning("%s", entry("%s. No retry is left, so this worker waits on", waited))
         self._waits_without_trigger, self.deferrable = True, False
-        return self.wait_on(context, job)
+        return self.wait_in_worker(context, job)
 
     def cancel_or_leave(self, end: WaitResult[JobT]) -> WaitResult[JobT]:
         """Cancel or leave the job that goes on although its task fails, and return the end with what becomes of it.
@@ -372,7 +372,7 @@ class OmicsJobOperator(OmicsWaitingOperator[JobT]):
         return f"{self.waits_for.KIND} {job_id}"
 
     def _where(self, job: JobT) -> list[str]:
-        """Return where the console shows the job, if the connection still tells its Region."""
+        """Return where the console shows the job, if the connection still has a Region."""
         try:
             return [f"Console: {self.page_of(job)}"] if self.hook.has_console else []
         except Exception:

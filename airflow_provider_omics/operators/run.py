@@ -282,7 +282,7 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
             self.log.warning("%s", entry("HealthOmics %s could not be looked up: %s", run.label, error))
             return run
 
-    def wait_on(self, context: Context, job: RunSnapshot) -> str:
+    def wait_in_worker(self, context: Context, job: RunSnapshot) -> str:
         """Wait in the worker for a run whose trigger failed, unless it has ended, and finish as the trigger would."""
         self._job_id = job.run_id
         if job.phase.is_final:

@@ -19,7 +19,7 @@ from airflow_provider_omics.operators.xcom_keys import (
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-_TOLD_CHARACTERS = 200
+_MOST_CHARACTERS = 200
 _FAILURE_COLUMNS = (
     "run_setting_id",
     "batch_id",
@@ -41,7 +41,7 @@ def xcoms_of(outcome: BatchOutcome, table: ResultsTable, runs_limit: int) -> dic
         XCOM_BATCH_SUMMARY_KEY: outcome.summary(),
         XCOM_RESULTS_URI_KEY: outcome.results_uri,
         XCOM_FAILED_RUN_SETTING_IDS_KEY: [row.run_setting_id for row in outcome.failures],
-        XCOM_FAILURES_KEY: [_told(row) for row in outcome.failures],
+        XCOM_FAILURES_KEY: [_failure_json(row) for row in outcome.failures],
     }
     if outcome.counts.completed <= runs_limit:
         completed = (row for row in table.rows() if row.completed)
@@ -52,7 +52,7 @@ def xcoms_of(outcome: BatchOutcome, table: ResultsTable, runs_limit: int) -> dic
     return xcoms
 
 
-def tell_outlets(context: Context, outlets: Iterable[Any], outcome: BatchOutcome, log: Log) -> None:
+def add_to_outlet_events(context: Context, outlets: Iterable[Any], outcome: BatchOutcome, log: Log) -> None:
     """Give the asset events of the task's outlets the outcome as their extra; best effort.
 
     An alias and a reference to an asset have no event of their own here.
@@ -68,10 +68,10 @@ def tell_outlets(context: Context, outlets: Iterable[Any], outcome: BatchOutcome
         log.warning("%s", entry("The asset events of the task do not tell the outcome of its cohort: %s", error))
 
 
-def _told(row: SampleResult) -> dict[str, Any]:
-    told = row.to_json()
-    message = told["failure_message"] or ""
-    return {**{name: told[name] for name in _FAILURE_COLUMNS}, "failure_message": message[:_TOLD_CHARACTERS] or None}
+def _failure_json(row: SampleResult) -> dict[str, Any]:
+    failure = row.to_json()
+    message = failure["failure_message"] or ""
+    return {**{name: failure[name] for name in _FAILURE_COLUMNS}, "failure_message": message[:_MOST_CHARACTERS] or None}
 
 
 def push_xcoms(context: Context, log: Log, values: Mapping[str, Any]) -> None:

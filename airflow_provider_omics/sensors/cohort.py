@@ -76,9 +76,9 @@ def find_cohort_task(
     ti = context["ti"]
     task = TaskIdentity(ti.dag_id, ti.run_id, task_id, map_index)
     life = dag_run_life(context)
-    intent = JobKey(task, "StartRunBatch", namespace, life)
+    key = JobKey(task, "StartRunBatch", namespace, life)
     name = named.batch_name or _batch_name(sensor, cohort, context)
-    default = (*names_of(BATCH_API, intent, None, tagged=True), *names_of(BATCH_API, intent, None, tagged=False))
+    default = (*names_of(BATCH_API, key, None, tagged=True), *names_of(BATCH_API, key, None, tagged=False))
     names = (name,) if name else tuple(dict.fromkeys(default))
     return CohortTask(task, namespace, life, names, _is_redriven(cohort)), []
 

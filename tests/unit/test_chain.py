@@ -19,7 +19,7 @@ from airflow_provider_omics.healthomics.discovery.checkpoint import (
     CohortCheckpoint,
     attempts,
 )
-from airflow_provider_omics.healthomics.discovery.jobs import BATCH_API, MOST_LOOKED_AT, find_jobs
+from airflow_provider_omics.healthomics.discovery.jobs import BATCH_API, MOST_READ, find_jobs
 from airflow_provider_omics.healthomics.requests.identity import (
     FINISHED_TAG,
     MAX_BATCH_NAME,
@@ -65,9 +65,9 @@ class Service:
         return self.batches[batchId]
 
 
-def batch(number: int, generation: int | None = 0, intent: JobKey = MINE, **members: Any) -> dict[str, Any]:
+def batch(number: int, generation: int | None = 0, key: JobKey = MINE, **members: Any) -> dict[str, Any]:
     """GetBatch's answer about a batch; without a generation it has no tags."""
-    tags = {} if generation is None else {**intent.tags(generation), COHORT_TAG: f"defaults-{generation}"}
+    tags = {} if generation is None else {**key.tags(generation), COHORT_TAG: f"defaults-{generation}"}
     created = NOON + timedelta(minutes=number)
     return {"id": str(number), "name": NAME, "createdAt": created, "tags": tags, **members}
 
@@ -126,17 +126,17 @@ def test_so_many_of_one_name_are_looked_at_the_newest_first() -> None:
 
 
 def test_where_there_are_too_many_of_one_name_it_is_known_how_many_were_not_looked_at() -> None:
-    service = Service(batch(0), *(batch(number, 0, OTHER) for number in range(1, MOST_LOOKED_AT + 4)))
+    service = Service(batch(0), *(batch(number, 0, OTHER) for number in range(1, MOST_READ + 4)))
     discovery = run_sync(service, find_jobs(BATCH_API, MINE, [NAME]))
     assert (discovery.jobs, discovery.unread) == ((), 4)
-    assert len(service.looked_at) == MOST_LOOKED_AT
+    assert len(service.looked_at) == MOST_READ
 
 
 def test_batches_that_are_older_than_the_dag_run_are_not_looked_at() -> None:
     began = NOON + timedelta(hours=10)
-    intent = replace(MINE, dag_run=DagRunLife(since=began.timestamp()))
-    service = Service(*(batch(60 * hour, 0, OTHER) for hour in range(9)), batch(600, 3, intent))
-    assert [job.generation for job in run_sync(service, find_jobs(BATCH_API, intent, [NAME])).jobs] == [3]
+    key = replace(MINE, dag_run=DagRunLife(since=began.timestamp()))
+    service = Service(*(batch(60 * hour, 0, OTHER) for hour in range(9)), batch(600, 3, key))
+    assert [job.generation for job in run_sync(service, find_jobs(BATCH_API, key, [NAME])).jobs] == [3]
     assert service.looked_at == ["600"]
 
 

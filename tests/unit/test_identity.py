@@ -100,7 +100,7 @@ def test_the_name_of_a_run_with_tags_stays_whatever_it_computes() -> None:
     other = replace(INTENT, fingerprint="1" * 64)
     assert other.task_name() == INTENT.task_name() != INTENT.default_name()
     assert other.owner(INTENT.tags(0), "any") is Owner.OTHER_REQUEST
-    assert INTENT.owner(INTENT.tags(0), "any") is Owner.INTENT
+    assert INTENT.owner(INTENT.tags(0), "any") is Owner.SAME_REQUEST
 
 
 def test_members_that_do_not_say_what_is_computed_are_the_same_for_runs_and_batches() -> None:

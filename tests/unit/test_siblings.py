@@ -12,7 +12,7 @@ from airflow_provider_omics.healthomics.api.calls import Request, run_with
 from airflow_provider_omics.healthomics.batches.cohort_poll import add_up
 from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot
 from airflow_provider_omics.healthomics.discovery.cohort_batches import (
-    MOST_SIBLINGS_LOOKED_AT,
+    MOST_SIBLINGS_READ,
     CohortBatches,
     find_cohort,
 )
@@ -80,8 +80,8 @@ def test_a_dag_run_that_was_cleared_goes_on_with_the_same(service: Service) -> N
 
 
 def test_batches_of_0_1_0_are_told_apart_by_their_intent(service: Service) -> None:
-    def add(intent: str, generation: int) -> str:
-        return service.add(0, tags={"airflow-intent": intent, "airflow-generation": str(generation)})
+    def add(key: str, generation: int) -> str:
+        return service.add(0, tags={"airflow-intent": key, "airflow-generation": str(generation)})
 
     first, _, second = add("a", 0), add("b", 0), add("a", 1)
     assert service.find(second).ids == [first, second]
@@ -103,11 +103,11 @@ def test_what_is_older_than_the_first_batch_is_not_looked_at(service: Service) -
 
 def test_the_calls_are_bounded_and_what_was_not_looked_at_is_counted(service: Service) -> None:
     first = service.add(0)
-    for _ in range(MOST_SIBLINGS_LOOKED_AT + 20):
+    for _ in range(MOST_SIBLINGS_READ + 20):
         service.add(0, task="other")
     found = service.find(first)
     assert (found.ids, found.unread) == ([first], 21)
-    assert len(service.calls) == 2 + MOST_SIBLINGS_LOOKED_AT
+    assert len(service.calls) == 2 + MOST_SIBLINGS_READ
 
 
 def test_counts_are_those_of_the_whole_cohort() -> None:

@@ -18,7 +18,7 @@ from airflow_provider_omics.healthomics.api.statuses import Phase
 from airflow_provider_omics.healthomics.batches.batch_poll import BatchGoal, BatchPoll, FailureNews
 from airflow_provider_omics.healthomics.batches.sample_poll import SamplePoll
 from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot, SampleSnapshot
-from airflow_provider_omics.healthomics.discovery.cohort_batches import CohortBatch, find_cohort, tell_unread_siblings
+from airflow_provider_omics.healthomics.discovery.cohort_batches import CohortBatch, find_cohort, log_unread_siblings
 from airflow_provider_omics.healthomics.discovery.cohort_search import CohortSearch, CohortTask
 from airflow_provider_omics.healthomics.polling.poll import Poll, SnapshotT
 
@@ -72,7 +72,7 @@ class _CohortTrail(Generic[SnapshotT]):
                     message.describe(),
                 ),
             )
-        tell_unread_siblings(search.found, self.label, log)
+        log_unread_siblings(search.found, self.label, log)
         self.batches = search.found.batches or self.batches
         self._queue = self._wanted(search.news)
         if self._queue:

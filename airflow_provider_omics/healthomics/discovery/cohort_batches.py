@@ -1,7 +1,7 @@
-"""The batches of one cohort: those that its task started, each for samples that the ones before had not completed.
+"""Batches of one cohort: those that its task started, each for samples that the ones before had not completed.
 
 They are found from any one of them, by its name and the tags that name its task; see
-:meth:`~airflow_provider_omics.healthomics.requests.identity.Intent.tags`.
+:meth:`~airflow_provider_omics.healthomics.requests.identity.JobKey.tags`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from airflow_provider_omics.healthomics.discovery.checkpoint import COHORT_TAG
 from airflow_provider_omics.healthomics.discovery.jobs import BATCH_API, list_named, seconds, show
 from airflow_provider_omics.healthomics.requests.identity import FINISHED_TAG, GENERATION_TAG, INTENT_TAG, TASK_TAG
 
-MOST_SIBLINGS_LOOKED_AT = 100
-"""Most batches of one name that are looked at one by one, the newest first."""
+MOST_SIBLINGS_READ = 100
+"""Most batches of one name that are read one by one, the newest first."""
 
 
 @dataclass(frozen=True)
 class CohortBatch:
-    """One batch of a cohort.
+    """Batch of a cohort.
 
     :param generation: its place among the batches of its task, 0 for the first.
     :param cohort: key of the file that holds the whole cohort as the task had read it then; None if not known.
@@ -68,10 +68,10 @@ class CohortBatch:
 
 @dataclass(frozen=True)
 class CohortBatches:
-    """The batches of a cohort.
+    """Batches of a cohort.
 
-    :param batches: oldest first; none if the batch that was asked about is gone.
-    :param unread: how many batches of the same name were not looked at, since there are too many.
+    :param batches: oldest first; none if the batch to begin with was deleted.
+    :param unread: how many batches of the same name were not read, since there are too many.
     """
 
     batches: tuple[CohortBatch, ...] = ()
@@ -109,7 +109,7 @@ def find_cohort(batch_id: str) -> Requests[CohortBatches]:
     found = [own]
     is_older = False
     for place, other_id in enumerate(listed):
-        if place >= MOST_SIBLINGS_LOOKED_AT:
+        if place >= MOST_SIBLINGS_READ:
             unread += len(listed) - place
             break
         is_older = is_older or other_id == batch_id
@@ -125,13 +125,13 @@ def find_cohort(batch_id: str) -> Requests[CohortBatches]:
 
 
 def redrives(batch_id: str) -> Requests[int]:
-    """Return how many batches of its task must have come before a batch, as its tags tell (GetBatch)."""
+    """Return how many batches of its task must have come before a batch, by its tags (GetBatch)."""
     answer = yield from show(BATCH_API, batch_id)
     return _read(batch_id, answer).generation
 
 
-def tell_unread_siblings(found: CohortBatches, label: str, log: Log) -> None:
-    """Tell that there were too many batches of the same name to look at each.
+def log_unread_siblings(found: CohortBatches, label: str, log: Log) -> None:
+    """Log that there were too many batches of the same name to read each.
 
     :param label: what they were looked for, such as ``batch 1234567``.
     """

@@ -1,4 +1,4 @@
-"""Looking for the batches of a cohort while its task goes on, for worker and triggerer alike."""
+"""Search for the batches of a cohort while its task goes on, for worker and triggerer alike."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_provider_omics.healthomics.api.calls import Question, Requests
 from airflow_provider_omics.healthomics.api.service_errors import ErrorCategory, categorize
 from airflow_provider_omics.healthomics.discovery.checkpoint import COHORT_TAG
 from airflow_provider_omics.healthomics.discovery.cohort_batches import (
-    MOST_SIBLINGS_LOOKED_AT,
+    MOST_SIBLINGS_READ,
     CohortBatch,
     CohortBatches,
     same_cohort,
@@ -26,7 +26,7 @@ _OVER = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"}
 
 @dataclass(frozen=True)
 class CohortTask:
-    """The task whose batches are looked for: small, and all of it JSON as a payload.
+    """Task whose batches are searched for: small, and all of it JSON as a payload.
 
     :param names: names that its batches can have.
     :param is_redriven: whether the task may start another batch for samples that failed.
@@ -39,8 +39,8 @@ class CohortTask:
     is_redriven: bool = True
 
     @property
-    def intent(self) -> JobKey:
-        """What the task wants."""
+    def key(self) -> JobKey:
+        """The idempotency key of its batches."""
         return JobKey(self.task, "StartRunBatch", self.namespace, self.dag_run)
 
     def to_payload(self) -> dict[str, Any]:
@@ -55,7 +55,7 @@ class CohortTask:
 
     def find(self) -> Requests[CohortBatches]:
         """Find the batches that the task has started since it last succeeded (ListBatch, GetBatch)."""
-        found = yield from find_jobs(BATCH_API, self.intent, self.names, most=MOST_SIBLINGS_LOOKED_AT)
+        found = yield from find_jobs(BATCH_API, self.key, self.names, most=MOST_SIBLINGS_READ)
         batches = tuple(map(_batch, found.jobs))
         return CohortBatches(same_cohort(batches, batches[-1]) if batches else (), found.unread)
 
@@ -66,9 +66,9 @@ def _batch(job: EarlierJob) -> CohortBatch:
 
 @dataclass
 class CohortSearch(Generic[SnapshotT]):
-    """Looks for batches of a cohort that are not known yet, until there is one or its task has ended.
+    """Search for batches of a cohort that are not known yet, until there is one or its task has ended.
 
-    :param unseen: what is known of what is waited for.
+    :param initial: the snapshot of what is waited for before the first answer.
     :param find: finds all batches of the cohort.
     :param known: ids of the batches that are known.
     :param question: asks which state the cohort's task has, and is answered with None where that cannot be known; None
@@ -105,10 +105,10 @@ class CohortSearch(Generic[SnapshotT]):
         self.found = CohortBatches(unread=found.unread) if is_stale else found
         return self.initial
 
-    def is_over(self, _view: SnapshotT) -> bool:
+    def is_over(self, _snapshot: SnapshotT) -> bool:
         """Whether there is another batch, or will not be one."""
         return self.is_task_over or bool(self.news)
 
     def describe_change(self, before: SnapshotT | None, snapshot: SnapshotT) -> str | None:
-        """Tell what is waited for, once."""
+        """Return what is waited for, once."""
         return f"{snapshot.describe()}; waiting for a batch of its cohort's task" if before is None else None

@@ -1,4 +1,4 @@
-"""Finding the jobs that earlier tries of a task started, runs and batches alike, by name and tags."""
+"""Discovery of the jobs that earlier tries of a task started, runs and batches alike, by name and tags."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from airflow_provider_omics.healthomics.requests.identity import (
 
 MOST_LISTED = 10_000
 """Most jobs of one name that are listed."""
-MOST_LOOKED_AT = 500
-"""Most jobs that are looked at one by one, the newest first."""
+MOST_READ = 500
+"""Most jobs that are read one by one, the newest first."""
 
 # The clocks of Airflow and of the service may differ.
 _LEEWAY = 3600.0
@@ -57,9 +57,9 @@ BATCH_API = JobApi("batch", "ListBatch", "maxItems", "createdAt", "GetBatch", "b
 
 @dataclass(frozen=True)
 class EarlierJob:
-    """A run or batch that an earlier try of a task started.
+    """Run or batch that an earlier try of a task started.
 
-    :param generation: which job of its intent it is, 0 for the first.
+    :param generation: which job of its key it is, 0 for the first.
     :param answer: what GetRun or GetBatch shows of it.
     """
 
@@ -81,18 +81,18 @@ class EarlierJob:
         return int(noted) if noted.isdecimal() else None
 
     @property
-    def may_tell(self) -> bool:
+    def is_noted_on_success(self) -> bool:
         """Whether the job would have been noted if its task had ended well with it."""
-        return self.owner is Owner.INTENT and INTENT_TAG in self.tags
+        return self.owner is Owner.SAME_REQUEST and INTENT_TAG in self.tags
 
 
 @dataclass(frozen=True)
 class Discovery:
-    """What there is of a task.
+    """Jobs of a task that were found.
 
-    :param jobs: the jobs of the intent, oldest first.
+    :param jobs: the jobs of the key, oldest first.
     :param others: jobs that the task started when it asked for something else, newest first.
-    :param unread: how many jobs of the names looked for were not looked at, since there are too many.
+    :param unread: how many jobs of the names looked for were not read, since there are too many.
     """
 
     jobs: tuple[EarlierJob, ...] = ()
@@ -100,38 +100,38 @@ class Discovery:
     unread: int = 0
 
 
-def names_of(api: JobApi, intent: JobKey, name: str | None, *, tagged: bool) -> tuple[str, ...]:
+def names_of(api: JobApi, key: JobKey, name: str | None, *, tagged: bool) -> tuple[str, ...]:
     """Return the names that jobs of a task can have, the one that new jobs get first.
 
     :param name: name that the user gave; None for the default.
-    :param tagged: whether jobs carry the intent as tags.
+    :param tagged: whether jobs carry the key as tags.
     """
     if name:
         return (name,)
-    own = intent.task_name if tagged else intent.default_name
-    names = (own(api.longest_name), intent.name_of_0_1_0(api.longest_name))
+    own = key.task_name if tagged else key.default_name
+    names = (own(api.longest_name), key.name_of_0_1_0(api.longest_name))
     return tuple(dict.fromkeys(names))
 
 
 def find_jobs(
     api: JobApi,
-    intent: JobKey,
+    key: JobKey,
     names: Sequence[str],
     *,
     newest_is_enough: bool = False,
     since: float | None = None,
-    most: int = MOST_LOOKED_AT,
+    most: int = MOST_READ,
 ) -> Requests[Discovery]:
     """Find what earlier tries started for a task (ListRuns and GetRun, or ListBatch and GetBatch).
 
-    Jobs that are older than the task's DAG run are not looked at.
+    Jobs that are older than the task's DAG run are not read.
 
     :param names: names that the jobs were given; see :func:`names_of`.
-    :param newest_is_enough: whether older jobs do not matter once one of the intent was found by its tags.
+    :param newest_is_enough: whether older jobs do not matter once one of the key was found by its tags.
     :param since: when the oldest job that matters was created, in seconds since the epoch; None for the DAG run's time.
-    :param most: how many jobs are looked at one by one, the newest first.
+    :param most: how many jobs are read one by one, the newest first.
     """
-    oldest = max((at - leeway for at, leeway in ((intent.dag_run.since, _LEEWAY), (since, _SKEW)) if at), default=None)
+    oldest = max((at - leeway for at, leeway in ((key.dag_run.since, _LEEWAY), (since, _SKEW)) if at), default=None)
     listed, unread = yield from list_named(api, names, oldest)
     jobs: list[EarlierJob] = []
     others: list[EarlierJob] = []
@@ -140,7 +140,7 @@ def find_jobs(
             unread += len(listed) - place
             break
         answer = yield from show(api, job_id)
-        owner = _owner(intent, answer)
+        owner = _owner(key, answer)
         if owner is None:
             continue
         generation = int((answer.get("tags") or {}).get(GENERATION_TAG, -1))
@@ -159,12 +159,12 @@ def seconds(moment: object) -> float | None:
 def unanswered(found: Discovery, generation: int, since: float | None) -> EarlierJob | None:
     """Return the job that a call made whose answer was lost on its way; None if there is none.
 
-    :param generation: which job of its intent the call was for.
+    :param generation: which job of its key the call was for.
     :param since: when the call began, by this machine's clock, where no earlier call can have been for that job.
     """
     for job in found.jobs:
         is_recent = since is None or was_created_since(job.answer, since)
-        if job.generation == generation and job.owner is Owner.INTENT and is_recent:
+        if job.generation == generation and job.owner is Owner.SAME_REQUEST and is_recent:
             return job
     return None
 
@@ -184,8 +184,8 @@ def was_created_since(answer: Mapping[str, Any], since: float, leeway: float = 2
     return created + rounded + leeway >= since + _clock_lead(answer)
 
 
-def tell_unread(api: JobApi, names: Sequence[str], found: Discovery, log: Log) -> None:
-    """Tell that there were too many jobs of the names looked for to look at each."""
+def log_unread(api: JobApi, names: Sequence[str], found: Discovery, log: Log) -> None:
+    """Log that there were too many jobs of the names looked for to read each."""
     if found.unread:
         log.warning(
             "%s",
@@ -194,14 +194,14 @@ def tell_unread(api: JobApi, names: Sequence[str], found: Discovery, log: Log) -
                 "Give the task's jobs a name that fewer have",
                 api.label,
                 names[0],
-                f"{MOST_LOOKED_AT:,}",
+                f"{MOST_READ:,}",
                 f"{found.unread:,}",
             ),
         )
 
 
 def _clock_lead(answer: Mapping[str, Any]) -> float:
-    """Return by how many seconds the service's clock is ahead of this machine's, as an answer's date tells."""
+    """Return by how many seconds the service's clock is ahead of this machine's, by an answer's date."""
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     try:
         lead = parsedate_to_datetime(headers["date"]).timestamp() - time.time()
@@ -249,10 +249,10 @@ def show(api: JobApi, job_id: str) -> Requests[Mapping[str, Any]]:
     return answer
 
 
-def _owner(intent: JobKey, answer: Mapping[str, Any]) -> Owner | None:
+def _owner(key: JobKey, answer: Mapping[str, Any]) -> Owner | None:
     if not answer:
         return None
-    return intent.owner(answer.get("tags") or {}, answer.get("name"), seconds(answer.get("creationTime")))
+    return key.owner(answer.get("tags") or {}, answer.get("name"), seconds(answer.get("creationTime")))
 
 
 def _in_order(newest_first: Sequence[EarlierJob]) -> list[EarlierJob]:

@@ -1,7 +1,7 @@
-"""Who asks for a job: the same intent always asks with the same id, and is found by name and tags.
+"""Idempotency keys of jobs: the same key always has the same request id, and is found by name and tags.
 
 0.1.0 knew neither the namespace of a deployment nor that a DAG run can be created again, and counted more members of a
-request as what is computed. Its jobs are known by the key that an intent had then.
+request as what is computed. Its jobs are known by the key that a job had then.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class TaskIdentity:
 
 @dataclass(frozen=True)
 class DagRunLife:
-    """One life of a DAG run: one that is deleted and created again with the same id begins another.
+    """Life of a DAG run: one that is deleted and created again with the same id begins another.
 
     :param key: differs between two lives; empty where Airflow tells nothing.
     :param is_certain: whether the key has been the same all the time; clearing may give a DAG run another.
@@ -89,16 +89,16 @@ class DagRunLife:
 
 
 class Owner(StrEnum):
-    """For whom a job was started: the intent, the same before namespaces, or the task when it asked for another."""
+    """Owner of a job: the same request of the task, the same before there were namespaces, or another request of it."""
 
-    INTENT = "intent"
-    INTENT_OF_0_1_0 = "intent of 0.1.0"
+    SAME_REQUEST = "same request"
+    SAME_REQUEST_OF_0_1_0 = "same request of 0.1.0"
     OTHER_REQUEST = "other request"
 
 
 @dataclass(frozen=True)
 class JobKey:
-    """One job that a task instance wants: the task instance and what it asks to be computed.
+    """Idempotency key of a job: the task instance, and what it has computed.
 
     :param fingerprint: digest of the request; a map index can come back as another sample. A cohort leaves it open,
         since each of its samples is told apart by its own settings.
@@ -115,7 +115,7 @@ class JobKey:
 
     @property
     def key(self) -> str:
-        """The intent as a UUID, equal for every try of the task."""
+        """The key as a UUID, equal for every try of the task."""
         return self._uuid(*self._task_parts, self.fingerprint)
 
     @property
@@ -125,7 +125,7 @@ class JobKey:
 
     @property
     def key_of_0_1_0(self) -> str:
-        """The key that 0.1.0 gave the intent."""
+        """The UUID of the key in 0.1.0."""
         return self._of_0_1_0.key
 
     @property
@@ -141,18 +141,18 @@ class JobKey:
         base = uuid.uuid5(_NAMESPACE, self.namespace) if self.namespace else _NAMESPACE
         return str(uuid.uuid5(base, "\x1f".join(parts)))
 
-    def request_id(self, generation: int, asked: str = "") -> str:
-        """Return the id to ask with.
+    def request_id(self, generation: int, digest: str = "") -> str:
+        """Return the request id of one job.
 
-        :param generation: 0 for the first job; one more each time a job of this intent was seen to fail.
-        :param asked: digest of what this one job computes, where the intent leaves that open.
+        :param generation: 0 for the first job; one more each time a job of this key was seen to fail.
+        :param digest: of what this one job computes, where the key leaves that open.
         """
-        parts = (self.key, str(generation), asked) if asked else (self.key, str(generation))
+        parts = (self.key, str(generation), digest) if digest else (self.key, str(generation))
         base = uuid.uuid5(_NAMESPACE, self.dag_run.key) if self.dag_run.key else _NAMESPACE
         return str(uuid.uuid5(base, "\x1f".join(parts)))
 
     def default_name(self, longest: int = MAX_RUN_NAME) -> str:
-        """Return the name of jobs that were not given one and have no tags: readable, and unique to this intent.
+        """Return the name of jobs that were not given one and have no tags: readable, and unique to this key.
 
         :param longest: most characters.
         """
@@ -188,16 +188,18 @@ class JobKey:
             return self._owner_of_name(name) if self.dag_run.may_have(created_at) else None
         task, _, life = tags.get(TASK_TAG, "").partition(".")
         if not task and tagged == self.key_of_0_1_0:
-            return Owner.INTENT_OF_0_1_0 if self.dag_run.may_have(created_at) else None
+            return Owner.SAME_REQUEST_OF_0_1_0 if self.dag_run.may_have(created_at) else None
         if task != self.task_key or not self.dag_run.is_life(life, created_at):
             return None
-        return Owner.INTENT if tagged == self.key else Owner.OTHER_REQUEST
+        return Owner.SAME_REQUEST if tagged == self.key else Owner.OTHER_REQUEST
 
     def _owner_of_name(self, name: str | None) -> Owner | None:
-        # Without tags only the default name can tell, since it carries the intent.
+        # Without tags only the default name can tell, since it carries the key.
         if name in (self.default_name(), self.default_name(MAX_BATCH_NAME)):
-            return Owner.INTENT
-        return Owner.INTENT_OF_0_1_0 if name in (self.name_of_0_1_0(), self.name_of_0_1_0(MAX_BATCH_NAME)) else None
+            return Owner.SAME_REQUEST
+        return (
+            Owner.SAME_REQUEST_OF_0_1_0 if name in (self.name_of_0_1_0(), self.name_of_0_1_0(MAX_BATCH_NAME)) else None
+        )
 
     def tags(self, generation: int) -> dict[str, str]:
         """Return the tags by which a later try, or a person, finds the job."""
