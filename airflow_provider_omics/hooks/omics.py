@@ -20,6 +20,7 @@ from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot, 
 from airflow_provider_omics.healthomics.polling.engine import RETRY_TIMEOUT, Waiter, WaitPolicy, poll_until_done
 from airflow_provider_omics.healthomics.polling.poll import Poll, SnapshotT
 from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason
+from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.runs import commands
 from airflow_provider_omics.healthomics.runs.failure import RunFailure
 from airflow_provider_omics.healthomics.runs.poll import RunPoll, get_run
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_LEAST_DELAY, _MOST_DELAY = 0.01, 604_800
 # A batch is CREATING for less than that as a rule.
 _CREATING_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 
@@ -188,6 +190,7 @@ class OmicsHook(OmicsClientHook):
         :param pause: sleeps so many seconds, and returns True to stop waiting, as for a task that was killed. Default
             ``time.sleep``.
         :return: the run as it ended; its ``status`` says how.
+        :raises OmicsRequestInvalidError: ``waiter_delay`` is out of bounds.
         :raises OmicsWaitError: waiting ended before the run had; the run goes on.
 
         See https://docs.aws.amazon.com/omics/latest/api/API_GetRun.html
@@ -285,6 +288,7 @@ class OmicsHook(OmicsClientHook):
         :param pause: sleeps so many seconds, and returns True to stop waiting, as for a task that was killed. Default
             ``time.sleep``.
         :return: the batch as it ended, with its counts; its ``status`` says how.
+        :raises OmicsRequestInvalidError: ``waiter_delay`` is out of bounds.
         :raises OmicsWaitError: waiting ended before the batch had; the batch goes on.
 
         See https://docs.aws.amazon.com/omics/latest/api/API_GetBatch.html
@@ -359,6 +363,9 @@ class OmicsHook(OmicsClientHook):
             given["startingToken"] = answer["nextToken"]
 
     def _wait(self, poll: Poll[SnapshotT], policy: WaitPolicy, pause: Callable[[float], object]) -> SnapshotT:
+        if not _LEAST_DELAY <= policy.delay <= _MOST_DELAY:
+            wrong = Issue("waiter_delay", f"is {policy.delay!r}", f"Give a number from {_LEAST_DELAY} to {_MOST_DELAY}")
+            raise OmicsRequestInvalidError(poll.operation, [wrong])
         end = poll_until_done(Waiter(poll, policy), self.poll, lambda seconds: bool(pause(seconds)), self.log)
         if end.why is not StopReason.ENDED:
             raise OmicsWaitError(end)

@@ -11,7 +11,7 @@ from batch_states import Batches, ending, samples
 from omics_errors import raises
 from omics_service import await_status
 
-from airflow_provider_omics.exceptions import OmicsServiceError, OmicsWaitError
+from airflow_provider_omics.exceptions import OmicsRequestInvalidError, OmicsServiceError, OmicsWaitError
 from airflow_provider_omics.healthomics.polling.result import StopReason
 from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.local import LocalOmics
@@ -77,6 +77,11 @@ class TestBoth:
         with raises(OmicsWaitError, match=f"Stopped waiting for HealthOmics {kind} {UNKNOWN}") as caught:
             getattr(hook, f"wait_for_{kind}")(UNKNOWN)
         assert (caught.value.end.why, caught.value.code) == (StopReason.ERROR, "ResourceNotFoundException")
+
+    @pytest.mark.parametrize("delay", [0, -1, float("inf"), float("nan")])
+    def test_a_delay_without_sense_is_refused(self, hook: OmicsHook, kind: str, delay: float) -> None:
+        with raises(OmicsRequestInvalidError, match="waiter_delay: is .*Give a number from 0.01 to 604800"):
+            getattr(hook, f"wait_for_{kind}")(UNKNOWN, waiter_delay=delay)
 
 
 class TestRuns:
