@@ -2,7 +2,7 @@
 
     python benchmarks/check_inputs.py [objects]
 
-Every sample has two reads of its own. The local server works in a process of its own, and so does the one that looks:
+Every sample has two reads of its own. The local server works in a process of its own, and so does the check:
 its memory is counted from before it makes its client. Ends with 1 if a bound is broken.
 """
 

@@ -76,7 +76,7 @@ class Timeline:
         self._running_in: int | None = None
 
     def now(self) -> datetime:
-        """Return the time that holds for whoever asks."""
+        """Return the current time."""
         # A callback's time is not that of other threads, which may ask meanwhile.
         if self._running_at is not None and self._running_in == threading.get_ident():
             return self._running_at

@@ -83,7 +83,7 @@ def compare(runs: int) -> bool:
     with server_process(_TIMINGS, by_hand=True) as server:
         sides = {name: in_fresh_process(_measure, name, server, runs) for name in TRIGGERS}
     amazon, ours = sides["amazon"], sides["ours"]
-    print(f"\n{runs:,} deferred runs, waiter_delay {DELAY} s, {POLLS} looks at each; then all end at once")
+    print(f"\n{runs:,} deferred runs, waiter_delay {DELAY} s, {POLLS} polls of each; then all end at once")
     table(
         ["", "amazon's, waiting", "ours, waiting", "amazon's, to the last event", "ours, to the last event"],
         zip(_ROWS, _column(amazon, 0), _column(ours, 0), _column(amazon, 1), _column(ours, 1), strict=True),

@@ -70,7 +70,7 @@ class Blocks:
 
 
 class MeasuredLoop(asyncio.SelectorEventLoop):
-    """An event loop that notes how long it works between two looks at what is ready."""
+    """An event loop that notes how long it works between two selects of what is ready."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -29,7 +29,7 @@ sys.path.append(str(REPOSITORY / "scripts" / "lib"))
 from airflow_cluster import AirflowCluster  # noqa: E402
 
 DELAY = 30.0
-# Long enough for all tasks to be deferred, first those that sleep, and for ten looks after that.
+# Long enough for all tasks to be deferred, first those that sleep, and for ten polls after that.
 _SHORTEST = 720.0
 _ENDS_PER_SECOND = 5.0
 _SLACK = 600.0

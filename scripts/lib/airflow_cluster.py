@@ -263,7 +263,7 @@ class AirflowCluster:
     def _ask_once(self, request: Callable[[], None], is_done: Callable[[], bool]) -> None:
         """Have Airflow do something, and not again if it did so and its answer was lost.
 
-        :param is_done: looks whether it was done.
+        :param is_done: returns whether it was done.
         """
         asked = 0
 

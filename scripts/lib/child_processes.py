@@ -37,7 +37,7 @@ class CrashError(ProcessError):
 
 @dataclass
 class LastWords:
-    """Looks for what a program says once it works no more, in what it has said since its start.
+    """Finds what a program says once it works no more, in what it has said since its start.
 
     :param log_file: its output, which grows.
     :param words: what it says.
@@ -252,7 +252,7 @@ def wait_for(
     :param what: names it in the error.
     :param timeout: seconds.
     :param alive: programs that have to run meanwhile.
-    :param interval: seconds between two looks.
+    :param interval: seconds between two polls.
     :return: what the condition returned.
     :raises ProcessError: it did not come in time, or one of the programs ended.
     """

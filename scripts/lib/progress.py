@@ -14,7 +14,7 @@ from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot
 
 FINAL_STATES = {"success", "failed", "upstream_failed", "skipped"}
 WAITING_STATES = {"deferred", "up_for_retry"}
-# A look costs the server's process time that the runs need too.
+# A poll costs the server's process time that the runs need too.
 SECONDS_BETWEEN_LOOKS = 0.5
 
 
@@ -38,7 +38,7 @@ class Watched:
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether there will be no batch, while the task that looks out for one would do so for half an hour."""
+        """Whether there will be no batch, while the task that waits for one would do so for half an hour."""
         return self.reported.get("task cohort") == "failed" and not self.batches
 
 

@@ -58,7 +58,7 @@ class FailureNews(Protocol):
 
 @dataclass
 class BatchPoll:
-    """Looks at a batch (GetBatch), and stops it where that is wanted (CancelRunBatch, CancelRun).
+    """The poll of a batch (GetBatch), which stops it where that is wanted (CancelRunBatch, CancelRun).
 
     Where its runs matter, one that ended FAILED or CANCELLED is looked at until its last run has ended (ListRuns,
     GetRun).
@@ -177,7 +177,7 @@ def _cancel_unseen(batch: BatchSnapshot, refusal: ClientError) -> Requests[Batch
 
 
 def is_overdue(batch: BatchSnapshot, now: float) -> bool:
-    # By the service's own times, since a sensor that is rescheduled looks from a new process each time.
+    # By the service's own times, since a sensor that is rescheduled polls from a new process each time.
     ended_at = batch.submissions_ended_at
     return batch.phase.is_final if ended_at is None else now - ended_at >= _LATE
 

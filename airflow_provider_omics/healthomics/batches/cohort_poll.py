@@ -30,7 +30,7 @@ class Trail(Protocol[SnapshotT]):
         """Return what to look at first."""
 
     def next_poll(self, poll: Poll[SnapshotT], snapshot: SnapshotT, log: Log) -> Poll[SnapshotT] | None:
-        """Return what to look at after a look has come to its end; None if that was all."""
+        """Return the next poll after one has come to its end; None if that was all."""
 
     @property
     def verdict(self) -> SnapshotT:
@@ -50,7 +50,7 @@ class _CohortTrail(Generic[SnapshotT]):
     _queue: list[str] = field(default_factory=list, init=False)
 
     def next_poll(self, poll: Poll[SnapshotT], snapshot: SnapshotT, log: Log) -> Poll[SnapshotT] | None:
-        """Return what to look at after a look has come to its end; None if that was all."""
+        """Return the next poll after one has come to its end; None if that was all."""
         if isinstance(poll, CohortSearch):
             self._take(poll, log)
         else:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class SamplePoll:
-    """Looks at one sample of a batch: its submission (ListRunsInBatch), then its run (GetRun).
+    """The poll of one sample of a batch: its submission (ListRunsInBatch), then its run (GetRun).
 
     :param only_submission: whether the outcome of the submission is enough.
     :param clock: gives seconds since the epoch.

@@ -47,7 +47,7 @@ class BatchSnapshot:
         where the service does not say.
     :param failure_reason: text that says why the batch itself FAILED.
     :param active_run_id: a run that goes on although the batch has ended.
-    :param cancel_requested: whether the batch was asked to stop by the one who looks.
+    :param cancel_requested: whether the batch was asked to stop by this poll.
     :param cohort_batch_ids: ids of all batches of its cohort, oldest first, where the counts are those of the cohort;
         empty where they are its own.
     """
@@ -231,7 +231,7 @@ class SampleSnapshot:
 
     @property
     def phase(self) -> Phase:
-        """What the sample's state means to one who waits for its run."""
+        """The phase of the sample, for a wait for its run."""
         if self.batch_is_gone:
             return Phase.DELETED
         if self.is_missing or self.submission_status == SubmissionStatus.FAILED:

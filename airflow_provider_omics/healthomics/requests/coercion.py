@@ -1,4 +1,4 @@
-"""Undoing what rendering a template does to the type of a value.
+"""Coercion of rendered templates to the types of the API.
 
 A template renders to text where the API wants a number or an object, and with native rendering to a number or an
 object where it wants text.
@@ -20,7 +20,7 @@ _WHOLE = re.compile(r"[+-]?[0-9]+")
 
 
 def coerce(shape: Shape | None, value: Any) -> Any:
-    """Give a value the type that a member of the API has; one that does not fit comes back as it is.
+    """Coerce a value to the type of a member of the API; one that does not fit comes back as it is.
 
     :param shape: the member's shape; None for a member that the installed botocore does not know.
     """

@@ -75,10 +75,10 @@ def confirm_unsettled(table: ResultsTable, batch_id: str | None = None, *, limit
 def look_up_failures(table: ResultsTable, *, limit: int = 100) -> Requests[int]:
     """Look up why runs failed, the first of the input first, and the form of output URIs.
 
-    An error of a look-up never ends the task: its cause is noted in the row. Operation: GetRun.
+    An error of a GetRun never ends the task: its cause is noted in the row. Operation: GetRun.
 
     :param limit: most failed runs to look up; one completed run may be looked up besides.
-    :return: how many failed runs were left without a look.
+    :return: how many failed runs were not looked up.
     """
     failed = [row for row in table.rows() if row.end is SampleStatus.FAILED and row.failure_code is None]
     for row in failed[:limit]:

@@ -1,4 +1,4 @@
-"""How what the service lists of one batch becomes rows of the results table, and which rows of earlier batches stay."""
+"""The merge of one batch into the results table: its rows, and which rows of earlier batches stay."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from airflow_provider_omics.healthomics.results.table import (
 
 
 class BatchMerge:
-    """One batch's part in a results table.
+    """The merge of one batch into a results table.
 
-    The batches of a cohort are taken oldest first, and may be taken again in any order. A sample that completed stays
+    The batches of a cohort are merged oldest first, and may be merged again in any order. A sample that completed stays
     as it is, whatever a later batch says. Otherwise a later batch replaces the sample's row as soon as it tried to
     submit the sample, and leaves it alone if it did not: what the earlier batch says is then still what the sample
     came to.
@@ -61,7 +61,7 @@ class BatchMerge:
         return bool(self._by_run)
 
     def add_submissions(self, items: Iterable[Mapping[str, Any]]) -> None:
-        """Take what became of submissions.
+        """Add submissions.
 
         :param items: ``runs`` of a page of ListRunsInBatch, in any order.
         """
@@ -71,7 +71,7 @@ class BatchMerge:
                 self._add_submission(row, item)
 
     def add_runs(self, items: Iterable[Mapping[str, Any]]) -> None:
-        """Take what became of runs, once all submissions were taken.
+        """Add runs, once all submissions were added.
 
         :param items: ``items`` of a page of ListRuns with this ``batchId``, in any order.
         """
@@ -81,13 +81,13 @@ class BatchMerge:
                 self._table.apply_run(row, item)
 
     def finish(self) -> None:
-        """Count runs as deleted that were not listed, where the batch says that its runs were deleted."""
+        """Finish the merge: mark runs that were not listed as deleted, where the batch says so."""
         for row in self._table.active(self._batch_id):
             if row.run_status == UNKNOWN and self._is_deleted(row):
                 row.mark_deleted()
 
     def mark_lost(self) -> None:
-        """Note that the batch is gone, so that nothing can be proved of samples that it was not seen to submit."""
+        """Mark the batch as lost, so that nothing can be proved of samples that it was not seen to submit."""
         message = f"Batch {self._batch_id} does not exist any more, so what became of the sample cannot be told"
         for row in self._owned_rows():
             if row.batch_id != self._batch_id or row.submission_status == NOT_SUBMITTED:

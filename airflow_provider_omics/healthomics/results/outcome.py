@@ -1,4 +1,4 @@
-"""What a cohort came to: whether that is a success, and everything that explains why it is not."""
+"""The outcome of a cohort: whether it is a success, and everything that explains why it is not."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class FailureGroup:
 
 @dataclass(frozen=True)
 class BatchOutcome:
-    """What a cohort came to over all batches of a task.
+    """The outcome of a cohort over all batches of a task.
 
     :param batch_ids: the batches, oldest first.
     :param status: the last batch's status; None if it is gone.

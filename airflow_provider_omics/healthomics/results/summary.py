@@ -1,4 +1,4 @@
-"""What a batch came to, as far as GetBatch and a few more calls tell, for those who only look at it."""
+"""The outcome of a batch from its counters and a few more calls, without a results table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TWO_FILTERS = "ValidationException"
 
 
 def counts_of(snapshot: BatchSnapshot) -> BatchCounts:
-    """Count what the samples of a batch came to, as GetBatch shows it."""
+    """Return the counts of samples by their status, as GetBatch shows them."""
     pending = snapshot.pending_submissions or 0
     total = max(
         snapshot.total or 0, snapshot.done + pending, snapshot.submitted + snapshot.failed_submissions + pending

@@ -49,7 +49,7 @@ _RUN_DELETED = "The run was deleted before its end was seen"
 
 
 class SampleStatus(StrEnum):
-    """What a sample came to; ``UNKNOWN`` is a run that has not ended, or whose end cannot be told."""
+    """The final status of a sample; ``UNKNOWN`` is a run that has not ended, or whose end was not seen."""
 
     COMPLETED = "completed"
     FAILED = "failed"
@@ -107,7 +107,7 @@ class SampleResult:
 
     @property
     def end(self) -> SampleStatus:
-        """What the sample came to."""
+        """The sample's final status."""
         if self.run_status != NOT_STARTED:
             return _ENDS.get(classify(RunStatus, self.run_status), SampleStatus.UNKNOWN)
         failed = self.submission_status == SubmissionStatus.FAILED
@@ -140,7 +140,7 @@ class SampleResult:
         return self.advice.failure_class if self.advice else None
 
     def apply_run(self, answer: Mapping[str, Any]) -> None:
-        """Note what ListRuns or GetRun shows of the sample's run.
+        """Apply what ListRuns or GetRun shows of the sample's run.
 
         :param answer: an item of ListRuns, or the answer of GetRun.
         """
@@ -154,7 +154,7 @@ class SampleResult:
             self.advice = _ADVICE.get(self.end)
 
     def mark_deleted(self) -> None:
-        """Note that the sample's run is not there any more."""
+        """Mark the sample's run as deleted."""
         self.run_status, self.advice, self.failure_message = RunStatus.DELETED.value, failures.DELETED, _RUN_DELETED
 
     def run(self) -> RunSnapshot:
@@ -186,7 +186,7 @@ _VALUES = attrgetter(*COLUMNS)
 
 @dataclass(frozen=True)
 class BatchCounts:
-    """How many samples came to what; all but the total add up to the total."""
+    """Counts of samples by their status; all but the total add up to the total."""
 
     total: int
     completed: int = 0
@@ -238,7 +238,7 @@ class ResultsTable:
         return [row for row in self.rows() if batch_id in (None, row.batch_id) and row.active]
 
     def counts(self) -> BatchCounts:
-        """Count what the samples came to."""
+        """Return the counts of samples by their status."""
         ends = Counter(row.end for row in self.rows())
         return BatchCounts(len(self), **{end.value: number for end, number in ends.items()})
 
@@ -261,7 +261,7 @@ class ResultsTable:
             row.output_uri = saved.get("output_uri")
 
     def mark_unsubmitted_unknown(self, batch_id: str) -> None:
-        """Note that samples which a batch does not list may have been submitted all the same."""
+        """Mark samples as unknown that a batch does not list, and that may have been submitted all the same."""
         message = f"Batch {batch_id} counts more submissions than it lists, so the sample may have been submitted"
         for row in self.rows():
             if row.batch_id == batch_id and row.submission_status == NOT_SUBMITTED:
@@ -269,7 +269,7 @@ class ResultsTable:
                 row.advice, row.failure_message = failures.UNPROVED, message
 
     def replace(self, row: SampleResult) -> None:
-        """Set a row in place of the sample's earlier one.
+        """Replace the sample's row.
 
         :raises KeyError: the sample is not in the cohort.
         """
@@ -278,14 +278,14 @@ class ResultsTable:
         self._rows[row.run_setting_id] = row
 
     def apply_run(self, row: SampleResult, answer: Mapping[str, Any]) -> None:
-        """Note what ListRuns shows of a sample's run; a run that completed gets its output URI."""
+        """Apply what ListRuns shows of a sample's run; a run that completed gets its output URI."""
         row.apply_run(answer)
         if row.completed:
             row.failure_message = None
             row.output_uri = row.output_uri or self._output_uri(row)
 
     def explain(self, row: SampleResult, answer: Mapping[str, Any]) -> None:
-        """Note what GetRun shows of a sample's run: with its end, the cause of its failure and where it wrote.
+        """Apply what GetRun shows of a sample's run: its end, the cause of its failure and its output URI.
 
         The first output URI that is seen tells the form of all others, which is not documented.
 

@@ -39,7 +39,7 @@ class _Value(NamedTuple):
 
 
 class InputChecks:
-    """Looks at the places that the samples of one cohort name, sample by sample.
+    """Checks the input locations of one cohort, sample by sample.
 
     :param same_reads: notes inputs that are given twice; None for not at all.
     :param objects: notes every input in S3; None for none.

@@ -1,4 +1,4 @@
-"""Collecting what is wrong with run settings, of which there may be 100,000."""
+"""The list of issues of a cohort's run settings, of which there may be 100,000."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_KEPT = 100
 
 
 class IssueList:
-    """Everything that was found wrong, the first of it in words."""
+    """All issues that were found: the first in words, the others as a number."""
 
     def __init__(self) -> None:
         self._kept: list[Issue] = []
@@ -22,18 +22,18 @@ class IssueList:
         return self._total > 0
 
     def add(self, issue: Issue) -> None:
-        """Count a problem, and keep it if it is among the first."""
+        """Count an issue, and keep it if it is among the first."""
         self._total += 1
         if len(self._kept) < MAX_KEPT:
             self._kept.append(issue)
 
     def extend(self, issues: Iterable[Issue]) -> None:
-        """Add each of some problems."""
+        """Add several issues."""
         for issue in issues:
             self.add(issue)
 
     def error(self) -> OmicsRequestInvalidError:
-        """Return the problems as an exception."""
+        """Return the issues as an exception."""
         return OmicsRequestInvalidError(START_RUN_BATCH, self._kept, self._total)
 
 

@@ -1,4 +1,4 @@
-"""Naming the place in the input that a message is about."""
+"""Source locations: the words for the place in the input that a message is about."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Unit(Enum):
 
 @dataclass(frozen=True, slots=True)
 class SourceLocation:
-    """An input, as messages name it.
+    """The source that run settings came from, which puts places in it into words.
 
     :param name: path or URI, or ``run_settings`` for a list.
     :param unit: what its places are called.

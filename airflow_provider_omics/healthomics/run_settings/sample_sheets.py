@@ -106,7 +106,7 @@ class SampleSheets:
         for number, row in rows:
             writer.writerow([self._cell(number, name, row.get(name), problems) for name in self._columns])
         content = text.getvalue()
-        # Whoever looks into the folder finds a sample by its id; the digest keeps a sheet from ever being changed.
+        # A person finds a sample in the folder by its id; the digest keeps a sheet from ever being changed.
         digest = hashlib.sha256(content.encode()).hexdigest()[:_DIGEST_LENGTH]
         name = _NOT_IN_NAMES.sub("-", str(run_setting_id))[:_ID_LENGTH]
         uri = f"{self._options.place}/{name}-{digest}.{'tsv' if self._tabs else 'csv'}"

@@ -1,4 +1,4 @@
-"""Finding what is wrong with one run setting, alone and together with the defaults and with the others."""
+"""The validator of run settings: each alone, together with the defaults, and with the others."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ _DOCUMENTS = ("parameters", "engineSettings")
 
 
 class SettingValidator:
-    """Checks the run settings of one input, in their order.
+    """Validates the run settings of one input, in their order.
 
     :param defaults: the ``defaultRunSetting`` that they are merged with.
-    :param inputs: looks at the places that the samples name.
+    :param inputs: checks the input locations of the samples.
     :param each_row: whether every row is a sample of its own, as ``group_rows`` would change.
     """
 

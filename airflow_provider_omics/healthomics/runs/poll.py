@@ -15,7 +15,7 @@ from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 
 @dataclass(slots=True)
 class RunPoll:
-    """Looks at one run (GetRun)."""
+    """The poll of one run (GetRun)."""
 
     run_id: str
     operation: str = "GetRun"

@@ -1,4 +1,4 @@
-"""The operations of HealthOmics that are served, by name; whoever adds one names it here too."""
+"""The operations of HealthOmics that are served, by name; an operation that is added is named here too."""
 
 from __future__ import annotations
 
