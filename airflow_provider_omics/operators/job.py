@@ -42,6 +42,12 @@ if TYPE_CHECKING:
 
 # Airflow leaves a killed task alone for five seconds; a batch is CREATING for less than that as a rule.
 _CANCEL_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+_REASONS = {
+    StopReason.ATTEMPTS: CancelReason.ATTEMPTS_USED_UP,
+    StopReason.DEADLINE: CancelReason.EXECUTION_TIMEOUT,
+    StopReason.ERROR: CancelReason.POLLS_FAILED,
+    StopReason.UNREACHABLE: CancelReason.POLLS_FAILED,
+}
 
 
 class OmicsJobOperator(OmicsWaitingOperator[JobT]):
@@ -223,9 +229,10 @@ class OmicsJobOperator(OmicsWaitingOperator[JobT]):
                 entry("The trigger failed (%s), but HealthOmics %s has ended; finishing the task", error, job.label),
             )
             return self.wait_in_worker(context, job)
-        if is_deferral_timeout(error):
-            if self.cancels_at_timeout:
-                self._cancel(self.job_kind.id_of(job), CancelReason.EXECUTION_TIMEOUT.what)
+        reason = CancelReason.EXECUTION_TIMEOUT if is_deferral_timeout(error) else CancelReason.TRIGGER_FAILED
+        if self._decide(reason) is Decision.CANCEL:
+            self._cancel(self.job_kind.id_of(job), reason.what)
+        if reason is CancelReason.EXECUTION_TIMEOUT:
             raise error
         what = message_of(error)
         waited = f"The trigger that waited for HealthOmics {job.label} failed: {what}; see the triggerer's log"
@@ -241,20 +248,17 @@ class OmicsJobOperator(OmicsWaitingOperator[JobT]):
 
         Only a limit that the user has set cancels it: an error of polling is no end of wanting.
         """
-        if self._job_id is None:
+        reason = _REASONS.get(end.why)
+        if self._job_id is None or reason is None:
             return end
-        if end.why is StopReason.ATTEMPTS:
-            reason = CancelReason.ATTEMPTS_USED_UP
-            if self._decide(reason) is Decision.CANCEL:
+        # At its deadline a trigger has cancelled the job, unless it could not.
+        is_done = end.why is StopReason.DEADLINE and end.error_code is None and not self._waits_without_trigger
+        if self._decide(reason) is Decision.CANCEL:
+            if not is_done:
                 self._cancel(self._job_id, reason.what)
-            elif self.cancel_on_kill:
-                self.log.info("HealthOmics %s goes on, and is left to the next try", self._label(self._job_id))
-        elif end.why is StopReason.DEADLINE:
-            # Else the trigger has cancelled it.
-            is_up_to_task = end.error_code is not None or self._waits_without_trigger
-            if is_up_to_task and self.cancels_at_timeout:
-                self._cancel(self._job_id, CancelReason.EXECUTION_TIMEOUT.what)
-        elif end.why in (StopReason.ERROR, StopReason.UNREACHABLE):
+        elif reason is CancelReason.ATTEMPTS_USED_UP and self.cancel_on_kill:
+            self.log.info("HealthOmics %s goes on, and is left to the next try", self._label(self._job_id))
+        elif reason is CancelReason.POLLS_FAILED:
             *cause, remedy = end.reason.split("\n")
             return replace(end, reason="\n".join([*cause, *self._where(end.snapshot), f"{remedy} {self.next_step}."]))
         return end

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 # The trigger acts on the end of time before Airflow does: resuming the task takes time of its own.
-_HEAD_START = 60.0
+_RESUME_MARGIN = 60.0
 
 
 class OmicsWaitingOperator(OmicsBaseOperator, Generic[SnapshotT]):
@@ -130,7 +130,7 @@ class OmicsWaitingOperator(OmicsBaseOperator, Generic[SnapshotT]):
         if limit is None or started is None:
             return None, None
         seconds = limit.total_seconds()
-        return started.timestamp() + seconds - min(_HEAD_START, seconds * 0.1), limit + DEFER_TIMEOUT_GRACE
+        return started.timestamp() + seconds - min(_RESUME_MARGIN, seconds * 0.1), limit + DEFER_TIMEOUT_GRACE
 
 
 class OmicsRequestOperator(OmicsWaitingOperator[SnapshotT]):
