@@ -276,7 +276,9 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
     def _with_details(self, run: RunSnapshot) -> RunSnapshot:
         """Return the run with what the triggerer, which may have read it in a list, has left to be asked for."""
         try:
-            return self.hook.perform(with_details(run), run.label, retrying=replace(self.retrying, only_transient=True))
+            return self.hook.send_requests(
+                with_details(run), run.label, retrying=replace(self.retrying, only_transient=True)
+            )
         except OmicsServiceError as error:
             # How it has ended is known.
             self.log.warning("%s", entry("HealthOmics %s could not be looked up: %s", run.label, error))

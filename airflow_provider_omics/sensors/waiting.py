@@ -192,7 +192,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[SnapshotT]):
 
     def with_details(self, run: RunSnapshot) -> RunSnapshot:
         """Return a run with what the triggerer, which may have read it in a list, has left to be asked for (GetRun)."""
-        return self.hook.perform(with_details(run), run.label, retrying=self.retrying)
+        return self.hook.send_requests(with_details(run), run.label, retrying=self.retrying)
 
     def explain(self, run: RunSnapshot) -> RunFailure:
         """Collect what explains why a run did not complete; what passes by itself is put up with."""

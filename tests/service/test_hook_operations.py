@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from batch_states import Batches, ending, samples
 from omics_errors import raises
 from omics_service import await_status
 
+import airflow_provider_omics
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError, OmicsServiceError, OmicsWaitError
 from airflow_provider_omics.healthomics.polling.result import StopReason
 from airflow_provider_omics.hooks.omics import OmicsHook
@@ -184,3 +187,10 @@ def test_names_of_0_1_0_are_deprecated_aliases(hook: OmicsHook, start_run: Start
         seen = hook.look_up(run_id)
     assert seen is not None
     assert seen.run_id == run_id
+
+
+def test_the_package_itself_uses_no_deprecated_name() -> None:
+    old = re.compile(r"\.(perform|look_up)\(|ForGoodError|[(, ]goal=(?!BatchGoal)")
+    package = Path(airflow_provider_omics.__file__).parent
+    used = [file for file in package.rglob("*.py") if old.search(file.read_text())]
+    assert used == []
