@@ -273,6 +273,7 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
         runs_limit: int | str = 1000,
         **kwargs: Any,
     ) -> None:
+        given = locals()
         super().__init__(
             run_settings=run_settings,
             settings_uri=settings_uri,
@@ -289,30 +290,8 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
             runs_limit=runs_limit,
             **kwargs,
         )
-        self.workflow_id = workflow_id
-        self.role_arn = role_arn
-        self.output_uri = output_uri
-        self.workflow_type = workflow_type
-        self.workflow_version_name = workflow_version_name
-        self.workflow_owner_id = workflow_owner_id
-        self.name = name
-        self.parameters = parameters
-        self.requester_pays_enabled = requester_pays_enabled
-        self.run_tags = run_tags
-        self.run_group_id = run_group_id
-        self.priority = priority
-        self.cache_id = cache_id
-        self.cache_behavior = cache_behavior
-        self.storage_type = storage_type
-        self.storage_capacity = storage_capacity
-        self.scratch_storage_mode = scratch_storage_mode
-        self.retention_mode = retention_mode
-        self.log_level = log_level
-        self.output_bucket_owner_id = output_bucket_owner_id
-        self.networking_mode = networking_mode
-        self.configuration_name = configuration_name
-        self.session_policy = session_policy
-        self.engine_settings = engine_settings
+        for field in DEFAULT_RUN_SETTING_FIELDS:
+            setattr(self, field, given[field])
         self.default_run_setting = default_run_setting
         self.batch_name = batch_name
         self.tags = tags

@@ -207,34 +207,10 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
         start_run_kwargs: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
+        given = locals()
         super().__init__(**kwargs)
-        self.role_arn = role_arn
-        self.output_uri = output_uri
-        self.output_uri_prefix_mode = output_uri_prefix_mode
-        self.workflow_id = workflow_id
-        self.workflow_type = workflow_type
-        self.workflow_owner_id = workflow_owner_id
-        self.workflow_version_name = workflow_version_name
-        self.run_id = run_id
-        self.name = name
-        self.parameters = parameters
-        self.parameters_uri = parameters_uri
-        self.requester_pays_enabled = requester_pays_enabled
-        self.tags = tags
-        self.run_group_id = run_group_id
-        self.priority = priority
-        self.cache_id = cache_id
-        self.cache_behavior = cache_behavior
-        self.storage_type = storage_type
-        self.storage_capacity = storage_capacity
-        self.scratch_storage_mode = scratch_storage_mode
-        self.retention_mode = retention_mode
-        self.log_level = log_level
-        self.networking_mode = networking_mode
-        self.configuration_name = configuration_name
-        self.session_policy = session_policy
-        self.engine_settings = engine_settings
-        self.request_id = request_id
+        for field in START_RUN_FIELDS:
+            setattr(self, field, given[field])
         self.start_run_kwargs = start_run_kwargs
         self.check_literals()
 

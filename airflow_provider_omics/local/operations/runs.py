@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 from airflow_provider_omics.healthomics.api.console import engine_log_stream, run_log_stream
 from airflow_provider_omics.healthomics.api.statuses import RunStatus
+from airflow_provider_omics.healthomics.requests.shapes import operation_model
 from airflow_provider_omics.local.account_state import AccountState
 from airflow_provider_omics.local.assumptions import ListOrder, TwoFilters
 from airflow_provider_omics.local.errors import ResourceNotFoundException, ValidationException, error_of_code
@@ -21,29 +23,7 @@ from airflow_provider_omics.local.runs.status import status_at
 from airflow_provider_omics.local.workflows.catalogue import is_shared
 from airflow_provider_omics.local.workflows.downloads import link
 
-_AS_REQUESTED = (
-    "cacheId",
-    "cacheBehavior",
-    "workflowId",
-    "workflowType",
-    "runId",
-    "roleArn",
-    "name",
-    "runGroupId",
-    "priority",
-    "storageCapacity",
-    "outputUri",
-    "logLevel",
-    "retentionMode",
-    "storageType",
-    "workflowOwnerId",
-    "networkingMode",
-    "scratchStorageMode",
-    "engineSettings",
-    "sessionPolicy",
-    "outputUriPrefixMode",
-    "requesterPaysEnabled",
-)
+_NOT_AS_REQUESTED = frozenset({"tags", "workflowVersionName", "parameters", "parametersUri"})
 
 
 @operation("StartRun")
@@ -69,7 +49,7 @@ def get_run(state: AccountState, request: dict[str, Any]) -> Answer:
     if state.now() < run.creation_time + timedelta(seconds=state.assumptions.get_run_lag_seconds):
         raise _not_found(run.run_id)
     answer = present(
-        **{name: run.request.get(name) for name in _AS_REQUESTED},
+        **{name: run.request.get(name) for name in _shown_as_requested()},
         **_parameters(run),
         arn=run.arn,
         id=run.run_id,
@@ -93,6 +73,15 @@ def get_run(state: AccountState, request: dict[str, Any]) -> Answer:
     if "DEFINITION" in request.get("export", ()):
         answer["definition"] = _definition(state, run)
     return answer
+
+
+@cache
+def _shown_as_requested() -> frozenset[str]:
+    """Return the members that GetRun shows as StartRun was given them."""
+    asked, shown = operation_model("StartRun").input_shape, operation_model("GetRun").output_shape
+    assert asked is not None
+    assert shown is not None
+    return frozenset(asked.members.keys() & shown.members.keys()) - _NOT_AS_REQUESTED
 
 
 @operation("ListRuns")
