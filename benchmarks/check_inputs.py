@@ -39,8 +39,8 @@ def fill(server: LocalOmics, count: int) -> None:
         aws.put_object(uri, b"")
 
 
-def look(connection: str, count: int) -> tuple[float, float, float, int, int]:
-    """Look for the reads; return seconds, seconds of CPU, added memory in bytes, objects looked for, and problems."""
+def check(connection: str, count: int) -> tuple[float, float, float, int, int]:
+    """Check the reads; return seconds, seconds of CPU, added memory in bytes, objects looked for, and problems."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stdout)
     (log := logging.getLogger("benchmark")).setLevel(logging.INFO)
     os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = connection
@@ -60,7 +60,7 @@ def measure(count: int) -> bool:
         print(f"Putting {count:,} objects into S3", flush=True)
         server.do(fill, count)
         print("Looking for them", flush=True)
-        took, cpu, memory, looked, problems = in_fresh_process(look, server.connection, count)
+        took, cpu, memory, looked, problems = in_fresh_process(check, server.connection, count)
     print(f"{looked:,} objects in {took:.1f} s (bound {SECONDS}), {cpu:.1f} s of CPU, {problems} missing, ", end="")
     print(f"{memory / MIB:.1f} MiB added (bound {ADDED_MIB})")
     return (looked, problems) == (count, 1) and took < SECONDS and memory < ADDED_MIB * MIB

@@ -13,7 +13,7 @@ import os
 import sys
 from collections.abc import Callable
 
-# What is logged at each look is no part of what is measured; it would cost the amazon provider more.
+# What is logged at each poll is no part of what is measured; it would cost the amazon provider more.
 os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
 
 from watching_parts.compare import compare

@@ -74,7 +74,7 @@ class EventQueue:
     :param url: the queue's URL.
     :param connection: how to reach it; the connection is read again when its credentials are refused.
     :param log: where to tell what goes wrong.
-    :param patience: how long to pause after an error.
+    :param backoff: how long to wait after an error.
     """
 
     def __init__(

@@ -145,7 +145,7 @@ def _measure(name: str, server: Server, runs: int) -> Side:
 
 
 async def _looked_at(name: str, server: Server, runs: int) -> None:
-    """Wait until every run was looked at so many times."""
+    """Wait until every run was polled so many times."""
     if name == "ours":
         await asyncio.sleep(DELAY * POLLS)
         return

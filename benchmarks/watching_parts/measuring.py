@@ -59,7 +59,7 @@ def memory_peak() -> int:
 
 @dataclass
 class Blocks:
-    """How long an event loop was held up, at most, from one look at what is ready to the next.
+    """How long an event loop was held up, at most, from one select of what is ready to the next.
 
     :ivar longest: seconds; also while other processes or threads had the processor.
     :ivar busy: seconds of CPU of the loop's own thread.

@@ -45,7 +45,7 @@ _BLOCKED = re.compile(r"async thread was blocked for ([\d.]+) seconds")
 
 @dataclass
 class _Costs:
-    """What the triggerer's processes have used since the first look at them.
+    """What the triggerer's processes have used since they were first measured.
 
     :ivar cpu: seconds.
     :ivar memory: bytes, at most.
@@ -57,7 +57,7 @@ class _Costs:
     _began: tuple[float, int] | None = None
     _by_process: dict[int, float] = field(default_factory=dict)
 
-    def look(self) -> None:
+    def measure(self) -> None:
         """Take note of what they use."""
         parent = psutil.Process(self.pid)
         memory = 0
@@ -158,7 +158,7 @@ class _Watching:
         imports = self._new_costs()
         self.airflow.trigger("first", "benchmark")
         self.airflow.wait_for_dag_run("first", "benchmark", _SLACK)
-        imports.look()
+        imports.measure()
         time.sleep(_IDLE)
         blocks = [len(self._blocks())]
         dags = range(-(-len(run_ids) // _TASKS_OF_A_DAG))
@@ -187,7 +187,7 @@ class _Watching:
             self.airflow.trigger(dag_id, "benchmark")
 
         def all_deferred() -> bool:
-            costs.look()
+            costs.measure()
             instances = chain.from_iterable(
                 self.airflow.records.task_instances(dag_id, "benchmark") for dag_id in dag_ids
             )
@@ -196,10 +196,10 @@ class _Watching:
         self.airflow.wait_for(all_deferred, "all tasks to sleep", _SLACK, _BETWEEN_LOOKS)
         asleep_after = time.monotonic() - began
         time.sleep(_IDLE)
-        costs.look()
+        costs.measure()
         idle = self._new_costs()
         time.sleep(_IDLE)
-        idle.look()
+        idle.measure()
         return costs, asleep_after, idle.cpu / _IDLE
 
     def _longest_blocks(self, first: int, sleeping: int) -> tuple[float, float, float]:
@@ -210,7 +210,7 @@ class _Watching:
 
     def _new_costs(self) -> _Costs:
         costs = _Costs(self.airflow.processes["triggerer"].pid)
-        costs.look()
+        costs.measure()
         return costs
 
     def _wait_for_all(self, dag_ids: list[str], run_ids: set[str], costs: _Costs) -> tuple[float, dict[str, float]]:
@@ -220,7 +220,7 @@ class _Watching:
 
         def all_resumed() -> float | None:
             nonlocal deferred_at
-            costs.look()
+            costs.measure()
             instances = chain.from_iterable(
                 self.airflow.records.task_instances(dag_id, "benchmark") for dag_id in dag_ids
             )

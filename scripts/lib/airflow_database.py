@@ -77,7 +77,7 @@ def _on_new_server(log_file: Path, migrate: Migrate) -> Iterator[AirflowDatabase
 
 
 def check_own_server(address: str) -> None:
-    """Look whether a database can be made on the user's server.
+    """Check whether a database can be made on the user's server.
 
     :raises OwnServerError: it cannot.
     """

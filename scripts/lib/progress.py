@@ -107,8 +107,8 @@ class Progress:
             yield f"batch {batch_id}", _described(watched.batches[batch_id])
 
 
-def _described(view: BatchSnapshot) -> str:
-    if not view.submitted:
-        return str(view.status)
-    failed = f", {view.not_completed} failed" if view.not_completed else ""
-    return f"{view.status}, {view.completed} of {view.total} samples completed{failed}"
+def _described(batch: BatchSnapshot) -> str:
+    if not batch.submitted:
+        return str(batch.status)
+    failed = f", {batch.not_completed} failed" if batch.not_completed else ""
+    return f"{batch.status}, {batch.completed} of {batch.total} samples completed{failed}"

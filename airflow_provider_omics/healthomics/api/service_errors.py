@@ -263,7 +263,7 @@ INVALID_STATE_CODES = frozenset({"ConflictException", "ValidationException"})
 
 
 class InvalidStateError(Exception):
-    """A call was refused for the state of its object, which was looked at.
+    """A call was refused for the state of its object, which was read.
 
     :ivar error: the service's error.
     :ivar remedy: what to do in this state.

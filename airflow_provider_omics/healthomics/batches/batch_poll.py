@@ -60,7 +60,7 @@ class FailureNews(Protocol):
 class BatchPoll:
     """The poll of a batch (GetBatch), which stops it where that is wanted (CancelRunBatch, CancelRun).
 
-    Where its runs matter, one that ended FAILED or CANCELLED is looked at until its last run has ended (ListRuns,
+    Where its runs matter, one that ended FAILED or CANCELLED is polled until its last run has ended (ListRuns,
     GetRun).
 
     :param cancel: whether the batch is to be cancelled as soon as it can be.
@@ -134,7 +134,7 @@ class BatchPoll:
         try:
             yield Request("CancelRunBatch", {"batchId": self.batch_id})
         except ClientError as error:
-            # Its state has changed since it was looked at, as a rule; the next look will show it.
+            # Its state has changed since the poll, as a rule; the next poll will show it.
             self._refusals += 1
             if error_code(error) not in INVALID_STATE_CODES or self._refusals >= _MOST_REFUSALS:
                 raise
@@ -143,15 +143,15 @@ class BatchPoll:
 
 
 def get_batch(batch_id: str) -> Requests[BatchSnapshot]:
-    """Look at a batch once (GetBatch)."""
+    """Poll a batch once (GetBatch)."""
     answer = yield Request("GetBatch", {"batchId": batch_id})
     return BatchSnapshot.of(answer)
 
 
 def request_cancel(batch_id: str) -> Requests[tuple[BatchSnapshot, bool]]:
-    """Look at a batch and ask for it to be cancelled (CancelRunBatch), or for its runs if it FAILED (CancelRun).
+    """Poll a batch and cancel it (CancelRunBatch), or for its runs if it FAILED (CancelRun).
 
-    Where the look is refused, it is asked for all the same.
+    Where the poll is refused, it is cancelled all the same.
 
     :return: the batch, and whether nothing more has to be asked for; False while it cannot be cancelled yet.
     """
@@ -240,7 +240,7 @@ def _phase(item: Mapping[str, Any]) -> Phase:
 
 @dataclass
 class _Pace:
-    """Estimates how long the rest of a batch takes, from how fast it went since the first look."""
+    """Estimates how long the rest of a batch takes, from how fast it went since the first poll."""
 
     clock: Callable[[], float]
     _began: tuple[float, int] | None = None

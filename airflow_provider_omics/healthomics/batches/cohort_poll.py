@@ -1,7 +1,7 @@
-"""Which batches of a cohort to look at, one after the other, for those who wait for it or for one of its samples.
+"""The polls of a cohort: its batches, one after the other, for waits for it or for one of its samples.
 
 A task that submits again what failed starts another batch, so what one batch shows of a sample may not be the last
-word. Worker and triggerer look at one batch at a time, and ask here what to look at next.
+word. Worker and triggerer poll one batch at a time, and get the next poll here.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from airflow_provider_omics.healthomics.polling.poll import Poll, SnapshotT
 
 
 class Trail(Protocol[SnapshotT]):
-    """What to look at, one after the other."""
+    """The polls, one after the other."""
 
     def first_poll(self) -> Poll[SnapshotT]:
-        """Return what to look at first."""
+        """Return the first poll."""
 
     def next_poll(self, poll: Poll[SnapshotT], snapshot: SnapshotT, log: Log) -> Poll[SnapshotT] | None:
         """Return the next poll after one has come to its end; None if that was all."""
@@ -121,7 +121,7 @@ class SampleTrail(_CohortTrail[SampleSnapshot]):
     _searched: bool = field(default=False, init=False)
 
     def first_poll(self) -> Poll[SampleSnapshot]:
-        """Return what to look at first."""
+        """Return the first poll."""
         if self.cohort is None:
             return self._look_at(self.batch_id)
         task = self.cohort.task
@@ -200,7 +200,7 @@ class BatchTrail(_CohortTrail[BatchSnapshot]):
     failure_news: Callable[[], FailureNews]
 
     def first_poll(self) -> Poll[BatchSnapshot]:
-        """Return what to look at first."""
+        """Return the first poll."""
         return self._look_at(self.batch_id)
 
     @property

@@ -19,7 +19,7 @@ from airflow_provider_omics.healthomics.runs.commands import read_after_refusal
 
 _RUNS_DELETABLE = frozenset({BatchStatus.PROCESSED, BatchStatus.CANCELLED})
 _DELETABLE = _RUNS_DELETABLE | {BatchStatus.FAILED, BatchStatus.RUNS_DELETE_FAILED, BatchStatus.RUNS_DELETED}
-# The state may change between a refusal and the look at it.
+# The state may change between a refusal and the poll after it.
 _TRIES = 3
 
 _WAIT = "Wait for its end, or cancel it with OmicsCancelRunBatchOperator, first"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_provider_omics.healthomics.api.payload import Payload
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, Phase, RunStatus, SubmissionStatus, classify
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 
@@ -29,8 +30,8 @@ _SUBMISSIONS_OVER = ("submittedTime", "failedTime", "processedTime")
 
 
 @dataclass(frozen=True)
-class BatchSnapshot:
-    """One look at a batch. No member of an answer is guaranteed by the API, so all but the id may be missing.
+class BatchSnapshot(Payload):
+    """Snapshot of a batch. No member of an answer is guaranteed by the API, so all but the id may be missing.
 
     Counts of runs are eventually consistent, and final only once the batch is PROCESSED.
 
@@ -53,6 +54,7 @@ class BatchSnapshot:
     """
 
     KIND: ClassVar[str] = "batch"
+    readers: ClassVar = {"cohort_batch_ids": tuple}
 
     batch_id: str
     status: str | None = None
@@ -147,26 +149,16 @@ class BatchSnapshot:
         """Return the batch as it is once the service does not know it any more."""
         return replace(self, status=DELETED, active_run_id=None)
 
-    def to_payload(self) -> dict[str, Any]:
-        """Return the view as JSON values, for a trigger event."""
-        return asdict(self)
-
-    @classmethod
-    def from_payload(cls, payload: Mapping[str, Any]) -> BatchSnapshot:
-        """Read what :meth:`to_payload` wrote, in this release or another."""
-        known = {member.name: payload[member.name] for member in fields(cls) if member.name in payload}
-        return cls(**{**known, "cohort_batch_ids": tuple(known.get("cohort_batch_ids", ()))})
-
 
 @dataclass(frozen=True, slots=True)
-class SampleSnapshot:
-    """One look at a sample of a batch: its submission, and its run where it has one.
+class SampleSnapshot(Payload):
+    """Snapshot of a sample of a batch: its submission, and its run where it has one.
 
     :param submission_status: outcome of what the batch last attempted on the sample; None before it did.
     :param submission_failure_reason: code of a failed submission.
     :param submission_failure_message: its text.
     :param run: the run, once there is one.
-    :param batch: the batch, looked at since it has not submitted the sample.
+    :param batch: the batch, polled since it has not submitted the sample.
     :param is_listed: whether the batch shows the sample at all; one that is not submitted yet may not be shown.
     :param is_missing: whether the batch will not submit the sample any more.
     :param cohort_task: id of the task whose batches are looked for, while none of them is known; ``batch_id`` is empty
@@ -174,6 +166,7 @@ class SampleSnapshot:
     """
 
     KIND: ClassVar[str] = "sample"
+    readers: ClassVar = {"run": RunSnapshot.from_payload, "batch": BatchSnapshot.from_payload}
 
     batch_id: str
     run_setting_id: str
@@ -256,19 +249,6 @@ class SampleSnapshot:
     def as_deleted(self) -> SampleSnapshot:
         """Return the sample as it is once the service does not know its batch any more."""
         return replace(self, batch=BatchSnapshot(self.batch_id).as_deleted())
-
-    def to_payload(self) -> dict[str, Any]:
-        """Return the view as JSON values, for a trigger event."""
-        return asdict(self)
-
-    @classmethod
-    def from_payload(cls, payload: Mapping[str, Any]) -> SampleSnapshot:
-        """Read what :meth:`to_payload` wrote, in this release or another."""
-        known = {member.name: payload[member.name] for member in fields(cls) if member.name in payload}
-        run, batch = known.get("run"), known.get("batch")
-        known["run"] = RunSnapshot.from_payload(run) if run else None
-        known["batch"] = BatchSnapshot.from_payload(batch) if batch else None
-        return cls(**known)
 
 
 def _first_time(members: Mapping[str, Any], names: Iterable[str]) -> float | None:

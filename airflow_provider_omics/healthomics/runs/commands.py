@@ -53,7 +53,7 @@ def delete_run(run_id: str) -> Requests[bool]:
 
 
 def read_after_refusal(refusal: ClientError, poll: Requests[SnapshotT]) -> Requests[SnapshotT | None]:
-    """Look at what a call was refused for, if its state may be the cause; else raise the refusal.
+    """Read what a call was refused for, if its state may be the cause; else raise the refusal.
 
     :param poll: asks the service once.
     :return: None if it is not there.

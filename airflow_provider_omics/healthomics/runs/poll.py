@@ -40,7 +40,7 @@ class RunPoll:
 
 
 def get_run(run_id: str) -> Requests[RunSnapshot]:
-    """Look at a run once (GetRun)."""
+    """Poll a run once (GetRun)."""
     answer = yield Request("GetRun", {"id": run_id})
     return RunSnapshot.of(answer)
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_provider_omics.healthomics.api.payload import Payload
 from airflow_provider_omics.healthomics.api.statuses import Phase, RunStatus, classify
 
 if TYPE_CHECKING:
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class RunSnapshot:
-    """One look at a run. No member of an answer is guaranteed by the API, so all but the id may be missing.
+class RunSnapshot(Payload):
+    """Snapshot of a run. No member of an answer is guaranteed by the API, so all but the id may be missing.
 
     :param run_id: the run's id, which the service may give to another run after a deletion.
     :param uuid: the run's identity for ever.
@@ -71,13 +72,3 @@ class RunSnapshot:
     def as_deleted(self) -> RunSnapshot:
         """Return the run as it is once the service does not know it any more."""
         return replace(self, status=RunStatus.DELETED.value)
-
-    def to_payload(self) -> dict[str, str | None]:
-        """Return the view as JSON values, for a trigger event."""
-        return asdict(self)
-
-    @classmethod
-    def from_payload(cls, payload: Mapping[str, Any]) -> RunSnapshot:
-        """Read what :meth:`to_payload` wrote, in this release or another."""
-        known = {member.name for member in fields(cls)}
-        return cls(**{key: value for key, value in payload.items() if key in known})
