@@ -26,7 +26,7 @@ class Log(Protocol):
     def warning(self, event: str, *args: Any) -> Any:
         """Tell loudly."""
 
-    def error(self, event: str, *args: Any) -> Any:
+    def error(self, event: str, *args: Any, exc_info: BaseException | None = None) -> Any:
         """Tell that somebody has to act."""
 
     def exception(self, event: str, *args: Any) -> Any:

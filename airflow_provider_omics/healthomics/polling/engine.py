@@ -78,6 +78,11 @@ class Waiter(Generic[SnapshotT]):
         return self.poll.initial if self._last is None else self._last
 
     @property
+    def seen(self) -> SnapshotT | None:
+        """The last snapshot; None before the first."""
+        return self._last
+
+    @property
     def is_failing(self) -> bool:
         """Whether the look before was an error."""
         return self._errors is not None
@@ -170,79 +175,78 @@ def _is_refused_for_state(explanation: Explanation) -> bool:
     return explanation.operation.startswith("Cancel") and explanation.code in INVALID_STATE_CODES
 
 
+def decide(waiter: Waiter[SnapshotT], answer: SnapshotT | Exception, log: Log) -> PollAgain | WaitResult[SnapshotT]:
+    """Decide after an answer or an error, and log what is new."""
+    if isinstance(answer, Exception):
+        # A trigger that raises tells its task nothing, so even a mistake in the code becomes an end with its cause.
+        if not is_from_aws(answer) and not waiter.is_failing:
+            log.error("Looking at HealthOmics %s failed", waiter.last.label, exc_info=answer)
+        decision = waiter.on_error(answer)
+    else:
+        decision = waiter.on_response(answer)
+    if isinstance(decision, PollAgain) and decision.note:
+        (log.warning if decision.alarming else log.info)("%s", entry(decision.note))
+    return decision
+
+
 def poll_once(
-    wait: Waiter[SnapshotT], ask: Callable[[Requests[SnapshotT]], SnapshotT], log: Log
+    waiter: Waiter[SnapshotT], ask: Callable[[Requests[SnapshotT]], SnapshotT], log: Log
 ) -> WaitResult[SnapshotT] | None:
     """Take one step of a wait in a worker.
 
-    :param ask: makes the calls of one look.
-    :return: the end of waiting, or None to look again.
+    :param ask: makes the requests of one poll.
+    :return: the end of waiting, or None to poll again.
     """
-    decision = _poll(wait, ask, log)
-    if isinstance(decision, WaitResult):
-        return decision
-    _log(decision, log)
-    return None
+    decision = _poll(waiter, ask, log)
+    return decision if isinstance(decision, WaitResult) else None
 
 
 def poll_until_done(
-    wait: Waiter[SnapshotT],
+    waiter: Waiter[SnapshotT],
     ask: Callable[[Requests[SnapshotT]], SnapshotT],
     pause: Callable[[float], bool],
     log: Log,
 ) -> WaitResult[SnapshotT]:
     """Drive a wait in a worker.
 
-    :param ask: makes the calls of one look.
+    :param ask: makes the requests of one poll.
     :param pause: sleeps so many seconds and returns whether the task was killed meanwhile.
     """
-    while True:
-        decision = _poll(wait, ask, log)
-        if isinstance(decision, WaitResult):
-            return decision
-        _log(decision, log)
+    while isinstance(decision := _poll(waiter, ask, log), PollAgain):
         if pause(decision.seconds):
-            return wait.interrupted()
+            return waiter.interrupted()
+    return decision
 
 
 async def apoll_until_done(
-    wait: Waiter[SnapshotT],
+    waiter: Waiter[SnapshotT],
     ask: Callable[[Requests[SnapshotT]], Awaitable[SnapshotT]],
     pause: Callable[[float], Awaitable[None]],
     log: Log,
 ) -> WaitResult[SnapshotT]:
     """Drive a wait in a triggerer.
 
-    :param ask: makes the calls of one look.
+    :param ask: makes the requests of one poll.
     :param pause: sleeps so many seconds.
     """
     while True:
+        answer: SnapshotT | Exception
         try:
-            decision = wait.on_response(await ask(wait.poll.requests()))
+            answer = await ask(waiter.poll.requests())
         except Exception as error:
-            decision = _on_error(wait, error, log)
+            answer = error
+        decision = decide(waiter, answer, log)
         if isinstance(decision, WaitResult):
             return decision
-        _log(decision, log)
         await pause(decision.seconds)
 
 
 def _poll(
-    wait: Waiter[SnapshotT], ask: Callable[[Requests[SnapshotT]], SnapshotT], log: Log
+    waiter: Waiter[SnapshotT], ask: Callable[[Requests[SnapshotT]], SnapshotT], log: Log
 ) -> PollAgain | WaitResult[SnapshotT]:
+    answer: SnapshotT | Exception
     try:
-        return wait.on_response(ask(wait.poll.requests()))
+        answer = ask(waiter.poll.requests())
     except Exception as error:
-        return _on_error(wait, error, log)
-
-
-def _on_error(wait: Waiter[SnapshotT], error: Exception, log: Log) -> PollAgain | WaitResult[SnapshotT]:
-    # A trigger that raises tells its task nothing, so even a mistake in the code becomes an end with its cause.
-    if not is_from_aws(error) and not wait.is_failing:
-        log.exception("Looking at HealthOmics %s failed", wait.last.label)
-    return wait.on_error(error)
-
-
-def _log(decision: PollAgain, log: Log) -> None:
-    if decision.note:
-        (log.warning if decision.alarming else log.info)("%s", entry(decision.note))
+        answer = error
+    return decide(waiter, answer, log)

@@ -119,6 +119,8 @@ class Poller(Generic[SnapshotT]):
             await asyncio.gather(*map(self._poll_one, waiting[start : start + _AT_ONCE]))
 
     async def _poll_one(self, key: str) -> None:
+        if key not in self.subscriptions:
+            return
         asked_at = self.clock.now()
         try:
             snapshot = await self.poll_one(key)

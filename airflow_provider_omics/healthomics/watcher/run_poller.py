@@ -12,7 +12,7 @@ from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Request, run
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.service_errors import concerns_all_calls
 from airflow_provider_omics.healthomics.api.statuses import RunStatus
-from airflow_provider_omics.healthomics.runs.poll import RunPoll
+from airflow_provider_omics.healthomics.polling.poll import Poll
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.healthomics.watcher.client import SharedClient
 from airflow_provider_omics.healthomics.watcher.clock import Clock, for_each
@@ -39,7 +39,7 @@ class _Watched:
     :ivar created_at: what tells it from another run of the same id, until the uuid does.
     """
 
-    poll: RunPoll
+    poll: Poll[RunSnapshot]
     snapshot: RunSnapshot = field(init=False)
     created_at: datetime | None = None
 
@@ -106,7 +106,7 @@ class RunPoller(Poller[RunSnapshot]):
     def _known(self, run_id: str) -> _Watched:
         watched = self._watched.get(run_id)
         if watched is None:
-            watched = self._watched[run_id] = _Watched(RunPoll(run_id))
+            watched = self._watched[run_id] = _Watched(self.subscriptions[run_id][0].waiter.poll)
         return watched
 
     async def poll_one(self, run_id: str) -> RunSnapshot:

@@ -9,10 +9,8 @@ with what it is told here; nothing is decided twice.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any
 
 from airflow_provider_omics.healthomics.api.calls import Requests, T
 from airflow_provider_omics.healthomics.api.logger import Log
@@ -39,34 +37,6 @@ _BETWEEN_CHECKS = 60.0
 _AT_ONCE = 500
 
 
-class _Session(Protocol):
-    """Where one waits; both methods are what ``awatch`` needs."""
-
-    async def ask(self, requests: Requests[Any]) -> Any:
-        """Return or raise what was found out."""
-
-    async def pause(self, seconds: float) -> None:
-        """Let so many seconds go by before the next look."""
-
-
-class _Seat(AbstractContextManager[Subscription[Any]]):
-    """A place at a desk, for as long as it is entered; there may be very many, so each is small."""
-
-    __slots__ = ("_poller", "_subscription", "_watcher")
-
-    def __init__(self, watcher: StatusWatcher, poller: Poller[Any], subscription: Subscription[Any]) -> None:
-        self._watcher = watcher
-        self._poller = poller
-        self._subscription = subscription
-
-    def __enter__(self) -> Subscription[Any]:
-        self._watcher.subscribe(self._poller, self._subscription)
-        return self._subscription
-
-    def __exit__(self, *_error: object) -> None:
-        self._watcher.unsubscribe(self._poller, self._subscription)
-
-
 class StatusWatcher:
     """Tells many waiters what becomes of runs, batches and samples, through one client.
 
@@ -91,16 +61,32 @@ class StatusWatcher:
         self._check_sooner = asyncio.Event()
         self._checking: asyncio.Task[None] | None = None
 
-    async def wait(self, wait: Waiter[SnapshotT], log: Log) -> WaitResult[SnapshotT]:
+    async def wait(self, waiter: Waiter[SnapshotT], log: Log) -> WaitResult[SnapshotT]:
         """Wait for one thing, with what is found out for all.
 
-        :param wait: decides; its clock must be the watcher's.
+        :param waiter: decides; its clock must be the watcher's.
         :param log: hears of what changes, and of errors.
         """
         if self._checking is None:
             self._checking = self._tasks.start(self._check())
-        with self._session_for(wait, log) as place:
-            return await apoll_until_done(wait, place.ask, place.pause, log)
+        poller: Poller[Any]
+        match waiter.poll:
+            case RunPoll(run_id=key):
+                poller = self._runs
+            case SamplePoll(batch_id=batch_id, run_setting_id=key):
+                poller = self._sample_poller(batch_id)
+            case _:
+                return await self._wait_by_session(waiter, log)
+        subscription = Subscription(key, waiter, self.clock, log)
+        poller.subscribe(subscription)
+        if subscription.deadline is not None and subscription.deadline < self._next_check:
+            self._check_sooner.set()
+        try:
+            return await subscription.ended
+        finally:
+            poller.unsubscribe(subscription)
+            if isinstance(poller, SamplePoller) and not poller.subscriptions:
+                self._samples.pop(poller.batch_id, None)
 
     async def ask(self, requests: Requests[T]) -> T:
         """Hold a conversation with the API now, through the shared client and its budget."""
@@ -111,44 +97,25 @@ class StatusWatcher:
         await self._tasks.close()
         await self._client.close()
 
-    def _session_for(self, wait: Waiter[SnapshotT], log: Log) -> AbstractContextManager[_Session]:
-        match wait.poll:
-            case RunPoll(run_id=run_id):
-                return _Seat(self, self._runs, Subscription(run_id, wait, self.clock, log))
-            case SamplePoll(batch_id=batch_id, run_setting_id=sample):
-                poller = self._poller_of(batch_id)
-                return _Seat(self, poller, Subscription(sample, wait, self.clock, log))
+    async def _wait_by_session(self, waiter: Waiter[SnapshotT], log: Log) -> WaitResult[SnapshotT]:
+        delay, batch_id = waiter.policy.delay, None
+        session: CachedSession | SearchSession = CachedSession(self._client, self._batches, self.clock, delay)
+        match waiter.poll:
             case BatchPoll(batch_id=batch_id):
-                return self._batch_session(wait, batch_id)
+                pass
             case CohortSearch():
-                return nullcontext(SearchSession(self._client, self._searches, self.clock, wait.policy.delay))
-        return self._batch_session(wait)
-
-    def subscribe(self, poller: Poller[Any], subscription: Subscription[Any]) -> None:
-        """Take in one who waits at a desk."""
-        poller.subscribe(subscription)
-        if subscription.deadline is not None and subscription.deadline < self._next_check:
-            self._check_sooner.set()
-
-    def unsubscribe(self, poller: Poller[Any], subscription: Subscription[Any]) -> None:
-        """Let one go who waited at a desk."""
-        poller.unsubscribe(subscription)
-        if isinstance(poller, SamplePoller) and not poller.subscriptions:
-            self._samples.pop(poller.batch_id, None)
-
-    def _poller_of(self, batch_id: str) -> SamplePoller:
-        if batch_id not in self._samples:
-            self._samples[batch_id] = SamplePoller(batch_id, self._client, self._batches, self._tasks, self.clock)
-        return self._samples[batch_id]
-
-    @contextmanager
-    def _batch_session(self, wait: Waiter[Any], batch_id: str | None = None) -> Iterator[CachedSession]:
+                session = SearchSession(self._client, self._searches, self.clock, delay)
         self._sessions += 1
         try:
             with self._batches.pinned(batch_id):
-                yield CachedSession(self._client, self._batches, self.clock, wait.policy.delay)
+                return await apoll_until_done(waiter, session.ask, session.pause, log)
         finally:
             self._sessions -= 1
+
+    def _sample_poller(self, batch_id: str) -> SamplePoller:
+        if batch_id not in self._samples:
+            self._samples[batch_id] = SamplePoller(batch_id, self._client, self._batches, self._tasks, self.clock)
+        return self._samples[batch_id]
 
     async def _check(self) -> None:
         """Look at the clock for those who wait at a desk, and keep the figures."""
