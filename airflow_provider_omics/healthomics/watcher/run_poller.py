@@ -56,8 +56,9 @@ class _Watched:
         """Take over what an item of ListRuns says."""
         self.created_at = self.created_at or item.get("creationTime")
         before, status = self.snapshot, item.get("status")
-        # Lists may lag behind: what was seen later in its life is not taken back.
-        if _stage(before.status) <= _stage(status):
+        # Lists may lag behind: what was seen later in its life is not taken back. What is the same is kept, since there
+        # may be very many.
+        if (before.status != status or before.arn is None) and _stage(before.status) <= _stage(status):
             is_ended = status in ENDED_STATUSES
             self.snapshot = RunSnapshot(
                 before.run_id,
