@@ -1,6 +1,6 @@
 """What it costs to watch many runs and samples at once, beside the amazon provider's waiter trigger.
 
-    python benchmarks/watching.py [compare] [many] [assume-role] [day] [triggerer] [--scale 1.0]
+    python benchmarks/watching.py [compare] [ends] [many] [assume-role] [day] [triggerer] [--scale 1.0]
 
 Without names all parts are run. The figures are printed as tables in Markdown; the program ends with 1 if one of them
 breaks its bound. Needs what ``scripts/test`` installs.
@@ -16,13 +16,14 @@ from collections.abc import Callable
 # What is logged at each poll is no part of what is measured; it would cost the amazon provider more.
 os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "ERROR"
 
-from watching_parts.compare import compare
+from watching_parts.compare import compare, ends
 from watching_parts.day import day
 from watching_parts.many import many
 from watching_parts.triggerer import triggerer
 
 PARTS: dict[str, Callable[[float], bool]] = {
     "compare": lambda scale: compare(round(1_000 * scale)),
+    "ends": lambda scale: ends(round(1_000 * scale)),
     "many": lambda scale: many(round(10_000 * scale)),
     "assume-role": lambda scale: many(round(10_000 * scale), assume_role=True),
     "day": lambda scale: day(round(2_000 * scale)),

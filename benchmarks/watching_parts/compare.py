@@ -25,6 +25,8 @@ from watching_parts.report import Bound, bounds, table
 
 DELAY, POLLS = 10, 10
 TIMES_LESS, LONGEST_BLOCK = 50, 0.1
+# Seconds beyond the delay and of CPU, 10^6 bytes, and calls, where all end at once.
+_LAST_EVENT, _CPU, _ADDED_MB, _CALLS = 15, 3, 20, 100
 _RUNNING = 3600.0
 # Long after the start, and long before the end.
 _UNTIL_RUNNING, _UNTIL_ENDED = 60.0, 7200.0
@@ -79,15 +81,8 @@ class Side:
 
 
 def compare(runs: int) -> bool:
-    """Measure both, print the figures, and return whether the bounds hold."""
-    with server_process(_TIMINGS, by_hand=True) as server:
-        sides = {name: in_fresh_process(_measure, name, server, runs) for name in TRIGGERS}
-    amazon, ours = sides["amazon"], sides["ours"]
-    print(f"\n{runs:,} deferred runs, waiter_delay {DELAY} s, {POLLS} polls of each; then all end at once")
-    table(
-        ["", "amazon's, waiting", "ours, waiting", "amazon's, to the last event", "ours, to the last event"],
-        zip(_ROWS, _column(amazon, 0), _column(ours, 0), _column(amazon, 1), _column(ours, 1), strict=True),
-    )
+    """Measure both over many polls, print the figures, and return whether the bounds hold."""
+    amazon, ours = _both(runs, POLLS)
     return bounds(
         [
             Bound("CPU while waiting (s)", ours.waiting.cpu, amazon.waiting.cpu / TIMES_LESS, ".2f"),
@@ -96,6 +91,32 @@ def compare(runs: int) -> bool:
             Bound("longest block (ms)", ours.whole.blocks.longest * 1000, LONGEST_BLOCK * 1000),
         ]
     )
+
+
+def ends(runs: int) -> bool:
+    """Measure both where all runs end after the first poll, print the figures, and return whether the bounds hold."""
+    _, ours = _both(runs, 1)
+    return bounds(
+        [
+            Bound("from the end to the last event (s)", ours.seconds[1], DELAY + _LAST_EVENT, ".1f"),
+            Bound("CPU (s)", ours.whole.cpu, _CPU, ".2f"),
+            Bound("added memory (MB)", ours.whole.memory / 1e6, _ADDED_MB, ".1f"),
+            Bound("calls", ours.calls[1], _CALLS),
+            Bound("longest block (ms)", ours.whole.blocks.longest * 1000, LONGEST_BLOCK * 1000),
+        ]
+    )
+
+
+def _both(runs: int, polls: int) -> tuple[Side, Side]:
+    with server_process(_TIMINGS, by_hand=True) as server:
+        sides = {name: in_fresh_process(_measure, name, server, runs, polls) for name in TRIGGERS}
+    amazon, ours = sides["amazon"], sides["ours"]
+    print(f"\n{runs:,} deferred runs, waiter_delay {DELAY} s, polls of each: {polls}; then all end at once")
+    table(
+        ["", "amazon's, waiting", "ours, waiting", "amazon's, to the last event", "ours, to the last event"],
+        zip(_ROWS, _column(amazon, 0), _column(ours, 0), _column(amazon, 1), _column(ours, 1), strict=True),
+    )
+    return amazon, ours
 
 
 _TIMINGS = Timings(pending=0, starting=0, running_min=_RUNNING, running_max=_RUNNING, stopping=0)
@@ -121,7 +142,7 @@ def _column(side: Side, part: int) -> list[str]:
     ]
 
 
-def _measure(name: str, server: Server, runs: int) -> Side:
+def _measure(name: str, server: Server, runs: int, polls: int) -> Side:
     os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = server.connection
     run_ids = server.do(service.start_runs, [_RUNNING] * runs)
     server.do(LocalOmics.advance, _UNTIL_RUNNING)
@@ -133,7 +154,7 @@ def _measure(name: str, server: Server, runs: int) -> Side:
         waits = [
             asyncio.create_task(last_event(TRIGGERS[name](run_id=run_id, waiter_delay=DELAY))) for run_id in run_ids
         ]
-        await _looked_at(name, server, runs)
+        await _polled(name, server, runs, polls)
         waiting, calls, waited = meter.usage(loop.blocks), _calls(server), time.monotonic()
         await asyncio.to_thread(server.do, LocalOmics.advance, _UNTIL_ENDED)
         events = await asyncio.gather(*waits)
@@ -144,12 +165,12 @@ def _measure(name: str, server: Server, runs: int) -> Side:
     return run_measured(loop, work())
 
 
-async def _looked_at(name: str, server: Server, runs: int) -> None:
+async def _polled(name: str, server: Server, runs: int, polls: int) -> None:
     """Wait until every run was polled so many times."""
     if name == "ours":
-        await asyncio.sleep(DELAY * POLLS)
+        await asyncio.sleep(DELAY * polls)
         return
-    while await asyncio.to_thread(_calls, server) < runs * POLLS:
+    while await asyncio.to_thread(_calls, server) < runs * polls:
         await asyncio.sleep(_BETWEEN_COUNTS)
 
 

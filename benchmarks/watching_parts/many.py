@@ -28,7 +28,7 @@ from watching_parts.report import Bound, bounds, table
 
 DELAY = 60.0
 # Of 10^6 bytes.
-ADDED_MB, CALLS_PER_SECOND, PERIODS = 150, 8, 2
+ADDED_MB, CALLS_PER_SECOND, PERIODS = 120, 8, 2
 # StartRun is allowed 5 times a second, so no more than that can end for long: runs and samples half of them each. The
 # batch is being submitted at that rate, too.
 _ENDS_PER_SECOND = 2.5
