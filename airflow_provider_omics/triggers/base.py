@@ -42,13 +42,13 @@ DEFER_TIMEOUT_GRACE = timedelta(minutes=2)
 class _Payload(dict[str, Any]):
     """The payload of an event, which Airflow's log shows as what ended and why.
 
-    :ivar told: the same as text.
+    :ivar text: the same in words.
     """
 
-    told = ""
+    text = ""
 
     def __repr__(self) -> str:
-        return self.told
+        return self.text
 
 
 class OmicsWaitTrigger(BaseTrigger, Generic[SnapshotT]):
@@ -118,7 +118,7 @@ class OmicsWaitTrigger(BaseTrigger, Generic[SnapshotT]):
 
     @abstractmethod
     def new_poll(self) -> Poll[SnapshotT]:
-        """Return how to look at what is waited for."""
+        """Return the poll spec of what is waited for."""
 
     @property
     def announcement(self) -> str:
@@ -148,7 +148,7 @@ class OmicsWaitTrigger(BaseTrigger, Generic[SnapshotT]):
         return self.new_poll() if trail is None else trail.first_poll()
 
     def trail(self) -> Trail[SnapshotT] | None:
-        """Return what to look at one after the other; None if there is only :meth:`new_poll`."""
+        """Return the polls to make one after the other; None if there is only :meth:`new_poll`."""
         return None
 
     def next_waiter(self, wait: Waiter[SnapshotT], end: WaitResult[SnapshotT]) -> Waiter[SnapshotT] | None:
@@ -156,7 +156,7 @@ class OmicsWaitTrigger(BaseTrigger, Generic[SnapshotT]):
         if self._trail is None or end.why is not StopReason.ENDED:
             return None
         poll = self._trail.next_poll(wait.poll, end.snapshot, self.log)
-        # What has been looked at was answered.
+        # What has been polled was answered.
         return None if poll is None else Waiter(poll, replace(self.policy(), is_known=True), wait.clock)
 
     def conclusion(self, wait: Waiter[SnapshotT], end: WaitResult[SnapshotT]) -> WaitResult[SnapshotT]:
@@ -186,7 +186,7 @@ class OmicsWaitTrigger(BaseTrigger, Generic[SnapshotT]):
                 end = await self.on_deadline(watcher, end)
         resume_state = {} if self.resume_state is None else {"resume_state": self.resume_state}
         payload = _Payload(end.to_payload(), **resume_state)
-        payload.told = f"{end.snapshot.label}: {end.why}"
+        payload.text = f"{end.snapshot.label}: {end.why}"
         yield TriggerEvent(payload)  # type: ignore[no-untyped-call]
 
     async def on_deadline(self, watcher: StatusWatcher, end: WaitResult[SnapshotT]) -> WaitResult[SnapshotT]:

@@ -36,8 +36,8 @@ RETRY_TIMEOUT = 3600.0
 class WaitPolicy:
     """How to wait.
 
-    :param delay: seconds between two looks.
-    :param max_attempts: how many looks may be answered; None for no limit.
+    :param delay: seconds between two polls.
+    :param max_attempts: how many polls may be answered; None for no limit.
     :param deadline: when to stop waiting, in seconds since the epoch; None for never.
     :param retry_timeout: seconds of nothing but errors to put up with: of any kind after the first answer, before it of
         those that pass by themselves (throttling, 5xx, network).
@@ -57,7 +57,7 @@ class WaitPolicy:
 
 @dataclass(slots=True)
 class Waiter(Generic[SnapshotT]):
-    """Decides after each look whether to go on.
+    """State machine of one wait: decides after each poll whether to go on.
 
     :param clock: gives seconds since the epoch.
     :param jitter: gives a number from 0 to 1, so that many waiters do not ask at the same moment.
@@ -74,7 +74,7 @@ class Waiter(Generic[SnapshotT]):
 
     @property
     def last(self) -> SnapshotT:
-        """The last look, or what is known before the first."""
+        """The last snapshot, or what is known before the first."""
         return self.poll.initial if self._last is None else self._last
 
     @property
@@ -84,7 +84,7 @@ class Waiter(Generic[SnapshotT]):
 
     @property
     def is_failing(self) -> bool:
-        """Whether the look before was an error."""
+        """Whether the last poll was an error."""
         return self._errors is not None
 
     def on_response(self, snapshot: SnapshotT) -> PollAgain | WaitResult[SnapshotT]:
@@ -171,7 +171,7 @@ class Waiter(Generic[SnapshotT]):
 
 
 def _is_refused_for_state(explanation: Explanation) -> bool:
-    # Not a failed look: what was looked at does not let itself be cancelled.
+    # Not a failed poll: what was polled does not let itself be cancelled.
     return explanation.operation.startswith("Cancel") and explanation.code in INVALID_STATE_CODES
 
 

@@ -10,7 +10,7 @@ from airflow_provider_omics.healthomics.api.statuses import Phase
 
 
 class Snapshot(Protocol):
-    """One look at what is waited for.
+    """Snapshot of what is waited for: its state as one poll showed it.
 
     :cvar KIND: what it is, such as ``run``; names it in a trigger's event.
     """
@@ -34,13 +34,13 @@ class Snapshot(Protocol):
         """Command of the AWS CLI that shows it."""
 
     def describe(self) -> str:
-        """Tell its state, for the log."""
+        """Return its state as text, for the log."""
 
     def as_deleted(self) -> Self:
         """Return what it is once the service does not know it any more."""
 
     def to_payload(self) -> dict[str, Any]:
-        """Return the view as JSON values, for a trigger's event."""
+        """Return the snapshot as JSON values, for a trigger's event."""
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Self:
@@ -51,9 +51,9 @@ SnapshotT = TypeVar("SnapshotT", bound=Snapshot)
 
 
 class Poll(Protocol[SnapshotT]):
-    """How to look at what is waited for.
+    """Poll spec: what to ask about what is waited for, and when it is over.
 
-    :ivar initial: the view before the first answer.
+    :ivar initial: the snapshot before the first answer.
     :ivar operation: the API operation that mainly answers, for errors that do not name theirs.
     """
 
@@ -67,13 +67,13 @@ class Poll(Protocol[SnapshotT]):
         """Whether this is what was waited for."""
 
     def describe_change(self, before: SnapshotT | None, snapshot: SnapshotT) -> str | None:
-        """Return what the user should hear about a look; None if it is nothing new.
+        """Return what to log about a snapshot; None if it is nothing new.
 
-        :param before: the look before; None for the first.
+        :param before: the snapshot before; None for the first.
         """
 
 
 def describe_change(before: SnapshotT | None, snapshot: SnapshotT) -> str | None:
-    """Tell the state whenever it is another than before."""
+    """Return the state as text where it is another than before."""
     told = snapshot.describe()
     return None if before is not None and before.describe() == told else told

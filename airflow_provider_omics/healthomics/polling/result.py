@@ -31,7 +31,7 @@ class StopReason(StrEnum):
 class WaitResult(Generic[SnapshotT]):
     """The end of waiting.
 
-    :param snapshot: the last look.
+    :param snapshot: the last snapshot.
     :param reason: for the user, why nobody waits any more; empty when what was waited for has come.
     :param error_code: code of the error that ended the wait, or kept what had to be cancelled then from being
         cancelled, if one did.
@@ -72,9 +72,9 @@ class WaitResult(Generic[SnapshotT]):
 
 @dataclass(frozen=True)
 class PollAgain:
-    """Look again after so many seconds.
+    """Decision to poll again after so many seconds.
 
-    :param note: what to tell the user now; None if nothing changed.
+    :param note: what to log now; None if nothing changed.
     :param alarming: whether the note is a warning.
     """
 

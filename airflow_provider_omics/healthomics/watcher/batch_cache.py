@@ -1,4 +1,4 @@
-"""One GetBatch for all who wait for a batch, or for samples of it."""
+"""Caches of answers that subscribers share: one GetBatch for all who wait for a batch or its samples."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class CacheEntry:
     asked_at: float
 
     def is_fresh(self, now: float, max_age: float, after: float | None) -> bool:
-        """Whether it is young enough, and news to one who has the answer of an earlier time."""
+        """Whether it is young enough, and newer than the answer that the caller has."""
         return 0 <= now - self.asked_at <= max_age and (after is None or self.asked_at > after)
 
 
@@ -45,7 +45,7 @@ class _SingleFlightCache:
     _in_flight: dict[str, asyncio.Task[CacheEntry]] = field(default_factory=dict, init=False)
 
     def _is_pinned(self, key: str) -> bool:
-        """Whether an answer is held for those who ask later."""
+        """Whether an answer is cached for later callers."""
         return True
 
     async def _get_shared(self, key: str, call: Request, max_age: float, after: float | None = None) -> CacheEntry:
@@ -114,7 +114,7 @@ class BatchCache(_SingleFlightCache):
 
 @dataclass
 class SearchCache(_SingleFlightCache):
-    """Shares what is answered to those who look for the batches of a cohort: all of them ask the same."""
+    """Cache of the requests that search for the batches of a cohort, which are the same for all its samples."""
 
     async def get(self, call: Request, max_age: float) -> Mapping[str, Any]:
         """Return an answer that may have been given to somebody else.
@@ -129,9 +129,9 @@ class SearchCache(_SingleFlightCache):
 
 
 class SearchSession:
-    """Holds the conversations of one who looks for the batches of a cohort.
+    """Session of one search for the batches of a cohort, through the shared cache.
 
-    :param delay: seconds between two looks.
+    :param delay: seconds between two polls.
     """
 
     def __init__(self, client: SharedClient, answers: SearchCache, clock: Clock, delay: float) -> None:
@@ -141,7 +141,7 @@ class SearchSession:
         self._max_age = min(delay / 2, _MAX_SEARCH_AGE)
 
     async def ask(self, requests: Requests[T]) -> T:
-        """Make the calls of a conversation, or take what was answered to others just before."""
+        """Make the requests, or take what was answered to others just before."""
         return await run_async(self._answer, requests)
 
     async def pause(self, seconds: float) -> None:
@@ -155,7 +155,7 @@ class SearchSession:
 
 
 class CachedSession:
-    """Holds one waiter's conversations through the shared client; :meth:`ask` and :meth:`pause` suit ``awatch``.
+    """Session of one waiter through the shared client and cache; its methods suit ``apoll_until_done``.
 
     :param delay: how old, at most, an answer to somebody else may be.
     """
@@ -169,7 +169,7 @@ class CachedSession:
         self._began_at = clock.now()
 
     async def ask(self, requests: Requests[T]) -> T:
-        """Make the calls of a conversation, or take what was answered to others meanwhile."""
+        """Make the requests, or take what was answered to others meanwhile."""
         self._began_at = self._clock.now()
         result = await run_async(self.answer, requests)
         # Going by the shared answer, all who wait for a batch come to wake at the same time.

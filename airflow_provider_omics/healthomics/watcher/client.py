@@ -1,4 +1,4 @@
-"""One client for all who wait: made off the event loop, made anew when its credentials are refused, never left open."""
+"""Shared client: made off the event loop, made anew when its credentials are refused, never left open."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from airflow_provider_omics.healthomics.watcher.tasks import BackgroundTasks
 _THROTTLED = ("Throttl", "TooManyRequests", "RequestLimitExceeded")
 _ATTEMPTS_TO_OPEN = 3
 _BACKOFF = Backoff(0.4, 15.0, jitter=1 / 3)
-# A client that could not be made is not tried again for each of those who wait, who may be thousands.
+# A client that could not be made is not tried again for each of the waiters, of whom there may be thousands.
 _BETWEEN_CLIENTS = 10.0
 # Keys that are wrong for good are not tried with a new client at each call.
 _BETWEEN_REFUSALS = 60.0

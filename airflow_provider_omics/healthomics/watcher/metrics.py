@@ -1,4 +1,4 @@
-"""What a watcher counts, for whoever keeps metrics."""
+"""Metrics of a watcher."""
 
 from __future__ import annotations
 

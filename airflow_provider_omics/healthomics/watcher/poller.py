@@ -1,4 +1,4 @@
-"""Where those wait who can be told together: looks are had when one of them is due, for all at once."""
+"""Group poller: polls for all its subscriptions at once, whenever one of them is due."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from airflow_provider_omics.healthomics.watcher.tasks import BackgroundTasks
 
 log = logging.getLogger(__name__)
 
-# Long enough for those who start together to be looked at together, too short to be noticed.
+# Long enough for those who start together to be polled together, too short to be noticed.
 _GATHER_SECONDS = 0.05
 _AT_ONCE = 8
-# Until it is looked again who is due, when nobody is going to be.
+# Until it is checked again who is due, when nobody is going to be.
 _IDLE_SECONDS = 60.0
 MAX_DIRECT_GETS = 40
-"""How many are looked at one by one before it is decided anew whom to look at, and how."""
+"""How many are polled one by one before it is decided anew what to poll, and how."""
 
 
 class Poller(Generic[SnapshotT]):
-    """Looks at what its tickets wait for, whenever one of them is due, in a task of its own.
+    """Base of the pollers: a task of its own polls for the subscriptions, whenever one of them is due.
 
-    :ivar subscriptions: those who wait, by what they wait for.
+    :ivar subscriptions: by key, which is what they wait for.
     """
 
     def __init__(self, tasks: BackgroundTasks, clock: Clock) -> None:
@@ -38,28 +38,28 @@ class Poller(Generic[SnapshotT]):
         self._tasks = tasks
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        # In the order in which they are looked at.
+        # In the order in which they are polled.
         self._get_queue: dict[str, None] = {}
         self._in_flight: set[str] = set()
         self._is_draining = False
 
     @abstractmethod
     async def poll(self, due: list[str], now: float) -> None:
-        """Look at what is due, by whatever way is cheapest, and tell the tickets.
+        """Poll what is due, by whatever way is cheapest, and publish what it shows.
 
-        :param due: what is due, longest first; what is not looked at stays due.
+        :param due: what is due, longest first; what is not polled stays due.
         """
 
     @abstractmethod
     async def poll_one(self, key: str) -> SnapshotT:
-        """Look at one alone."""
+        """Poll one key alone."""
 
     def forget(self, key: str) -> None:
         """Forget about what nobody waits for any more."""
         self._get_queue.pop(key, None)
 
     def subscribe(self, subscription: Subscription[SnapshotT]) -> None:
-        """Take in one who waits."""
+        """Add a subscription, and begin to poll with the first."""
         self.subscriptions.setdefault(subscription.key, []).append(subscription)
         self._changed.set()
         if self._task is None:
@@ -77,11 +77,11 @@ class Poller(Generic[SnapshotT]):
             self._task = None
 
     def all_subscriptions(self) -> Iterator[Subscription[SnapshotT]]:
-        """Return all who wait."""
+        """Return the subscriptions of all keys."""
         return (subscription for subscribers in self.subscriptions.values() for subscription in subscribers)
 
     def publish(self, key: str, snapshot: SnapshotT, asked_at: float) -> None:
-        """Give a good answer to all who wait for it."""
+        """Publish a good answer to all subscriptions of a key."""
         for subscription in self.subscriptions.get(key, ()):
             subscription.publish(snapshot, asked_at)
 
@@ -95,7 +95,7 @@ class Poller(Generic[SnapshotT]):
         await for_each(keys, lambda key: self.publish_error(key, error))
 
     def enqueue_get(self, keys: Iterable[str]) -> None:
-        """Look at some one by one, beside whatever else is done, whose operations have budgets of their own.
+        """Queue keys to be polled one by one, beside whatever else is done, whose operations have budgets of their own.
 
         Until that is done they are not due.
         """
@@ -105,7 +105,7 @@ class Poller(Generic[SnapshotT]):
             self._tasks.start(self._drain_get_queue())
 
     def is_queued(self, key: str) -> bool:
-        """Whether one is going to be looked at alone."""
+        """Whether a key is going to be polled alone."""
         return key in self._get_queue
 
     def dequeue(self, key: str) -> None:
@@ -113,7 +113,7 @@ class Poller(Generic[SnapshotT]):
         self._get_queue.pop(key, None)
 
     async def poll_each(self, keys: Collection[str]) -> None:
-        """Look at some one by one, and tell their tickets; an error is told to those alone whom it is about."""
+        """Poll keys one by one; an error is published to the subscriptions of its key alone."""
         waiting = list(keys)
         for start in range(0, len(waiting), _AT_ONCE):
             await asyncio.gather(*map(self._poll_one, waiting[start : start + _AT_ONCE]))
@@ -134,7 +134,7 @@ class Poller(Generic[SnapshotT]):
         try:
             while self._get_queue:
                 self._in_flight.update(islice(self._get_queue, _AT_ONCE))
-                # Whoever is put down again meanwhile has to be looked at again.
+                # What is queued again meanwhile has to be polled again.
                 for key in self._in_flight:
                     del self._get_queue[key]
                 await self.poll_each(self._in_flight)

@@ -1,4 +1,4 @@
-"""Watching samples of one batch: GetBatch tells when its lists are worth reading, which is done for all at once."""
+"""Poller of the samples of one batch: GetBatch says when its lists are worth reading, for all of them at once."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from airflow_provider_omics.healthomics.watcher.tasks import BackgroundTasks
 log = logging.getLogger(__name__)
 
 _FEW = 2
-# Of the time between two looks: how old the batch may be for those who look at its samples.
+# Of the time between two polls: how old the batch may be for those who wait for its samples.
 _AS_NEW = 0.25
 
 
 class SamplePoller(Poller[SampleSnapshot]):
     """Watches samples of one batch.
 
-    GetBatch tells when its lists are worth reading. An end that a list shows is believed: it is never taken back, and
+    GetBatch says when its lists are worth reading. An end that a list shows is believed: it is never taken back, and
     the list of a batch cannot hold the run of another. What a list does not say, the output URI and the cause of a
     failure, is for the task to ask.
     """
@@ -51,7 +51,7 @@ class SamplePoller(Poller[SampleSnapshot]):
         self._refused_at = float("-inf")
 
     def subscribe(self, subscription: Subscription[SampleSnapshot]) -> None:
-        """Take in one who waits."""
+        """Add a subscription, and keep the batch in the cache from the first on."""
         if not self.subscriptions:
             self._batches.pin(self.batch_id)
         super().subscribe(subscription)
@@ -68,25 +68,25 @@ class SamplePoller(Poller[SampleSnapshot]):
         self._samples.pop(key, None)
 
     async def poll(self, due: list[str], now: float) -> None:
-        """Look at the batch, read what has changed since, and look alone at those that this leaves open."""
+        """Poll the batch, read the lists that have changed since, and poll alone what these leave open."""
         self._period = min(subscription.delay for key in due for subscription in self.subscriptions.get(key, ()))
         if len(due) <= _FEW or now - self._refused_at < DENIAL_TTL:
             self.enqueue_get(due)
         else:
-            await self._look_together(due)
+            await self._poll_together(due)
 
     async def poll_one(self, key: str) -> SampleSnapshot:
-        """Look at one sample (ListRunsInBatch, GetRun)."""
-        return await run_async(self._answer, self._look_of(key).requests())
+        """Poll one sample (ListRunsInBatch, GetRun)."""
+        return await run_async(self._answer, self._poll_of(key).requests())
 
-    async def _look_together(self, keys: list[str]) -> None:
-        batch = await self._look_at_batch(self._period * _AS_NEW)
+    async def _poll_together(self, keys: list[str]) -> None:
+        batch = await self._get_batch(self._period * _AS_NEW)
         if batch is None:
             self.enqueue_get(keys)
             return
         try:
-            await self._look_at_submissions(batch, [key for key in keys if self._run_of(key) is None])
-            await self._look_at_runs(batch, [key for key in keys if self._run_of(key) is not None])
+            await self._poll_submissions(batch, [key for key in keys if self._run_of(key) is None])
+            await self._poll_runs(batch, [key for key in keys if self._run_of(key) is not None])
         except Exception as error:
             if concerns_all_calls(error):
                 raise
@@ -101,7 +101,7 @@ class SamplePoller(Poller[SampleSnapshot]):
             self._refused_at = self.clock.now()
             self.enqueue_get(keys)
 
-    async def _look_at_batch(self, max_age: float) -> BatchSnapshot | None:
+    async def _get_batch(self, max_age: float) -> BatchSnapshot | None:
         """Return the batch; None if the service does not show it, which its samples alone can explain."""
         try:
             return BatchSnapshot.of((await self._batches.get(self.batch_id, max_age)).members)  # type: ignore[arg-type]
@@ -110,7 +110,7 @@ class SamplePoller(Poller[SampleSnapshot]):
                 raise
             return None
 
-    async def _look_at_submissions(self, batch: BatchSnapshot, unknown: list[str]) -> None:
+    async def _poll_submissions(self, batch: BatchSnapshot, unknown: list[str]) -> None:
         """Find the runs of samples that are not known to have one (ListRunsInBatch)."""
         if not unknown:
             return
@@ -121,16 +121,16 @@ class SamplePoller(Poller[SampleSnapshot]):
                 return
             found = await self._read("ListRunsInBatch", "runs", self._take_submission, maxItems=PAGE_SIZE)
             self._submissions.record(tried, found, now)
-        await for_each(unknown, lambda key: self._tell_submission(key, batch, now))
+        await for_each(unknown, lambda key: self._publish_submission(key, batch, now))
 
     def _take_submission(self, item: Mapping[str, Any]) -> bool:
         key = item.get("runSettingId", "")
-        if key in self.subscriptions and self._look_of(key).known.run is None:
-            self._look_of(key).listed(item)  # type: ignore[arg-type]
+        if key in self.subscriptions and self._poll_of(key).known.run is None:
+            self._poll_of(key).listed(item)  # type: ignore[arg-type]
         return item.get("submissionStatus") is not None
 
-    def _tell_submission(self, key: str, batch: BatchSnapshot, asked_at: float) -> None:
-        poll = self._look_of(key)
+    def _publish_submission(self, key: str, batch: BatchSnapshot, asked_at: float) -> None:
+        poll = self._poll_of(key)
         if poll.known.run is not None or poll.known.submission_status is not None:
             self.publish(key, poll.known, asked_at)
             return
@@ -141,7 +141,7 @@ class SamplePoller(Poller[SampleSnapshot]):
         else:
             self.publish(key, snapshot, asked_at)
 
-    async def _look_at_runs(self, batch: BatchSnapshot, known: list[str]) -> None:
+    async def _poll_runs(self, batch: BatchSnapshot, known: list[str]) -> None:
         """Find the runs that have moved on since the last reading (ListRuns of the batch)."""
         if not known:
             return
@@ -160,7 +160,7 @@ class SamplePoller(Poller[SampleSnapshot]):
             run = None if key is None or key not in self.subscriptions else self._run_of(key)
             if key is not None and run is not None:
                 seen = replace(run, status=item.get("status"), name=item.get("name"))
-                self.publish(key, replace(self._look_of(key).known, run=seen), now)
+                self.publish(key, replace(self._poll_of(key).known, run=seen), now)
             return classify(RunStatus, item.get("status")).is_final
 
         found = await self._read("ListRuns", "items", take, maxResults=PAGE_SIZE)
@@ -201,13 +201,13 @@ class SamplePoller(Poller[SampleSnapshot]):
         if self.is_queued(key):
             return
         for subscription in self.subscriptions.get(key, ()):
-            subscription.touch(self._look_of(key).known, asked_at)
+            subscription.touch(self._poll_of(key).known, asked_at)
 
-    def _look_of(self, key: str) -> SamplePoll:
+    def _poll_of(self, key: str) -> SamplePoll:
         poll = self._samples.get(key)
         if poll is None:
             poll = self._samples[key] = SamplePoll(self.batch_id, key, clock=self.clock.now)
         return poll
 
     def _run_of(self, key: str) -> RunSnapshot | None:
-        return self._look_of(key).known.run
+        return self._poll_of(key).known.run

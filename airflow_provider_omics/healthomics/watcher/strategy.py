@@ -1,4 +1,4 @@
-"""Which way of looking costs fewer calls, decided from what is known; no call is made here."""
+"""Strategy of polling: whether lists or single requests cost fewer calls, decided from what is known."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ListCostEstimate:
     _refused_at: float = field(default=float("-inf"), init=False)
 
     def is_cheaper(self, polls: int, now: float) -> bool:
-        """Whether the lists cost fewer calls than so many looks at single runs."""
+        """Whether the lists cost fewer calls than so many single requests."""
         if now - self._refused_at < DENIAL_TTL:
             return False
         return polls > self.pages(now)
@@ -73,7 +73,7 @@ class ListFreshness:
         """Whether to read, before anything is asked.
 
         :param counted: what GetBatch counts now.
-        :param period: seconds between two looks.
+        :param period: seconds between two polls.
         """
         if counted != self._counted:
             return True

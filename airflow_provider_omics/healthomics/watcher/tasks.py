@@ -1,4 +1,4 @@
-"""Work that belongs to nobody who waits in particular."""
+"""Background tasks, which work for many waiters."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Status watching for all who wait through one connection on one event loop.
+"""Shared watcher of one connection on one event loop.
 
-Looking at each run or sample by itself would cost a call each, many more than the service allows. Here those who wait
-share one client and its budget of calls, are looked at together wherever that costs less, and are woken by news only.
+Polling each run or sample by itself would cost a call each, many more than the service allows. Here all waiters share
+one client and its rate limits, are polled for together wherever that costs less, and are woken once, at the end.
 Whether to go on waiting is decided by each one's :class:`~airflow_provider_omics.healthomics.polling.engine.Waiter`,
-with what it is told here; nothing is decided twice.
+with what the pollers publish; nothing is decided twice.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _AT_ONCE = 500
 
 
 class StatusWatcher:
-    """Tells many waiters what becomes of runs, batches and samples, through one client.
+    """Watcher of runs, batches and samples for many waiters, through one client.
 
     It belongs to the event loop that it is used on, and must be closed.
 
@@ -89,7 +89,7 @@ class StatusWatcher:
                 self._samples.pop(poller.batch_id, None)
 
     async def ask(self, requests: Requests[T]) -> T:
-        """Hold a conversation with the API now, through the shared client and its budget."""
+        """Make requests now, through the shared client and its rate limits."""
         return await CachedSession(self._client, self._batches, self.clock).ask(requests)
 
     async def close(self) -> None:
@@ -118,7 +118,7 @@ class StatusWatcher:
         return self._samples[batch_id]
 
     async def _check(self) -> None:
-        """Look at the clock for those who wait at a desk, and keep the figures."""
+        """Check deadlines and staleness of the subscriptions, and keep the metrics."""
         while True:
             self._check_sooner.clear()
             now = self.clock.now()
