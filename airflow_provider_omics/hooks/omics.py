@@ -13,8 +13,8 @@ from airflow_provider_omics.healthomics.api import calls
 from airflow_provider_omics.healthomics.api.console import run_url
 from airflow_provider_omics.healthomics.api.retrying import call_once
 from airflow_provider_omics.healthomics.api.service_errors import error_code
+from airflow_provider_omics.healthomics.api.start_call import submit_idempotent
 from airflow_provider_omics.healthomics.api.statuses import Phase
-from airflow_provider_omics.healthomics.api.submission import submit_idempotent
 from airflow_provider_omics.healthomics.batches.batch_poll import BatchPoll, get_batch, request_cancel
 from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot, SampleSnapshot
 from airflow_provider_omics.healthomics.polling.engine import RETRY_TIMEOUT, Waiter, WaitPolicy, poll_until_done

@@ -227,14 +227,14 @@ class OmicsCancelRunBatchOperator(_BatchOperator):
     def conclude(self, snapshot: BatchSnapshot) -> None:
         """Log what there was to cancel."""
         if snapshot.active_run_id:
-            told = f"ended {snapshot.status}; asked for those of its runs that go on to be cancelled"
+            text = f"ended {snapshot.status}; asked for those of its runs that go on to be cancelled"
         elif snapshot.status == DELETED:
-            told = "is gone; nothing to cancel"
+            text = "is gone; nothing to cancel"
         elif snapshot.phase.is_final:
-            told = f"has ended {snapshot.status}; nothing is left to cancel"
+            text = f"has ended {snapshot.status}; nothing is left to cancel"
         else:
-            told = "is being cancelled"
-        self.log.info("%s", entry("HealthOmics %s %s", snapshot.label, told))
+            text = "is being cancelled"
+        self.log.info("%s", entry("HealthOmics %s %s", snapshot.label, text))
 
 
 class OmicsDeleteRunBatchOperator(_BatchOperator):

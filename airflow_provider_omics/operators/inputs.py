@@ -73,8 +73,8 @@ class OmicsInputOperator(OmicsJobOperator[JobT]):
     def waiting_issues(self) -> list[Issue]:
         """Return what is wrong with how to wait, and with how to read and write in S3."""
         known = super().waiting_issues()
-        told = {issue.where for issue in known}
-        return [*known, *(issue for issue in self.object_settings.issues() if issue.where not in told)]
+        named = {issue.where for issue in known}
+        return [*known, *(issue for issue in self.object_settings.issues() if issue.where not in named)]
 
     def read_parameters(self, operation: str) -> Any:
         """Return ``parameters``; where they are a file, what it held when this process first read it.

@@ -61,12 +61,11 @@ HOMELY: Mapping[str, str] = {
 }
 #: Rooms where some are still found.
 NAMES_ALLOWED: Mapping[str, frozenset[str]] = {
-    "operators": frozenset({"told", "_HEAD_START"}),
     "triggers": frozenset({"told"}),
     "polling": frozenset({"told"}),
     "watcher": frozenset({"_Seat"}),
 }
-HOMELY_ALLOWED = frozenset({"operators", "triggers", "polling", "watcher"})
+HOMELY_ALLOWED = frozenset({"triggers", "polling", "watcher"})
 
 
 def room(file: Path) -> str:

@@ -1,4 +1,4 @@
-"""Idempotent submission: starting a job until there is one, and never a second.
+"""The call that starts a job: retried until there is one, and never a second.
 
 A call can have its effect without its answer coming back: a 5xx, a lost connection, a timeout. botocore then asks again
 with the same request id, which is one job only as long as the service remembers the id; how long it does is not
