@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, ClassVar, Generic
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -37,6 +38,12 @@ _background_cancels: set[asyncio.Task[None]] = set()
 
 DEFER_TIMEOUT_GRACE = timedelta(minutes=2)
 """How long after a trigger's deadline Airflow's own timeout steps in, in case that the trigger did not."""
+
+
+@lru_cache(maxsize=256)
+def _shared(policy: WaitPolicy) -> WaitPolicy:
+    """Return one object for all policies that are equal, of which there may be very many."""
+    return policy
 
 
 class _Payload(dict[str, Any]):
@@ -142,7 +149,7 @@ class OmicsWaitTrigger(BaseTrigger, Generic[SnapshotT]):
         :param clock: gives seconds since the epoch.
         """
         self._trail = self.trail()
-        return Waiter(self._first_poll(self._trail), self.policy(), clock)
+        return Waiter(self._first_poll(self._trail), _shared(self.policy()), clock)
 
     def _first_poll(self, trail: Trail[SnapshotT] | None) -> Poll[SnapshotT]:
         return self.new_poll() if trail is None else trail.first_poll()
