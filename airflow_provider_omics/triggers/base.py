@@ -332,7 +332,7 @@ class OmicsJobTrigger(OmicsWaitTrigger[SnapshotT]):
         return WaitResult(StopReason.ENDED, snapshot) if poll.is_over(snapshot) else end
 
     async def _shielded(self, work: Coroutine[Any, Any, None]) -> None:
-        """Wait for something although the triggerer cancels the one who waits, each second until he is gone.
+        """Shield an awaitable from the triggerer, which cancels the waiting task each second until it is gone.
 
         What takes longer than the triggerer waits, such as many tasks that are killed at once, is left to go on.
         """

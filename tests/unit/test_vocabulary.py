@@ -59,18 +59,6 @@ HOMELY: Mapping[str, str] = {
     r"tickets?": "subscription",
     r"whoever asks|one who (asks|looks|waits)": "caller, waiter, subscriber",
 }
-#: Rooms where some are still found.
-NAMES_ALLOWED: Mapping[str, frozenset[str]] = {
-    "triggers": frozenset({"told"}),
-    "polling": frozenset({"told"}),
-    "watcher": frozenset({"_Seat"}),
-}
-HOMELY_ALLOWED = frozenset({"triggers", "polling", "watcher"})
-
-
-def room(file: Path) -> str:
-    """The innermost folder of a file."""
-    return file.parent.name
 
 
 def names(file: Path) -> set[str]:
@@ -87,9 +75,8 @@ def docstrings(file: Path) -> list[str]:
 
 @pytest.mark.parametrize("file", [pytest.param(file, id=str(file.relative_to(ROOT))) for file in FILES])
 def test_names_and_docstrings_use_the_words_of_the_field(file: Path) -> None:
-    wrong = names(file) & NEW.keys() - NAMES_ALLOWED.get(room(file), frozenset())
-    found = {f"{word}: say {NEW[word]}" for word in wrong}
-    for text in () if room(file) in HOMELY_ALLOWED else docstrings(file):
+    found = {f"{word}: say {NEW[word]}" for word in names(file) & NEW.keys()}
+    for text in docstrings(file):
         found |= {
             f"{word}: say {new}: {text}" for word, new in HOMELY.items() if re.search(rf"\b({word})\b", text, re.I)
         }

@@ -99,11 +99,11 @@ class Waiter(Generic[SnapshotT]):
             return WaitResult(
                 StopReason.ATTEMPTS, snapshot, f"looked {self._polls} times (waiter_max_attempts), and {self._state}"
             )
-        told = self.poll.describe_change(before, snapshot)
-        if snapshot.phase is Phase.UNKNOWN and told:
-            told = f"{told}, a status that this release does not know; waiting on. Update the provider"
+        text = self.poll.describe_change(before, snapshot)
+        if snapshot.phase is Phase.UNKNOWN and text:
+            text = f"{text}, a status that this release does not know; waiting on. Update the provider"
         usual = Backoff(self.policy.delay, self.policy.delay)
-        return self._again(usual.seconds(1, self.jitter), told, snapshot.phase is Phase.UNKNOWN)
+        return self._again(usual.seconds(1, self.jitter), text, snapshot.phase is Phase.UNKNOWN)
 
     def on_error(self, error: Exception) -> PollAgain | WaitResult[SnapshotT]:
         """Decide after an error."""
@@ -113,12 +113,12 @@ class Waiter(Generic[SnapshotT]):
         kind = categorize(error)
         seconds = poll_backoff(self.policy.delay, self.policy.retry_timeout).seconds(errors.count, self.jitter)
         explanation = explain(error, failed_operation(error) or self.poll.operation, self.last.label)
-        told = explanation.describe()
+        text = explanation.describe()
         if kind is ErrorCategory.NOT_FOUND:
             if self._is_deleted(now):
                 return WaitResult(StopReason.ENDED, self.last.as_deleted())
             if self.policy.not_found_grace:
-                return self._again(seconds, f"Still waiting: {told}", True)
+                return self._again(seconds, f"Still waiting: {text}", True)
         budget = 0.0 if _is_refused_for_state(explanation) else self._retry_timeout(kind)
         if errors.exceeds(now, budget):
             why = StopReason.ERROR if budget <= 0 and kind is not ErrorCategory.TRANSIENT else StopReason.UNREACHABLE
@@ -126,7 +126,7 @@ class Waiter(Generic[SnapshotT]):
             *cause, remedy = explanation.lines()
             return WaitResult(why, self.last, "\n".join([*cause, *fate, remedy]), explanation.code)
         lasted = errors.describe(now, budget)
-        return self._again(seconds, f"Still waiting: {told} Errors: {lasted}; looking again in {seconds:.0f} s", True)
+        return self._again(seconds, f"Still waiting: {text} Errors: {lasted}; looking again in {seconds:.0f} s", True)
 
     def timed_out(self) -> WaitResult[SnapshotT]:
         """Return the end for a task whose time is up."""

@@ -75,5 +75,5 @@ class Poll(Protocol[SnapshotT]):
 
 def describe_change(before: SnapshotT | None, snapshot: SnapshotT) -> str | None:
     """Return the state as text where it is another than before."""
-    told = snapshot.describe()
-    return None if before is not None and before.describe() == told else told
+    text = snapshot.describe()
+    return None if before is not None and before.describe() == text else text

@@ -110,12 +110,12 @@ class OmicsWaitError(OmicsError):
 
     def message(self) -> str:
         """Return cause, place and remedy, in this order, as lines that may be long."""
-        told = f"Stopped waiting for HealthOmics {self.end.snapshot.label}: {self.end.reason}"
+        text = f"Stopped waiting for HealthOmics {self.end.snapshot.label}: {self.end.reason}"
         limit = _LIMITS.get(self.end.why)
         if limit is None:
-            return told
+            return text
         poll = f"see what takes so long with: {self.end.snapshot.command}"
-        return f"{told.rstrip('.')}.\nWhat to do: raise {limit}, or {poll}"
+        return f"{text.rstrip('.')}.\nWhat to do: raise {limit}, or {poll}"
 
 
 # By the value of the reason for which waiting ended.

@@ -70,7 +70,7 @@ class AdaptiveRateLimiter:
     async def acquire(self, operation: str) -> float:
         """Wait until an operation may be called, first come, first served, and return the time.
 
-        Nobody's turn is lost when one who waits gives up.
+        No turn is lost when a waiting caller is cancelled.
         """
         slot = self._slots.setdefault(operation, _Slot())
         async with slot.lock:
