@@ -76,7 +76,7 @@ DEFERRAL_ERRORS: tuple[type[Exception], ...] = tuple(
 """What a task is resumed with whose trigger has failed, or was late; in Airflow 3 these have no class in common."""
 
 STATE_OUTLIVES_CLEAR = _AIRFLOW == (3, 3)
-"""Whether a task's state store is still filled after a user has cleared the task, unless Airflow was told otherwise."""
+"""Whether a task's state store is still filled after a user has cleared the task, unless configured otherwise."""
 
 HAS_TRIGGER_ON_KILL = _AIRFLOW >= (3, 3)
 """Whether Airflow calls a trigger's ``on_kill``; before, a trigger that is cancelled has to find out why."""

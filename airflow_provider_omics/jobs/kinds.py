@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
@@ -69,6 +69,24 @@ class JobKind(Generic[JobT]):
     def snapshot(self, job: EarlierJob) -> JobT:
         """Return what discovery has shown of a job."""
         return self.read(job.answer)
+
+    def cancel_when_possible(
+        self, hook: OmicsHook, job_id: str, pauses: Iterable[float], pause: Callable[[float], object]
+    ) -> bool | None:
+        """Cancel a job, again after each pause while it cannot be cancelled yet.
+
+        :param pauses: in seconds, before each attempt.
+        :param pause: sleeps so many seconds, and may return True to stop.
+        :return: False if it had ended or is gone, None if it could not be cancelled.
+        :raises OmicsServiceError: the service refused it.
+        """
+        for seconds in pauses:
+            if seconds and pause(seconds):
+                break
+            is_cancelled = hook.send_requests(self.cancel(job_id), f"{self.api.label} {job_id}")
+            if is_cancelled is not None:
+                return is_cancelled
+        return None
 
 
 def poll_batch(

@@ -122,7 +122,7 @@ class ResultCollector:
         self.retrying(partial(self._restore_deleted, table, checkpoint))
         if unshown:
             table.mark_unsubmitted_unknown(snapshots[-1].batch_id)
-        # What failed is known; why is told as far as it can be found out.
+        # What failed is known; why is said as far as it can be found out.
         left = self._perform(look_up_failures(table, limit=lookups), "the failed runs", is_optional=True)
         if left:
             self.log.info("%s more failed runs were not looked up (failure_lookup_limit %s)", f"{left:,}", lookups)

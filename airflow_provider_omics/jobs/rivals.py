@@ -109,9 +109,7 @@ class Rivals(Generic[JobT]):
         if not self.cancels:
             self.log.warning("Two tries have started the same, and HealthOmics %s is not wanted: cancel it", label)
             return
-        for pause in _PAUSES:
-            if (pause and self.pause(pause)) or self.hook.send_requests(self.kind.cancel(job_id), label) is not None:
-                break
+        self.kind.cancel_when_possible(self.hook, job_id, _PAUSES, self.pause)
         self.log.info("Asked HealthOmics to cancel %s: another try has started the same", label)
 
     def _phase(self, job: EarlierJob) -> Phase:

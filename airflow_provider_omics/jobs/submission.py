@@ -15,10 +15,10 @@ from airflow_provider_omics.healthomics.discovery.jobs import (
     Discovery,
     EarlierJob,
     find_jobs,
+    find_unanswered,
     log_unread,
     names_of,
     show,
-    unanswered,
     was_created_since,
 )
 from airflow_provider_omics.healthomics.requests.identity import JobKey, Owner
@@ -223,7 +223,7 @@ class IdempotentSubmitter(Generic[JobT]):
 
     def _reconcile(self, generation: int, since: float | None) -> JobT | None:
         """Return the job that a call made whose answer was lost on its way; None if there is none."""
-        job = unanswered(self._discover(), generation, since)
+        job = find_unanswered(self._discover(), generation, since)
         return None if job is None else self.kind.snapshot(job)
 
     def _without_rival(self, generation: int, job: JobT, cohort: str | None) -> JobT:

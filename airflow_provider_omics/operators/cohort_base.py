@@ -195,7 +195,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
     def _advance(
         self, context: Context, job: CohortJob, checkpoint: CohortCheckpoint, known: BatchSnapshot | None
     ) -> str:
-        """Wait for the batch that goes on; once none does, gather the results and decide."""
+        """Wait for the batch that goes on; once none does, collect the results and decide."""
         collector, last = job.collector, known or BatchSnapshot(checkpoint.batches[-1].batch_id)
         with self.submitting(context), collector.explained(last, self.next_step):
             snapshots = collector.poll(checkpoint, known)

@@ -140,16 +140,6 @@ class OmicsJobOperator(OmicsWaitingOperator[JobT]):
                 self._resolve_unknown_job(context)
             raise
 
-    def job_record(self, context: Context, key: JobKey) -> JobRecord:
-        """Return the record of the job of an idempotency key."""
-        if self._record is None or self._record.job.key != key.key:
-            self._record = JobRecord(context, key.key, self.log, is_on=self._keeps, former=key.key_of_0_1_0)
-        return self._record
-
-    def last_record(self, context: Context) -> JobRecord:
-        """Return the record of the last job, whatever it was to compute."""
-        return self._record or JobRecord(context, None, self.log, is_on=self._keeps)
-
     def submitter_of(self, context: Context, key: JobKey, name: str | None) -> IdempotentSubmitter[JobT]:
         """Return the submitter of the jobs of an idempotency key.
 
@@ -160,8 +150,11 @@ class OmicsJobOperator(OmicsWaitingOperator[JobT]):
         if self._keeps and self.identity_tags:
             members = {"kind": kind, "key": key, "cancels": self.cancel_on_kill, "pause": pause}
             rivals = Rivals.of(context, hook=self.hook, log=self.log, **members)
-        record = self.job_record(context, key)
-        return IdempotentSubmitter(kind, self.hook, key, name, self.identity_tags, self.log, record, pause, rivals)
+        if self._record is None or self._record.job.key != key.key:
+            self._record = JobRecord(context, key.key, self.log, is_on=self._keeps, former=key.key_of_0_1_0)
+        return IdempotentSubmitter(
+            kind, self.hook, key, name, self.identity_tags, self.log, self._record, pause, rivals
+        )
 
     def note_success(self, context: Context, arn: str | None) -> None:
         """Note that the task ends well with its job, so that the job is run anew if a user clears the task.
@@ -170,7 +163,7 @@ class OmicsJobOperator(OmicsWaitingOperator[JobT]):
 
         :param arn: the job's; None if it is not known.
         """
-        record = self.last_record(context)
+        record = self._record or JobRecord(context, None, self.log, is_on=self._keeps)
         record.record_done()
         if record.outlives_clear or not (arn and self._keeps and self.identity_tags) or self._killed.is_set():
             return
@@ -358,13 +351,8 @@ class OmicsJobOperator(OmicsWaitingOperator[JobT]):
         if self._is_cancelled:
             return
         label = self._label(job_id)
-        asked: bool | None = None
         try:
-            for seconds in _CANCEL_PAUSES:
-                time.sleep(seconds)
-                asked = self.hook.send_requests(self.job_kind.cancel(job_id), label)
-                if asked is not None:
-                    break
+            asked = self.job_kind.cancel_when_possible(self.hook, job_id, _CANCEL_PAUSES, time.sleep)
         except Exception as error:
             self.log.warning("%s", entry("HealthOmics %s could not be cancelled: %s", label, error))
             return

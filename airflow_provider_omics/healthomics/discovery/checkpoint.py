@@ -48,7 +48,7 @@ class CohortCheckpoint:
     :param redrives_left: how many batches may follow for samples that failed by chance.
     :param excluded: how many samples the last batch left out, since submitting them again would not help.
     :param redrive_all: whether samples that failed for any reason are to be submitted again, since an earlier try of
-        the task has told of their failure.
+        the task has reported their failure.
     :param is_reattached: whether the last batch was started by an earlier try, and may be being stopped as that was.
     """
 

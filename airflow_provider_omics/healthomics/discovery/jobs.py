@@ -156,7 +156,7 @@ def seconds(moment: object) -> float | None:
     return moment.timestamp() if isinstance(moment, datetime) else None
 
 
-def unanswered(found: Discovery, generation: int, since: float | None) -> EarlierJob | None:
+def find_unanswered(found: Discovery, generation: int, since: float | None) -> EarlierJob | None:
     """Return the job that a call made whose answer was lost on its way; None if there is none.
 
     :param generation: which job of its key the call was for.
