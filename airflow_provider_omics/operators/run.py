@@ -251,6 +251,9 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
 
     def _with_details(self, run: RunSnapshot) -> RunSnapshot:
         """Return the run with what the triggerer, which may have read it in a list, has left to be asked for."""
+        if run.output_uri is not None:
+            # Not even a client is made.
+            return run
         try:
             return self.hook.send_requests(
                 with_details(run), run.label, retrying=replace(self.retrying, only_transient=True)

@@ -90,7 +90,7 @@ def test_a_resumed_task_that_is_killed_asks_the_supervisor_for_no_connection(
         role_arn="arn:aws:iam::123456789012:role/omics",
         output_uri="s3://results/out",
     )
-    end = WaitResult(StopReason.ENDED, RunSnapshot(answer["id"], "COMPLETED"))
+    end = WaitResult(StopReason.ENDED, RunSnapshot(answer["id"], "COMPLETED", output_uri="s3://results/out"))
 
     class KillingStore(Store):
         def get(self, key: str) -> Any:
