@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import threading
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from ipaddress import ip_address
@@ -13,6 +12,7 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlencode
 
+from airflow_provider_omics.healthomics.api.former_names import with_former_names
 from airflow_provider_omics.healthomics.api.newer_members import add_newer_members
 from airflow_provider_omics.local.account_state import AccountState
 from airflow_provider_omics.local.assumptions import Assumptions
@@ -44,6 +44,7 @@ DEFAULT_REGION = "us-east-1"
 ACCESS_KEY = "local"
 
 
+@with_former_names({"world": "account", "worlds": "accounts"})
 class LocalOmics:
     """A HealthOmics server beside moto's S3, STS, CloudWatch Logs, EventBridge and SQS, on one port.
 
@@ -196,11 +197,6 @@ class LocalOmics:
     def account(self, region: str = DEFAULT_REGION) -> AccountState:
         """Return what the server knows of a region; hold its ``lock`` while reading or changing it."""
         return self._regions.account(region)
-
-    def world(self, region: str = DEFAULT_REGION) -> AccountState:
-        """Return :meth:`account`, under its old name."""
-        warnings.warn("LocalOmics.world is deprecated; use LocalOmics.account", DeprecationWarning, stacklevel=2)
-        return self.account(region)
 
     def accounts(self) -> list[AccountState]:
         """Return what the server knows, for every region that was asked for."""

@@ -15,8 +15,11 @@ from airflow_provider_omics.healthomics.batches.deletion import OmicsRunsNotDele
 from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot
 from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason, WaitResult
 from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.results.outcome import BatchOutcome, Tolerance
+from airflow_provider_omics.healthomics.results.table import BatchCounts
 from airflow_provider_omics.healthomics.runs.failure import OmicsRunFailedError, RunFailure
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
+from airflow_provider_omics.local import LocalOmics
 
 RUN = RunSnapshot.of({"id": "1234567", "status": "FAILED", "failureReason": "OUT_OF_MEMORY_ERROR"})
 OLD_NAMES = {
@@ -80,3 +83,20 @@ def test_names_of_0_1_0_are_deprecated_aliases(old: str) -> None:
 def test_other_names_are_unknown() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'OmicsNoError'"):
         exceptions.OmicsNoError  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("former", ["world", "worlds"])
+def test_the_local_server_has_its_former_names(former: str) -> None:
+    assert isinstance(getattr(LocalOmics, former), property)
+
+
+def test_facts_of_errors_have_their_former_names() -> None:
+    end = WaitResult(StopReason.DEADLINE, RUN)
+    outcome = BatchOutcome(("1000001",), "PROCESSED", None, BatchCounts(0), Tolerance(), (), (), is_summary=True)
+
+    with pytest.warns(DeprecationWarning, match="now called snapshot"):
+        assert OmicsWaitError(end).end.view is RUN
+    with pytest.warns(DeprecationWarning, match="now called failure_details"):
+        assert outcome.stories == ()
+    with pytest.warns(DeprecationWarning, match="now called is_summary"):
+        assert outcome.is_glance is True

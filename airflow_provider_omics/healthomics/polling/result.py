@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any, Generic
 
 from airflow_provider_omics.healthomics.api.errors import OmicsError
+from airflow_provider_omics.healthomics.api.former_names import with_former_names
 from airflow_provider_omics.healthomics.api.statuses import Phase
 from airflow_provider_omics.healthomics.polling.poll import SnapshotT
 
@@ -27,6 +28,7 @@ class StopReason(StrEnum):
     INTERRUPTED = "interrupted"
 
 
+@with_former_names({"view": "snapshot"})
 @dataclass(frozen=True)
 class WaitResult(Generic[SnapshotT]):
     """The end of waiting.

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.failures import FailureAdvice, FailureClass, advise_batch
+from airflow_provider_omics.healthomics.api.former_names import with_former_names
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, Phase, classify
 from airflow_provider_omics.healthomics.results.redrive import WHAT_TO_DO, list_reasons, permanent_failures
 from airflow_provider_omics.healthomics.results.table import BatchCounts, ResultsTable, SampleResult, SampleStatus
@@ -52,6 +53,7 @@ class FailureGroup:
     owners: tuple[str, ...]
 
 
+@with_former_names({"stories": "failure_details", "is_glance": "is_summary"})
 @dataclass(frozen=True)
 class BatchOutcome:
     """The outcome of a cohort over all batches of a task.
