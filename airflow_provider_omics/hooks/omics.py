@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow.exceptions import AirflowProviderDeprecationWarning
@@ -12,7 +13,7 @@ from airflow.exceptions import AirflowProviderDeprecationWarning
 from airflow_provider_omics.healthomics.api import calls
 from airflow_provider_omics.healthomics.api.console import run_url
 from airflow_provider_omics.healthomics.api.retrying import call_once
-from airflow_provider_omics.healthomics.api.service_errors import error_code
+from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError, error_code
 from airflow_provider_omics.healthomics.api.start_call import submit_idempotent
 from airflow_provider_omics.healthomics.api.statuses import Phase
 from airflow_provider_omics.healthomics.batches.batch_poll import BatchPoll, get_batch, request_cancel
@@ -190,7 +191,7 @@ class OmicsHook(OmicsClientHook):
         :param pause: sleeps so many seconds, and returns True to stop waiting, as for a task that was killed. Default
             ``time.sleep``.
         :return: the run as it ended; its ``status`` says how.
-        :raises OmicsRequestInvalidError: ``waiter_delay`` is out of bounds.
+        :raises OmicsRequestInvalidError: a parameter is out of bounds.
         :raises OmicsWaitError: waiting ended before the run had; the run goes on.
 
         See https://docs.aws.amazon.com/omics/latest/api/API_GetRun.html
@@ -267,7 +268,8 @@ class OmicsHook(OmicsClientHook):
             if requested:
                 return not snapshot.phase.is_final
         stayed = TimeoutError(f"it stayed {snapshot.status}, in which it cannot be cancelled")
-        raise self._service_error(stayed, "CancelRunBatch", subject)
+        found = self._service_error(stayed, "CancelRunBatch", subject).explanation
+        raise OmicsServiceError(replace(found, remedy="Cancel it again in a minute, or wait for it and cancel it then"))
 
     def wait_for_batch(
         self,
@@ -288,7 +290,7 @@ class OmicsHook(OmicsClientHook):
         :param pause: sleeps so many seconds, and returns True to stop waiting, as for a task that was killed. Default
             ``time.sleep``.
         :return: the batch as it ended, with its counts; its ``status`` says how.
-        :raises OmicsRequestInvalidError: ``waiter_delay`` is out of bounds.
+        :raises OmicsRequestInvalidError: a parameter is out of bounds.
         :raises OmicsWaitError: waiting ended before the batch had; the batch goes on.
 
         See https://docs.aws.amazon.com/omics/latest/api/API_GetBatch.html
@@ -323,16 +325,17 @@ class OmicsHook(OmicsClientHook):
         :param run: the run as it ended. Required.
         :param task_limit: how many failed tasks to look up, 0 to 100. Default ``5``.
         :param log_lines: how many last log lines to fetch per task, 0 to 10,000. Default ``20``.
-        :param retrying: makes a call, and makes it again while that may help; ``at_once`` leaves that to
-            the client. Default ``at_once``.
+        :param retrying: makes a call, and makes it again while that may help; ``call_once`` leaves that
+            to the client. Default ``call_once``.
 
         See https://docs.aws.amazon.com/omics/latest/api/API_GetRunTask.html
         """
         if run.phase is Phase.DELETED:
             # Its id may be another run's by now.
             return RunFailure(run)
-        url = run_url(self.conn_region_name, self.conn_partition, run.run_id) if self.has_console else None
+        url = None
         try:
+            url = run_url(self.conn_region_name, self.conn_partition, run.run_id) if self.has_console else None
             tasks, more = failed_tasks(self.conn, self._logs_client, run.run_id, task_limit, log_lines, retrying)
         except Exception as error:
             note = f"The failed tasks could not be looked up: {error_code(error)} (ListRunTasks)"
@@ -363,9 +366,8 @@ class OmicsHook(OmicsClientHook):
             given["startingToken"] = answer["nextToken"]
 
     def _wait(self, poll: Poll[SnapshotT], policy: WaitPolicy, pause: Callable[[float], object]) -> SnapshotT:
-        if not _LEAST_DELAY <= policy.delay <= _MOST_DELAY:
-            wrong = Issue("waiter_delay", f"is {policy.delay!r}", f"Give a number from {_LEAST_DELAY} to {_MOST_DELAY}")
-            raise OmicsRequestInvalidError(poll.operation, [wrong])
+        if issues := list(_issues(policy)):
+            raise OmicsRequestInvalidError(poll.operation, issues)
         end = poll_until_done(Waiter(poll, policy), self.poll, lambda seconds: bool(pause(seconds)), self.log)
         if end.why is not StopReason.ENDED:
             raise OmicsWaitError(end)
@@ -374,6 +376,15 @@ class OmicsHook(OmicsClientHook):
     def _logs_client(self) -> CloudWatchLogsClient:
         client: CloudWatchLogsClient = self._client_of("logs")
         return client
+
+
+def _issues(policy: WaitPolicy) -> Iterator[Issue]:
+    if not _LEAST_DELAY <= policy.delay <= _MOST_DELAY:
+        yield Issue("waiter_delay", f"is {policy.delay!r}", f"Give a number from {_LEAST_DELAY} to {_MOST_DELAY}")
+    if policy.max_attempts is not None and policy.max_attempts < 1:
+        yield Issue("waiter_max_attempts", f"is {policy.max_attempts!r}", "Give a whole number, 1 or more, or None")
+    if not policy.retry_timeout >= 0:
+        yield Issue("error_budget", f"is {policy.retry_timeout!r}", "Give a number, 0 or more")
 
 
 def _source(request: Mapping[str, Any]) -> str:

@@ -13,7 +13,6 @@ from airflow_provider_omics.compat import dag_run_life, is_just_cleared, tries_b
 from airflow_provider_omics.exceptions import non_retryable_errors
 from airflow_provider_omics.healthomics.api.console import run_url
 from airflow_provider_omics.healthomics.api.logger import entry
-from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
 from airflow_provider_omics.healthomics.api.statuses import Phase, RunStatus
 from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason, WaitResult
 from airflow_provider_omics.healthomics.requests.identity import TAG_COUNT, JobKey, TaskIdentity
@@ -25,7 +24,6 @@ from airflow_provider_omics.healthomics.requests.shapes import api_name
 from airflow_provider_omics.healthomics.requests.start_run import build_start_run, fingerprint, fingerprint_of_0_1_0
 from airflow_provider_omics.healthomics.run_settings.parameters_file import without_file
 from airflow_provider_omics.healthomics.runs.failure import OmicsRunFailedError
-from airflow_provider_omics.healthomics.runs.poll import with_details
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.jobs.kinds import RUN
@@ -33,6 +31,7 @@ from airflow_provider_omics.jobs.run_job import RunJob
 from airflow_provider_omics.jobs.submission import IdempotentSubmitter
 from airflow_provider_omics.links.omics import RUN_LINKS, store_run_links
 from airflow_provider_omics.operators.inputs import OmicsInputOperator
+from airflow_provider_omics.operators.run_details import look_up_details
 from airflow_provider_omics.operators.run_end import OmicsCancelRunOperator, OmicsDeleteRunOperator
 from airflow_provider_omics.operators.xcom_keys import XCOM_RUN_ARN_KEY, XCOM_RUN_OUTPUT_URI_KEY, XCOM_RUN_UUID_KEY
 from airflow_provider_omics.operators.xcoms import push_xcoms
@@ -238,30 +237,19 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
         if run.phase is Phase.CANCELLED and found:
             # Not a person has cancelled it, but whatever ended the try before.
             return self._start_and_wait(context)
-        run = self._with_details(run)
-        if run.phase is not Phase.SUCCEEDED:
-            raise OmicsRunFailedError(self.explain(run))
-        self.log.info("HealthOmics run %s COMPLETED; its outputs are in %s", run.run_id, run.output_uri)
+        succeeded = run.phase is Phase.SUCCEEDED
+        # Of a run that has completed, the outputs are only logged: no worker waits for that.
+        retrying = None if succeeded else replace(self.retrying, only_transient=True)
+        details = look_up_details(self.hook, run, self.log, retrying)
+        if not succeeded:
+            raise OmicsRunFailedError(details.explain(self.explain(details.run)))
+        self.log.info("%s", details.completion)
         self.note_success(context, run.arn)
         return run.run_id
 
     def submitter(self, context: Context) -> IdempotentSubmitter[RunSnapshot]:
         """Return the submitter of the task's runs."""
         return self._job(context).submitter
-
-    def _with_details(self, run: RunSnapshot) -> RunSnapshot:
-        """Return the run with what the triggerer, which may have read it in a list, has left to be asked for."""
-        if run.output_uri is not None:
-            # Not even a client is made.
-            return run
-        try:
-            return self.hook.send_requests(
-                with_details(run), run.label, retrying=replace(self.retrying, only_transient=True)
-            )
-        except OmicsServiceError as error:
-            # How it has ended is known.
-            self.log.warning("%s", entry("HealthOmics %s could not be looked up: %s", run.label, error))
-            return run
 
     def wait_in_worker(self, context: Context, job: RunSnapshot) -> str:
         """Wait in the worker for a run whose trigger failed, unless it has ended, and finish as the trigger would."""

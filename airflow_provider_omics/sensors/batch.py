@@ -181,7 +181,8 @@ class OmicsBatchRunSensor(OmicsWaitingSensor[SampleSnapshot]):
     sample that failed is waited for while the task may submit it again: until the task has ended, if it has ``retries``
     or ``redrive_attempts``. Where Airflow does not tell the task's state, that is until the sensor's ``timeout``.
 
-    Returns ``{"batch_id": ..., "run_setting_id": ..., "run_id": ..., "run_uuid": ..., "run_output_uri": ...}``.
+    Returns ``{"batch_id": ..., "run_setting_id": ..., "run_id": ..., "run_uuid": ..., "run_output_uri": ...}``;
+    the last is None for a run that has COMPLETED, but could not be looked up any more within ``error_budget``.
     With ``cohort_task_id`` it defers from a worker, whatever ``start_from_trigger`` says.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_ListRunsInBatch.html
@@ -311,10 +312,11 @@ class OmicsBatchRunSensor(OmicsWaitingSensor[SampleSnapshot]):
         run = snapshot.run
         if run is None or snapshot.batch_is_gone:
             raise OmicsSampleFailedError(SampleFailure(snapshot))
-        run = self.with_details(run)
+        details = self.look_up_details(run)
         # What becomes of the run later is no matter of its submission.
         submitted = self.target == "submitted" and snapshot.phase not in (Phase.CANCELLED, Phase.DELETED)
         if snapshot.phase is not Phase.SUCCEEDED and not submitted:
-            raise OmicsRunFailedError(replace(self.explain(run), sample=snapshot.label))
-        self.log.info("%s", entry("%s; its outputs are in %s", snapshot.describe(), run.output_uri))
-        return {"batch_id": snapshot.batch_id, "run_setting_id": snapshot.run_setting_id, **run_result(run)}
+            raise OmicsRunFailedError(replace(self.explain(details), sample=snapshot.label))
+        outputs = details.run.output_uri
+        self.log.info("%s", entry(snapshot.describe() + (f"; its outputs are in {outputs}" if outputs else "")))
+        return {"batch_id": snapshot.batch_id, "run_setting_id": snapshot.run_setting_id, **run_result(details.run)}

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 class OmicsRunSensor(OmicsWaitingSensor[RunSnapshot]):
     """Wait until a run has COMPLETED, whoever started it; fail at once, with the cause, if it ends otherwise.
 
-    Returns ``{"run_id": ..., "run_uuid": ..., "run_output_uri": ...}``.
+    Returns ``{"run_id": ..., "run_uuid": ..., "run_output_uri": ...}``; the last two are None for a run that has
+    COMPLETED, but could not be looked up any more within ``error_budget``.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_GetRun.html
 
@@ -77,8 +78,8 @@ class OmicsRunSensor(OmicsWaitingSensor[RunSnapshot]):
 
     def result(self, snapshot: RunSnapshot) -> dict[str, Any]:
         """Return the run's id and UUID, and where its outputs are."""
-        snapshot = self.with_details(snapshot)
+        details = self.look_up_details(snapshot)
         if snapshot.phase is not Phase.SUCCEEDED:
-            raise OmicsRunFailedError(self.explain(snapshot))
-        self.log.info("HealthOmics run %s COMPLETED; its outputs are in %s", snapshot.run_id, snapshot.output_uri)
-        return run_result(snapshot)
+            raise OmicsRunFailedError(self.explain(details))
+        self.log.info("%s", details.completion)
+        return run_result(details.run)

@@ -17,15 +17,16 @@ from airflow_provider_omics.compat import trigger_failure, triggerer_can_render,
 from airflow_provider_omics.exceptions import OmicsSensorTimeoutError, sensor_errors, soft_fail_only_for_bad_ends
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.retrying import Retrying
+from airflow_provider_omics.healthomics.api.statuses import Phase
 from airflow_provider_omics.healthomics.polling.engine import RETRY_TIMEOUT, Waiter, poll_once, poll_until_done
 from airflow_provider_omics.healthomics.polling.poll import SnapshotT
 from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason, WaitResult
 from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.healthomics.runs.failure import RunFailure
-from airflow_provider_omics.healthomics.runs.poll import with_details
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 from airflow_provider_omics.operators.arguments import argument_issues, as_read
+from airflow_provider_omics.operators.run_details import RunDetails, look_up_details
 from airflow_provider_omics.sensors.base import OmicsBaseSensor
 from airflow_provider_omics.triggers.base import DEFER_TIMEOUT_GRACE, OmicsWaitTrigger
 
@@ -190,13 +191,16 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[SnapshotT]):
         subject = f"the result of sensor {self.task_id}"
         return Retrying(self.error_budget, self.poke_interval, _pause, self.log, subject, self.hook.renew)
 
-    def with_details(self, run: RunSnapshot) -> RunSnapshot:
-        """Return a run with what the triggerer, which may have read it in a list, has left to be asked for (GetRun)."""
-        return self.hook.send_requests(with_details(run), run.label, retrying=self.retrying)
+    def look_up_details(self, run: RunSnapshot) -> RunDetails:
+        """Look up what the triggerer, which may have read it in a list, has left to be asked for (GetRun)."""
+        # Of a run that has completed, the result needs its outputs.
+        is_failed = run.phase.is_final and run.phase is not Phase.SUCCEEDED
+        return look_up_details(self.hook, run, self.log, replace(self.retrying, only_transient=is_failed))
 
-    def explain(self, run: RunSnapshot) -> RunFailure:
+    def explain(self, details: RunDetails) -> RunFailure:
         """Collect what explains why a run did not complete; what passes by itself is put up with."""
-        return self.hook.explain_failure(run, retrying=replace(self.retrying, only_transient=True))
+        retrying = replace(self.retrying, only_transient=True)
+        return details.explain(self.hook.explain_failure(details.run, retrying=retrying))
 
     def _poll(self, trigger: OmicsWaitTrigger[SnapshotT]) -> WaitResult[SnapshotT] | None:
         """Poll once all that can be polled now; None to poll again."""

@@ -16,6 +16,7 @@ from omics_service import await_status
 import airflow_provider_omics
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError, OmicsServiceError, OmicsWaitError
 from airflow_provider_omics.healthomics.polling.result import StopReason
+from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
@@ -85,6 +86,9 @@ class TestBoth:
     def test_a_delay_without_sense_is_refused(self, hook: OmicsHook, kind: str, delay: float) -> None:
         with raises(OmicsRequestInvalidError, match="waiter_delay: is .*Give a number from 0.01 to 604800"):
             getattr(hook, f"wait_for_{kind}")(UNKNOWN, waiter_delay=delay)
+        wrong = {"waiter_max_attempts": 0, "error_budget": -1}
+        with raises(OmicsRequestInvalidError, match="(?s)waiter_max_attempts: is 0.*error_budget: is -1"):
+            getattr(hook, f"wait_for_{kind}")(UNKNOWN, **wrong)
 
 
 class TestRuns:
@@ -176,9 +180,16 @@ class TestBatches:
         batches.slow(batch_creating=3600.0)
         batch_id = batches.start(samples(2))
         pauses: list[float] = []
-        with raises(OmicsServiceError, match=f"CancelRunBatch for batch {batch_id} .*it stayed CREATING"):
+        with raises(OmicsServiceError, match=f"CancelRunBatch for batch {batch_id} .*it stayed CREATING") as caught:
             hook.cancel_batch(batch_id, pause=pauses.append)
         assert sum(pauses) == 15.5
+        assert "What to do: Cancel it again in a minute" in caught.value.message()
+
+
+def test_explaining_a_failure_raises_nothing_where_the_connection_is_gone() -> None:
+    failure = OmicsHook("no_such_connection").explain_failure(RunSnapshot("1234567", "FAILED"))
+    assert failure.console_url is None
+    assert "could not be looked up: AirflowNotFoundException" in failure.describe()
 
 
 def test_names_of_0_1_0_are_deprecated_aliases(hook: OmicsHook, start_run: Start) -> None:

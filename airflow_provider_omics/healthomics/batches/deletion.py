@@ -62,7 +62,7 @@ def delete_runs(batch_id: str) -> Requests[BatchSnapshot]:
     """Ask for all runs of a batch to be deleted (DeleteRunBatch).
 
     :return: the batch, which is RUNS_DELETING, or RUNS_DELETED or gone if there is nothing left to delete.
-    :raises WrongStateError: the batch is in a state that does not allow it.
+    :raises InvalidStateError: the batch is in a state that does not allow it.
     """
     refused = yield from _ask("DeleteRunBatch", batch_id, _RUNS_DELETABLE)
     if refused is None:
@@ -82,7 +82,7 @@ def delete_record(batch_id: str) -> Requests[bool]:
     """Ask for the record of a batch to be deleted (DeleteBatch); its runs stay.
 
     :return: True if it will be; False if it was gone already.
-    :raises WrongStateError: the batch is in a state that does not allow it.
+    :raises InvalidStateError: the batch is in a state that does not allow it.
     """
     refused = yield from _ask("DeleteBatch", batch_id, _DELETABLE)
     if refused is None:

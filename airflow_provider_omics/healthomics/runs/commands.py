@@ -37,7 +37,7 @@ def delete_run(run_id: str) -> Requests[bool]:
     """Delete a run's record (DeleteRun); its outputs and logs stay.
 
     :return: True if it was deleted; False if it was gone already.
-    :raises WrongStateError: it has not ended.
+    :raises InvalidStateError: it has not ended.
     """
     try:
         yield Request("DeleteRun", {"id": run_id})
