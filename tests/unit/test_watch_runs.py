@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from virtual_time import Watching, in_virtual_time, refusal
 
 from airflow_provider_omics.healthomics.api.statuses import RunStatus
+from airflow_provider_omics.healthomics.polling.engine import Waiter, WaitPolicy
 from airflow_provider_omics.healthomics.polling.result import StopReason, WaitResult
 from airflow_provider_omics.healthomics.runs.poll import RunPoll, with_details
 from airflow_provider_omics.local.assumptions import ListOrder
@@ -246,6 +247,49 @@ def test_the_creation_time_tells_an_ended_run_that_has_got_the_id_of_another() -
         await watching.watcher.close()
         assert [watching.service.state.runs[run_id].status for run_id in reused] == ["COMPLETED"] * 2
         assert [end.snapshot.status for end, _ in ends] == [*["DELETED"] * 2, *["COMPLETED"] * 18]
+
+    in_virtual_time(work)
+
+
+@pytest.mark.parametrize("missing", ["creationTime", "status"])
+def test_an_end_that_a_list_does_not_prove_is_asked_for(missing: str) -> None:
+    async def work() -> None:
+        watching = Watching(timings=TOGETHER, outcomes=QUIET)
+        call = watching.service.call
+
+        def without(operation: str, **members: Any) -> Any:
+            answer = call(operation, **members)
+            if operation == "ListRuns":
+                answer["items"] = [{key: item[key] for key in item if key != missing} for item in answer["items"]]
+            return answer
+
+        watching.service.call = without  # type: ignore[method-assign]
+        ends = await watch(watching, watching.start_runs(20))
+        assert_right(watching, ends, 2 * 30)
+        assert all(end.snapshot.uuid is not None for end, _ in ends.values())
+
+    in_virtual_time(work)
+
+
+def test_a_log_that_cannot_be_written_to_ends_no_others_wait() -> None:
+    class Broken:
+        def warning(self, *_args: Any) -> None:
+            raise BrokenPipeError
+
+        info = error = warning
+
+    async def work() -> None:
+        watching = Watching(timings=LONG)
+        first, second = watching.start_runs(2)
+        watching.latency = lambda: 100_000.0
+        watcher = watching.new_watcher()
+        mute = asyncio.create_task(
+            watcher.wait(Waiter(RunPoll(first), WaitPolicy(deadline=watching.epoch + 900), clock=watching.now), Broken())
+        )
+        end, at = await watching.wait(RunPoll(second), deadline=watching.epoch + 800)
+        assert (end.why, at - watching.epoch) == (StopReason.DEADLINE, pytest.approx(800))
+        assert (await mute).why is StopReason.DEADLINE
+        await watcher.close()
 
     in_virtual_time(work)
 

@@ -52,6 +52,13 @@ class _Watched:
             return False
         return abs((created_at - self.created_at).total_seconds()) > _SAME_TIME
 
+    def can_be(self, item: Mapping[str, Any]) -> bool:
+        """Whether an item of ListRuns is this run; an end is not believed without the time that tells a reused id."""
+        created_at, status = item.get("creationTime"), item.get("status")
+        if status is None or (status in ENDED_STATUSES and created_at is None):
+            return False
+        return not self.is_other(created_at)
+
     def listed(self, item: Mapping[str, Any]) -> RunSnapshot:
         """Take over what an item of ListRuns says."""
         self.created_at = self.created_at or item.get("creationTime")
@@ -218,7 +225,7 @@ class RunPoller(Poller[RunSnapshot]):
             if run_id not in self.subscriptions:
                 return
             watched = self._known(run_id)
-            if not watched.is_other(item.get("creationTime")):
+            if watched.can_be(item):
                 missing.pop(run_id, None)
                 self.dequeue(run_id)
                 self.publish(run_id, watched.listed(item), asked_at)

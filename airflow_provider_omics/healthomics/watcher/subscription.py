@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from contextvars import copy_context
 from typing import Generic
 
@@ -111,10 +112,9 @@ class Subscription(Generic[SnapshotT]):
         if self.waiter.is_failing or now - max(since, self._staleness_logged_at) < max_age:
             return
         self._staleness_logged_at = now
-        stale = (
-            "No answer about HealthOmics %s for %.0f s; the service is slow, or more is watched than the calls allow"
-        )
-        self._context.run(self._log.warning, "%s", entry(stale, self.waiter.last.label, now - since))
+        # A log that cannot be written to must not end the checks of the others' deadlines.
+        with suppress(Exception):
+            self._context.run(self._log.warning, "%s", entry(_STALE, self.waiter.last.label, now - since))
 
     def _decide(self, answer: SnapshotT | Exception, asked_at: float) -> None:
         if self.ended.done():
