@@ -284,7 +284,9 @@ def test_a_log_that_cannot_be_written_to_ends_no_others_wait() -> None:
         watching.latency = lambda: 100_000.0
         watcher = watching.new_watcher()
         mute = asyncio.create_task(
-            watcher.wait(Waiter(RunPoll(first), WaitPolicy(deadline=watching.epoch + 900), clock=watching.now), Broken())
+            watcher.wait(
+                Waiter(RunPoll(first), WaitPolicy(deadline=watching.epoch + 900), clock=watching.now), Broken()
+            )
         )
         end, at = await watching.wait(RunPoll(second), deadline=watching.epoch + 800)
         assert (end.why, at - watching.epoch) == (StopReason.DEADLINE, pytest.approx(800))
@@ -362,6 +364,29 @@ def test_an_id_that_another_run_has_got_means_that_the_run_is_gone() -> None:
         assert end.snapshot.uuid in (uuid, None)
         assert at < watching.epoch + 200
         await asyncio.gather(*waits[:3], *waits[4:])
+        await watching.watcher.close()
+
+    in_virtual_time(work)
+
+
+@pytest.mark.parametrize("others", [0, 20])
+def test_a_run_that_has_got_an_id_is_not_gone_with_the_one_that_had_it(others: int) -> None:
+    async def work() -> None:
+        watching = Watching(timings=TOGETHER, outcomes=QUIET, run_id_reuse=True)
+        waits = await begin(watching, watching.start_runs(others), delay=60.0)
+        (run_id,) = watching.start_runs(1)
+        waits.append(asyncio.create_task(watching.wait(RunPoll(run_id), delay=60.0)))
+        await asyncio.sleep(65)
+        watching.catch_up()
+        watching.service.call("CancelRun", id=run_id)
+        await asyncio.sleep(10)
+        watching.catch_up()
+        watching.service.call("DeleteRun", id=run_id)
+        assert watching.start_runs(1) == [run_id]
+        end, _ = await watching.wait(RunPoll(run_id), delay=60.0)
+        assert (end.why, end.snapshot.status) == (StopReason.ENDED, "COMPLETED")
+        ends = await asyncio.gather(*waits)
+        assert [end.snapshot.status for end, _ in ends] == [*["COMPLETED"] * others, "DELETED"]
         await watching.watcher.close()
 
     in_virtual_time(work)

@@ -120,20 +120,35 @@ class RunPoller(Poller[RunSnapshot]):
     async def poll_one(self, run_id: str) -> RunSnapshot:
         """Poll one run (GetRun)."""
         watched = self._known(run_id)
-        created: list[datetime | None] = []
+        answers: list[Any] = []
 
         async def answer(request: Request) -> Any:
-            answered = await self._client.call(request)
-            created.append(answered.get("creationTime"))
-            return answered
+            answers.append(await self._client.call(request))
+            return answers[-1]
 
         seen = await run_async(answer, watched.poll.requests())
+        found, created_at = RunSnapshot.of(answers[0]), answers[0].get("creationTime")
         # The uuid decides where it is known; a run that was only ever seen in lists has none.
-        if not watched.snapshot.uuid and watched.is_other(created[0]):
-            seen = watched.snapshot.as_deleted()
-        watched.created_at = watched.created_at or created[0]
+        if seen.status != found.status or (not watched.snapshot.uuid and watched.is_other(created_at)):
+            return self._replaced(run_id, watched, found, created_at)
+        watched.created_at = watched.created_at or created_at
         watched.snapshot = seen
         return seen
+
+    def _replaced(self, run_id: str, watched: _Watched, found: RunSnapshot, created_at: datetime | None) -> RunSnapshot:
+        """Return what to publish of a run whose id another one has got: those who never saw it wait for the other."""
+        subscriptions = self.subscriptions.get(run_id, ())
+        watched.snapshot = watched.snapshot.as_deleted()
+        newcomers = [subscription for subscription in subscriptions if subscription.waiter.seen is None]
+        if not newcomers:
+            return watched.snapshot
+        for subscription in subscriptions:
+            if subscription.waiter.seen is not None:
+                subscription.publish(watched.snapshot, self.clock.now())
+        self._watched[run_id] = other = _Watched(newcomers[0].waiter.poll)
+        other.created_at, other.snapshot = created_at, found
+        # Those whose wait has just ended do not hear of it.
+        return found
 
     async def _poll_lists(self, due: list[str]) -> bool:
         """Poll runs by the lists, and have those that are in none of them asked for one by one.
