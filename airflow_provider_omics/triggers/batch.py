@@ -122,6 +122,9 @@ class OmicsBatchTrigger(OmicsJobTrigger[BatchSnapshot]):
 class OmicsBatchRunTrigger(OmicsWaitTrigger[SampleSnapshot]):
     """Wait until one sample of a batch was submitted or has ended, and fire one event that says how.
 
+    Where a list has shown the end, ``output_uri`` of the event's ``run`` is None, and the failure code and message of a
+    run that failed are left to be asked for (GetRun), as the sensor does.
+
     See https://docs.aws.amazon.com/omics/latest/api/API_ListRunsInBatch.html
 
     :param batch_id: id of the batch; None with ``cohort``. Required.

@@ -12,7 +12,10 @@ from airflow_provider_omics.triggers.base import OmicsJobTrigger
 
 
 class OmicsRunTrigger(OmicsJobTrigger[RunSnapshot]):
-    """Wait until a run has ended, and fire one event that says how (GetRun).
+    """Wait until a run has ended, and fire one event that says how (GetRun; ListRuns where many are waited for).
+
+    Where a list has shown the end, ``output_uri`` of the event's ``run`` is None, and the failure code and message of a
+    run that failed are left to be asked for (GetRun), as operators and sensors do.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_GetRun.html
 

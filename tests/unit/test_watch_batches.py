@@ -63,6 +63,27 @@ def assert_right(
         assert stopped_at <= at <= stopped_at + latest
 
 
+def test_nothing_is_kept_of_samples_whose_waiters_leave_during_a_poll() -> None:
+    async def work() -> None:
+        watching = Watching(timings=BIG, latency=3.0)
+        batch = watching.service.start(many(40))
+        watcher = watching.new_watcher()
+        keys = [f"sample-{number}" for number in range(40)]
+        waits = [
+            asyncio.create_task(watching.wait(SamplePoll(batch.batch_id, key, clock=watching.now))) for key in keys
+        ]
+        for leaves_after, wait in enumerate(waits[:-1]):
+            asyncio.get_running_loop().call_later(0.4 * leaves_after, wait.cancel)
+        await asyncio.sleep(60)
+        [poller] = watcher._samples.values()
+        assert list(poller._samples) == list(poller.subscriptions) == keys[-1:]
+        waits[-1].cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        await watcher.close()
+
+    in_virtual_time(work)
+
+
 def test_many_who_wait_for_a_batch_cost_one_call_a_period() -> None:
     async def work() -> None:
         watching = Watching(timings=BIG)

@@ -206,7 +206,10 @@ class SamplePoller(Poller[SampleSnapshot]):
     def _poll_of(self, key: str) -> SamplePoll:
         poll = self._samples.get(key)
         if poll is None:
-            poll = self._samples[key] = SamplePoll(self.batch_id, key, clock=self.clock.now)
+            poll = SamplePoll(self.batch_id, key, clock=self.clock.now)
+            # Not for those who have left while something was asked for.
+            if key in self.subscriptions:
+                self._samples[key] = poll
         return poll
 
     def _run_of(self, key: str) -> RunSnapshot | None:
