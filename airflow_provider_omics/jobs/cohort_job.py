@@ -37,11 +37,13 @@ class CohortJob:
     :param submitter: of the batches; without tags an earlier batch's samples count as unchanged.
     :param request: StartRunBatch without ``batchRunSettings``.
     :param retrying: makes calls again that collect what became of the samples.
+    :param cancels_superseded: whether batches of which nothing is wanted any more are cancelled.
     """
 
     submitter: IdempotentSubmitter[BatchSnapshot]
     request: Mapping[str, Any]
     retrying: Retrying
+    cancels_superseded: bool = True
 
     @property
     def hook(self) -> OmicsHook:
@@ -102,7 +104,8 @@ class CohortJob:
                 # Nothing of it is wanted any more, since what all samples share was changed.
                 text = "HealthOmics batch %s of an earlier try computed something else; its samples are run anew"
                 self.log.info(text, batch.batch_id)
-                self.submitter.cancel_superseded(poll_batch(self.hook, batch.batch_id))
+                if self.cancels_superseded:
+                    self.submitter.cancel_superseded(poll_batch(self.hook, batch.batch_id))
         next_generation = max((batch.generation + 1 for batch in found), default=self.record.job.epoch)
         return replace(checkpoint, batches=kept, next_generation=next_generation)
 
@@ -154,7 +157,8 @@ class CohortJob:
             partial(self._log_started, cohort),
         )
         checkpoint = replace(checkpoint, next_generation=submitted.generation).with_batch(submitted.job.batch_id)
-        return replace(checkpoint, redrive_all=submitted.job.phase.is_final), submitted.job
+        has_failed_before = submitted.is_found and submitted.job.phase.is_final
+        return replace(checkpoint, redrive_all=has_failed_before), submitted.job
 
     def _settings(self, checkpoint: CohortCheckpoint, cohort: Cohort) -> dict[str, Any]:
         if cohort.count <= _MOST_INLINE:

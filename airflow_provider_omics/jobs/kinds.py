@@ -44,7 +44,8 @@ class JobKind(Generic[JobT]):
     :param name_member: member of the start request that is the job's name.
     :param id_of: returns a job's id.
     :param read: reads an answer that starts or shows a job.
-    :param poll: returns a job that was found as it is now; what discovery has just shown is enough for a run.
+    :param poll: returns a job that was found as it is now; what discovery has just shown is enough for a run, and not
+        for a batch, whose end does not say that its runs have ended.
     :param start: starts a job, asking again while that may help; see :meth:`OmicsHook.start_run`.
     :param cancel_request: the one call that asks for a job to be cancelled, by its id.
     :param cancel: cancels a job, however it can be cancelled: False if it had ended or is gone, None if it cannot be

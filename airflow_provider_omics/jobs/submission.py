@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 # How long a job that the service has just named may be not found before it counts as deleted.
 _CONFIRM_PAUSES = (0.0, 1.0, 2.0, 4.0)
+# A batch is CREATING for less than that as a rule.
+_CANCEL_PAUSES = (0.0, 1.0, 2.0, 4.0)
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,11 @@ class IdempotentSubmitter(Generic[JobT]):
         """Cancel a job of an earlier try that computes something which is not wanted any more."""
         if job.phase.is_final or job.status == "STOPPING":
             return
-        self.hook.send_requests(self.kind.cancel(self.kind.id_of(job)), job.label)
+        asked = self.kind.cancel_when_possible(self.hook, self.kind.id_of(job), _CANCEL_PAUSES, self.pause)
+        if asked is None:
+            text = "HealthOmics %s of an earlier try is not wanted any more and cannot be cancelled yet: cancel it"
+            self.log.warning("%s", entry(text, job.label))
+            return
         text = "Asked HealthOmics to cancel %s of an earlier try: the task asks for something else now"
         self.log.info("%s", entry(text, job.label))
 
@@ -224,7 +230,7 @@ class IdempotentSubmitter(Generic[JobT]):
     def _reconcile(self, generation: int, since: float | None) -> JobT | None:
         """Return the job that a call made whose answer was lost on its way; None if there is none."""
         job = find_unanswered(self._discover(), generation, since)
-        return None if job is None else self.kind.snapshot(job)
+        return None if job is None else self.kind.poll(self.hook, job)
 
     def _without_rival(self, generation: int, job: JobT, cohort: str | None) -> JobT:
         if self.rivals is None:
@@ -232,7 +238,7 @@ class IdempotentSubmitter(Generic[JobT]):
         rival = self.rivals.settle(self.names, self.kind.id_of(job), generation)
         if rival is None:
             return job
-        chosen = self.kind.snapshot(rival)
+        chosen = self.kind.poll(self.hook, rival)
         self.record.record_started(max(rival.generation, generation), rival.job_id, chosen.uuid, cohort)
         text = "HealthOmics %s of another try is waited for in place of %s"
         self.log.info("%s", entry(text, chosen.label, job.label))
@@ -252,12 +258,13 @@ class IdempotentSubmitter(Generic[JobT]):
             answer = self._show(self.kind.id_of(submitted.job))
             if not answer:
                 continue
-            seen = self.kind.read(answer)
+            job_id, generation = self.kind.id_of(submitted.job), submitted.generation
+            seen = self.kind.poll(self.hook, EarlierJob(job_id, generation, Owner.SAME_REQUEST, answer))
             if not self.is_usable(seen):
                 return None
             is_found = not was_created_since(answer, submitted_at, leeway=0.0)
             (self.log_reattached if is_found else log_started)(seen)
-            return Submitted(seen, submitted.generation, is_found)
+            return Submitted(seen, generation, is_found)
         self.log.info("HealthOmics %s of an earlier try is gone; replacing it", submitted.job.label)
         return None
 

@@ -137,7 +137,8 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
     def _job(self, context: Context) -> CohortJob:
         request = self.build_request()
         key = JobKey(TaskIdentity.of(context["ti"]), "StartRunBatch", self.hook.namespace, dag_run_life(context))
-        return CohortJob(self.submitter_of(context, key, request.get("batchName")), request, self.retrying)
+        submitter = self.submitter_of(context, key, request.get("batchName"))
+        return CohortJob(submitter, request, self.retrying, cancels_superseded=self.cancel_on_kill)
 
     def _submit_or_reattach(self, context: Context, job: CohortJob, cohort: Cohort) -> CohortCheckpoint:
         earlier_tries = context["ti"].try_number - 1

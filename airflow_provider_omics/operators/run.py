@@ -285,7 +285,7 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
     def _start(self, context: Context) -> tuple[RunSnapshot, bool]:
         """Return the run, and whether an earlier try had started it and it may be being stopped."""
         job, ti = self._job(context), context["ti"]
-        if self.request_id is not None:
+        if "requestId" in job.request:
             return job.submit(), False
         if not self.durable:
             return job.submit(generation=ti.try_number - 1), False

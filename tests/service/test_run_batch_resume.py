@@ -12,6 +12,7 @@ from omics_errors import raises
 from omics_service import await_status
 
 from airflow_provider_omics.exceptions import OmicsServiceError
+from airflow_provider_omics.jobs import result_collector
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.local.faults import FaultKind
 
@@ -103,6 +104,55 @@ def test_an_answer_that_gets_lost_on_its_way_does_not_start_a_second_batch(
     assert lab.effects("StartRunBatch") == 1
     batch = lab.omics.get_batch(batchId=done.result)
     assert (done.ti.xcoms["batch_id"], done.ti.xcoms["batch_arn"]) == (done.result, batch["arn"])
+
+
+@pytest.mark.parametrize("is_lost", [True, False], ids=["answer lost", "named again"])
+def test_runs_that_go_on_are_waited_for_where_their_batch_has_failed_before_it_was_found(
+    lab: CohortLab, monkeypatch: pytest.MonkeyPatch, is_lost: bool
+) -> None:
+    monkeypatch.setattr(result_collector, "_SETTLING_PAUSES", ())
+    samples = [lasting("slow", 4), *cohort(1)]
+    # Where no answer is lost, nothing but the request id leads to the batch of the first try.
+    lab.server.change(assumptions={"request_id_free_after_failed_batch": False})
+    settings: dict[str, Any] = {"batch_name": "mine", "identity_tags": is_lost}
+    lab.fault("RunBatch.abort", skip=1)
+
+    def await_failure(_call: object) -> None:
+        (batch,) = lab.state.batches
+        await_status(lambda: lab.omics.get_batch(batchId=batch), "FAILED")
+
+    if is_lost:
+        lab.fault("StartRunBatch", FaultKind.LOST_ANSWER, act=await_failure)
+    else:
+        lab.crash(samples, **settings)
+        await_failure(None)
+    failed = lab.fail(samples, instance(1 if is_lost else 2), **settings)
+    assert lab.column(failed.ti, "run_status") == ["COMPLETED", ""]
+    assert lab.runs_of() == Counter({"slow": 1})
+
+
+def test_a_batch_that_fails_as_soon_as_it_is_started_is_not_redriven_as_one_of_an_earlier_try(lab: CohortLab) -> None:
+    lab.fault("RunBatch.validate", count=None)
+
+    def await_failure(_call: object) -> None:
+        (batch,) = lab.state.batches
+        await_status(lambda: lab.omics.get_batch(batchId=batch), "FAILED")
+
+    lab.fault("StartRunBatch", FaultKind.SLOW_ANSWER, act=await_failure)
+    lab.fail(cohort(1), instance(2))
+    assert lab.effects("StartRunBatch") == 1
+
+
+@pytest.mark.parametrize("cancel_on_kill", [True, False])
+def test_a_batch_that_is_not_wanted_any_more_is_cancelled_once_it_can_be(lab: CohortLab, cancel_on_kill: bool) -> None:
+    lab.server.change(timings={"batch_creating": 0.8})
+    superseded = lab.crash([lasting("slow", 600)], parameters={"reference": "GRCh37"}).xcoms["batch_id"]
+    settings: dict[str, Any] = {"parameters": {"reference": "GRCh38"}, "cancel_on_kill": cancel_on_kill}
+    done = lab.run([{"runSettingId": "slow"}], instance(2), **settings)
+    assert done.result != superseded
+    assert lab.effects("CancelRunBatch") == (1 if cancel_on_kill else 0)
+    if cancel_on_kill:
+        await_status(lambda: lab.omics.get_batch(batchId=superseded), "CANCELLED")
 
 
 @MODES

@@ -324,6 +324,21 @@ def test_a_failed_run_is_replaced_by_the_next_try_and_only_once(server: LocalOmi
     assert len(runs(server)) == 2
 
 
+@pytest.mark.parametrize("durable", [True, False])
+@pytest.mark.parametrize(
+    "own", [{"request_id": "mine"}, {"start_run_kwargs": {"requestId": "mine"}}], ids=["parameter", "member"]
+)
+def test_ones_own_request_id_is_sent_as_it_is_in_every_try(
+    server: LocalOmics, workflow_id: str, own: dict[str, Any], durable: bool
+) -> None:
+    failing = {"tags": {"omics-local:outcome": "SERVICE_ERROR"}, "durable": durable, **own}
+    for try_number in (1, 2):
+        with pytest.raises(OmicsRunFailedError):
+            start(workflow_id, TaskInstance(try_number=try_number), **failing)
+    assert [call.request_id for call in server.journal.calls("StartRun")] == ["mine", "mine"]
+    assert len(runs(server)) == 1
+
+
 def test_another_request_of_the_same_task_is_another_run(server: LocalOmics, workflow_id: str) -> None:
     first = start(workflow_id, parameters={"sample": "A"})
     second = start(workflow_id, TaskInstance(try_number=2), parameters={"sample": "B"})
