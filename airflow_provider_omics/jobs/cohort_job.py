@@ -157,8 +157,8 @@ class CohortJob:
             partial(self._log_started, cohort),
         )
         checkpoint = replace(checkpoint, next_generation=submitted.generation).with_batch(submitted.job.batch_id)
-        has_failed_before = submitted.is_found and submitted.job.phase.is_final
-        return replace(checkpoint, redrive_all=has_failed_before), submitted.job
+        is_found = submitted.is_found
+        return replace(checkpoint, redrive_all=is_found, is_reattached=is_found), submitted.job
 
     def _settings(self, checkpoint: CohortCheckpoint, cohort: Cohort) -> dict[str, Any]:
         if cohort.count <= _MOST_INLINE:

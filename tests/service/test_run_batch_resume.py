@@ -12,8 +12,10 @@ from omics_errors import raises
 from omics_service import await_status
 
 from airflow_provider_omics.exceptions import OmicsServiceError
+from airflow_provider_omics.healthomics.api.statuses import RunStatus
 from airflow_provider_omics.jobs import result_collector
 from airflow_provider_omics.local import LocalOmics
+from airflow_provider_omics.local.account_state import AccountState
 from airflow_provider_omics.local.faults import FaultKind
 
 READINGS = pytest.mark.parametrize("reading", ["first_answer", "conflict", "forgotten"])
@@ -106,39 +108,48 @@ def test_an_answer_that_gets_lost_on_its_way_does_not_start_a_second_batch(
     assert (done.ti.xcoms["batch_id"], done.ti.xcoms["batch_arn"]) == (done.result, batch["arn"])
 
 
-@pytest.mark.parametrize("is_lost", [True, False], ids=["answer lost", "named again"])
-def test_runs_that_go_on_are_waited_for_where_their_batch_has_failed_before_it_was_found(
-    lab: CohortLab, monkeypatch: pytest.MonkeyPatch, is_lost: bool
+def await_failed_batch(lab: CohortLab) -> None:
+    (batch,) = lab.state.batches
+    await_status(lambda: lab.omics.get_batch(batchId=batch), "FAILED")
+
+
+def test_runs_that_go_on_are_waited_for_where_their_batch_has_failed_before_its_lost_answer_was_looked_for(
+    lab: CohortLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(result_collector, "_SETTLING_PAUSES", ())
-    samples = [lasting("slow", 4), *cohort(1)]
-    # Where no answer is lost, nothing but the request id leads to the batch of the first try.
-    lab.server.change(assumptions={"request_id_free_after_failed_batch": False})
-    settings: dict[str, Any] = {"batch_name": "mine", "identity_tags": is_lost}
     lab.fault("RunBatch.abort", skip=1)
+    lab.fault("StartRunBatch", FaultKind.LOST_ANSWER, act=lambda _: await_failed_batch(lab))
+    failed = lab.fail([lasting("slow", 4), *cohort(1)])
+    assert lab.column(failed.ti, "run_status") == ["COMPLETED", "NOT_STARTED"]
+    assert lab.effects("StartRunBatch") == 1
 
-    def await_failure(_call: object) -> None:
-        (batch,) = lab.state.batches
-        await_status(lambda: lab.omics.get_batch(batchId=batch), "FAILED")
 
-    if is_lost:
-        lab.fault("StartRunBatch", FaultKind.LOST_ANSWER, act=await_failure)
-    else:
-        lab.crash(samples, **settings)
-        await_failure(None)
-    failed = lab.fail(samples, instance(1 if is_lost else 2), **settings)
-    assert lab.column(failed.ti, "run_status") == ["COMPLETED", ""]
-    assert lab.runs_of() == Counter({"slow": 1})
+def test_a_failed_batch_that_its_request_id_leads_to_is_finished_once_its_runs_have_ended(
+    lab: CohortLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(result_collector, "_SETTLING_PAUSES", ())
+    lab.server.change(assumptions={"request_id_free_after_failed_batch": False})
+    lab.fault("RunBatch.abort", skip=1)
+    samples = [lasting("slow", 3), *cohort(1)]
+    settings: dict[str, Any] = {"batch_name": "mine", "identity_tags": False}
+    lab.crash(samples, **settings)
+    await_failed_batch(lab)
+    redriven: list[str | None] = []
+    lab.on_run("sample-0", RunStatus.RUNNING, lambda state, _: redriven.extend(_ended(state)))
+    done = lab.run(samples, instance(2), **settings)
+    assert redriven == ["slow"]
+    assert lab.column(done.ti, "run_status") == ["COMPLETED"] * 2
+    assert lab.runs_of() == Counter({"slow": 1, "sample-0": 1})
+
+
+def _ended(state: AccountState) -> list[str | None]:
+    return [run.run_setting_id for run in state.runs.values() if run.status is RunStatus.COMPLETED]
 
 
 def test_a_batch_that_fails_as_soon_as_it_is_started_is_not_redriven_as_one_of_an_earlier_try(lab: CohortLab) -> None:
     lab.fault("RunBatch.validate", count=None)
 
-    def await_failure(_call: object) -> None:
-        (batch,) = lab.state.batches
-        await_status(lambda: lab.omics.get_batch(batchId=batch), "FAILED")
-
-    lab.fault("StartRunBatch", FaultKind.SLOW_ANSWER, act=await_failure)
+    lab.fault("StartRunBatch", FaultKind.SLOW_ANSWER, act=lambda _: await_failed_batch(lab))
     lab.fail(cohort(1), instance(2))
     assert lab.effects("StartRunBatch") == 1
 
