@@ -192,7 +192,7 @@ class OmicsHook(OmicsClientHook):
             ``time.sleep``.
         :return: the run as it ended; its ``status`` says how.
         :raises OmicsRequestInvalidError: a parameter is out of bounds.
-        :raises OmicsWaitError: waiting ended before the run had; the run goes on.
+        :raises OmicsWaitError: waiting ended before the run had, which goes on; or there is none of this id.
 
         See https://docs.aws.amazon.com/omics/latest/api/API_GetRun.html
         """
@@ -291,7 +291,7 @@ class OmicsHook(OmicsClientHook):
             ``time.sleep``.
         :return: the batch as it ended, with its counts; its ``status`` says how.
         :raises OmicsRequestInvalidError: a parameter is out of bounds.
-        :raises OmicsWaitError: waiting ended before the batch had; the batch goes on.
+        :raises OmicsWaitError: waiting ended before the batch had, which goes on; or there is none of this id.
 
         See https://docs.aws.amazon.com/omics/latest/api/API_GetBatch.html
         """

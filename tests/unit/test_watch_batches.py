@@ -84,6 +84,24 @@ def test_nothing_is_kept_of_samples_whose_waiters_leave_during_a_poll() -> None:
     in_virtual_time(work)
 
 
+def test_lists_that_are_never_answered_end_no_wait_while_get_run_is() -> None:
+    async def work() -> None:
+        watching = Watching(timings=BIG)
+        batch = watching.service.start(many(40))
+
+        def refuse(operation: str, _members: Any) -> None:
+            if operation == "ListRuns":
+                raise refusal("ThrottlingException", 429, operation)
+
+        watching.refuse = refuse
+        keys = [f"sample-{number}" for number in range(40)]
+        ends = await watch_samples(watching, batch, keys, retry_timeout=200.0)
+        assert {end.why for end, _ in ends.values()} == {StopReason.ENDED}
+        assert_right(watching, batch, ends, 2 * 30 + 120)
+
+    in_virtual_time(work)
+
+
 def test_many_who_wait_for_a_batch_cost_one_call_a_period() -> None:
     async def work() -> None:
         watching = Watching(timings=BIG)

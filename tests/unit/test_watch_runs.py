@@ -339,6 +339,23 @@ def test_where_runs_cannot_be_listed_they_are_looked_at_one_by_one(caplog: pytes
     assert "looked at one by one" in caplog.text
 
 
+@pytest.mark.parametrize("code", ["ThrottlingException", "ServiceUnavailable"])
+def test_lists_that_are_never_answered_end_no_wait_while_get_run_is(code: str) -> None:
+    async def work() -> None:
+        watching = Watching(timings=LONG)
+
+        def refuse(operation: str, _members: Any) -> None:
+            if operation == "ListRuns":
+                raise refusal(code, 429 if code.startswith("Throttling") else 503, operation)
+
+        watching.refuse = refuse
+        ends = await watch(watching, watching.start_runs(30), retry_timeout=300.0)
+        assert {end.why for end, _ in ends.values()} == {StopReason.ENDED}
+        assert_right(watching, ends, 2 * 30 + 120)
+
+    in_virtual_time(work)
+
+
 def test_an_id_that_another_run_has_got_means_that_the_run_is_gone() -> None:
     async def work() -> None:
         watching = Watching(timings=LONG, run_id_reuse=True)

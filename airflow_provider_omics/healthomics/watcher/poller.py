@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from typing import Generic
 
-from airflow_provider_omics.healthomics.api.service_errors import is_from_aws
+from airflow_provider_omics.healthomics.api.service_errors import concerns_all_calls, is_from_aws
 from airflow_provider_omics.healthomics.polling.poll import SnapshotT
 from airflow_provider_omics.healthomics.watcher.clock import Clock, for_each
 from airflow_provider_omics.healthomics.watcher.subscription import Subscription
@@ -129,6 +129,19 @@ class Poller(Generic[SnapshotT]):
             self.publish_error(key, error)
         else:
             self.publish(key, snapshot, asked_at)
+
+    async def is_answered_alone(self, due: Iterable[str]) -> bool:
+        """Poll the first that is still waited for alone, and return whether that is answered while lists are not."""
+        key = next((key for key in due if key in self.subscriptions), None)
+        if key is None:
+            return False
+        asked_at = self.clock.now()
+        try:
+            snapshot = await self.poll_one(key)
+        except Exception as error:
+            return not concerns_all_calls(error)
+        self.publish(key, snapshot, asked_at)
+        return True
 
     async def _drain_get_queue(self) -> None:
         try:

@@ -160,7 +160,8 @@ class RunPoller(Poller[RunSnapshot]):
             if not await self._read_active(missing):
                 return False
         except Exception as error:
-            if concerns_all_calls(error):
+            # Others in the account may use up the quota of ListRuns, which GetRun does not share.
+            if concerns_all_calls(error) and not await self.is_answered_alone(due):
                 raise
             log.warning(
                 "%s", entry("HealthOmics runs are looked at one by one, since they cannot be listed: %s", error)
