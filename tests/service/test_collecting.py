@@ -283,7 +283,7 @@ def test_two_batches_of_a_cohort_become_one_table(
     table = cohort(first_settings)
     collect(table, first)
     second = start_batch([setting("c"), setting("b", outputUri="file:///tmp"), setting("stranger")])
-    collect(table, second, same={"b", "c"})
+    collect(table, second, unchanged_ids={"b", "c"})
     assert run_sync(omics, look_up_failures(table)) == 0
     assert [(row.run_setting_id, row.batch_id, row.end) for row in table.rows()] == [
         ("a", first, SampleStatus.COMPLETED),
