@@ -251,6 +251,21 @@ def test_the_creation_time_tells_an_ended_run_that_has_got_the_id_of_another() -
     in_virtual_time(work)
 
 
+def test_the_end_of_a_run_that_was_never_seen_to_go_on_is_asked_for() -> None:
+    async def work() -> None:
+        watching = Watching(timings=TOGETHER, outcomes=QUIET)
+        run_ids = watching.start_runs(20)
+        await asyncio.sleep(1000)
+        watching.catch_up()
+        ends = await asyncio.gather(*await begin(watching, run_ids))
+        await watching.watcher.close()
+        # A list that lags behind may show another run, which has had the id before.
+        assert all(end.snapshot.status == "COMPLETED" and end.snapshot.uuid for end, _ in ends)
+        assert watching.counts()["GetRun"] == 20
+
+    in_virtual_time(work)
+
+
 @pytest.mark.parametrize("missing", ["creationTime", "status"])
 def test_an_end_that_a_list_does_not_prove_is_asked_for(missing: str) -> None:
     async def work() -> None:

@@ -53,9 +53,10 @@ class _Watched:
         return abs((created_at - self.created_at).total_seconds()) > _SAME_TIME
 
     def can_be(self, item: Mapping[str, Any]) -> bool:
-        """Whether an item of ListRuns is this run; an end is not believed without the time that tells a reused id."""
+        """Whether an item of ListRuns is this run; an end is not believed without the times that tell a reused id."""
         created_at, status = item.get("creationTime"), item.get("status")
-        if status is None or (status in ENDED_STATUSES and created_at is None):
+        is_told_apart = created_at is not None and self.created_at is not None
+        if status is None or (status in ENDED_STATUSES and not is_told_apart):
             return False
         return not self.is_other(created_at)
 
