@@ -262,6 +262,8 @@ def test_the_end_of_a_run_that_was_never_seen_to_go_on_is_asked_for() -> None:
         # A list that lags behind may show another run, which has had the id before.
         assert all(end.snapshot.status == "COMPLETED" and end.snapshot.uuid for end, _ in ends)
         assert watching.counts()["GetRun"] == 20
+        # Once each for the active statuses, and no list of ended runs, which would prove nothing.
+        assert watching.counts()["ListRuns"] == 4
 
     in_virtual_time(work)
 

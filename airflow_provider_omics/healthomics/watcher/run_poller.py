@@ -118,6 +118,11 @@ class RunPoller(Poller[RunSnapshot]):
             watched = self._watched[run_id] = _Watched(self.subscriptions[run_id][0].waiter.poll)
         return watched
 
+    def _was_seen(self, run_id: str) -> bool:
+        """Whether the creation time of a run is known, which a list's end has to have too."""
+        watched = self._watched.get(run_id)
+        return watched is not None and watched.created_at is not None
+
     async def poll_one(self, run_id: str) -> RunSnapshot:
         """Poll one run (GetRun)."""
         watched = self._known(run_id)
@@ -169,14 +174,17 @@ class RunPoller(Poller[RunSnapshot]):
             )
             self._active_cost.record_denied(self.clock.now())
             return False
-        if self._ended_cost.is_cheaper(len(missing), self.clock.now()):
+        # The end of a run that was never seen to go on would not be believed.
+        provable = dict.fromkeys(run_id for run_id in missing if self._was_seen(run_id))
+        unproved = [run_id for run_id in missing if run_id not in provable]
+        if self._ended_cost.is_cheaper(len(provable), self.clock.now()):
             try:
-                await self._read_ended(missing)
+                await self._read_ended(provable)
             except Exception as error:
                 # What GetRun says of each is as good, and so is its error.
                 self.note(error)
                 self._ended_cost.record_denied(self.clock.now())
-        self.enqueue_get(missing)
+        self.enqueue_get([*unproved, *provable])
         return True
 
     async def _read_active(self, missing: dict[str, None]) -> bool:
