@@ -21,11 +21,12 @@ from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot, 
 from airflow_provider_omics.healthomics.polling.engine import RETRY_TIMEOUT, Waiter, WaitPolicy, poll_until_done
 from airflow_provider_omics.healthomics.polling.poll import Poll, SnapshotT
 from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason
-from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.runs import commands
 from airflow_provider_omics.healthomics.runs.failure import RunFailure
 from airflow_provider_omics.healthomics.runs.poll import RunPoll, get_run
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
+from airflow_provider_omics.hooks.arguments import value_issues
 from airflow_provider_omics.hooks.client import OmicsClientHook
 from airflow_provider_omics.hooks.task_logs import failed_tasks
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_LEAST_DELAY, _MOST_DELAY = 0.01, 604_800
 # A batch is CREATING for less than that as a rule.
 _CREATING_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 
@@ -366,7 +366,12 @@ class OmicsHook(OmicsClientHook):
             given["startingToken"] = answer["nextToken"]
 
     def _wait(self, poll: Poll[SnapshotT], policy: WaitPolicy, pause: Callable[[float], object]) -> SnapshotT:
-        if issues := list(_issues(policy)):
+        given = {
+            "waiter_delay": policy.delay,
+            "waiter_max_attempts": policy.max_attempts,
+            "error_budget": policy.retry_timeout,
+        }
+        if issues := [issue for name, value in given.items() for issue in value_issues(name, value)]:
             raise OmicsRequestInvalidError(poll.operation, issues)
         end = poll_until_done(Waiter(poll, policy), self.poll, lambda seconds: bool(pause(seconds)), self.log)
         if end.why is not StopReason.ENDED:
@@ -376,15 +381,6 @@ class OmicsHook(OmicsClientHook):
     def _logs_client(self) -> CloudWatchLogsClient:
         client: CloudWatchLogsClient = self._client_of("logs")
         return client
-
-
-def _issues(policy: WaitPolicy) -> Iterator[Issue]:
-    if not _LEAST_DELAY <= policy.delay <= _MOST_DELAY:
-        yield Issue("waiter_delay", f"is {policy.delay!r}", f"Give a number from {_LEAST_DELAY} to {_MOST_DELAY}")
-    if policy.max_attempts is not None and policy.max_attempts < 1:
-        yield Issue("waiter_max_attempts", f"is {policy.max_attempts!r}", "Give a whole number, 1 or more, or None")
-    if not policy.retry_timeout >= 0:
-        yield Issue("error_budget", f"is {policy.retry_timeout!r}", "Give a number, 0 or more")
 
 
 def _source(request: Mapping[str, Any]) -> str:

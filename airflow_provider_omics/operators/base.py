@@ -12,8 +12,8 @@ from airflow_provider_omics.exceptions import OmicsRequestInvalidError, non_retr
 from airflow_provider_omics.healthomics.api.calls import Requests, T
 from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.healthomics.requests.literal_requests import id_issues
+from airflow_provider_omics.hooks.arguments import value_issues
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
-from airflow_provider_omics.operators.arguments import value_issues
 from airflow_provider_omics.operators.templates import BULKY, TemplatesMixin, is_literal
 
 if TYPE_CHECKING:

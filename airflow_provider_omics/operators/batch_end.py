@@ -23,9 +23,9 @@ from airflow_provider_omics.healthomics.discovery.cohort_batches import find_coh
 from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason, WaitResult
 from airflow_provider_omics.healthomics.requests.checks import check_batch_id
 from airflow_provider_omics.healthomics.requests.literal_requests import BATCH_ID
+from airflow_provider_omics.hooks.arguments import as_read
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.links.omics import BATCH_LINKS, store_batch_links
-from airflow_provider_omics.operators.arguments import as_read
 from airflow_provider_omics.operators.waiting import OmicsRequestOperator
 from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
 

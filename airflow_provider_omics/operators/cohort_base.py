@@ -20,13 +20,13 @@ from airflow_provider_omics.healthomics.results.redrive import Redrive, failed_s
 from airflow_provider_omics.healthomics.results.table import ResultsTable, SampleStatus
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort
 from airflow_provider_omics.healthomics.runs.failure import RunFailure
+from airflow_provider_omics.hooks.arguments import as_read
 from airflow_provider_omics.hooks.object_settings import ObjectSettings
 from airflow_provider_omics.jobs.cohort_job import CohortJob
 from airflow_provider_omics.jobs.cohort_paths import CohortPaths
 from airflow_provider_omics.jobs.kinds import BATCH
 from airflow_provider_omics.jobs.submission import IdempotentSubmitter
 from airflow_provider_omics.links.omics import COHORT_LINKS, store_batch_links, store_outcome_links
-from airflow_provider_omics.operators.arguments import as_read
 from airflow_provider_omics.operators.cohort_input import OmicsCohortInputOperator
 from airflow_provider_omics.operators.definition_types import types_uri
 from airflow_provider_omics.operators.mapped_places import refuse, shared_place_issues

@@ -20,7 +20,7 @@ from airflow_provider_omics.healthomics.run_settings.definition_types import is_
 from airflow_provider_omics.healthomics.run_settings.parameters_file import file_of, read_parameters
 from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheetOptions, sample_sheet_issues
 from airflow_provider_omics.healthomics.run_settings.template import template_issues
-from airflow_provider_omics.operators.arguments import as_read
+from airflow_provider_omics.hooks.arguments import as_read
 from airflow_provider_omics.operators.definition_types import look_up_types
 from airflow_provider_omics.operators.inputs import OmicsInputOperator
 

@@ -11,10 +11,10 @@ from airflow_provider_omics.healthomics.requests.input_objects import InputObjec
 from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.requests.levels import FAIL, OFF
 from airflow_provider_omics.healthomics.run_settings.parameters_file import file_of, read_parameters
+from airflow_provider_omics.hooks.arguments import as_read
 from airflow_provider_omics.hooks.input_check import InputReport, describe_unknown, look_for_inputs
 from airflow_provider_omics.hooks.object_settings import ObjectSettings
 from airflow_provider_omics.jobs.kinds import JobT
-from airflow_provider_omics.operators.arguments import as_read
 from airflow_provider_omics.operators.job import OmicsJobOperator
 
 if TYPE_CHECKING:

@@ -28,12 +28,12 @@ from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, St
 from airflow_provider_omics.healthomics.requests.identity import FINISHED_TAG, JobKey, TaskIdentity
 from airflow_provider_omics.healthomics.runs.failure import RunFailure
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
+from airflow_provider_omics.hooks.arguments import as_read
 from airflow_provider_omics.jobs.cancellation import CancelReason, Decision, decide, reason_of_state
 from airflow_provider_omics.jobs.kinds import JobKind, JobT
 from airflow_provider_omics.jobs.record import JobRecord
 from airflow_provider_omics.jobs.rivals import Rivals
 from airflow_provider_omics.jobs.submission import IdempotentSubmitter
-from airflow_provider_omics.operators.arguments import as_read
 from airflow_provider_omics.operators.waiting import OmicsWaitingOperator
 from airflow_provider_omics.triggers.base import OmicsWaitTrigger
 

@@ -10,8 +10,8 @@ from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, St
 from airflow_provider_omics.healthomics.requests.checks import check_run_id
 from airflow_provider_omics.healthomics.requests.literal_requests import RUN_ID
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
+from airflow_provider_omics.hooks.arguments import as_read
 from airflow_provider_omics.hooks.parameters import TEMPLATED
-from airflow_provider_omics.operators.arguments import as_read
 from airflow_provider_omics.operators.base import OmicsBaseOperator
 from airflow_provider_omics.operators.waiting import OmicsRequestOperator
 from airflow_provider_omics.triggers.run import OmicsRunTrigger

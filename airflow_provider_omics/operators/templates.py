@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_omics.operators.arguments import ARGUMENTS, read_arguments
+from airflow_provider_omics.hooks.arguments import ARGUMENTS, read_arguments
 
 if TYPE_CHECKING:
     import jinja2

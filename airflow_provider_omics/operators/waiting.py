@@ -18,8 +18,8 @@ from airflow_provider_omics.healthomics.polling.engine import RETRY_TIMEOUT, pol
 from airflow_provider_omics.healthomics.polling.poll import SnapshotT
 from airflow_provider_omics.healthomics.polling.result import WaitResult
 from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
+from airflow_provider_omics.hooks.arguments import argument_issues, as_read
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
-from airflow_provider_omics.operators.arguments import argument_issues, as_read
 from airflow_provider_omics.operators.base import OmicsBaseOperator
 from airflow_provider_omics.triggers.base import DEFER_TIMEOUT_GRACE, OmicsWaitTrigger
 

@@ -20,6 +20,7 @@ from airflow_provider_omics.healthomics.results.outcome import OmicsBatchFailedE
 from airflow_provider_omics.healthomics.results.summary import sample_failures, summarize
 from airflow_provider_omics.healthomics.results.table import SampleResult
 from airflow_provider_omics.healthomics.runs.failure import OmicsRunFailedError
+from airflow_provider_omics.hooks.arguments import as_read
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.links.omics import (
     BATCH_LINKS,
@@ -29,7 +30,6 @@ from airflow_provider_omics.links.omics import (
     store_outcome_links,
     store_run_links,
 )
-from airflow_provider_omics.operators.arguments import as_read
 from airflow_provider_omics.operators.xcom_keys import run_result
 from airflow_provider_omics.sensors.cohort import (
     CohortArguments,

@@ -24,8 +24,8 @@ from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, St
 from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.healthomics.runs.failure import RunFailure
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
+from airflow_provider_omics.hooks.arguments import argument_issues, as_read
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
-from airflow_provider_omics.operators.arguments import argument_issues, as_read
 from airflow_provider_omics.operators.run_details import RunDetails, look_up_details
 from airflow_provider_omics.sensors.base import OmicsBaseSensor
 from airflow_provider_omics.triggers.base import DEFER_TIMEOUT_GRACE, OmicsWaitTrigger

@@ -11,8 +11,8 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG
 from task_runs import InstanceWithUpstream, TaskInstance, run_task
 
+from airflow_provider_omics.hooks.arguments import ARGUMENTS
 from airflow_provider_omics.local import LocalOmics
-from airflow_provider_omics.operators.arguments import ARGUMENTS
 from airflow_provider_omics.operators.base import OmicsBaseOperator
 from airflow_provider_omics.operators.batch import (
     OmicsCancelRunBatchOperator,

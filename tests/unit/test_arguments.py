@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator
 
-from airflow_provider_omics.operators.arguments import ARGUMENTS, value_issues
+from airflow_provider_omics.hooks.arguments import ARGUMENTS, value_issues
 from airflow_provider_omics.operators.base import OmicsBaseOperator
 from airflow_provider_omics.operators.batch import (
     OmicsCancelRunBatchOperator,

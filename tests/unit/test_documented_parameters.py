@@ -16,9 +16,9 @@ from airflow_provider_omics.healthomics.requests.literal_requests import (
     START_RUN_REQUIRED,
 )
 from airflow_provider_omics.healthomics.requests.shapes import snake_case
+from airflow_provider_omics.hooks.arguments import ARGUMENTS, Number
 from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
-from airflow_provider_omics.operators.arguments import ARGUMENTS, Number
 from airflow_provider_omics.operators.batch import (
     OmicsCancelRunBatchOperator,
     OmicsDeleteBatchOperator,

@@ -1,4 +1,4 @@
-"""What the arguments are that only this provider reads: one table for all operators and sensors.
+"""What the arguments are that only this provider reads: one table for operators, sensors and hook.
 
 Whoever takes an argument of the table has it as a template field. A value of it is checked when the DAG is parsed,
 unless it is a template; text, which is what templates come to, is read as what the argument is.
