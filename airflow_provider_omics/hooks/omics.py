@@ -35,8 +35,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# A batch is CREATING for less than that as a rule.
-_CREATING_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+CREATING_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds before each attempt to cancel a batch, which is CREATING for less than that as a rule.
+
+The first are short, since Airflow leaves a killed task alone for five seconds.
+"""
 
 
 class OmicsHook(OmicsClientHook):
@@ -261,7 +264,7 @@ class OmicsHook(OmicsClientHook):
         See https://docs.aws.amazon.com/omics/latest/api/API_CancelRunBatch.html
         """
         subject = f"batch {batch_id}"
-        for seconds in _CREATING_PAUSES:
+        for seconds in CREATING_PAUSES:
             if seconds and pause(seconds):
                 break
             snapshot, requested = self.send_requests(request_cancel(batch_id), subject)

@@ -1,4 +1,4 @@
-"""ResultCollector what became of a cohort: its batches, its samples, the results table in S3.
+"""Collecting what became of a cohort: its batches, its samples, the results table in S3.
 
 By then the work is done and paid for, so errors are put up with as they are while waiting.
 """

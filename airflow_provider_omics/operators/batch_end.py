@@ -290,10 +290,10 @@ class OmicsDeleteRunBatchOperator(_BatchOperator):
     def conclude(self, snapshot: BatchSnapshot) -> None:
         """Log that the runs are deleted, or fail if not all of them are."""
         # One who deletes the batch before its last state is seen has not deleted its runs.
-        as_deleted = snapshot.status == DELETED and not self.hook.send_requests(
+        is_gone = snapshot.status == DELETED and not self.hook.send_requests(
             has_runs(snapshot.batch_id), snapshot.label
         )
-        if not as_deleted and snapshot.status != BatchStatus.RUNS_DELETED:
+        if not is_gone and snapshot.status != BatchStatus.RUNS_DELETED:
             raise OmicsRunsNotDeletedError(snapshot, self._undeleted(snapshot))
         self.log.info("The runs of HealthOmics %s are deleted", snapshot.label)
 

@@ -29,6 +29,7 @@ from airflow_provider_omics.healthomics.requests.identity import FINISHED_TAG, J
 from airflow_provider_omics.healthomics.runs.failure import RunFailure
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.hooks.arguments import as_read
+from airflow_provider_omics.hooks.omics import CREATING_PAUSES
 from airflow_provider_omics.jobs.cancellation import CancelReason, Decision, decide, reason_of_state
 from airflow_provider_omics.jobs.kinds import JobKind, JobT
 from airflow_provider_omics.jobs.record import JobRecord
@@ -40,8 +41,6 @@ from airflow_provider_omics.triggers.base import OmicsWaitTrigger
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-# Airflow leaves a killed task alone for five seconds; a batch is CREATING for less than that as a rule.
-_CANCEL_PAUSES = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 _REASONS = {
     StopReason.ATTEMPTS: CancelReason.ATTEMPTS_USED_UP,
     StopReason.DEADLINE: CancelReason.EXECUTION_TIMEOUT,
@@ -352,7 +351,7 @@ class OmicsJobOperator(OmicsWaitingOperator[JobT]):
             return
         label = self._label(job_id)
         try:
-            asked = self.job_kind.cancel_when_possible(self.hook, job_id, _CANCEL_PAUSES, time.sleep)
+            asked = self.job_kind.cancel_when_possible(self.hook, job_id, CREATING_PAUSES, time.sleep)
         except Exception as error:
             self.log.warning("%s", entry("HealthOmics %s could not be cancelled: %s", label, error))
             return

@@ -24,7 +24,7 @@ from airflow_provider_omics.healthomics.watcher.watcher import StatusWatcher
 from airflow_provider_omics.triggers.base import OmicsJobTrigger, OmicsWaitTrigger
 
 # Airflow gives a trigger 30 seconds to act on a kill; a batch is CREATING for less than that as a rule.
-_CREATING_LOOKS, _CREATING_PAUSE = 20, 1.0
+_CREATING_POLLS, _CREATING_PAUSE = 20, 1.0
 
 
 class OmicsBatchTrigger(OmicsJobTrigger[BatchSnapshot]):
@@ -111,7 +111,7 @@ class OmicsBatchTrigger(OmicsJobTrigger[BatchSnapshot]):
 
         A batch that is CREATING cannot be cancelled yet; it is asked again for at most 20 seconds.
         """
-        for _ in range(_CREATING_LOOKS):
+        for _ in range(_CREATING_POLLS):
             snapshot, requested = await watcher.ask(request_cancel(self.batch_id))
             if requested:
                 return not snapshot.phase.is_final

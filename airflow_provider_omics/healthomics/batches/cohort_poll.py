@@ -58,7 +58,7 @@ class _CohortTrail(Generic[SnapshotT]):
             if self._is_last_word(snapshot):
                 return None
         if self._queue:
-            return self._look_at(self._queue.pop(0))
+            return self._poll_of(self._queue.pop(0))
         return None if isinstance(poll, CohortSearch) else self._search(snapshot)
 
     def _take(self, search: CohortSearch[SnapshotT], log: Log) -> None:
@@ -91,7 +91,7 @@ class _CohortTrail(Generic[SnapshotT]):
     def _id_of(self, snapshot: SnapshotT) -> str: ...
 
     @abstractmethod
-    def _look_at(self, batch_id: str) -> Poll[SnapshotT]: ...
+    def _poll_of(self, batch_id: str) -> Poll[SnapshotT]: ...
 
     @abstractmethod
     def _is_last_word(self, snapshot: SnapshotT) -> bool: ...
@@ -123,7 +123,7 @@ class SampleTrail(_CohortTrail[SampleSnapshot]):
     def first_poll(self) -> Poll[SampleSnapshot]:
         """Return the first poll."""
         if self.cohort is None:
-            return self._look_at(self.batch_id)
+            return self._poll_of(self.batch_id)
         task = self.cohort.task
         mapped = f"[{task.map_index}]" if task.map_index >= 0 else ""
         initial = SampleSnapshot("", self.run_setting_id, cohort_task=f"{task.task_id}{mapped}")
@@ -154,7 +154,7 @@ class SampleTrail(_CohortTrail[SampleSnapshot]):
     def _id_of(self, snapshot: SampleSnapshot) -> str:
         return snapshot.batch_id
 
-    def _look_at(self, batch_id: str) -> Poll[SampleSnapshot]:
+    def _poll_of(self, batch_id: str) -> Poll[SampleSnapshot]:
         return SamplePoll(batch_id, self.run_setting_id, only_submission=self.only_submission, clock=self.clock)
 
     def _is_last_word(self, snapshot: SampleSnapshot) -> bool:
@@ -201,13 +201,13 @@ class BatchTrail(_CohortTrail[BatchSnapshot]):
 
     def first_poll(self) -> Poll[BatchSnapshot]:
         """Return the first poll."""
-        return self._look_at(self.batch_id)
+        return self._poll_of(self.batch_id)
 
     @property
     def verdict(self) -> BatchSnapshot:
         """The newest batch, with the counts of all where they can be added up."""
         by_id = {batch.batch_id: batch for batch in self.batches}
-        snapshots = [self.snapshots.get(batch_id) or _seen(batch.answer) for batch_id, batch in by_id.items()]
+        snapshots = [self.snapshots.get(batch_id) or _snapshot(batch.answer) for batch_id, batch in by_id.items()]
         if not snapshots:
             return self.snapshots[self.batch_id]
         cohorts = {batch.cohort for batch in self.batches}
@@ -218,7 +218,7 @@ class BatchTrail(_CohortTrail[BatchSnapshot]):
     def _id_of(self, snapshot: BatchSnapshot) -> str:
         return snapshot.batch_id
 
-    def _look_at(self, batch_id: str) -> Poll[BatchSnapshot]:
+    def _poll_of(self, batch_id: str) -> Poll[BatchSnapshot]:
         return BatchPoll(batch_id, BatchGoal.DECIDED, failure_news=self.failure_news())
 
     def _is_last_word(self, snapshot: BatchSnapshot) -> bool:
@@ -250,5 +250,5 @@ def add_up(snapshots: Sequence[BatchSnapshot]) -> BatchSnapshot:
     return replace(newest, total=total, completed=completed, failed=failed, cohort_batch_ids=batch_ids)
 
 
-def _seen(answer: Any) -> BatchSnapshot:
+def _snapshot(answer: Any) -> BatchSnapshot:
     return BatchSnapshot.of(answer)

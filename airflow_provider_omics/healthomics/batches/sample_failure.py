@@ -37,7 +37,7 @@ class SampleFailure:
     @property
     def advice(self) -> FailureAdvice:
         """What is known about the cause."""
-        return _story(self.sample)[1]
+        return _cause_and_advice(self.sample)[1]
 
     @property
     def is_mistake(self) -> bool:
@@ -45,15 +45,15 @@ class SampleFailure:
         return self.advice is _NOT_IN_BATCH
 
     def describe(self) -> str:
-        """Return the whole story, for the task's log and its exception."""
-        cause, advice = _story(self.sample)
+        """Return cause and remedy, for the task's log and its exception."""
+        cause, advice = _cause_and_advice(self.sample)
         return (
             f"HealthOmics {self.sample.label} {cause} [{advice.failure_class}; who can act: {advice.owner}].\n"
             f"What to do: {advice.advice}"
         )
 
 
-def _story(sample: SampleSnapshot) -> tuple[str, FailureAdvice]:
+def _cause_and_advice(sample: SampleSnapshot) -> tuple[str, FailureAdvice]:
     if sample.submission_status is None or sample.batch_is_gone:
         return _without_submission(sample, sample.batch)
     match sample.submission_status:
@@ -88,7 +88,7 @@ def _without_submission(sample: SampleSnapshot, batch: BatchSnapshot | None) -> 
 class OmicsSampleFailedError(OmicsError):
     """A sample of a batch did not become a run, or cannot be followed any more.
 
-    :ivar failure: the whole story.
+    :ivar failure: the sample, with cause and advice.
     """
 
     def __init__(self, failure: SampleFailure) -> None:

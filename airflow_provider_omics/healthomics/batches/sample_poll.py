@@ -59,10 +59,10 @@ class SamplePoll:
         """Ask once: one call, two until the sample is submitted and when it just was."""
         snapshot = self._known
         if snapshot.run is None:
-            snapshot = yield from self._look_at_submission()
+            snapshot = yield from self._poll_submission()
         if self._known.run is None:
             return snapshot
-        return (yield from self._look_at_run(self._known.run))
+        return (yield from self._poll_run(self._known.run))
 
     def is_over(self, snapshot: SampleSnapshot) -> bool:
         """Whether submission or run have ended, however they did."""
@@ -72,7 +72,7 @@ class SamplePoll:
         """Tell a change of status."""
         return describe_change(before, snapshot)
 
-    def _look_at_submission(self) -> Requests[SampleSnapshot]:
+    def _poll_submission(self) -> Requests[SampleSnapshot]:
         found: list[SampleSnapshot] = []
 
         def take(page: Mapping[str, Any]) -> bool:
@@ -89,16 +89,16 @@ class SamplePoll:
         batch = yield from get_batch(self.batch_id)
         return self.unsubmitted(batch)
 
-    def _look_at_run(self, run: RunSnapshot) -> Requests[SampleSnapshot]:
+    def _poll_run(self, run: RunSnapshot) -> Requests[SampleSnapshot]:
         try:
             seen = yield from get_run(run.run_id)
         except ClientError as error:
             if categorize(error) is not ErrorCategory.NOT_FOUND:
                 raise
-            return (yield from self._look_for_run(run))
+            return (yield from self._poll_unseen_run(run))
         return replace(self._known, run=verify_identity(run, seen))
 
-    def _look_for_run(self, run: RunSnapshot) -> Requests[SampleSnapshot]:
+    def _poll_unseen_run(self, run: RunSnapshot) -> Requests[SampleSnapshot]:
         if self._known.submission_status != SubmissionStatus.DELETE_SUCCESS:
             batch = yield from get_batch(self.batch_id)
             if not is_overdue(batch, self.clock()):

@@ -49,7 +49,7 @@ class CellReader:
             self._types = {**defined, **self._stated}
             self._undecided = row.keys() - self._types.keys() - {self._id_column}
         if self._undecided:
-            self._look_at(row, self._undecided)
+            self._note_typed(row, self._undecided)
         if not self._types:
             return row
         values: dict[str, Any] = dict(row)
@@ -79,7 +79,7 @@ class CellReader:
                 warning=True,
             )
 
-    def _look_at(self, row: Mapping[str, str], undecided: set[str]) -> None:
+    def _note_typed(self, row: Mapping[str, str], undecided: set[str]) -> None:
         other = []
         for name in undecided:
             cell, known = row.get(name), self._looked_typed[name]

@@ -13,7 +13,7 @@ from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 class OmicsRunFailedError(OmicsError):
     """A run ended, and not as COMPLETED.
 
-    :ivar failure: the whole story.
+    :ivar failure: the run, its failed tasks and the advice.
     """
 
     def __init__(self, failure: RunFailure) -> None:
@@ -97,7 +97,7 @@ class RunFailure:
         object.__setattr__(self, "advice", advise(self.run.failure_code))
 
     def describe(self) -> str:
-        """Return the whole story, for the task's log and its exception."""
+        """Return the run's end, its failed tasks and the remedy, for the task's log and its exception."""
         return "\n".join([*self._headline(), *self._tasks(), *self._closing()])
 
     def _headline(self) -> list[str]:
