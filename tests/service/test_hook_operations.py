@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from airflow.exceptions import AirflowProviderDeprecationWarning
 from batch_states import Batches, ending, samples
+from holding import HELD
 from omics_errors import raises
 from omics_service import await_status
 
@@ -169,10 +170,17 @@ class TestBatches:
         assert len(server.journal.calls("ListRuns")) == before + 2
 
     def test_a_batch_is_cancelled_as_soon_as_it_can_be(self, hook: OmicsHook, batches: Batches) -> None:
-        batches.slow(batch_creating=0.3)
+        batches.slow(batch_creating=HELD)
         batch_id = batches.start(samples(2, runTags=FOREVER))
-        assert batches.status(batch_id) == "CREATING"
-        assert hook.cancel_batch(batch_id) is True
+        seen: list[str] = []
+
+        def let_go(_seconds: float) -> None:
+            seen.append(batches.status(batch_id))
+            batches.held.release()
+            batches.until(batch_id, "INPROGRESS")
+
+        assert hook.cancel_batch(batch_id, pause=let_go) is True
+        assert seen == ["CREATING"]
         assert hook.wait_for_batch(batch_id, waiter_delay=0.02).status == "CANCELLED"
         assert hook.cancel_batch(batch_id) is False
 

@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from holding import Holding, after_each
 from omics_service import ROLE, await_status
 
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus
 from airflow_provider_omics.local import LocalOmics, Timings
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
-from airflow_provider_omics.local.journal import Call
 
 FOR_EVER = 3600.0
 LONG = {"omics-local:seconds": "3600"}
@@ -28,11 +28,15 @@ def ending(run_setting_id: str, outcome: str) -> dict[str, Any]:
 
 
 class Batches:
-    """Starts batches of a server and waits for their states."""
+    """Starts batches of a server and waits for their states.
+
+    :ivar held: releases what takes HELD seconds.
+    """
 
     def __init__(self, server: LocalOmics, workflow_id: str) -> None:
         self.server = server
         self.omics = server.client("omics")
+        self.held = Holding(server)
         self._workflow_id = workflow_id
 
     def start(self, settings: list[dict[str, Any]] | str | None = None, **defaults: Any) -> str:
@@ -63,14 +67,7 @@ class Batches:
 
     def after(self, operation: str, act: Callable[[], object]) -> None:
         """Do something after every call of an operation, before anyone can make the next."""
-        note = self.server.journal.add
-
-        def and_then(call: Call) -> None:
-            note(call)
-            if call.operation == operation:
-                act()
-
-        self.server.journal.add = and_then  # type: ignore[method-assign]
+        after_each(self.server, operation, act)
 
     def in_state(self, status: str) -> str:
         """Return the id of a batch of three samples that stays in a state.
