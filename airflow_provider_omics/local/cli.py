@@ -52,7 +52,14 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to bind to (default: %(default)s)")
     add("--port", type=_port, default=DEFAULT_PORT, help="0 takes a free one (default: %(default)s)")
-    add("--allow-remote", action="store_true", help="accept a --host that others can reach")
+    add("--allow-remote", action="store_true", help="accept a --host that others can reach, and run tools for them")
+    add(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="answer requests to this name too, such as a container's; may be repeated (default: loopback and --host)",
+    )
     add(
         "--executor",
         choices=("auto", "simulated", "cwl"),
@@ -125,6 +132,7 @@ def _make_server(options: argparse.Namespace) -> LocalOmics:
         # A server may run for weeks; whoever needs every call starts it from Python.
         journal_limit=100_000,
         allow_remote=options.allow_remote,
+        allowed_hosts=options.allow_host,
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 from types import MappingProxyType, TracebackType
@@ -24,6 +25,7 @@ from airflow_provider_omics.local.executors.simulated import SimulatedExecutor, 
 from airflow_provider_omics.local.faults import FaultPlan
 from airflow_provider_omics.local.http.admin import Admin
 from airflow_provider_omics.local.http.application import Application
+from airflow_provider_omics.local.http.guard import RequestGuard
 from airflow_provider_omics.local.http.injection import MotoFaults
 from airflow_provider_omics.local.http.moto import ACCOUNT, MotoFront, reset_moto
 from airflow_provider_omics.local.http.server import HttpServer
@@ -63,7 +65,10 @@ class LocalOmics:
     :param outcomes: how simulated runs end.
     :param enforce_rates: throttle calls at the published rates.
     :param journal_limit: most calls that the journal keeps; None keeps all.
-    :param allow_remote: accept a host other than loopback. The server checks no credentials.
+    :param allow_remote: accept a host other than loopback. The server checks no credentials, and runs the tools of
+        whoever reaches it; ``docs/local-server.md`` says what that means.
+    :param allowed_hosts: further names in the ``Host`` header that are answered, such as that of a container; names
+        of loopback and ``host`` always are, and any address when ``host`` is ``0.0.0.0`` or ``::``.
     :raises ValueError: the host is not loopback and ``allow_remote`` is False.
     """
 
@@ -83,8 +88,10 @@ class LocalOmics:
         enforce_rates: bool = False,
         journal_limit: int | None = None,
         allow_remote: bool = False,
+        allowed_hosts: Sequence[str] = (),
     ) -> None:
         _check_host(host, allow_remote)
+        self._guard = RequestGuard(host, _names_of(host, allowed_hosts))
         self.host = host
         self.clock = clock or ScaledClock(time_scale)
         self.assumptions = assumptions or Assumptions()
@@ -112,7 +119,7 @@ class LocalOmics:
         self._stopping.clear()
         moto_faults = MotoFaults(self.faults, self.clock.now, self._stopping)
         app = Application(self._regions, OmicsService(self._stopping), Admin(self), MotoFront(), moto_faults)
-        self._http = HttpServer(self.host, self._port, app)
+        self._http = HttpServer(self.host, self._port, app, self._guard)
         self._http.start()
         return self
 
@@ -290,6 +297,11 @@ def _executor_factory(
         return real if kind == "cwl" else AutoExecutor(state, real, simulated)
 
     return make
+
+
+def _names_of(host: str, allowed_hosts: Sequence[str]) -> list[str]:
+    wildcard = host in ("0.0.0.0", "::")
+    return [*allowed_hosts, *([socket.gethostname()] if wildcard else [])]
 
 
 def _check_host(host: str, allow_remote: bool) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
-from omics_service import ROLE, wdl_zip
+from omics_service import ADMIN_HEADERS, ROLE, wdl_zip
 
 from airflow_provider_omics.local import FaultKind, FaultRule, LocalOmics, ManualClock, Timings
 from airflow_provider_omics.local.faults import CallFacts
@@ -254,7 +254,8 @@ def test_what_acts_on_clients_is_given_in_python_only(server: LocalOmics) -> Non
         FaultRule(kind=FaultKind.THROTTLE, act="kill")  # type: ignore[arg-type]
     # A rule with functions is listed like any other, without them.
     server.faults.add(FaultRule(kind=FaultKind.THROTTLE, operation="GetRun", act=threading.Event().wait))
-    with urllib.request.urlopen(f"{server.endpoint_url}/_local/faults") as answer:
+    request = urllib.request.Request(f"{server.endpoint_url}/_local/faults", headers=ADMIN_HEADERS)
+    with urllib.request.urlopen(request) as answer:
         (listed,) = json.load(answer)
     assert (listed["operation"], listed["struck"]) == ("GetRun", 0)
     assert "act" not in listed

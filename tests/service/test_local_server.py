@@ -24,7 +24,7 @@ import pytest
 from aiobotocore.config import AioConfig
 from botocore.config import Config
 from botocore.exceptions import ClientError, EndpointConnectionError
-from omics_service import ROLE, await_status, wdl_zip
+from omics_service import ADMIN_HEADERS, ROLE, await_status, wdl_zip
 
 from airflow_provider_omics.healthomics.requests.shapes import service_model
 from airflow_provider_omics.local import LocalOmics, ManualClock, Timings
@@ -59,7 +59,8 @@ def members_in_path(operation: str) -> list[str]:
 
 def admin(server: LocalOmics, method: str, path: str, body: Any = None) -> tuple[int, Any]:
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(f"{server.endpoint_url}/_local/{path}", data=data, method=method)
+    url = f"{server.endpoint_url}/_local/{path}"
+    request = urllib.request.Request(url, data=data, method=method, headers=ADMIN_HEADERS)
     try:
         with urllib.request.urlopen(request) as response:
             return response.status, json.load(response)
@@ -220,13 +221,13 @@ class TestClients:
 class TestHttp:
     def test_a_connection_is_kept_for_the_next_request(self, server: LocalOmics) -> None:
         connection = http.client.HTTPConnection(urlsplit(server.endpoint_url).netloc)
-        connection.request("GET", "/_local/health")
+        connection.request("GET", "/_local/health", headers=ADMIN_HEADERS)
         first = connection.getresponse()
         assert first.version == 11
         assert int(first.headers["Content-Length"]) == len(first.read())
         used = connection.sock
         for method, path in [("GET", "/_local/counts"), ("POST", "/_local/reset"), ("GET", "/a-bucket?list-type=2")]:
-            connection.request(method, path, body=b"{}" if method == "POST" else None)
+            connection.request(method, path, body=b"{}" if method == "POST" else None, headers=ADMIN_HEADERS)
             connection.getresponse().read()
         assert connection.sock is used
         connection.close()
@@ -236,7 +237,7 @@ class TestHttp:
         parts = urlsplit(server.endpoint_url)
         with socket.create_connection((parts.hostname, parts.port), timeout=300) as connection:
             connection.sendall(
-                b"PUT /reads/key HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
+                b"PUT /reads/key HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
             )
             assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
             connection.sendall(b"abc")
@@ -245,7 +246,7 @@ class TestHttp:
     def test_a_chunked_body_is_read_whole(self, server: LocalOmics) -> None:
         connection = http.client.HTTPConnection(urlsplit(server.endpoint_url).netloc)
         body = iter([b'{"enforced"', b": false}"])
-        headers = {"Transfer-Encoding": "chunked"}
+        headers = {**ADMIN_HEADERS, "Transfer-Encoding": "chunked"}
         connection.request("POST", "/_local/rates", body=body, encode_chunked=True, headers=headers)
         response = connection.getresponse()
         assert (response.status, json.load(response)) == (200, {"enforced": False})
@@ -404,7 +405,8 @@ class TestCommand:
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
             endpoint = ready.read_text().strip()
-            with urllib.request.urlopen(f"{endpoint}/_local/health") as response:
+            health = urllib.request.Request(f"{endpoint}/_local/health", headers=ADMIN_HEADERS)
+            with urllib.request.urlopen(health) as response:
                 assert response.status == 200
             process.send_signal(number)
             out, err = process.communicate(timeout=600)

@@ -12,7 +12,7 @@ from typing import Any, get_type_hints
 
 import pytest
 from botocore.exceptions import ClientError
-from omics_service import ROLE, await_status
+from omics_service import ADMIN_HEADERS, ROLE, await_status
 
 from airflow_provider_omics.local import Assumptions, LocalOmics, Timings
 
@@ -28,7 +28,7 @@ SWITCHES = [
 
 def change(server: LocalOmics, **settings: Any) -> None:
     body = json.dumps(settings).encode()
-    request = urllib.request.Request(f"{server.endpoint_url}/_local/settings", data=body, method="POST")
+    request = urllib.request.Request(f"{server.endpoint_url}/_local/settings", body, ADMIN_HEADERS, method="POST")
     with urllib.request.urlopen(request) as answer:
         assert answer.status == 200
 

@@ -10,6 +10,7 @@ from typing import Any
 
 ROLE = "arn:aws:iam::123456789012:role/omics"
 DEADLINE_SECONDS = 300
+ADMIN_HEADERS = {"X-Omics-Local": "1", "Content-Type": "application/json"}
 
 
 def wdl_zip() -> bytes:

@@ -17,7 +17,8 @@ GET      ``/_local/state``     what each account and region holds: runs and batc
 POST     ``/_local/reset``     forgets everything, moto's services too
 =======  ====================  ===================================================================================
 
-An error answers ``{"error": "..."}`` with HTTP 400, an unknown path with 404.
+Every request needs the header ``X-Omics-Local: 1``, which no page of another site can send, and a body is JSON with
+``Content-Type: application/json``. An error answers ``{"error": "..."}`` with HTTP 400, an unknown path with 404.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
+from airflow_provider_omics.local.http.guard import ADMIN_PREFIX
 from airflow_provider_omics.local.http.wire import HttpAnswer, HttpRequest
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from airflow_provider_omics.local.http.service import OmicsService
     from airflow_provider_omics.local.regions import Regions
 
-ADMIN_PREFIX = "/_local/"
 _SCOPE = re.compile(r"Credential=(?P<access_key>[^/]+)/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 
 

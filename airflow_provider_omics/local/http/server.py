@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import socket
@@ -13,13 +14,21 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.test import run_wsgi_app
 
+from airflow_provider_omics.local.http.guard import refuse
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+
+    from airflow_provider_omics.local.http.guard import RequestGuard
+    from airflow_provider_omics.local.http.wire import HttpAnswer
 
 log = logging.getLogger(__name__)
 
 _LISTEN_QUEUE = 128
 _POLL_SECONDS = 0.05
+_BLOCK_BYTES = 65_536
+_BLOCKS_TO_DISCARD = 1024
+_SECONDS_TO_DISCARD = 2
 
 
 class _Handler(WSGIRequestHandler):
@@ -32,7 +41,17 @@ class _Handler(WSGIRequestHandler):
     server: _Server
 
     def run_wsgi(self) -> None:
-        self.environ = self._environ_with_body()
+        try:
+            self.environ: dict[str, Any] = self.make_environ()
+            length = _length_of(self.environ)
+        except ValueError as error:
+            self._refuse(refuse(400, f"its first line or its Content-Length cannot be read ({error})"))
+            return
+        refusal = self.server.guard.refusal(self.environ)
+        if refusal is not None:
+            self._refuse(refusal)
+            return
+        self._take_body(length)
         try:
             chunks, status, headers = run_wsgi_app(self.server.app, self.environ, buffered=True)
         except ConnectionError:
@@ -54,16 +73,30 @@ class _Handler(WSGIRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         log.debug("%s %s %s %s", self.command, self.path, code, size)
 
-    def _environ_with_body(self) -> dict[str, Any]:
-        environ: dict[str, Any] = self.make_environ()
-        if "HTTP_TRANSFER_ENCODING" in environ:
+    def _take_body(self, length: int) -> None:
+        environ = self.environ
+        if environ.pop("HTTP_TRANSFER_ENCODING", None) is not None:
             body = environ["wsgi.input"].read()
-            del environ["HTTP_TRANSFER_ENCODING"]
         else:
-            body = self.rfile.read(int(environ.get("CONTENT_LENGTH") or 0))
+            body = self.rfile.read(length)
         environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
         environ["omics.headers"] = list(self.headers.items())
-        return environ
+
+    def _refuse(self, answer: HttpAnswer) -> None:
+        # The body stays unread, and what follows it on the connection cannot be told from it.
+        self.close_connection = True
+        headers = [*answer.headers.items(), ("Connection", "close")]
+        self._send(f"{answer.status} {HTTPStatus(answer.status).phrase}", headers, answer.body)
+        self._discard_what_comes()
+
+    def _discard_what_comes(self) -> None:
+        """Read on for a moment, since closing with unread bytes would take the answer from the client."""
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_WR)
+            self.connection.settimeout(_SECONDS_TO_DISCARD)
+            for _block in range(_BLOCKS_TO_DISCARD):
+                if not self.connection.recv(_BLOCK_BYTES):
+                    return
 
     def _send(self, status: str, headers: list[tuple[str, str]], body: bytes) -> None:
         code, _, reason = status.partition(" ")
@@ -82,7 +115,8 @@ class _Handler(WSGIRequestHandler):
 class _Server(ThreadedWSGIServer):
     """Knows its open connections, since an idle one would keep answering after the server has stopped."""
 
-    def __init__(self, host: str, app: WSGIApplication, fd: int) -> None:
+    def __init__(self, host: str, app: WSGIApplication, guard: RequestGuard, fd: int) -> None:
+        self.guard = guard
         super().__init__(host, 0, app, handler=_Handler, fd=fd)
         self._connections: set[socket.socket] = set()
         self._connections_lock = threading.Lock()
@@ -112,10 +146,11 @@ class HttpServer:
 
     :param host: address to bind to.
     :param port: 0 for a free one.
+    :param guard: says which requests are refused before their bodies are read.
     :raises OSError: the address cannot be bound.
     """
 
-    def __init__(self, host: str, port: int, app: Callable[..., Any]) -> None:
+    def __init__(self, host: str, port: int, app: Callable[..., Any], guard: RequestGuard) -> None:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         # werkzeug ends the process when the port is taken, so the socket is bound here.
         with socket.socket(family, socket.SOCK_STREAM) as listener:
@@ -123,7 +158,7 @@ class HttpServer:
             listener.bind((host, port))
             listener.listen(_LISTEN_QUEUE)
             self.port: int = listener.getsockname()[1]
-            self._server = _Server(host, app, listener.fileno())
+            self._server = _Server(host, app, guard, listener.fileno())
         self._thread = threading.Thread(target=self._serve, name="omics-http", daemon=True)
 
     def start(self) -> None:
@@ -138,3 +173,10 @@ class HttpServer:
 
     def _serve(self) -> None:
         self._server.serve_forever(poll_interval=_POLL_SECONDS)
+
+
+def _length_of(environ: dict[str, Any]) -> int:
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    if length < 0:
+        raise ValueError(f"{length} is less than 0")
+    return length

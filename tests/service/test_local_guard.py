@@ -1,0 +1,171 @@
+"""What pages in a browser, and names that lead to loopback, may not ask of the local server."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from omics_service import ADMIN_HEADERS
+
+from airflow_provider_omics.healthomics.requests.shapes import service_model
+from airflow_provider_omics.local import LocalOmics
+from airflow_provider_omics.local.http.guard import HOST_PREFIXES
+
+OMICS = {
+    "Authorization": "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/omics/aws4_request, "
+    "SignedHeaders=host, Signature=0"
+}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LocalOmics]:
+    with LocalOmics(executor="simulated") as started:
+        yield started
+
+
+def ask(
+    server: LocalOmics, method: str, path: str, headers: Mapping[str, str], body: bytes | None = None
+) -> tuple[int, Any]:
+    """Send exactly these headers, and return the status and the answer's JSON."""
+    connection = http.client.HTTPConnection(urlsplit(server.endpoint_url).netloc)
+    connection.putrequest(method, path, skip_host="Host" in headers)
+    for name, value in headers.items():
+        connection.putheader(name, value)
+    if body is not None:
+        connection.putheader("Content-Length", str(len(body)))
+    connection.endheaders(body)
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    return answer.status, json.loads(content) if answer.headers["Content-Type"] == "application/json" else content
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("127.0.0.1", "127.0.0.1:{port}", "127.8.8.8", "localhost", "localhost:{port}", "LOCALHOST", "localhost."),
+        *("[::1]", "[::1]:{port}", "127.0.0.1:9"),
+        *("workflows-localhost:{port}", "analytics-127.0.0.1:{port}", "my.bucket.localhost:{port}"),
+    ],
+)
+def test_names_of_loopback_are_answered(server: LocalOmics, host: str) -> None:
+    port = urlsplit(server.endpoint_url).port
+    status, _ = ask(server, "GET", "/run", {**OMICS, "Host": host.format(port=port)})
+    assert status == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("evil.example", "evil.example:4577", "127.0.0.1.evil.example", "localhost.evil.example", "evil-localhost"),
+        *("127.0.0.1.nip.io", "evil.example@127.0.0.1", "127.0.0.1@evil.example", "127.0.0.1,evil.example"),
+        *("workflows-evil.example", "workflows-", "0.0.0.0", "192.0.2.1", "[::]", "[::1", "[fe80::1%25lo]"),
+        *("localhost:x", "localhost/evil.example", "s3.amazonaws.com", "", "."),
+    ],
+)
+def test_foreign_names_are_refused(server: LocalOmics, host: str) -> None:
+    before = server.journal.counts
+    for path, headers in [("/run", OMICS), ("/", {}), ("/_local/health", ADMIN_HEADERS)]:
+        status, answer = ask(server, "GET", path, {**headers, "Host": host})
+        assert status == 403
+        assert "--allow-host" in answer["message"]
+    assert server.journal.counts == before
+
+
+def test_a_request_without_a_name_is_refused(server: LocalOmics) -> None:
+    parts = urlsplit(server.endpoint_url)
+    for first in ("GET /run HTTP/1.1", "GET http://evil.example/_local/health HTTP/1.1\r\nHost: localhost"):
+        with socket.create_connection((parts.hostname, parts.port)) as connection:
+            connection.sendall(f"{first}\r\n\r\n".encode())
+            answer = http.client.HTTPResponse(connection)
+            answer.begin()
+            assert answer.status in (400, 403)
+            assert "Host" in json.load(answer)["error"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": ""},
+        {"Origin": "http://localhost"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Origin": "http://127.0.0.1.evil.example"},
+        {"Origin": "file://"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/run"), ("POST", "/run"), ("PUT", "/a-bucket"), ("OPTIONS", "/_local/reset")]
+)
+def test_other_pages_are_refused(server: LocalOmics, method: str, path: str, headers: dict[str, str]) -> None:
+    status, answer = ask(server, method, path, {**OMICS, **ADMIN_HEADERS, **headers}, b"{}")
+    assert status == 403
+    assert "outside of a browser" in answer["message"]
+    assert server.client("s3").list_buckets()["Buckets"] == []
+
+
+def test_the_server_s_own_origin_is_none_of_them(server: LocalOmics) -> None:
+    status, _ = ask(server, "GET", "/run", {**OMICS, "Origin": server.endpoint_url, "Sec-Fetch-Site": "same-origin"})
+    assert status == 200
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "health"), ("POST", "reset"), ("DELETE", "faults")])
+def test_control_needs_a_header_of_its_own(server: LocalOmics, method: str, path: str) -> None:
+    server.client("s3").create_bucket(Bucket="kept")
+    status, answer = ask(server, method, f"/_local/{path}", {})
+    assert status == 403
+    assert "X-Omics-Local: 1" in answer["error"]
+    assert [bucket["Name"] for bucket in server.client("s3").list_buckets()["Buckets"]] == ["kept"]
+    server.client("s3").delete_bucket(Bucket="kept")
+
+
+@pytest.mark.parametrize("path", ["/_local/reset", "/moto-api/reset", "/%6doto-api/reset"])
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "text/plain"])
+def test_forms_reach_no_control(server: LocalOmics, path: str, kind: str) -> None:
+    server.client("s3").create_bucket(Bucket="kept")
+    assert ask(server, "POST", path, {"Content-Type": kind}, b"a=1")[0] == 403
+    status, answer = ask(server, "POST", path, {**ADMIN_HEADERS, "Content-Type": kind}, b"a=1")
+    assert status == 415
+    assert "application/json" in answer["error"]
+    assert [bucket["Name"] for bucket in server.client("s3").list_buckets()["Buckets"]] == ["kept"]
+    server.client("s3").delete_bucket(Bucket="kept")
+
+
+@pytest.mark.parametrize("length", ["-1", "abc"])
+def test_a_wrong_length_is_refused(server: LocalOmics, length: str) -> None:
+    status, answer = ask(server, "POST", "/run", {**OMICS, "Content-Length": length})
+    assert status == 400
+    assert "Content-Length" in answer["message"]
+
+
+def test_a_refusal_is_told_although_the_body_is_large(server: LocalOmics) -> None:
+    body = b"x" * (16 << 20)
+    status, answer = ask(server, "PUT", "/bucket/key", {"Origin": "https://evil.example"}, body)
+    assert status == 403
+    assert "outside of a browser" in answer["message"]
+
+
+def test_every_prefix_of_the_service_is_known() -> None:
+    model = service_model()
+    endpoints = [model.operation_model(name).endpoint for name in model.operation_names]
+    assert {endpoint["hostPrefix"] for endpoint in endpoints if endpoint} == set(HOST_PREFIXES)
+
+
+def test_a_name_can_be_allowed() -> None:
+    with LocalOmics(executor="simulated", allowed_hosts=["omics.test"]) as server:
+        for host, status in [("omics.test:4577", 200), ("bucket.omics.test", 200), ("other.test", 403)]:
+            assert ask(server, "GET", "/run", {**OMICS, "Host": host})[0] == status
+
+
+def test_who_binds_every_address_is_reached_at_each_but_under_no_other_name() -> None:
+    with LocalOmics("0.0.0.0", executor="simulated", allow_remote=True) as server:
+        for host, status in [("192.0.2.1", 200), ("0.0.0.0", 200), (socket.gethostname(), 200), ("evil.example", 403)]:
+            assert ask(server, "GET", "/run", {**OMICS, "Host": host})[0] == status
