@@ -290,11 +290,14 @@ def _executor_factory(
         simulated = SimulatedExecutor(state, outcomes, seed)
         if kind == "simulated":
             return simulated
-        from airflow_provider_omics.local.executors.cwl import CwlExecutor
         from airflow_provider_omics.local.executors.dispatch import AutoExecutor
+        from airflow_provider_omics.local.executors.engine import EngineExecutor
+        from airflow_provider_omics.local.executors.engines import installed_engines
 
-        real = CwlExecutor(state)
-        return real if kind == "cwl" else AutoExecutor(state, real, simulated)
+        if kind == "cwl":
+            return EngineExecutor(state, ("CWL",))
+        engines = installed_engines()
+        return AutoExecutor(state, EngineExecutor(state, engines), simulated, engines)
 
     return make
 

@@ -6,7 +6,6 @@ import logging
 import os
 import socket
 import tempfile
-import threading
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from ruamel.yaml.comments import CommentedMap
 
 from airflow_provider_omics.local.executors.cwl_inputs import job_order
 from airflow_provider_omics.local.executors.cwl_tasks import LocalTool, TaskExecutor
+from airflow_provider_omics.local.executors.engine_log import ErrorMemory
 from airflow_provider_omics.local.executors.messages import Message, MessageStream
 
 _LOGGERS = ("cwltool", "salad", "rdflib")
@@ -65,32 +65,6 @@ def run(connection: socket.socket) -> None:
         stream.send({"outputs": outputs})
     else:
         stream.send({"failed": errors.last() or f"the workflow ended with {status}"})
-
-
-class ErrorMemory(logging.Handler):
-    """Sends cwltool's log lines to the server, and remembers the last error of each thread."""
-
-    def __init__(self, stream: MessageStream, directory: Path) -> None:
-        super().__init__(logging.INFO)
-        self._stream = stream
-        self._directory = directory
-        self._errors: dict[int, str] = {}
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = self.shorten(self.format(record))
-        if record.levelno >= logging.ERROR:
-            self._errors[threading.get_ident()] = text
-        self._stream.send({"engine": f"{record.levelname} {text}"})
-
-    def last(self) -> str | None:
-        """Return the last error that this thread has logged since it last asked."""
-        return self._errors.pop(threading.get_ident(), None)
-
-    def shorten(self, text: str) -> str:
-        """Name files as the definition does, not by where they lie on this machine."""
-        for folder in (self._directory / "definition", self._directory):
-            text = text.replace(f"{folder.as_uri()}/", "").replace(f"{folder}/", "")
-        return text
 
 
 def _take_loggers(handler: logging.Handler) -> None:

@@ -6,14 +6,12 @@ import contextlib
 import itertools
 import logging
 import math
-import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from io import FileIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from cwltool.command_line_tool import CommandLineTool
 from cwltool.context import RuntimeContext
@@ -22,11 +20,9 @@ from cwltool.executors import JobExecutor
 from cwltool.job import CommandLineJob, JobBase
 from cwltool.process import Process
 
+from airflow_provider_omics.local.executors.line_pump import LinePump, line_batches
 from airflow_provider_omics.local.executors.messages import MessageStream
 
-_BLOCK_BYTES = 65_536
-_LONGEST_LINE = 200_000
-_SECONDS_TO_DRAIN = 2
 _TMPDIR_LOCK = threading.Lock()
 
 
@@ -119,8 +115,8 @@ class _Task:
             "memory": max(1, math.ceil(resources["ram"] / 1024)),
         }
         self._stream.send({"task_started": started})
-        self._stdout = _LinePump(self._send_lines)
-        self._stderr = _LinePump(self._send_stderr_lines)
+        self._stdout = LinePump(self._send_lines)
+        self._stderr = LinePump(self._send_stderr_lines)
         context = context.copy()
         context.default_stdout, context.default_stderr = self._stdout.file, self._stderr.file
         self._collect_outputs, self._job.collect_outputs = self._job.collect_outputs, self._after_exit
@@ -173,46 +169,5 @@ class _Task:
 
     def _send_file(self, path: Path) -> None:
         with contextlib.suppress(FileNotFoundError), path.open("rb", buffering=0) as file:
-            for lines in _line_batches(file):
+            for lines in line_batches(file):
                 self._send_stderr_lines(lines)
-
-
-class _LinePump:
-    """A pipe whose lines are handed on while the tool still writes, as many at a time as there are.
-
-    :ivar file: what the tool writes to; cwltool closes it when the tool has ended.
-    """
-
-    def __init__(self, on_lines: Callable[[list[str]], None]) -> None:
-        reader, writer = os.pipe()
-        self.file: IO[bytes] = os.fdopen(writer, "wb")
-        self._thread = threading.Thread(target=self._pump, args=(reader, on_lines), daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        """Wait for the last line; a process that the tool has left behind may keep the pipe open, so not for ever."""
-        self.file.close()
-        self._thread.join(_SECONDS_TO_DRAIN)
-
-    @staticmethod
-    def _pump(reader: int, on_lines: Callable[[list[str]], None]) -> None:
-        with os.fdopen(reader, "rb", buffering=0) as file:
-            for lines in _line_batches(file):
-                on_lines(lines)
-
-
-def _line_batches(file: FileIO) -> Iterator[list[str]]:
-    """Yield the lines of an unbuffered file as they come; a line that is far too long comes in parts."""
-    rest = b""
-    while block := file.read(_BLOCK_BYTES):
-        *lines, rest = (rest + block).split(b"\n")
-        if len(rest) >= _LONGEST_LINE:
-            lines, rest = [*lines, rest], b""
-        if lines:
-            yield [_text_of(line) for line in lines]
-    if rest:
-        yield [_text_of(rest)]
-
-
-def _text_of(line: bytes) -> str:
-    return line.decode(errors="replace").rstrip("\r")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from airflow_provider_omics.local.executors.cwl_run import is_runnable
+from airflow_provider_omics.local.executors.engines import ENGINES, is_runnable
 from airflow_provider_omics.local.executors.run_logs import RunLogs
 
 if TYPE_CHECKING:
@@ -14,13 +15,15 @@ if TYPE_CHECKING:
 
 
 class AutoExecutor:
-    """Really runs CWL workflows that have a definition, and simulates every other run, as its log says.
+    """Really runs workflows that have a definition and an engine, and simulates every other run, as its log says.
 
-    :param real: takes the CWL workflows.
-    :param simulated: takes WDL, Nextflow and Ready2Run workflows.
+    :param real: takes the workflows of the engines.
+    :param simulated: takes all others, Ready2Run workflows among them.
+    :param engines: the API's names of the engines that are installed.
     """
 
-    def __init__(self, state: AccountState, real: Executor, simulated: Executor) -> None:
+    def __init__(self, state: AccountState, real: Executor, simulated: Executor, engines: Sequence[str]) -> None:
+        self._engines = engines
         self._real = real
         self._simulated = simulated
         self._state = state
@@ -32,14 +35,21 @@ class AutoExecutor:
 
     def launch(self, run: Run, workflow: Workflow, report: RunReport) -> None:
         """Begin a run in the executor that it is for."""
-        if is_runnable(workflow):
+        if is_runnable(workflow, self._engines):
             self._real.launch(run, workflow, report)
             return
-        RunLogs(self._state, run).run_line(
-            f"This run is simulated: the local server runs CWL only, and the workflow is {workflow.engine}"
-            f" ({workflow.workflow_type})"
-        )
+        RunLogs(self._state, run).run_line(f"This run is simulated: {self._why(workflow)}")
         self._simulated.launch(run, workflow, report)
+
+    def _why(self, workflow: Workflow) -> str:
+        engine = ENGINES.get(workflow.engine)
+        if engine is not None and workflow.engine not in self._engines:
+            return (
+                f"the workflow is {workflow.engine}, and {engine.tool} is not installed; install "
+                f"'airflow-provider-omics[{engine.extra}]' to really run it"
+            )
+        kind = f"{workflow.engine} ({workflow.workflow_type})"
+        return f"the local server runs {' and '.join(self._engines)} only, and the workflow is {kind}"
 
     def cancel(self, run: Run) -> None:
         """Stop a run, whoever carries it out."""

@@ -56,9 +56,13 @@ class EngineProcess:
 
 
 class EngineProcesses:
-    """Starts processes through a fork server, which is started with the first of them."""
+    """Starts processes of one engine through a fork server, which is started with the first of them.
 
-    def __init__(self) -> None:
+    :param job: name of the module beside this one that carries a run out.
+    """
+
+    def __init__(self, job: str) -> None:
+        self._job = job
         self._scratch: Path | None = None
         self._left: list[Path] = []
         self._lock = threading.Lock()
@@ -119,7 +123,7 @@ class EngineProcesses:
             self._control, theirs = socket.socketpair()
             with theirs:
                 self._server = subprocess.Popen(
-                    [sys.executable, "-m", f"{__package__}.fork_server", str(self._ensure_scratch())],
+                    [sys.executable, "-m", f"{__package__}.fork_server", self._job, str(self._ensure_scratch())],
                     stdin=theirs.fileno(),
                     stdout=subprocess.DEVNULL,
                     env=_environment(),

@@ -1,4 +1,4 @@
-"""A process that has cwltool loaded and forks itself for every run, so that a run starts in milliseconds.
+"""A process that has an engine loaded and forks itself for every run, so that a run starts in milliseconds.
 
 It is started as ``python -m`` by :mod:`~airflow_provider_omics.local.executors.engine_processes`, with a socket as
 its standard input, and ends when that socket closes: whatever becomes of the server, nothing keeps running.
@@ -18,6 +18,7 @@ import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 
 Work = Callable[[socket.socket], None]
 
@@ -149,15 +150,14 @@ def _end_with_parent() -> None:
 
 
 def main() -> None:
-    """Serve on standard input; the one argument is the directory to remove at the end."""
-    from airflow_provider_omics.local.executors import cwl_job
-
+    """Serve on standard input; the arguments are the module of the job, and the directory to remove at the end."""
+    job = import_module(f"{__package__}.{sys.argv[1]}")
     _adopt_orphans()
     with socket.socket(fileno=os.dup(0)) as control:
-        cwl_job.preload()
+        job.preload()
         gc.freeze()
-        ForkServer(control, cwl_job.run).serve()
-    shutil.rmtree(sys.argv[1], ignore_errors=True)
+        ForkServer(control, job.run).serve()
+    shutil.rmtree(sys.argv[2], ignore_errors=True)
 
 
 if __name__ == "__main__":

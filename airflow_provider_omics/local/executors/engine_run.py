@@ -1,4 +1,4 @@
-"""One run of a CWL workflow, as the server sees it: inputs, the engine's process, tasks, logs, outputs."""
+"""One run of a workflow, as the server sees it: inputs, the engine's process, tasks, logs, outputs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_omics.local.executors.engines import ENGINES
 from airflow_provider_omics.local.executors.run_logs import RunLogs
 from airflow_provider_omics.local.executors.staging import Exports, Imports, RunFailure
 
 if TYPE_CHECKING:
     from airflow_provider_omics.local.account_state import AccountState
     from airflow_provider_omics.local.executors.base import RunReport
-    from airflow_provider_omics.local.executors.engine_processes import EngineProcess, EngineProcesses
+    from airflow_provider_omics.local.executors.engine_processes import EngineProcess
     from airflow_provider_omics.local.executors.messages import Message
     from airflow_provider_omics.local.records import Run, Workflow
 
@@ -28,12 +29,7 @@ class RunCancelled(Exception):
     """Nobody wants the run any more."""
 
 
-def is_runnable(workflow: Workflow) -> bool:
-    """Whether a workflow can really be run here: a private CWL one that has its definition."""
-    return workflow.engine == "CWL" and workflow.workflow_type == "PRIVATE" and workflow.definition_zip is not None
-
-
-class CwlRun:
+class EngineRun:
     """Carries out one run, in whatever thread calls :meth:`carry_out`.
 
     :ivar digests: etags of the objects that were read, by URI.
@@ -65,10 +61,13 @@ class CwlRun:
             if self._process is not None:
                 self._process.kill()
 
-    def carry_out(self, processes: EngineProcesses) -> None:
-        """Carry the run out to its end, whatever that is, and report it."""
+    def carry_out(self, start_process: Callable[[Workflow], EngineProcess]) -> None:
+        """Carry the run out to its end, whatever that is, and report it.
+
+        :param start_process: starts the engine's process for a workflow, or raises :class:`RunFailure`.
+        """
         try:
-            self._carry_out(processes)
+            self._carry_out(start_process)
         except RunCancelled:
             self.logs.run_line("The run was cancelled")
         except RunFailure as failure:
@@ -80,20 +79,15 @@ class CwlRun:
             self.logs.run_line("The run completed")
             self._report.completed()
 
-    def _carry_out(self, processes: EngineProcesses) -> None:
+    def _carry_out(self, start_process: Callable[[Workflow], EngineProcess]) -> None:
         self._check()
-        if not is_runnable(self._workflow):
-            raise RunFailure(
-                "WORKFLOW_RUN_FAILED",
-                f"The executor runs CWL definitions, and the workflow is {self._workflow.engine} "
-                f"({self._workflow.workflow_type}); start the server with the executor auto or simulated",
-            )
-        process = processes.start()
+        process = start_process(self._workflow)
         try:
             with self._lock:
                 self._process = process
             self._check()
-            self.logs.run_line(f"Running {self._workflow.main} with cwltool, without containers")
+            tool = ENGINES[self._workflow.engine].tool
+            self.logs.run_line(f"Running {self._workflow.main} with {tool}, without containers")
             outputs = self._run_engine(process)
             self._export(process.directory, outputs)
         finally:

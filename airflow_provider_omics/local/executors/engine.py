@@ -1,4 +1,4 @@
-"""The executor that really runs CWL workflows, on this machine and without containers."""
+"""The executor that really runs workflows with their engines, on this machine and without containers."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import logging
 import os
 import queue
 import threading
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from airflow_provider_omics.healthomics.api.statuses import RunStatus, classify
-from airflow_provider_omics.local.executors.cwl_run import CwlRun
-from airflow_provider_omics.local.executors.engine_processes import EngineProcesses
+from airflow_provider_omics.local.executors.engine_processes import EngineProcess, EngineProcesses
+from airflow_provider_omics.local.executors.engine_run import EngineRun
+from airflow_provider_omics.local.executors.engines import CWLTOOL, ENGINES, Engine, is_runnable
 from airflow_provider_omics.local.executors.manifest import manifest_entries
+from airflow_provider_omics.local.executors.staging import RunFailure
 
 if TYPE_CHECKING:
     from airflow_provider_omics.local.account_state import AccountState
@@ -23,34 +26,36 @@ log = logging.getLogger(__name__)
 _SECONDS_TO_END = 10
 
 
-class CwlExecutor:
-    """Runs a workflow's definition with cwltool, each run in a process group of its own.
+class EngineExecutor:
+    """Runs a workflow's definition with the engine for its language, each run in a process group of its own.
 
     :param state: has the S3 and the logs that runs use; when a run of its has ended, the manifest is written.
+    :param engines: the API's names of the engines that may be used; runs of other workflows fail.
     :param workers: most runs at a time, at least 1; others wait. None: one for each CPU.
     """
 
-    def __init__(self, state: AccountState, *, workers: int | None = None) -> None:
+    def __init__(self, state: AccountState, engines: Collection[str], *, workers: int | None = None) -> None:
         self._state = state
+        self._engines = engines
         self._workers = workers or os.cpu_count() or 1
-        self._processes = EngineProcesses()
-        self._waiting: queue.SimpleQueue[CwlRun | None] = queue.SimpleQueue()
+        self._processes: dict[Engine, EngineProcesses] = {}
+        self._waiting: queue.SimpleQueue[EngineRun | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
-        self._runs: dict[str, CwlRun] = {}
+        self._runs: dict[str, EngineRun] = {}
         state.run_observers.append(self._run_changed)
 
     def prepare(self) -> None:
         """Load cwltool now, in the background, so that the first run need not wait for it."""
-        self._processes.prepare()
+        self._processes_of(CWLTOOL).prepare()
 
     def launch(self, run: Run, workflow: Workflow, report: RunReport) -> None:
         """Queue a run; a thread takes it up as soon as one is free."""
-        carried = CwlRun(run, workflow, report, self._state)
+        carried = EngineRun(run, workflow, report, self._state)
         with self._lock:
             self._runs[run.uuid] = carried
             if len(self._threads) < self._workers:
-                thread = threading.Thread(target=self._work, name="omics-cwl", daemon=True)
+                thread = threading.Thread(target=self._work, name="omics-engine", daemon=True)
                 self._threads.append(thread)
                 thread.start()
         self._waiting.put(carried)
@@ -62,24 +67,46 @@ class CwlExecutor:
             carried.cancel()
 
     def close(self) -> None:
-        """Kill every run and end the threads and the fork server; do not hold the account's lock meanwhile."""
+        """Kill every run and end the threads and the fork servers; do not hold the account's lock meanwhile."""
         with self._lock:
             threads, self._threads = self._threads, []
+            processes = list(self._processes.values())
         for carried in list(self._runs.values()):
             carried.cancel()
         for _thread in threads:
             self._waiting.put(None)
-        self._processes.close()
+        for each in processes:
+            each.close()
         for thread in threads:
             thread.join(_SECONDS_TO_END)
 
     def _work(self) -> None:
         while (carried := self._waiting.get()) is not None:
             try:
-                carried.carry_out(self._processes)
+                carried.carry_out(self._start_process)
             except Exception:
                 # The other runs still need this thread.
                 log.exception("Run %s could not be reported", carried.run.run_id)
+
+    def _start_process(self, workflow: Workflow) -> EngineProcess:
+        """Start the process of a run.
+
+        :raises RunFailure: there is no engine for the workflow.
+        """
+        if not is_runnable(workflow, self._engines):
+            raise RunFailure(
+                "WORKFLOW_RUN_FAILED",
+                f"The executor runs {' and '.join(self._engines)} definitions, and the workflow is {workflow.engine} "
+                f"({workflow.workflow_type}); start the server with the executor auto or simulated",
+            )
+        return self._processes_of(ENGINES[workflow.engine]).start()
+
+    def _processes_of(self, engine: Engine) -> EngineProcesses:
+        """Return the processes of an engine, which is loaded when the first of them is started."""
+        with self._lock:
+            if engine not in self._processes:
+                self._processes[engine] = EngineProcesses(engine.job)
+            return self._processes[engine]
 
     def _run_changed(self, run: Run, _previous: RunStatus | None) -> None:
         if run.uuid in self._runs and classify(RunStatus, run.status).is_final:

@@ -1,0 +1,47 @@
+"""The engines that really run workflows here, and which workflow is for which of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow_provider_omics.local.records import Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """What runs the workflows of a language.
+
+    :ivar tool: name of the program, for log lines.
+    :ivar module: module of the package that is imported to see whether the program is installed.
+    :ivar extra: the extra of this distribution that installs it.
+    :ivar job: module beside this one that carries a run out, with ``preload()`` and ``run(connection)``.
+    """
+
+    tool: str
+    module: str
+    extra: str
+    job: str
+
+    def is_installed(self) -> bool:
+        """Whether the program can be imported; it is not loaded."""
+        return find_spec(self.module) is not None
+
+
+CWLTOOL = Engine("cwltool", "cwltool", "local", "cwl_job")
+ENGINES: Mapping[str, Engine] = MappingProxyType({"CWL": CWLTOOL})
+"""The engines by the names that the API has for them."""
+
+
+def is_runnable(workflow: Workflow, engines: Collection[str] = tuple(ENGINES)) -> bool:
+    """Whether a workflow can really be run here: a private one of these engines that has its definition."""
+    return workflow.engine in engines and workflow.workflow_type == "PRIVATE" and workflow.definition_zip is not None
+
+
+def installed_engines() -> tuple[str, ...]:
+    """Return the API's names of the engines whose programs are installed."""
+    return tuple(name for name, engine in ENGINES.items() if engine.is_installed())
