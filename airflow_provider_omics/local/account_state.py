@@ -25,7 +25,7 @@ from airflow_provider_omics.local.timings import Timings
 if TYPE_CHECKING:
     from airflow_provider_omics.local.aws import Aws
     from airflow_provider_omics.local.executors.base import Executor
-    from airflow_provider_omics.local.records import Batch, Run, RunCache, RunGroup, Task, Workflow
+    from airflow_provider_omics.local.records import Batch, Configuration, Run, RunCache, RunGroup, Task, Workflow
 
 RunObserver = Callable[["Run", RunStatus | None], None]
 TaskObserver = Callable[["Run", "Task", TaskStatus | None], None]
@@ -63,6 +63,7 @@ class AccountState:
     workflows: dict[str, Workflow] = field(default_factory=dict)
     run_groups: dict[str, RunGroup] = field(default_factory=dict)
     run_caches: dict[str, RunCache] = field(default_factory=dict)
+    configurations: dict[str, Configuration] = field(default_factory=dict)
     batches: dict[str, Batch] = field(default_factory=dict)
     run_observers: list[RunObserver] = field(default_factory=list)
     task_observers: list[TaskObserver] = field(default_factory=list)

@@ -172,8 +172,10 @@ class Assumptions:
     rerun_copies_retention: bool = True
     ready2run_can_be_rerun: bool = True
 
-    # Networking configurations are not served here, so any name counts as an ACTIVE one.
-    any_configuration_is_active: bool = True
+    # Configurations: the guide says both that one in use cannot be deleted and that deleting it is safe. Where any
+    # name counts as an ACTIVE configuration, runs can be tried without making one.
+    configuration_in_use_deletable: bool = True
+    any_configuration_is_active: bool = False
 
     # Rates: those of some operations are not published, nor the burst size, nor whether operations that share a row
     # of the quota table share its tokens.

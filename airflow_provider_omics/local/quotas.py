@@ -19,6 +19,7 @@ _ROWS: tuple[tuple[float, tuple[str, ...]], ...] = (
     (10, ("GetWorkflow", "ListWorkflows", "UpdateWorkflow", "DeleteWorkflow")),
     (5, ("TagResource", "UntagResource", "ListTagsForResource")),
     (1, ("StartRunBatch",)),
+    (1, ("CreateConfiguration",)),
     (10, ("GetBatch", "CancelRunBatch", "ListRunsInBatch")),
 )
 
@@ -43,6 +44,7 @@ class Quotas:
     versions_per_workflow: int = 1_000
     run_groups: int = 1_000
     run_caches: int = 1_000
+    configurations: int = 10
     parameter_bytes: int = 256_000
     tags: int = 50
     runs_per_batch: int = 100_000

@@ -39,6 +39,7 @@ class Run:
     :ivar request_id: of the StartRun or StartRunBatch call that it comes from.
     :ivar parameters_link: where the service's copy of the parameters can be fetched, once ``parametersUri`` was read.
     :ivar earlier: statuses that it had and until when, kept only while lists lag behind.
+    :ivar configuration: as it was when the run was started; it may have been deleted since.
     """
 
     run_id: str
@@ -63,6 +64,7 @@ class Run:
     request_id: str | None = None
     parameters_link: str | None = None
     earlier: tuple[tuple[datetime, RunStatus], ...] = ()
+    configuration: Configuration | None = None
 
 
 @dataclass(slots=True)
@@ -119,6 +121,25 @@ class RunCache:
     status: str
     creation_time: datetime
     settings: dict[str, Any] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Configuration:
+    """A configuration of VPC networking.
+
+    :ivar vpc_config: as it was given, with the ``vpcId`` that the service adds.
+    :ivar sequence: place in the order of creation.
+    """
+
+    name: str
+    uuid: str
+    arn: str
+    status: str
+    creation_time: datetime
+    vpc_config: dict[str, Any]
+    sequence: int
+    description: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
 
 

@@ -62,7 +62,8 @@ class RequestIds:
             return first.answer
         what = "the same request" if same else "other parameters"
         raise ConflictException(
-            f"requestId {request['requestId']} was used before with {what}; it made {first.answer.get('id')}"
+            f"requestId {request['requestId']} was used before with {what}; it made "
+            f"{first.answer.get('id') or first.answer.get('arn')}"
         )
 
     def remember(self, operation: str, request: Mapping[str, Any], answer: dict[str, Any]) -> None:

@@ -23,6 +23,8 @@ class Timings:
     :param batch_stopping: from the last cancelled run until the batch is CANCELLED.
     :param run_summary_lag: how far ``runSummary`` of GetBatch is behind, until the batch is PROCESSED.
     :param workflow_creating: in CREATING of a workflow, a version or a run cache.
+    :param configuration_creating: in CREATING of a configuration; the service takes up to 15 minutes.
+    :param configuration_deleting: in DELETING of a configuration.
     """
 
     pending: float = 1.0
@@ -36,6 +38,8 @@ class Timings:
     batch_stopping: float = 1.0
     run_summary_lag: float = 2.0
     workflow_creating: float = 0.0
+    configuration_creating: float = 2.0
+    configuration_deleting: float = 1.0
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -58,4 +62,6 @@ class Timings:
             submissions_per_second=2000.0,
             batch_stopping=0.01,
             run_summary_lag=0.0,
+            configuration_creating=0.01,
+            configuration_deleting=0.01,
         )

@@ -19,7 +19,7 @@ from airflow_provider_omics.local import LocalOmics, Quotas, Timings
 from airflow_provider_omics.local.http.service import OmicsService
 from airflow_provider_omics.local.operations.registry import HANDLERS
 
-# Runs, run tasks, workflows, workflow versions, run groups, run caches, tags and run batches.
+# Runs, run tasks, workflows, workflow versions, run groups, run caches, configurations, tags and run batches.
 SERVED = frozenset(
     {
         "StartRun",
@@ -49,6 +49,10 @@ SERVED = frozenset(
         "ListRunCaches",
         "UpdateRunCache",
         "DeleteRunCache",
+        "CreateConfiguration",
+        "GetConfiguration",
+        "ListConfigurations",
+        "DeleteConfiguration",
         "TagResource",
         "UntagResource",
         "ListTagsForResource",
@@ -151,6 +155,19 @@ class Story:
         assert self.call("DeleteRunCache", id=made["id"]) == {}
         assert made["id"] not in [item["id"] for item in self.omics.list_run_caches()["items"]]
 
+    def configurations(self) -> None:
+        name = f"network-of-{self.kind}"
+        vpc = {"securityGroupIds": ["sg-0a"], "subnetIds": ["subnet-0a", "subnet-0b"]}
+        made = self.call("CreateConfiguration", name=name, runConfigurations={"vpcConfig": vpc}, tags={"a": "b"})
+        assert (made["status"], made["tags"]) == ("CREATING", {"a": "b"})
+        await_status(lambda: self.omics.get_configuration(name=name), "ACTIVE")
+        got = self.call("GetConfiguration", name=name)
+        assert (got["uuid"], got["arn"]) == (made["uuid"], made["arn"])
+        assert got["runConfigurations"]["vpcConfig"].items() >= vpc.items()
+        listed = self.call("ListConfigurations", maxResults=10)["items"]
+        assert (name, "ACTIVE") in [(item["name"], item["status"]) for item in listed]
+        assert self.call("DeleteConfiguration", name=name) == {}
+
     def tags(self) -> None:
         arn = self.omics.create_run_group()["arn"]
         assert self.call("TagResource", resourceArn=arn, tags={"a": "1", "b": "2", "ü/": "="}) == {}
@@ -223,6 +240,7 @@ class Story:
             self.workflow_versions,
             self.run_groups,
             self.run_caches,
+            self.configurations,
             self.tags,
             self.cancelled_run,
             self.cancelled_batch,

@@ -10,8 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
-from omics_service import ROLE, await_status, wdl_zip
+from omics_service import ROLE, await_status, refusal, wdl_zip
 
 from airflow_provider_omics.local import LocalOmics
 
@@ -25,18 +24,6 @@ def zipped(**files: bytes) -> bytes:
         for name, text in files.items():
             archive.writestr(f"{name}.cwl", text)
     return content.getvalue()
-
-
-def refusal(call: Callable[..., Any], **request: Any) -> tuple[str, int, str]:
-    """Return code, HTTP status and message of the error that a call gets."""
-    with pytest.raises(ClientError) as caught:
-        call(**request)
-    answer = caught.value.response
-    return (
-        answer["Error"]["Code"],
-        answer["ResponseMetadata"]["HTTPStatusCode"],
-        answer["Error"]["Message"],
-    )
 
 
 @pytest.fixture

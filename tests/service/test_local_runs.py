@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from omics_service import ROLE, await_status, wdl_zip
+from omics_service import ROLE, await_status, make_configuration, wdl_zip
 
 from airflow_provider_omics.local import (
     Assumptions,
@@ -90,6 +90,7 @@ def test_a_run_passes_its_states_and_its_fields_appear_in_time(still: LocalOmics
 
 
 def test_get_run_returns_what_was_asked_for(omics: Any, start_run: Start) -> None:
+    network = make_configuration(omics, "my-vpc")
     asked = {
         "name": "ünïcode name",
         "parameters": {"reads": ["s3://b/1.fq", None, 1.5, {"deep": True}]},
@@ -108,7 +109,8 @@ def test_get_run_returns_what_was_asked_for(omics: Any, start_run: Start) -> Non
     expected = {**asked, "configuration": run["configuration"]}
     del expected["configurationName"]
     assert {name: run[name] for name in expected} == expected
-    assert run["configuration"]["name"] == "my-vpc"
+    assert run["configuration"] == {"name": "my-vpc", "arn": network["arn"], "uuid": network["uuid"]}
+    assert run["vpcConfig"] == network["runConfigurations"]["vpcConfig"]
     assert run["uuid"] == started["uuid"]
     for absent in ("engineSettings", "batchId", "failureReason", "runId", "storageCapacity", "definition"):
         assert absent not in run

@@ -40,6 +40,7 @@ SERVED = {
     *("CreateWorkflowVersion", "GetWorkflowVersion", "ListWorkflowVersions", "UpdateWorkflowVersion"),
     *("DeleteWorkflowVersion", "CreateRunGroup", "GetRunGroup", "ListRunGroups", "UpdateRunGroup", "DeleteRunGroup"),
     *("CreateRunCache", "GetRunCache", "ListRunCaches", "UpdateRunCache", "DeleteRunCache"),
+    *("CreateConfiguration", "GetConfiguration", "ListConfigurations", "DeleteConfiguration"),
     *("TagResource", "UntagResource", "ListTagsForResource"),
 }
 

@@ -12,6 +12,7 @@ from airflow.providers.common.compat.assets import Asset
 from airflow.providers.common.compat.sdk import AirflowFailException
 from cohorts import BUCKET, MODES, CohortLab, cohort, failing, instance, lasting, operator
 from omics_errors import raises
+from omics_service import make_configuration
 from task_runs import run_task
 
 from airflow_provider_omics.exceptions import OmicsBatchFailedError, OmicsWaitError
@@ -55,6 +56,7 @@ def test_a_cohort_completes_and_every_sample_has_a_row(lab: CohortLab, deferrabl
 def test_every_field_reaches_the_service(lab: CohortLab) -> None:
     group = lab.omics.create_run_group(name="cohort", maxRuns=5, requestId="g")["id"]
     cache = lab.omics.create_run_cache(cacheS3Location=f"s3://{BUCKET}/cache", requestId="c")["id"]
+    make_configuration(lab.omics, "my-network")
     expected = {
         "workflowType": "PRIVATE",
         "name": "atlas",

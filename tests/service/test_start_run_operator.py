@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from omics_errors import raises
-from omics_service import wdl_zip
+from omics_service import make_configuration, wdl_zip
 from task_runs import TaskInstance, TaskRun, run_task
 
 from airflow_provider_omics.exceptions import (
@@ -94,6 +94,7 @@ def test_every_field_reaches_the_service(server: LocalOmics, workflow_id: str) -
     group = omics.create_run_group(name="cohort", maxRuns=5, requestId="g")["id"]
     server.client("s3").create_bucket(Bucket="cache")
     cache = omics.create_run_cache(cacheS3Location="s3://cache/here", requestId="c")["id"]
+    make_configuration(omics, "my-network")
     task = start(
         workflow_id,
         wait_for_completion=False,

@@ -8,6 +8,9 @@ import zipfile
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+from botocore.exceptions import ClientError
+
 ROLE = "arn:aws:iam::123456789012:role/omics"
 DEADLINE_SECONDS = 300
 ADMIN_HEADERS = {"X-Omics-Local": "1", "Content-Type": "application/json"}
@@ -19,6 +22,25 @@ def wdl_zip() -> bytes:
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("main.wdl", "version 1.0\nworkflow test {}\n")
     return content.getvalue()
+
+
+def refusal(call: Callable[..., Any], **request: Any) -> tuple[str, int, str]:
+    """Return code, HTTP status and message of the error that a call gets."""
+    with pytest.raises(ClientError) as caught:
+        call(**request)
+    answer = caught.value.response
+    return (
+        answer["Error"]["Code"],
+        answer["ResponseMetadata"]["HTTPStatusCode"],
+        answer["Error"]["Message"],
+    )
+
+
+def make_configuration(omics: Any, name: str) -> dict[str, Any]:
+    """Make a configuration of VPC networking and return it once it is ACTIVE."""
+    vpc = {"securityGroupIds": ["sg-0123abcd"], "subnetIds": ["subnet-0123abcd", "subnet-4567ef01"]}
+    omics.create_configuration(name=name, runConfigurations={"vpcConfig": vpc})
+    return await_status(lambda: dict(omics.get_configuration(name=name)), "ACTIVE")
 
 
 def await_status(describe: Callable[[], dict[str, Any]], *wanted: str) -> dict[str, Any]:

@@ -159,6 +159,7 @@ def _summary(state: AccountState) -> dict[str, Any]:
             "workflows": len(state.workflows),
             "run_groups": len(state.run_groups),
             "run_caches": len(state.run_caches),
+            "configurations": len(state.configurations),
         }
 
 

@@ -19,6 +19,7 @@ SERVED_OPERATIONS = frozenset(
         *("DeleteBatch", "DeleteWorkflowVersion"),
         *("CreateRunGroup", "GetRunGroup", "ListRunGroups", "UpdateRunGroup", "DeleteRunGroup"),
         *("CreateRunCache", "GetRunCache", "ListRunCaches", "UpdateRunCache", "DeleteRunCache"),
+        *("CreateConfiguration", "GetConfiguration", "ListConfigurations", "DeleteConfiguration"),
         *("TagResource", "UntagResource", "ListTagsForResource"),
     }
 )

@@ -21,6 +21,7 @@ _OPERATION_MODULES = (
     "workflow_versions",
     "run_groups",
     "run_caches",
+    "configurations",
     "tags",
     "batches",
 )

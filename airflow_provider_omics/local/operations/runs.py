@@ -69,6 +69,7 @@ def get_run(state: AccountState, request: dict[str, Any]) -> Answer:
         runOutputUri=run.output_root,
         logLocation=_log_location(state, run),
         configuration=_configuration(state, run),
+        vpcConfig=run.configuration.vpc_config if run.configuration else None,
     )
     if "DEFINITION" in request.get("export", ()):
         answer["definition"] = _definition(state, run)
@@ -182,7 +183,10 @@ def _parameters(run: Run) -> Answer:
 
 def _configuration(state: AccountState, run: Run) -> Answer | None:
     name = run.request.get("configurationName")
-    return None if name is None else {"name": name, "arn": state.arn(f"configuration/{name}")}
+    if name is None:
+        return None
+    uuid = {"uuid": run.configuration.uuid} if run.configuration else {}
+    return {"name": name, "arn": state.arn(f"configuration/{name}"), **uuid}
 
 
 def _log_location(state: AccountState, run: Run) -> Answer | None:

@@ -9,14 +9,14 @@ from typing import Any
 from airflow_provider_omics.local.account_state import AccountState
 from airflow_provider_omics.local.errors import ResourceNotFoundException, ValidationException
 from airflow_provider_omics.local.operations.registry import Answer, operation
-from airflow_provider_omics.local.records import Batch, Run, RunCache, RunGroup, Workflow
+from airflow_provider_omics.local.records import Batch, Configuration, Run, RunCache, RunGroup, Workflow
 from airflow_provider_omics.local.tagging import checked_tags
 
-Tagged = Run | Batch | Workflow | RunGroup | RunCache
+Tagged = Run | Batch | Workflow | RunGroup | RunCache | Configuration
 
 _ARN = re.compile(
     r"arn:(?P<partition>[^:]+):omics:(?P<region>[^:]+):(?P<account>\d{12}):"
-    r"(?P<kind>run|runBatch|workflow|runGroup|runCache)/(?P<id>\d+)(?:/version/(?P<version>[^/]+))?"
+    r"(?P<kind>run|runBatch|workflow|runGroup|runCache|configuration)/(?P<id>[\w.-]+)(?:/version/(?P<version>[^/]+))?"
 )
 
 
@@ -46,7 +46,8 @@ def _find(state: AccountState, arn: str) -> Tagged:
     match = _ARN.fullmatch(arn)
     if match is None or (match["version"] and match["kind"] != "workflow"):
         raise ValidationException(
-            f"{arn} is not the ARN of a run, run batch, workflow, workflow version, run group or run cache"
+            f"{arn} is not the ARN of a run, run batch, workflow, workflow version, run group, run cache or "
+            "configuration"
         )
     resource = _by_kind(state, match["kind"]).get(match["id"])
     if match["version"] and isinstance(resource, Workflow):
@@ -64,5 +65,6 @@ def _by_kind(state: AccountState, kind: str) -> Mapping[str, Tagged]:
         "workflow": state.workflows,
         "runGroup": state.run_groups,
         "runCache": state.run_caches,
+        "configuration": state.configurations,
     }
     return stores[kind]

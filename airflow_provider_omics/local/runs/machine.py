@@ -55,6 +55,7 @@ def create_run(
         batch_id=batch.batch_id if batch else None,
         run_setting_id=run_setting_id,
         request_id=(batch.request if batch else request).get("requestId"),
+        configuration=plan.configuration,
     )
     state.add_run(run)
     announce(state, run)

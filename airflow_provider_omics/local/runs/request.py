@@ -20,7 +20,7 @@ from airflow_provider_omics.local.workflows.catalogue import PRIVATE, READY2RUN,
 
 if TYPE_CHECKING:
     from airflow_provider_omics.local.account_state import AccountState
-    from airflow_provider_omics.local.records import Run, Workflow
+    from airflow_provider_omics.local.records import Configuration, Run, Workflow
 
 SERVICE_DEFINED = "SERVICE_DEFINED"
 _STATIC_GIB = 1200
@@ -33,11 +33,13 @@ class RunPlan:
 
     :ivar request: the members as they hold for the run, without its tags.
     :ivar workflow: the workflow, or the version of it, that the run uses.
+    :ivar configuration: of a run in a VPC.
     """
 
     request: dict[str, Any]
     tags: dict[str, str]
     workflow: Workflow
+    configuration: Configuration | None
 
 
 def plan_run(state: AccountState, request: dict[str, Any]) -> RunPlan:
@@ -52,7 +54,7 @@ def plan_run(state: AccountState, request: dict[str, Any]) -> RunPlan:
     _check_output(merged)
     tags = checked_tags(merged.pop("tags", None), state.quotas.tags)
     _set_defaults(state, workflow, merged)
-    return RunPlan(merged, tags, workflow)
+    return RunPlan(merged, tags, workflow, state.configurations.get(merged.get("configurationName", "")))
 
 
 def active_workflow(state: AccountState, request: dict[str, Any]) -> Workflow:
@@ -164,7 +166,18 @@ def _check_network(state: AccountState, request: dict[str, Any]) -> None:
     if not vpc and name is not None:
         raise ValidationException("configurationName needs networkingMode VPC")
     if name is not None and not state.assumptions.any_configuration_is_active:
+        _check_configuration(state, name)
+
+
+def _check_configuration(state: AccountState, name: str) -> None:
+    configuration = state.configurations.get(name)
+    if configuration is None:
         raise error_of_code(state.assumptions.unknown_reference_code, f"Configuration {name} not found")
+    if configuration.status != "ACTIVE":
+        raise error_of_code(
+            state.assumptions.wrong_state_code,
+            f"Configuration {name} is {configuration.status}; a run needs an ACTIVE configuration",
+        )
 
 
 def _check_session_policy(request: dict[str, Any]) -> None:

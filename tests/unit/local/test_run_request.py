@@ -8,7 +8,7 @@ from run_lab import Lab
 
 from airflow_provider_omics.local.assumptions import Assumptions
 from airflow_provider_omics.local.errors import ServiceError
-from airflow_provider_omics.local.records import RunCache, RunGroup
+from airflow_provider_omics.local.records import Configuration, RunCache, RunGroup
 from airflow_provider_omics.local.runs.machine import create_run
 from airflow_provider_omics.local.runs.request import plan_run
 from airflow_provider_omics.local.workflows.catalogue import share_workflow
@@ -18,6 +18,11 @@ READY2RUN_ID = "9500764"
 
 def plan(lab: Lab, **settings: Any) -> dict[str, Any]:
     return plan_run(lab.state, lab.request(**settings)).request
+
+
+def add_configuration(lab: Lab, status: str) -> None:
+    made = Configuration("net", "u", "arn", status, lab.state.now(), vpc_config={}, sequence=1)
+    lab.state.configurations["net"] = made
 
 
 def refusal(lab: Lab, **settings: Any) -> tuple[str, str]:
@@ -142,12 +147,22 @@ class TestCacheGroupNetwork:
 
     def test_group_and_configuration_that_exist_are_accepted(self, lab: Lab) -> None:
         lab.state.run_groups["7"] = RunGroup("7", "arn", lab.state.now())
+        add_configuration(lab, "ACTIVE")
         request = plan(lab, runGroupId="7", networkingMode="VPC", configurationName="net")
         assert (request["runGroupId"], request["configurationName"]) == ("7", "net")
 
-    def test_configurations_can_be_assumed_unknown(self, make_lab: Callable[..., Lab]) -> None:
-        lab = make_lab(Assumptions(any_configuration_is_active=False))
-        assert refusal(lab, networkingMode="VPC", configurationName="net")[0] == "ResourceNotFoundException"
+    def test_a_configuration_must_exist_and_be_active(self, lab: Lab) -> None:
+        assert refusal(lab, networkingMode="VPC", configurationName="net") == (
+            "ResourceNotFoundException",
+            "Configuration net not found",
+        )
+        add_configuration(lab, "CREATING")
+        code, message = refusal(lab, networkingMode="VPC", configurationName="net")
+        assert (code, "is CREATING" in message) == ("ConflictException", True)
+
+    def test_any_name_can_be_assumed_to_be_an_active_configuration(self, make_lab: Callable[..., Lab]) -> None:
+        lab = make_lab(Assumptions(any_configuration_is_active=True))
+        assert plan(lab, networkingMode="VPC", configurationName="net")["configurationName"] == "net"
 
 
 class TestKindsOfWorkflow:
