@@ -43,6 +43,10 @@ class S3AccessDenied(S3Error):
     """The bucket belongs to another account, or its policy denies the call."""
 
 
+class ObjectTooLarge(S3Error):
+    """The object is larger than what is to be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectHead:
     """What S3 knows about an object without reading it.
@@ -78,13 +82,17 @@ class Aws:
         self.account = account
         self._logs_lock = threading.Lock()
 
-    def get_object(self, uri: str) -> bytes:
+    def get_object(self, uri: str, *, most_bytes: int | None = None) -> bytes:
         """Return an object's content.
 
+        :param most_bytes: a larger object is not read; None reads any.
         :raises S3Error: one of :class:`InvalidS3Uri`, :class:`NoSuchBucket`, :class:`NoSuchKey`,
-            :class:`S3AccessDenied`.
+            :class:`S3AccessDenied`, :class:`ObjectTooLarge`.
         """
-        return self._key(uri).value
+        key = self._key(uri)
+        if most_bytes is not None and key.size > most_bytes:
+            raise ObjectTooLarge(f"object {uri} has {key.size:,} bytes, and at most {most_bytes:,} are read")
+        return key.value
 
     def download(self, uri: str, target: Path) -> None:
         """Copy an object into a file without holding the whole of it in memory.

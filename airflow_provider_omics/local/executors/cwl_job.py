@@ -6,7 +6,6 @@ import logging
 import os
 import socket
 import tempfile
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from airflow_provider_omics.local.executors.cwl_inputs import job_order
 from airflow_provider_omics.local.executors.cwl_tasks import LocalTool, TaskExecutor
 from airflow_provider_omics.local.executors.engine_log import ErrorMemory
 from airflow_provider_omics.local.executors.messages import Message, MessageStream
+from airflow_provider_omics.local.workflows.archives import DefinitionArchive
 
 _LOGGERS = ("cwltool", "salad", "rdflib")
 
@@ -89,12 +89,7 @@ def _make_tool(toolpath_object: CommentedMap, loadingContext: LoadingContext) ->
 
 def _load(directory: Path, main: str) -> Process:
     definition = directory / "definition"
-    with zipfile.ZipFile(directory / "definition.zip") as archive:
-        for info in archive.infolist():
-            path = Path(archive.extract(info, definition))
-            mode = (info.external_attr >> 16) & 0o777
-            if mode and path.is_file():
-                path.chmod(mode | 0o600)
+    DefinitionArchive(directory.joinpath("definition.zip").read_bytes()).extract(definition)
     # cwltool names files in its messages as seen from here.
     os.chdir(definition)
     return load_tool((definition / main).as_uri(), _loading_context())

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -15,13 +12,11 @@ from typing import Any
 import yaml
 
 from airflow_provider_omics.healthomics.requests.shapes import check_shape, service_model
+from airflow_provider_omics.local.workflows.archives import DefinitionArchive
+from airflow_provider_omics.local.workflows.archives import DefinitionError as DefinitionError
 
 ENGINE_OF_SUFFIX = {".wdl": "WDL", ".nf": "NEXTFLOW", ".cwl": "CWL"}
 _CWL_CLASSES = ("Workflow", "CommandLineTool", "ExpressionTool", "Operation")
-
-
-class DefinitionError(ValueError):
-    """A definition cannot be used; the text becomes the workflow's ``statusMessage``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +58,11 @@ def read_definition(archive: bytes, request: Mapping[str, Any]) -> Definition:
     )
 
 
-def _unzip(archive: bytes) -> dict[str, bytes]:
-    try:
-        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-            files = {info.filename: opened.read(info) for info in opened.infolist() if info.filename[-1:] != "/"}
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise DefinitionError(f"The definition is not a zip archive that can be read: {error}") from error
-    for name in files:
-        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
-            raise DefinitionError(f"The definition holds {name!r}, which lies outside of the archive")
+def _unzip(archive: bytes) -> DefinitionArchive:
+    files = DefinitionArchive(archive)
     if not files:
         raise DefinitionError("The definition is an empty zip archive")
+    files.check_contents()
     return files
 
 

@@ -10,6 +10,7 @@ from airflow_provider_omics.local.aws import S3Error
 from airflow_provider_omics.local.errors import ValidationException
 from airflow_provider_omics.local.records import Workflow
 from airflow_provider_omics.local.tagging import checked_tags
+from airflow_provider_omics.local.workflows.archives import MOST_BYTES, MOST_BYTES_OF_TEXT
 from airflow_provider_omics.local.workflows.catalogue import PRIVATE
 from airflow_provider_omics.local.workflows.definitions import DefinitionError, read_definition
 
@@ -64,19 +65,19 @@ def _definition(state: AccountState, request: dict[str, Any]) -> bytes:
         raise ValidationException("Give exactly one of definitionZip and definitionUri")
     if "definitionZip" in request:
         return bytes(request["definitionZip"])
-    return _read(state, "definitionUri", request["definitionUri"])
+    return _read(state, "definitionUri", request["definitionUri"], MOST_BYTES)
 
 
 def _given_readme(state: AccountState, request: dict[str, Any]) -> str | None:
     if "readmeUri" in request:
-        return _read(state, "readmeUri", request["readmeUri"]).decode("utf-8", errors="replace")
+        return _read(state, "readmeUri", request["readmeUri"], MOST_BYTES_OF_TEXT).decode("utf-8", errors="replace")
     readme: str | None = request.get("readmeMarkdown")
     return readme
 
 
-def _read(state: AccountState, member: str, uri: str) -> bytes:
+def _read(state: AccountState, member: str, uri: str, most_bytes: int) -> bytes:
     try:
-        return state.aws.get_object(uri)
+        return state.aws.get_object(uri, most_bytes=most_bytes)
     except S3Error as error:
         raise ValidationException(f"{member} cannot be read: {error}") from error
 
