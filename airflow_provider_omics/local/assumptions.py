@@ -164,6 +164,9 @@ class Assumptions:
     cancelled_passes_stopping: bool = True
     default_storage_type: str = "STATIC"
     highest_priority: HighestPriority = HighestPriority.LARGEST_NUMBER
+    # Not a reading of the service, whose runs take minutes: whether a waiter of botocore sees runs and tasks that end
+    # between two of its calls as RUNNING once, since those for RUNNING do not take COMPLETED for an answer.
+    waiters_see_running: bool = False
 
     # Re-run: whether both ids may be sent, and what is copied from the earlier run.
     workflow_id_with_run_id: bool = False

@@ -118,7 +118,7 @@ def _missing_modules(executor: str) -> list[str]:
 
 
 def _make_server(options: argparse.Namespace) -> LocalOmics:
-    from airflow_provider_omics.local import LocalOmics, SimulatedOutcomes, Timings
+    from airflow_provider_omics.local import Assumptions, LocalOmics, SimulatedOutcomes, Timings
 
     return LocalOmics(
         options.host,
@@ -127,6 +127,7 @@ def _make_server(options: argparse.Namespace) -> LocalOmics:
         time_scale=options.time_scale,
         seed=options.seed,
         timings=Timings.fast() if options.fast else Timings(),
+        assumptions=Assumptions(waiters_see_running=options.fast),
         outcomes=SimulatedOutcomes(failure_share=options.failure_share),
         enforce_rates=options.enforce_rates,
         # A server may run for weeks; whoever needs every call starts it from Python.

@@ -40,6 +40,7 @@ class _Emitter:
             "runName": run.request.get("name"),
             "runOutputUri": run.output_root,
             **_workflow_of(run),
+            "workflowUuid": run.workflow.uuid,
         }
         if self._state.assumptions.run_events_carry_batch_id:
             detail["batchId"] = run.batch_id

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import hmac
+import secrets
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import TypeVar, overload
@@ -15,6 +17,8 @@ Item = TypeVar("Item")
 Key = Callable[[Item], str | int]
 
 _RISING, _FALLING, _TEXT = "r", "f", "t"
+# What a token names is forgotten with the process, and so may be what proves that the process made it.
+_SECRET = secrets.token_bytes(16)
 
 
 class Reversed(Sequence[Item]):
@@ -77,7 +81,7 @@ def _resume_at(items: Sequence[Item], key: Key[Item], token: str) -> int:
         return position + 1
     if mark[0] in (_RISING, _FALLING):
         sign = -1 if mark[0] == _FALLING else 1
-        return bisect_right(items, sign * _number(mark), key=lambda item: sign * int(key(item)))
+        return bisect_right(items, sign * int(mark[1:]), key=lambda item: sign * int(key(item)))
     for index, item in enumerate(items):
         if _mark(key(item), falls=False) == mark:
             return index + 1
@@ -96,25 +100,24 @@ def _mark(key: str | int, *, falls: bool) -> str:
     return _TEXT + hashlib.blake2b(key.encode(), digest_size=12).hexdigest()
 
 
-def _number(mark: str) -> int:
-    try:
-        return int(mark[1:])
-    except ValueError as error:
-        raise _unknown_token() from error
-
-
 def _encode(position: int, mark: str) -> str:
-    return base64.urlsafe_b64encode(f"{position}.{mark}".encode()).decode()
+    text = f"{position}.{mark}"
+    return base64.urlsafe_b64encode(f"{text}.{_signature(text)}".encode()).decode()
 
 
 def _decode(token: str) -> tuple[int, str]:
     try:
-        position, _, mark = base64.urlsafe_b64decode(token.encode()).decode().partition(".")
-        if mark[:1] not in (_RISING, _FALLING, _TEXT) or int(position) < 0:
-            raise _unknown_token()
-        return int(position), mark
+        text, _, signature = base64.urlsafe_b64decode(token.encode()).decode().rpartition(".")
     except (binascii.Error, ValueError) as error:
         raise _unknown_token() from error
+    if not hmac.compare_digest(signature.encode(), _signature(text).encode()):
+        raise _unknown_token()
+    position, _, mark = text.partition(".")
+    return int(position), mark
+
+
+def _signature(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=8, key=_SECRET).hexdigest()
 
 
 def _unknown_token() -> ValidationException:

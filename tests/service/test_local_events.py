@@ -61,6 +61,10 @@ def test_a_run_s_changes_arrive_in_their_order(
     event = events[-1]
     assert (event["source"], event["detail-type"]) == ("aws.omics", "Run Status Change")
     assert (event["version"], event["region"], event["resources"]) == ("0", "us-east-1", [started["arn"]])
+    assert set(event) == {
+        *("version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail"),
+    }
+    assert event["account"] == "123456789012"
     assert event["detail"] == {
         "omicsVersion": "1.0.0",
         "arn": started["arn"],
@@ -71,6 +75,7 @@ def test_a_run_s_changes_arrive_in_their_order(
         "runOutputUri": started["runOutputUri"],
         "workflowId": workflow_id,
         "workflowName": "the workflow",
+        "workflowUuid": omics.get_workflow(id=workflow_id)["uuid"],
     }
     stopped = omics.get_run(id=started["id"])["stopTime"]
     assert datetime.fromisoformat(event["time"]) == stopped.replace(microsecond=0)

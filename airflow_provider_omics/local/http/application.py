@@ -81,6 +81,7 @@ def _request(environ: WSGIEnvironment, path: str, scope: Scope | None, *, with_b
         environ["wsgi.input"].read() if with_body else b"",
         access_key=scope.access_key if scope else "",
         peer=(environ["REMOTE_ADDR"], int(environ["REMOTE_PORT"])),
+        user_agent=environ.get("HTTP_USER_AGENT", ""),
     )
 
 

@@ -12,6 +12,7 @@ from airflow_provider_omics.local.account_state import AccountState
 from airflow_provider_omics.local.errors import InternalServerException, ServiceError
 from airflow_provider_omics.local.http import wire
 from airflow_provider_omics.local.http.injection import AnswerLost, after_the_effect, before_the_effect, facts_of
+from airflow_provider_omics.local.http.waiters import Waiters
 from airflow_provider_omics.local.journal import Call
 from airflow_provider_omics.local.operations.registry import Handler, handlers
 from airflow_provider_omics.local.regions import SLICE_SECONDS
@@ -28,6 +29,7 @@ class OmicsService:
     def __init__(self, stopping: threading.Event | None = None) -> None:
         self._stopping = stopping or threading.Event()
         self._handlers = handlers()
+        self._waiters = Waiters()
 
     def answer(self, state: AccountState, request: wire.HttpRequest) -> wire.HttpAnswer:
         """Carry out one request and note it in the journal.
@@ -68,7 +70,10 @@ class OmicsService:
         state.rates.take(route.operation)
         if refusal is not None:
             raise refusal
-        answer = wire.answer(route.operation, self._carry_out(state, handler, members, call))
+        result = self._carry_out(state, handler, members, call)
+        if state.assumptions.waiters_see_running and route.operation in ("GetRun", "GetRunTask"):
+            result = self._waiters.show(request.user_agent, result)
+        answer = wire.answer(route.operation, result)
         after_the_effect(fault, facts, self._stopping)
         return answer
 

@@ -37,6 +37,7 @@ class HttpRequest:
     body: bytes = b""
     access_key: str = ""
     peer: tuple[str, int] = ("", 0)
+    user_agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,11 +85,25 @@ def test_text_keys_are_found_again_after_an_earlier_item_is_gone() -> None:
 
 @pytest.mark.parametrize(
     "token",
-    ["?", "abcd", base64.urlsafe_b64encode(b"1.x5").decode(), base64.urlsafe_b64encode(b"1.rx").decode()],
+    [
+        "?",
+        "abcd",
+        "ü",
+        *(base64.urlsafe_b64encode(made_up).decode() for made_up in (b"1.r2", b"1.r2.00", b"1.x5", b"\xff")),
+    ],
 )
 def test_a_foreign_token_is_refused(token: str) -> None:
     with pytest.raises(ValidationException, match="token of an earlier answer"):
         paginate([1, 2, 3], int, token, 1)
+
+
+def test_a_token_that_was_changed_is_refused() -> None:
+    _, token = paginate([1, 2, 3], int, None, 1)
+    assert token is not None
+    text = base64.urlsafe_b64decode(token).decode()
+    assert text.startswith("0.r1.")
+    with pytest.raises(ValidationException):
+        paginate([1, 2, 3], int, base64.urlsafe_b64encode(text.replace("r1", "r2", 1).encode()).decode(), 1)
 
 
 def test_reversed_is_a_sequence_without_a_copy() -> None:
