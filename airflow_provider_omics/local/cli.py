@@ -64,7 +64,8 @@ def _parser() -> argparse.ArgumentParser:
         "--executor",
         choices=("auto", "simulated", "cwl"),
         default="auto",
-        help="auto runs CWL with cwltool and simulates the rest (default: %(default)s)",
+        help="auto runs CWL with cwltool, WDL with miniwdl if that is installed, and simulates the rest"
+        " (default: %(default)s)",
     )
     add(
         "--time-scale",

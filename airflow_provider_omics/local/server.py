@@ -55,7 +55,7 @@ class LocalOmics:
     :param host: address to bind to; one other than loopback needs ``allow_remote``.
     :param port: 0 for a free one.
     :param executor: ``simulated`` lets runs only pass time, ``cwl`` carries out CWL definitions with cwltool,
-        ``auto`` takes the CWL executor for workflows that have a CWL definition and the simulated one for the rest.
+        ``auto`` carries out CWL definitions, and WDL ones where miniwdl is installed, and simulates the rest.
     :param time_scale: seconds of the server per real second, more than 0.
     :param seed: seeds durations, outcomes, faults, and the fate of events.
     :param clock: in place of ``time_scale``; a :class:`ManualClock` stands still until :meth:`advance`.

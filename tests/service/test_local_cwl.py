@@ -11,6 +11,7 @@ from cwl_service import LOG_GROUP, CwlService, read_qc_zip, wdl_zip
 from reads import compress, damaged, make_reads
 
 from airflow_provider_omics.local import LocalOmics, Quotas, Timings
+from airflow_provider_omics.local.executors import engines
 
 
 @pytest.fixture(scope="module")
@@ -188,10 +189,22 @@ def test_without_logs_nothing_is_logged(service: CwlService) -> None:
     assert service.read(f"{run['runOutputUri']}/logs/engine.log")
 
 
-def test_what_is_not_cwl_is_simulated_and_says_so(service: CwlService) -> None:
-    workflow_id = service.omics.create_workflow(name="w", engine="WDL", definitionZip=wdl_zip())["id"]
+def test_what_has_no_engine_is_simulated_and_says_so(service: CwlService) -> None:
+    workflow_id = service.workflow({"main.nf": "workflow {}"}, engine="NEXTFLOW")
     run = service.end(service.start(workflow_id, {}))
     assert run["status"] == "COMPLETED"
-    assert service.lines(f"run/{run['id']}")[0] == (
-        "This run is simulated: the local server runs CWL only, and the workflow is WDL (PRIVATE)"
-    )
+    (line,) = [line for line in service.lines(f"run/{run['id']}") if "simulated" in line]
+    assert line.startswith("This run is simulated: the local server runs CWL and WDL")
+    assert line.endswith(" only, and the workflow is NEXTFLOW (PRIVATE)")
+
+
+def test_wdl_is_simulated_where_miniwdl_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "find_spec", lambda name: None if name == "WDL" else object())
+    with LocalOmics(executor="auto", timings=Timings.fast(), quotas=Quotas.wide()) as server:
+        service = CwlService(server)
+        run = service.end(service.start(service.workflow_from(engine="WDL", definitionZip=wdl_zip()), {}))
+        assert run["status"] == "COMPLETED"
+        assert (
+            "This run is simulated: the workflow is WDL, and miniwdl is not installed; install "
+            "'airflow-provider-omics[local-wdl]' to really run it"
+        ) in service.lines(f"run/{run['id']}")

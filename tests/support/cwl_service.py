@@ -76,7 +76,8 @@ class CwlService:
 
     def workflow_from(self, **settings: Any) -> str:
         """Create a workflow and return its id once it is ACTIVE."""
-        workflow_id: str = self.omics.create_workflow(name="test", engine="CWL", **settings)["id"]
+        request = {"name": "test", "engine": "CWL", **settings}
+        workflow_id: str = self.omics.create_workflow(**request)["id"]
         await_that(lambda: self._is_active(workflow_id), "the workflow")
         return workflow_id
 
@@ -100,9 +101,11 @@ class CwlService:
         run: dict[str, Any] = self.omics.get_run(id=run_id)
         return run if run["status"] in ("COMPLETED", "FAILED", "CANCELLED") else None
 
-    def run(self, files: Mapping[str, str | bytes], parameters: Any, **settings: Any) -> dict[str, Any]:
+    def run(
+        self, files: Mapping[str, str | bytes], parameters: Any, *, engine: str = "CWL", **settings: Any
+    ) -> dict[str, Any]:
         """Create a workflow, run it, and return GetRun's answer after its end."""
-        return self.end(self.start(self.workflow(files), parameters, **settings))
+        return self.end(self.start(self.workflow(files, engine=engine), parameters, **settings))
 
     def outputs(self, run: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a run's ``outputs.json`` says."""

@@ -49,7 +49,8 @@ class AutoExecutor:
                 f"'airflow-provider-omics[{engine.extra}]' to really run it"
             )
         kind = f"{workflow.engine} ({workflow.workflow_type})"
-        return f"the local server runs {' and '.join(self._engines)} only, and the workflow is {kind}"
+        languages = " and ".join(name for name in self._engines if not name.endswith("_LENIENT"))
+        return f"the local server runs {languages} only, and the workflow is {kind}"
 
     def cancel(self, run: Run) -> None:
         """Stop a run, whoever carries it out."""

@@ -46,7 +46,7 @@ class EngineRun:
         self._process: EngineProcess | None = None
         self._is_cancelled = False
         self._tasks: dict[int, tuple[str, str]] = {}
-        self._failed_task: str | None = None
+        self._failed_tasks: dict[int, str] = {}
         self._handlers: dict[str, Callable[[Any], None]] = {
             "engine": self._engine_line,
             "task_started": self._task_started,
@@ -104,7 +104,7 @@ class EngineRun:
         if self._is_cancelled:
             raise RunCancelled
 
-    def _run_engine(self, process: EngineProcess) -> Any:
+    def _run_engine(self, process: EngineProcess) -> Message:
         directory = process.directory
         directory.joinpath("definition.zip").write_bytes(self._workflow.definition_zip or b"")
         imports = Imports(self._aws)
@@ -113,6 +113,8 @@ class EngineRun:
             {
                 "directory": str(directory),
                 "main": self._workflow.main,
+                "engine": self._workflow.engine,
+                "out": self._out,
                 "parameters": self.run.request.get("parameters") or {},
             }
         )
@@ -124,14 +126,14 @@ class EngineRun:
                 self._save_engine_log(directory)
                 raise
 
-    def _outputs(self, process: EngineProcess, imports: Imports) -> Any:
+    def _outputs(self, process: EngineProcess, imports: Imports) -> Message:
         exit_code = None
         for message in process.messages():
             self._check()
             if "outputs" in message:
-                return message["outputs"]
+                return message
             if "failed" in message:
-                raise self._failure(message["failed"])
+                raise self._failure(message)
             if "fetch" in message:
                 process.send({"found": self._fetch(imports, message)})
             exit_code = message.get("exit")
@@ -154,10 +156,12 @@ class EngineRun:
             optional=message.get("optional", False),
         )
 
-    def _failure(self, message: str) -> RunFailure:
-        if self._failed_task is not None:
-            return RunFailure("RUN_TASK_FAILED", self._failed_task)
-        return RunFailure("WORKFLOW_RUN_FAILED", message)
+    def _failure(self, message: Message) -> RunFailure:
+        """Return why the run fails: by the task that the engine blames, or else by the first that failed."""
+        blamed = message.get("task", next(iter(self._failed_tasks), None))
+        if blamed in self._failed_tasks:
+            return RunFailure("RUN_TASK_FAILED", self._failed_tasks[blamed])
+        return RunFailure("WORKFLOW_RUN_FAILED", message["failed"])
 
     def _engine_line(self, text: str) -> None:
         self.logs.engine_line(text)
@@ -179,15 +183,28 @@ class EngineRun:
             self._report.task_ended(task_id)
             return
         text = f"Task {task_id} ({name}) failed: {error}"
-        self._failed_task = self._failed_task or text
+        self._failed_tasks[end["task"]] = text
         self.logs.run_line(text)
         self._report.task_ended(task_id, failure_reason="RUN_TASK_FAILED", status_message=error[:_LONGEST_MESSAGE])
 
-    def _export(self, directory: Path, outputs: Any) -> None:
+    @property
+    def _out(self) -> str:
+        return f"{self.run.output_root.rstrip('/')}/out"
+
+    def _export(self, directory: Path, ended: Message) -> None:
+        """Upload what the engine has made.
+
+        :param ended: has the ``outputs`` with local files in it, or with URIs and beside them the ``files``.
+        """
         root = self.run.output_root.rstrip("/")
-        exports = Exports(self._aws, directory.resolve() / "out", f"{root}/out", self._check)
-        self.logs.run_line(f"Exporting outputs to {root}/out")
-        described = exports.export(outputs or {})
+        exports = Exports(self._aws, directory.resolve() / "out", self._out, self._check)
+        self.logs.run_line(f"Exporting outputs to {self._out}")
+        described = ended["outputs"] or {}
+        if "files" in ended:
+            for path in ended["files"]:
+                exports.export({"class": "File", "location": Path(path).as_uri()})
+        else:
+            described = exports.export(described)
         exports.put(f"{root}/logs/outputs.json", json.dumps(described, indent=2).encode())
         exports.put(f"{root}/logs/engine.log", directory / "engine.log")
 

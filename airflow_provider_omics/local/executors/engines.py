@@ -33,7 +33,8 @@ class Engine:
 
 
 CWLTOOL = Engine("cwltool", "cwltool", "local", "cwl_job")
-ENGINES: Mapping[str, Engine] = MappingProxyType({"CWL": CWLTOOL})
+MINIWDL = Engine("miniwdl", "WDL", "local-wdl", "wdl_job")
+ENGINES: Mapping[str, Engine] = MappingProxyType({"CWL": CWLTOOL, "WDL": MINIWDL, "WDL_LENIENT": MINIWDL})
 """The engines by the names that the API has for them."""
 
 
