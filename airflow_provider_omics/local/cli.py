@@ -84,6 +84,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--fast", action="store_true", help="let every state of a run or batch last only milliseconds")
     add("--enforce-rates", action="store_true", help="throttle calls at the published rates")
+    add(
+        "--price-file",
+        type=Path,
+        metavar="PATH",
+        help="JSON file with the prices that the Price List Service tells (default: invented ones)",
+    )
     add("--region", default="us-east-1", help="printed for clients; every region is served (default: %(default)s)")
     add("--ready-file", type=Path, metavar="PATH", help="file to write the endpoint to, once it answers")
     add("--verbose", action="store_true", help="log every request")
@@ -135,6 +141,7 @@ def _make_server(options: argparse.Namespace) -> LocalOmics:
         journal_limit=100_000,
         allow_remote=options.allow_remote,
         allowed_hosts=options.allow_host,
+        price_file=options.price_file,
     )
 
 

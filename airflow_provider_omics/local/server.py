@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
+from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlencode
@@ -28,6 +29,7 @@ from airflow_provider_omics.local.http.application import Application
 from airflow_provider_omics.local.http.guard import RequestGuard
 from airflow_provider_omics.local.http.injection import MotoFaults
 from airflow_provider_omics.local.http.moto import ACCOUNT, MotoFront, reset_moto
+from airflow_provider_omics.local.http.price_list import PriceList
 from airflow_provider_omics.local.http.server import HttpServer
 from airflow_provider_omics.local.http.service import OmicsService
 from airflow_provider_omics.local.journal import Journal
@@ -69,7 +71,9 @@ class LocalOmics:
         whoever reaches it; ``docs/local-server.md`` says what that means.
     :param allowed_hosts: further names in the ``Host`` header that are answered, such as that of a container; names
         of loopback and ``host`` always are, and any address when ``host`` is ``0.0.0.0`` or ``::``.
-    :raises ValueError: the host is not loopback and ``allow_remote`` is False.
+    :param price_file: JSON file with the prices that ``pricing`` tells, of the form of ``data/example-prices.json``
+        beside this module; None for that example, whose figures are invented.
+    :raises ValueError: the host is not loopback and ``allow_remote`` is False, or the price file cannot be used.
     """
 
     def __init__(
@@ -89,8 +93,10 @@ class LocalOmics:
         journal_limit: int | None = None,
         allow_remote: bool = False,
         allowed_hosts: Sequence[str] = (),
+        price_file: Path | None = None,
     ) -> None:
         _check_host(host, allow_remote)
+        self._prices = PriceList(price_file)
         self._guard = RequestGuard(host, _names_of(host, allowed_hosts))
         self.host = host
         self.clock = clock or ScaledClock(time_scale)
@@ -118,7 +124,8 @@ class LocalOmics:
             raise RuntimeError("the server has been started already")
         self._stopping.clear()
         moto_faults = MotoFaults(self.faults, self.clock.now, self._stopping)
-        app = Application(self._regions, OmicsService(self._stopping), Admin(self), MotoFront(), moto_faults)
+        service = OmicsService(self._stopping)
+        app = Application(self._regions, service, Admin(self), self._prices, MotoFront(), moto_faults)
         self._http = HttpServer(self.host, self._port, app, self._guard)
         self._http.start()
         return self

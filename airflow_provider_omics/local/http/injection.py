@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
-from xml.sax.saxutils import escape
 
 from airflow_provider_omics.local.errors import ServiceError, ThrottlingException, error_of_code
 from airflow_provider_omics.local.faults import (
@@ -18,6 +16,7 @@ from airflow_provider_omics.local.faults import (
     FaultPlan,
     FaultRule,
 )
+from airflow_provider_omics.local.http.error_forms import Protocol, error_in
 from airflow_provider_omics.local.http.wire import HttpAnswer, HttpRequest
 from airflow_provider_omics.local.journal import Call
 
@@ -115,10 +114,8 @@ def _injected(fault: FaultRule) -> ServiceError:
 
 def _refusal(error: ServiceError) -> HttpAnswer:
     code, status = ("SlowDown", 503) if isinstance(error, ThrottlingException) else (error.code, error.http_status)
-    body = f"<Error><Code>{escape(code)}</Code><Message>{escape(error.message)}</Message></Error>"
-    return HttpAnswer(status, body.encode(), {"Content-Type": "application/xml"})
+    return error_in(Protocol.S3, code, error.message, status)
 
 
 def _refusal_in_json(error: ServiceError) -> HttpAnswer:
-    body = json.dumps({"__type": f"com.amazonaws.sqs#{error.code}", "message": error.message})
-    return HttpAnswer(error.http_status, body.encode(), {"Content-Type": "application/x-amz-json-1.0"})
+    return error_in(Protocol.JSON, f"com.amazonaws.sqs#{error.code}", error.message, error.http_status)

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Any
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
 from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
@@ -17,6 +18,9 @@ from botocore.model import ListShape, MapShape, OperationModel, Shape, Structure
 from airflow_provider_omics.healthomics.requests.shapes import check_shape, service_model
 from airflow_provider_omics.local.assumptions import ErrorForm
 from airflow_provider_omics.local.errors import ServiceError, ValidationException
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse
 
 Convert = Callable[[Any], Any]
 Members = dict[str, Any]
@@ -260,6 +264,22 @@ _CONVERTERS: dict[str, Callable[[Any], Convert]] = {
 
 def _dump(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def respond(answer: HttpAnswer, start_response: StartResponse) -> list[bytes]:
+    """Begin a WSGI response and return its body."""
+    headers = [*answer.headers.items()]
+    if answer.status != 204:
+        headers.append(("Content-Length", str(len(answer.body))))
+    start_response(f"{answer.status} {_reason(answer.status)}", headers)
+    return [answer.body]
+
+
+def _reason(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown"
 
 
 def changes_something(operation: str) -> bool:
