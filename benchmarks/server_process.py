@@ -109,7 +109,7 @@ def _serve(pipe: Connection, timings: Timings, failure_share: float, by_hand: bo
         clock=ManualClock() if by_hand else None,
         timings=timings,
         quotas=Quotas.wide(),
-        outcomes=SimulatedOutcomes(write_logs=False, failure_share=failure_share),
+        outcomes=SimulatedOutcomes(failure_share=failure_share),
         enforce_rates=enforce_rates,
     )
     with server:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow_provider_omics.local.assumptions import Assumptions
     from airflow_provider_omics.local.clock import ManualClock
-    from airflow_provider_omics.local.executors.simulated import OutcomeRule, SimulatedOutcomes
+    from airflow_provider_omics.local.executors.outcomes import OutcomeRule, SimulatedOutcomes
     from airflow_provider_omics.local.faults import FaultKind, FaultRule
     from airflow_provider_omics.local.quotas import Quotas
     from airflow_provider_omics.local.server import LocalOmics

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus, TaskStatus
+from airflow_provider_omics.local.artefacts.unread import UnreadArtefacts
 from airflow_provider_omics.local.assumptions import Assumptions
 from airflow_provider_omics.local.clock import Clock, Timeline
 from airflow_provider_omics.local.delivery import Event, EventDelivery
@@ -80,7 +81,13 @@ class AccountState:
         self.run_queue = RunQueue()
         self._ids = itertools.count(1_000_001)
         self._free_run_ids: list[str] = []
+        self.unread = UnreadArtefacts(self.aws, self.lock, self.user_arn)
         self.executor = self.make_executor(self)
+
+    @property
+    def user_arn(self) -> str:
+        """Who starts every run here."""
+        return f"arn:aws:iam::{self.account}:user/local"
 
     def now(self) -> datetime:
         """Return the server's time."""
@@ -108,6 +115,7 @@ class AccountState:
         """Store a new run."""
         self.runs[run.run_id] = run
         self.run_index.add(run)
+        self.unread.add(run)
         self.journal.add_run(run)
 
     def forget_run(self, run: Run) -> None:

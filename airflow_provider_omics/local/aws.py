@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import sys
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.healthomics.requests.s3_uris import parse_s3_uri
+from airflow_provider_omics.local.artefacts.reads import announce_objects, watch_reads
 
 if TYPE_CHECKING:
     from moto.events.models import EventBus, EventsBackend
@@ -142,6 +144,7 @@ class Aws:
         name, prefix = split_s3_uri(uri)
         bucket = self._bucket(name)
         self._check_allowed(bucket, "s3:ListBucket", name)
+        announce_objects(name, prefix, below=True)
         present = [key for key in list(bucket.keys.keys()) if key.startswith(prefix)]
         return sorted(key for key in present if self._s3.get_object(name, key) is not None)
 
@@ -160,11 +163,24 @@ class Aws:
 
         :param lines: pairs of time and text, oldest first.
         """
-        log_stream = self._log_stream(group, stream)
         entries = [{"timestamp": int(when.timestamp() * 1000), "message": text} for when, text in lines]
         if entries:
+            log_stream = self._log_stream(group, stream, lines[0][0])
             with self._logs_lock:
                 log_stream.put_log_events(entries)
+
+    def has_log_subscribers(self, group: str) -> bool:
+        """Whether a log group has subscription filters, which send what is written there to somebody."""
+        if "moto.logs.models" not in sys.modules or group not in self._logs.groups:
+            return False
+        return bool(self._logs.groups[group].subscription_filters)
+
+    def has_object_listeners(self, uri: str) -> bool:
+        """Whether the bucket of a sound S3 URI notifies somebody of new objects."""
+        if "moto.s3.models" not in sys.modules:
+            return False
+        bucket = self._s3.buckets.get(uri.split("/", 3)[2])
+        return bucket is not None and bucket.notification_configuration is not None
 
     def has_listeners(self) -> bool:
         """Whether the default event bus has any rule; without one an event reaches nobody."""
@@ -199,6 +215,7 @@ class Aws:
         from moto.backends import get_backend
         from moto.utilities.utils import get_partition
 
+        watch_reads()
         return get_backend("s3")[self.account][get_partition(self.region)]
 
     @cached_property
@@ -247,11 +264,15 @@ class Aws:
         if bucket.get_permission(action, resource) == PermissionResult.DENIED:
             raise S3AccessDenied(f"the policy of bucket s3://{name} denies {action} on {resource}")
 
-    def _log_stream(self, group: str, stream: str) -> LogStream:
+    def _log_stream(self, group: str, stream: str, when: datetime) -> LogStream:
         with self._logs_lock:
             self._logs.ensure_log_group(group)
-            self._logs.ensure_log_stream(group, stream)
-            return self._logs.groups[group].streams[stream]
+            streams = self._logs.groups[group].streams
+            if stream not in streams:
+                self._logs.ensure_log_stream(group, stream)
+                # By the server's clock, as its lines are, and not by the moment at which they are first read.
+                streams[stream].creation_time = when.astimezone(UTC).replace(tzinfo=None)
+            return streams[stream]
 
 
 def _give_events_their_account() -> None:

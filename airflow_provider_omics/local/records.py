@@ -2,16 +2,45 @@
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus, SubmissionStatus, TaskStatus
+
+if TYPE_CHECKING:
+    from airflow_provider_omics.local.executors.outcomes import Simulation
+
+
+@dataclass(frozen=True, slots=True)
+class TaskUse:
+    """What a task has used of what it reserved: vCPUs and GiB of memory, each at most and on average over its time."""
+
+    cpus_average: float
+    cpus_maximum: float
+    memory_average: float
+    memory_maximum: float
+
+
+@dataclass(frozen=True, slots=True)
+class StorageUse:
+    """What a run has used of its storage, in GiB, at most and on average over its time."""
+
+    average: float
+    maximum: float
 
 
 @dataclass(slots=True)
 class Task:
-    """One task of a run."""
+    """One task of a run.
+
+    :ivar memory: reserved, in GiB.
+    :ivar image: container image that it asks for, if it asks for one.
+    :ivar use: as it was measured; None for a task that nobody has measured.
+    :ivar cache_s3_uri: where the outputs lie that it took from a run cache in place of running.
+    """
 
     task_id: str
     name: str
@@ -27,6 +56,8 @@ class Task:
     status_message: str | None = None
     cache_hit: bool = False
     cache_s3_uri: str | None = None
+    image: str | None = None
+    use: TaskUse | None = None
 
 
 @dataclass(slots=True)
@@ -40,6 +71,10 @@ class Run:
     :ivar parameters_link: where the service's copy of the parameters can be fetched, once ``parametersUri`` was read.
     :ivar earlier: statuses that it had and until when, kept only while lists lag behind.
     :ivar configuration: as it was when the run was started; it may have been deleted since.
+    :ivar end_status: how it has ended, which a deleted run no longer shows as its status; None until then.
+    :ivar digests: ``etag:...`` of every object that it has read, by URI.
+    :ivar storage_use: as it was measured; None for a run that nobody has measured.
+    :ivar simulation: what a simulated run does; None for one that is really run, or has not begun.
     """
 
     run_id: str
@@ -65,6 +100,14 @@ class Run:
     parameters_link: str | None = None
     earlier: tuple[tuple[datetime, RunStatus], ...] = ()
     configuration: Configuration | None = None
+    end_status: RunStatus | None = None
+    digests: Mapping[str, str] | None = None
+    storage_use: StorageUse | None = None
+    simulation: Simulation | None = None
+
+    def task_uuid(self, task: Task) -> str:
+        """Return the uuid of one of its tasks."""
+        return str(uuid.uuid5(uuid.UUID(self.uuid), task.task_id))
 
 
 @dataclass(slots=True)

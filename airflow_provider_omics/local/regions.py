@@ -51,6 +51,7 @@ class Regions:
             ticker.stop()
         for state in accounts.values():
             state.executor.close()
+            state.unread.close()
             state.events.close()
 
 

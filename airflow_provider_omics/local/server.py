@@ -22,7 +22,8 @@ from airflow_provider_omics.local.aws import Aws
 from airflow_provider_omics.local.batches.machine import attach_batches
 from airflow_provider_omics.local.clock import Clock, ManualClock, ScaledClock
 from airflow_provider_omics.local.events import attach_events
-from airflow_provider_omics.local.executors.simulated import SimulatedExecutor, SimulatedOutcomes
+from airflow_provider_omics.local.executors.outcomes import SimulatedOutcomes
+from airflow_provider_omics.local.executors.simulated import SimulatedExecutor
 from airflow_provider_omics.local.faults import FaultPlan
 from airflow_provider_omics.local.http.admin import Admin
 from airflow_provider_omics.local.http.application import Application
@@ -304,7 +305,7 @@ def _executor_factory(
         if kind == "cwl":
             return EngineExecutor(state, ("CWL",))
         engines = installed_engines()
-        return AutoExecutor(state, EngineExecutor(state, engines), simulated, engines)
+        return AutoExecutor(EngineExecutor(state, engines), simulated, engines)
 
     return make
 

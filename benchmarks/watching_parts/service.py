@@ -9,7 +9,7 @@ from typing import Any
 from server_process import ROLE, WORKFLOW, settings_file
 
 from airflow_provider_omics.local import LocalOmics
-from airflow_provider_omics.local.executors.simulated import SECONDS_TAG
+from airflow_provider_omics.local.executors.simulation import SECONDS_TAG
 from airflow_provider_omics.local.faults import CallFacts, FaultKind, FaultRule
 from airflow_provider_omics.local.operations.registry import handlers
 

@@ -17,7 +17,8 @@ from airflow_provider_omics.local.aws import Aws
 from airflow_provider_omics.local.batches.machine import attach_batches
 from airflow_provider_omics.local.clock import ManualClock
 from airflow_provider_omics.local.errors import ServiceError
-from airflow_provider_omics.local.executors.simulated import SimulatedExecutor, SimulatedOutcomes
+from airflow_provider_omics.local.executors.outcomes import SimulatedOutcomes
+from airflow_provider_omics.local.executors.simulated import SimulatedExecutor
 from airflow_provider_omics.local.http.service import OmicsService
 from airflow_provider_omics.local.operations.registry import HANDLERS
 from airflow_provider_omics.local.quotas import Quotas

@@ -23,7 +23,7 @@ from airflow_provider_omics.healthomics.results.failure_news import FailureNews
 from airflow_provider_omics.healthomics.results.summary import counts_of, sample_failures
 from airflow_provider_omics.local.assumptions import UnsubmittedRuns
 from airflow_provider_omics.local.errors import ServiceError
-from airflow_provider_omics.local.executors.simulated import OutcomeRule, SimulatedOutcomes
+from airflow_provider_omics.local.executors.outcomes import OutcomeRule, SimulatedOutcomes
 from airflow_provider_omics.local.faults import ABORT, VALIDATE, FaultKind, FaultRule
 from airflow_provider_omics.local.operations.registry import HANDLERS
 from airflow_provider_omics.local.records import Batch

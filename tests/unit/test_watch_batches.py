@@ -18,7 +18,7 @@ from airflow_provider_omics.healthomics.batches.sample_poll import SamplePoll
 from airflow_provider_omics.healthomics.polling.result import StopReason, WaitResult
 from airflow_provider_omics.healthomics.runs.poll import with_details
 from airflow_provider_omics.local.assumptions import UnsubmittedRuns
-from airflow_provider_omics.local.executors.simulated import SimulatedOutcomes
+from airflow_provider_omics.local.executors.outcomes import SimulatedOutcomes
 from airflow_provider_omics.local.records import Batch, Run
 from airflow_provider_omics.local.timings import Timings
 

@@ -15,7 +15,7 @@ from airflow_provider_omics.healthomics.batches.batch_poll import BatchPoll
 from airflow_provider_omics.healthomics.batches.sample_poll import SamplePoll
 from airflow_provider_omics.healthomics.polling.result import StopReason, WaitResult
 from airflow_provider_omics.healthomics.runs.poll import RunPoll
-from airflow_provider_omics.local.executors.simulated import SimulatedOutcomes
+from airflow_provider_omics.local.executors.outcomes import SimulatedOutcomes
 from airflow_provider_omics.local.timings import Timings
 
 # They end while nobody can look, or soon afterwards.

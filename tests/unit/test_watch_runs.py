@@ -18,7 +18,7 @@ from airflow_provider_omics.healthomics.polling.engine import Waiter, WaitPolicy
 from airflow_provider_omics.healthomics.polling.result import StopReason, WaitResult
 from airflow_provider_omics.healthomics.runs.poll import RunPoll, with_details
 from airflow_provider_omics.local.assumptions import ListOrder
-from airflow_provider_omics.local.executors.simulated import SimulatedOutcomes
+from airflow_provider_omics.local.executors.outcomes import SimulatedOutcomes
 from airflow_provider_omics.local.timings import Timings
 
 LONG = Timings(pending=5, starting=5, running_min=600, running_max=1200, stopping=5)

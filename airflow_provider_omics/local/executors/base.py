@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from airflow_provider_omics.local.records import Run, Workflow
+from airflow_provider_omics.local.records import Run, StorageUse, TaskUse, Workflow
 
 
 class RunReport(Protocol):
@@ -13,11 +13,28 @@ class RunReport(Protocol):
     Every method may be called from any thread; after the run was cancelled or deleted, calls are ignored.
     """
 
-    def task_started(self, name: str, *, cpus: int = 1, memory: int = 2) -> str:
+    def task_started(
+        self, name: str, *, cpus: int = 1, memory: int = 2, gpus: int = 0, image: str | None = None
+    ) -> str:
         """Note that a task runs, and return its id (digits), which also names its log stream."""
 
-    def task_ended(self, task_id: str, *, failure_reason: str | None = None, status_message: str | None = None) -> None:
+    def task_cached(
+        self, name: str, cache_s3_uri: str, *, cpus: int = 1, memory: int = 2, gpus: int = 0, image: str | None = None
+    ) -> str:
+        """Note that a task took its outputs from the run cache in place of running, and return its id."""
+
+    def task_ended(
+        self,
+        task_id: str,
+        *,
+        failure_reason: str | None = None,
+        status_message: str | None = None,
+        use: TaskUse | None = None,
+    ) -> None:
         """Note that a task ended: well without a failure reason, else FAILED with it."""
+
+    def storage_used(self, use: StorageUse) -> None:
+        """Note what the run has used of its storage; the last call counts."""
 
     def completed(self) -> None:
         """Note that everything ran and the outputs are in S3: the run goes through STOPPING to COMPLETED."""

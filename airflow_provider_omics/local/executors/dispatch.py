@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from airflow_provider_omics.local.executors.engines import ENGINES, is_runnable
-from airflow_provider_omics.local.executors.run_logs import RunLogs
 
 if TYPE_CHECKING:
-    from airflow_provider_omics.local.account_state import AccountState
     from airflow_provider_omics.local.executors.base import Executor, RunReport
+    from airflow_provider_omics.local.executors.simulated import SimulatedExecutor
     from airflow_provider_omics.local.records import Run, Workflow
 
 
@@ -22,11 +21,10 @@ class AutoExecutor:
     :param engines: the API's names of the engines that are installed.
     """
 
-    def __init__(self, state: AccountState, real: Executor, simulated: Executor, engines: Sequence[str]) -> None:
+    def __init__(self, real: Executor, simulated: SimulatedExecutor, engines: Sequence[str]) -> None:
         self._engines = engines
         self._real = real
         self._simulated = simulated
-        self._state = state
 
     def prepare(self) -> None:
         """Load in the background what the first run needs."""
@@ -38,8 +36,7 @@ class AutoExecutor:
         if is_runnable(workflow, self._engines):
             self._real.launch(run, workflow, report)
             return
-        RunLogs(self._state, run).run_line(f"This run is simulated: {self._why(workflow)}")
-        self._simulated.launch(run, workflow, report)
+        self._simulated.launch(run, workflow, report, reason=f"This run is simulated: {self._why(workflow)}")
 
     def _why(self, workflow: Workflow) -> str:
         engine = ENGINES.get(workflow.engine)

@@ -13,7 +13,6 @@ from airflow_provider_omics.healthomics.api.statuses import RunStatus, classify
 from airflow_provider_omics.local.executors.engine_processes import EngineProcess, EngineProcesses
 from airflow_provider_omics.local.executors.engine_run import EngineRun
 from airflow_provider_omics.local.executors.engines import CWLTOOL, ENGINES, Engine, is_runnable
-from airflow_provider_omics.local.executors.manifest import manifest_entries
 from airflow_provider_omics.local.executors.staging import RunFailure
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ _SECONDS_TO_END = 10
 class EngineExecutor:
     """Runs a workflow's definition with the engine for its language, each run in a process group of its own.
 
-    :param state: has the S3 and the logs that runs use; when a run of its has ended, the manifest is written.
+    :param state: has the S3 and the logs that runs use.
     :param engines: the API's names of the engines that may be used; runs of other workflows fail.
     :param workers: most runs at a time, at least 1; others wait. None: one for each CPU.
     """
@@ -110,5 +109,4 @@ class EngineExecutor:
 
     def _run_changed(self, run: Run, _previous: RunStatus | None) -> None:
         if run.uuid in self._runs and classify(RunStatus, run.status).is_final:
-            carried = self._runs.pop(run.uuid)
-            carried.logs.manifest(manifest_entries(run, carried.digests))
+            del self._runs[run.uuid]

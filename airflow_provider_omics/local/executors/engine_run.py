@@ -30,14 +30,10 @@ class RunCancelled(Exception):
 
 
 class EngineRun:
-    """Carries out one run, in whatever thread calls :meth:`carry_out`.
-
-    :ivar digests: etags of the objects that were read, by URI.
-    """
+    """Carries out one run, in whatever thread calls :meth:`carry_out`."""
 
     def __init__(self, run: Run, workflow: Workflow, report: RunReport, state: AccountState) -> None:
         self.run = run
-        self.digests: dict[str, str] = {}
         self.logs = RunLogs(state, run)
         self._workflow = workflow
         self._report = report
@@ -108,7 +104,7 @@ class EngineRun:
         directory = process.directory
         directory.joinpath("definition.zip").write_bytes(self._workflow.definition_zip or b"")
         imports = Imports(self._aws)
-        self.digests = imports.digests
+        self.run.digests = imports.digests
         process.send(
             {
                 "directory": str(directory),

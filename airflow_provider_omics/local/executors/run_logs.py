@@ -26,13 +26,12 @@ class RunLogs:
     Writing is best effort: what goes wrong with a line must not change how the run ends.
 
     :param state: has the logs, and gives every line its time.
-    :param is_on: False writes nothing.
     """
 
-    def __init__(self, state: AccountState, run: Run, *, is_on: bool = True) -> None:
+    def __init__(self, state: AccountState, run: Run) -> None:
         self._state = state
         self._run = run
-        self._is_on = is_on and run.request.get("logLevel") != "OFF"
+        self._is_on = run.request.get("logLevel") != "OFF"
 
     def run_line(self, text: str) -> None:
         """Append to the run's own stream."""
@@ -45,10 +44,6 @@ class RunLogs:
     def task_lines(self, task_id: str, lines: Sequence[str]) -> None:
         """Append to a task's stream."""
         self._put(task_log_stream(self._run.run_id, task_id), lines)
-
-    def manifest(self, entries: Sequence[str]) -> None:
-        """Write the run's manifest, one entry for the run and one for each task."""
-        self._put(f"manifest/run/{self._run.run_id}/{self._run.uuid}", entries)
 
     def _put(self, stream: str, texts: Sequence[str]) -> None:
         if not self._is_on:

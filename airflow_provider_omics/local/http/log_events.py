@@ -6,6 +6,7 @@ import io
 import json
 from typing import Any
 
+from airflow_provider_omics.local.artefacts.reads import announce_streams
 from airflow_provider_omics.local.http.error_forms import Protocol, error_in
 from airflow_provider_omics.local.http.wire import HttpAnswer
 
@@ -44,5 +45,6 @@ def name_streams(environ: dict[str, Any], account: str, region: str) -> HttpAnsw
 def _names(group: str, prefix: str, account: str, region: str) -> list[str]:
     from moto.backends import get_backend
 
+    announce_streams(account, region, prefix)
     groups = get_backend("logs")[account][region].groups
     return [name for name in list(groups[group].streams) if name.startswith(prefix)] if group in groups else []

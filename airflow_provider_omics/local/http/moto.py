@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.test import run_wsgi_app
 
+from airflow_provider_omics.local.artefacts.reads import watch_reads
 from airflow_provider_omics.local.http.error_forms import error_in, operation_of, protocol_of
 from airflow_provider_omics.local.http.log_events import name_streams
 from airflow_provider_omics.local.http.wire import HttpAnswer, respond
@@ -53,6 +54,7 @@ class MotoFront:
             # Whatever moto stumbles over here, it is the name of the service, which it has not.
             log.debug("moto has no service %s", service, exc_info=True)
             return respond(_not_served(environ, service, "moto has no such service"), start_response)
+        watch_reads()
         _keep_underscored_headers(environ)
         refusal = None if scope is None else name_streams(environ, ACCOUNT, scope.region)
         if refusal is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
 from airflow_provider_omics.healthomics.api.console import task_log_stream
@@ -51,7 +50,7 @@ def get_run_task(state: AccountState, request: dict[str, Any]) -> Answer:
 def _list_item(run: Run, task: Task) -> Answer:
     return present(
         taskId=task.task_id,
-        uuid=str(uuid.uuid5(uuid.UUID(run.uuid), task.task_id)),
+        uuid=run.task_uuid(task),
         status=task.status,
         name=task.name,
         cpus=task.cpus,

@@ -59,7 +59,7 @@ def get_run(state: AccountState, request: dict[str, Any]) -> Answer:
         workflowVersionName=run.version_name,
         workflowUuid=run.workflow.uuid,
         digest=run.workflow.digest,
-        startedBy=f"arn:aws:iam::{state.account}:user/local",
+        startedBy=state.user_arn,
         creationTime=run.creation_time,
         startTime=run.start_time,
         stopTime=run.stop_time,

@@ -158,10 +158,11 @@ def _stop(state: AccountState, run: Run, end: RunStatus, reason: str | None = No
 def _end(state: AccountState, run: Run, end: RunStatus, reason: str | None = None, message: str | None = None) -> None:
     if run.status not in ACTIVE or (run.cancel_requested and end is not RunStatus.CANCELLED):
         return
-    run.stop_time = state.now()
+    run.stop_time, run.end_status = state.now(), end
     run.failure_reason, run.status_message = reason, message
     stop_tasks(state, run, TaskStatus.CANCELLED)
     set_status(state, run, end)
+    state.unread.run_ended(run)
     if run.request["retentionMode"] == "REMOVE":
         state.run_index.mark_removable(run)
     start_waiting_runs(state)

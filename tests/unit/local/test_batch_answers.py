@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus
 from airflow_provider_omics.local.assumptions import ListOrder, RunsInBatchOrder, TwoFilters, UnsubmittedRuns
 from airflow_provider_omics.local.errors import ServiceError
-from airflow_provider_omics.local.executors.simulated import SimulatedOutcomes
+from airflow_provider_omics.local.executors.outcomes import SimulatedOutcomes
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
 from airflow_provider_omics.local.records import Batch
 

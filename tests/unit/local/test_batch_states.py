@@ -12,7 +12,7 @@ from batch_account import SETTINGS, SLOW, BatchAccount, many, refused
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus
 from airflow_provider_omics.local.assumptions import CancelledUnsubmitted
 from airflow_provider_omics.local.errors import ServiceError
-from airflow_provider_omics.local.executors.simulated import OutcomeRule, SimulatedOutcomes
+from airflow_provider_omics.local.executors.outcomes import OutcomeRule, SimulatedOutcomes
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
 from airflow_provider_omics.local.records import Batch
 

@@ -9,7 +9,8 @@ import pytest
 from run_lab import Lab
 
 from airflow_provider_omics.healthomics.api.statuses import RunStatus, TaskStatus
-from airflow_provider_omics.local.executors.simulated import OutcomeRule, SimulatedExecutor, SimulatedOutcomes
+from airflow_provider_omics.local.executors.outcomes import OutcomeRule, SimulatedOutcomes
+from airflow_provider_omics.local.executors.simulated import SimulatedExecutor
 from airflow_provider_omics.local.quotas import Quotas
 from airflow_provider_omics.local.records import Run
 from airflow_provider_omics.local.runs.machine import cancel_run, create_run
