@@ -32,6 +32,7 @@ from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, St
 from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.results.outcome import OmicsBatchFailedError
 from airflow_provider_omics.healthomics.runs.failure import OmicsRunFailedError
+from airflow_provider_omics.workflows.failure import OmicsWorkflowFailedError
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator
@@ -47,6 +48,7 @@ __all__ = [
     "OmicsSensorTimeoutError",
     "OmicsServiceError",
     "OmicsWaitError",
+    "OmicsWorkflowFailedError",
 ]
 
 
@@ -182,7 +184,7 @@ def _is_no_mistake(error: OmicsError) -> bool:
             return error.end.why is not StopReason.ERROR
         case OmicsSampleFailedError():
             return not error.failure.is_mistake
-    return isinstance(error, (OmicsRunFailedError, OmicsBatchFailedError))
+    return isinstance(error, (OmicsRunFailedError, OmicsBatchFailedError, OmicsWorkflowFailedError))
 
 
 def _if_retry_is_useless(error: OmicsError) -> OmicsError | None:
@@ -191,7 +193,7 @@ def _if_retry_is_useless(error: OmicsError) -> OmicsError | None:
             return None if error.failure_class.retry_may_help else non_retryable(error)
         case OmicsBatchFailedError():
             return None if error.outcome.retry_may_help else non_retryable(error)
-        case OmicsRequestInvalidError() | OmicsRunsNotDeletedError():
+        case OmicsRequestInvalidError() | OmicsRunsNotDeletedError() | OmicsWorkflowFailedError():
             return non_retryable(error)
     return None
 

@@ -32,9 +32,18 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "hooks": [_modules("hooks.omics")],
-        "operators": [_modules("operators.batch", "operators.batch_end", "operators.run", "operators.run_end")],
-        "sensors": [_modules("sensors.batch", "sensors.run")],
-        "triggers": [_modules("triggers.batch", "triggers.events", "triggers.run")],
+        "operators": [
+            _modules(
+                "operators.batch",
+                "operators.batch_end",
+                "operators.run",
+                "operators.run_end",
+                "operators.workflow",
+                "operators.workflow_end",
+            )
+        ],
+        "sensors": [_modules("sensors.batch", "sensors.run", "sensors.workflow")],
+        "triggers": [_modules("triggers.batch", "triggers.events", "triggers.run", "triggers.workflow")],
         "extra-links": [
             f"airflow_provider_omics.links.omics.{link}"
             for link in (

@@ -171,6 +171,8 @@ ARGUMENTS: dict[str, Kind] = {
     "durable": _FLAG,
     "identity_tags": _FLAG,
     "check_inputs": _LEVEL,
+    "check_definition": _LEVEL,
+    "on_other_content": Choice(("fail", "keep")),
     "check_inputs_timeout": Number(0, _WEEK),
     "s3_requester_pays": _FLAG,
     "s3_bucket_key_enabled": Flag(is_optional=True),

@@ -27,8 +27,8 @@ from airflow_provider_omics.healthomics.runs.failure import RunFailure
 from airflow_provider_omics.healthomics.runs.poll import RunPoll, get_run
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.hooks.arguments import value_issues
-from airflow_provider_omics.hooks.client import OmicsClientHook
 from airflow_provider_omics.hooks.task_logs import failed_tasks
+from airflow_provider_omics.hooks.workflows import OmicsWorkflowHook
 
 if TYPE_CHECKING:
     from mypy_boto3_logs.client import CloudWatchLogsClient
@@ -42,7 +42,7 @@ The first are short, since Airflow leaves a killed task alone for five seconds.
 """
 
 
-class OmicsHook(OmicsClientHook):
+class OmicsHook(OmicsWorkflowHook):
     """Talk to AWS HealthOmics over an Airflow connection of type ``aws``.
 
     A call that fails raises an :class:`~airflow_provider_omics.exceptions.OmicsServiceError` with cause, place and

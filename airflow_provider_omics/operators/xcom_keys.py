@@ -32,6 +32,15 @@ XCOM_FAILURES_KEY = "failures"
 XCOM_RUNS_KEY = "runs"
 """Id, run id and output URI of each completed sample, as dicts, unless there are more than ``runs_limit``."""
 
+XCOM_WORKFLOW_ID_KEY = "workflow_id"
+"""Id of the workflow that a version belongs to, once it is there."""
+XCOM_WORKFLOW_ARN_KEY = "workflow_arn"
+"""ARN of the workflow or version, once it is there."""
+XCOM_WORKFLOW_UUID_KEY = "workflow_uuid"
+"""UUID of the workflow or version, which no other ever has, once it is there."""
+XCOM_WORKFLOW_IS_NEW_KEY = "workflow_is_new"
+"""Whether this task has made it, and it was not there already."""
+
 
 def run_result(run: RunSnapshot) -> dict[str, Any]:
     """Return what a sensor tells of a run."""

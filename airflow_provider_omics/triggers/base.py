@@ -205,43 +205,24 @@ class OmicsWaitTrigger(BaseTrigger, Generic[SnapshotT]):
         return watcher_pool.watcher(ConnectionParameters.of(self))
 
 
-class OmicsJobTrigger(OmicsWaitTrigger[SnapshotT]):
-    """Base of the triggers that wait for something that a task started, and may have to stop it.
+class OmicsResourceTrigger(OmicsWaitTrigger[SnapshotT]):
+    """Base of the triggers that wait for something that a task may have made, changed or deleted just now.
 
     :param just_started: whether the service has named it just now and may not show it yet; then it may be not found for
         a minute, and counts as known otherwise. Default ``False``.
     :param gone_is_end: whether one that is not found counts as ended; it was changed by the task, so it is known.
         Default ``False``.
-    :param cancel_on_kill: whether it is cancelled when a user kills, clears or marks the deferred task; never when the
-        triggerer restarts or hands the trigger on. Default ``False``.
-    :param cancel_on_timeout: whether it is cancelled at the deadline; None for the same as ``cancel_on_kill``.
     """
 
-    def __init__(
-        self,
-        *,
-        just_started: bool = False,
-        gone_is_end: bool = False,
-        cancel_on_kill: bool = False,
-        cancel_on_timeout: bool | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, just_started: bool = False, gone_is_end: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.just_started = just_started
         self.gone_is_end = gone_is_end
-        self.cancel_on_kill = cancel_on_kill
-        self.cancel_on_timeout = cancel_on_timeout
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Return what the trigger is stored as: its class and its arguments, all of them JSON."""
         path, arguments = super().serialize()
-        return path, {
-            **arguments,
-            "just_started": self.just_started,
-            "gone_is_end": self.gone_is_end,
-            "cancel_on_kill": self.cancel_on_kill,
-            "cancel_on_timeout": self.cancel_on_timeout,
-        }
+        return path, {**arguments, "just_started": self.just_started, "gone_is_end": self.gone_is_end}
 
     def policy(self) -> WaitPolicy:
         """Return how to wait."""
@@ -249,6 +230,26 @@ class OmicsJobTrigger(OmicsWaitTrigger[SnapshotT]):
         # What a task has started, adopted, cancelled or deleted, the service has answered about.
         is_known = self.is_known or self.just_started or self.gone_is_end
         return replace(super().policy(), not_found_grace=grace, missing_ok=self.gone_is_end, is_known=is_known)
+
+
+class OmicsJobTrigger(OmicsResourceTrigger[SnapshotT]):
+    """Base of the triggers that wait for something that a task started, and may have to stop it.
+
+    :param cancel_on_kill: whether it is cancelled when a user kills, clears or marks the deferred task; never when the
+        triggerer restarts or hands the trigger on. Default ``False``.
+    :param cancel_on_timeout: whether it is cancelled at the deadline; None for the same as ``cancel_on_kill``.
+    """
+
+    def __init__(self, *, cancel_on_kill: bool = False, cancel_on_timeout: bool | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.cancel_on_kill = cancel_on_kill
+        self.cancel_on_timeout = cancel_on_timeout
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what the trigger is stored as: its class and its arguments, all of them JSON."""
+        path, arguments = super().serialize()
+        cancels = {"cancel_on_kill": self.cancel_on_kill, "cancel_on_timeout": self.cancel_on_timeout}
+        return path, {**arguments, **cancels}
 
     @property
     @abstractmethod

@@ -27,6 +27,7 @@ import airflow_provider_omics.triggers
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.operators.batch import OmicsDeleteBatchOperator
 from airflow_provider_omics.operators.run import OmicsStartRunOperator
+from airflow_provider_omics.operators.workflow import OmicsCreateWorkflowOperator
 from airflow_provider_omics.sensors.batch import OmicsBatchRunSensor, OmicsBatchSensor
 from airflow_provider_omics.sensors.run import OmicsRunSensor
 from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
@@ -85,6 +86,8 @@ def task_of(name: str, lab: CohortLab) -> tuple[Any, TaskInstance]:
             return OmicsBatchRunSensor(task_id="wait", batch_id=BATCH, run_setting_id="sample-1"), wait
         case "OmicsBatchRunSensor beside the cohort":
             return OmicsBatchRunSensor(task_id="wait", cohort_task_id="cohort", run_setting_id="sample-1"), wait
+        case "OmicsCreateWorkflowOperator":
+            return OmicsCreateWorkflowOperator(task_id="wait", name="workflow", definition="s3://flows/flow.zip"), wait
         case "OmicsDeleteBatchOperator":
             return OmicsDeleteBatchOperator(task_id="wait", batch_id=BATCH), wait
     raise AssertionError(name)

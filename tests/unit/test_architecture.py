@@ -29,16 +29,17 @@ HEALTHOMICS: Mapping[str, tuple[str, ...]] = {
 #: What each room of the package may import, beside itself.
 PACKAGES: Mapping[str, tuple[str, ...]] = {
     "healthomics": (),
+    "workflows": ("healthomics",),
     "compat": ("healthomics",),
-    "exceptions": ("healthomics",),
+    "exceptions": ("healthomics", "workflows"),
     "provider_info": (),
-    "hooks": ("healthomics", "compat", "exceptions"),
+    "hooks": ("healthomics", "workflows", "compat", "exceptions"),
     "jobs": ("healthomics", "compat", "exceptions", "hooks"),
     "links": ("healthomics", "hooks"),
-    "triggers": ("healthomics", "compat", "exceptions", "hooks", "jobs"),
-    "operators": ("healthomics", "compat", "exceptions", "hooks", "jobs", "links", "triggers"),
-    "sensors": ("healthomics", "compat", "exceptions", "hooks", "links", "triggers", "operators"),
-    "local": ("healthomics",),
+    "triggers": ("healthomics", "workflows", "compat", "exceptions", "hooks", "jobs"),
+    "operators": ("healthomics", "workflows", "compat", "exceptions", "hooks", "jobs", "links", "triggers"),
+    "sensors": ("healthomics", "workflows", "compat", "exceptions", "hooks", "links", "triggers", "operators"),
+    "local": ("healthomics", "workflows"),
 }
 
 
@@ -102,8 +103,8 @@ def test_no_modules_need_each_other() -> None:
         pytest.fail(f"these modules import each other: {' -> '.join(error.args[1])}")
 
 
-def test_healthomics_and_local_do_without_airflow() -> None:
-    outside = [name for name in MODULES if room(name, PACKAGE) in ("healthomics", "local")]
+def test_healthomics_workflows_and_local_do_without_airflow() -> None:
+    outside = [name for name in MODULES if room(name, PACKAGE) in ("healthomics", "workflows", "local")]
     assert [name for name in outside if name != f"{PACKAGE}.local.pytest_plugin" and _wants_airflow(name)] == []
 
 

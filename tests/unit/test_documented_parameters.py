@@ -19,6 +19,7 @@ from airflow_provider_omics.healthomics.requests.shapes import snake_case
 from airflow_provider_omics.hooks.arguments import ARGUMENTS, Number
 from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
+from airflow_provider_omics.hooks.workflows import OmicsWorkflowHook
 from airflow_provider_omics.operators.batch import (
     OmicsCancelRunBatchOperator,
     OmicsDeleteBatchOperator,
@@ -26,10 +27,18 @@ from airflow_provider_omics.operators.batch import (
     OmicsStartRunBatchOperator,
 )
 from airflow_provider_omics.operators.run import OmicsCancelRunOperator, OmicsDeleteRunOperator, OmicsStartRunOperator
+from airflow_provider_omics.operators.workflow import (
+    OmicsCreateWorkflowOperator,
+    OmicsCreateWorkflowVersionOperator,
+    OmicsDeleteWorkflowOperator,
+    OmicsDeleteWorkflowVersionOperator,
+)
 from airflow_provider_omics.sensors.batch import OmicsBatchRunSensor, OmicsBatchSensor
 from airflow_provider_omics.sensors.run import OmicsRunSensor
+from airflow_provider_omics.sensors.workflow import OmicsWorkflowSensor
 from airflow_provider_omics.triggers.batch import OmicsBatchRunTrigger, OmicsBatchTrigger
 from airflow_provider_omics.triggers.run import OmicsRunTrigger
+from airflow_provider_omics.triggers.workflow import OmicsWorkflowTrigger
 
 PUBLIC: tuple[type, ...] = (
     OmicsStartRunOperator,
@@ -39,10 +48,16 @@ PUBLIC: tuple[type, ...] = (
     OmicsCancelRunBatchOperator,
     OmicsDeleteRunBatchOperator,
     OmicsDeleteBatchOperator,
+    OmicsCreateWorkflowOperator,
+    OmicsCreateWorkflowVersionOperator,
+    OmicsDeleteWorkflowOperator,
+    OmicsDeleteWorkflowVersionOperator,
     OmicsRunSensor,
     OmicsBatchSensor,
     OmicsBatchRunSensor,
+    OmicsWorkflowSensor,
     OmicsRunTrigger,
+    OmicsWorkflowTrigger,
     OmicsBatchTrigger,
     OmicsBatchRunTrigger,
 )
@@ -129,7 +144,9 @@ def test_a_text_is_the_same_wherever_the_parameter_is_inherited(one: type, name:
 
 API = "See https://docs.aws.amazon.com/omics/latest/api/API_"
 DEPRECATED = ("look_up", "perform")
-OPERATIONS = [name for name in vars(OmicsHook) if not name.startswith("_") and name not in DEPRECATED]
+OPERATIONS = [
+    name for name in (*vars(OmicsHook), *vars(OmicsWorkflowHook)) if not name.startswith("_") and name not in DEPRECATED
+]
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

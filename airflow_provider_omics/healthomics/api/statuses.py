@@ -57,6 +57,17 @@ class SubmissionStatus(StrEnum):
     DELETE_FAILED = "DELETE_FAILED"
 
 
+class WorkflowStatus(StrEnum):
+    """Status of a workflow, or of a version of one (GetWorkflow, GetWorkflowVersion)."""
+
+    CREATING = "CREATING"
+    ACTIVE = "ACTIVE"
+    UPDATING = "UPDATING"
+    DELETED = "DELETED"
+    FAILED = "FAILED"
+    INACTIVE = "INACTIVE"
+
+
 class Phase(StrEnum):
     """What a state means to someone who waits for its end."""
 
@@ -117,6 +128,15 @@ _PHASES: dict[type[StrEnum], dict[str, Phase]] = {
         SubmissionStatus.CANCEL_FAILED: Phase.SUCCEEDED,
         SubmissionStatus.DELETE_SUCCESS: Phase.DELETED,
         SubmissionStatus.DELETE_FAILED: Phase.SUCCEEDED,
+    },
+    WorkflowStatus: {
+        WorkflowStatus.CREATING: Phase.ACTIVE,
+        # What is waited for: it can be run now.
+        WorkflowStatus.ACTIVE: Phase.SUCCEEDED,
+        WorkflowStatus.UPDATING: Phase.ACTIVE,
+        WorkflowStatus.DELETED: Phase.DELETED,
+        WorkflowStatus.FAILED: Phase.FAILED,
+        WorkflowStatus.INACTIVE: Phase.CANCELLED,
     },
 }
 

@@ -47,6 +47,14 @@ EVIDENT: dict[str, re.Pattern[str]] = {
         "retentionMode": "RETAIN|REMOVE",
         "logLevel": "OFF|FATAL|ERROR|ALL",
         "networkingMode": "RESTRICTED|VPC",
+        "versionName": _WORD,
+        "engine": "WDL|NEXTFLOW|CWL|WDL_LENIENT",
+        "main": r"[A-Za-z0-9._/-]{1,128}",
+        "parameterTemplatePath": r"[A-Za-z0-9._/-]{1,128}",
+        "readmePath": r"[A-Za-z0-9._/-]{1,128}",
+        "description": r"[A-Za-z0-9 ,.:;()/_-]{1,256}",
+        "accelerators": "GPU",
+        "workflowBucketOwnerId": _ACCOUNT,
         "outputUriPrefixMode": "SERVICE_DEFINED|NONE_WITH_OVERWRITE",
     }.items()
 }

@@ -41,6 +41,7 @@ _CWL = {
     "enum": "string",
     "record": "json",
 }
+_WDL_TYPES = "airflow_provider_omics.healthomics.run_settings.wdl_types"
 # What a parser needs of the worker's environment; no credentials.
 _KEPT_ENVIRONMENT = ("PATH", "PYTHONPATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
 
@@ -121,10 +122,14 @@ def _nextflow_types(files: Mapping[str, bytes]) -> dict[str, str]:
     )
     if not schemas:
         raise DefinitionUnreadableError("it has no nextflow_schema.json")
-    schema = json.loads(files[schemas[0]])
-    groups = [schema, *(schema.get("definitions") or {}).values(), *(schema.get("$defs") or {}).values()]
+    groups = schema_groups(json.loads(files[schemas[0]]))
     members = [item for group in groups for item in (group.get("properties") or {}).items()]
     return {name: _NEXTFLOW[about["type"]] for name, about in members if str(about.get("type")) in _NEXTFLOW}
+
+
+def schema_groups(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the parts of a ``nextflow_schema.json`` that may define parameters: itself, and its groups."""
+    return [schema, *(schema.get("definitions") or {}).values(), *(schema.get("$defs") or {}).values()]
 
 
 def _cwl_types(main: bytes) -> dict[str, str]:
@@ -166,19 +171,29 @@ def _wdl_types(files: Mapping[str, bytes], main: str) -> dict[str, str]:
         for name, content in _inside(files, Path(folder).resolve()):
             name.parent.mkdir(parents=True, exist_ok=True)
             name.write_bytes(content)
-        command = [sys.executable, "-m", "airflow_provider_omics.healthomics.run_settings.wdl_types", folder, main]
-        environment = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
-        try:
-            done = subprocess.run(
-                command, env=environment, capture_output=True, timeout=_PARSING_SECONDS, check=False, text=True
-            )
-        except subprocess.TimeoutExpired as error:
-            raise DefinitionUnreadableError(f"it takes longer than {_PARSING_SECONDS} seconds to read") from error
+        done = start_process(_WDL_TYPES, folder, main)
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or ["no reason was given"]
         raise DefinitionUnreadableError(f"miniwdl cannot read it: {last[0][:300]}")
     types: dict[str, str] = json.loads(done.stdout)
     return types
+
+
+def start_process(module: str, *arguments: str, cwd: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a module in a process of its own, without credentials, to its end.
+
+    :param cwd: the folder that it works in; None for this process's.
+    :raises DefinitionUnreadableError: it takes too long.
+    """
+    environment = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
+    # What a definition has must not be taken for a module of Python's.
+    command = [sys.executable, *(["-P"] if cwd else []), "-m", module, *arguments]
+    try:
+        return subprocess.run(
+            command, env=environment, capture_output=True, timeout=_PARSING_SECONDS, check=False, text=True, cwd=cwd
+        )
+    except subprocess.TimeoutExpired as error:
+        raise DefinitionUnreadableError(f"it takes longer than {_PARSING_SECONDS} seconds to read") from error
 
 
 def _inside(files: Mapping[str, bytes], folder: Path) -> Iterator[tuple[Path, bytes]]:

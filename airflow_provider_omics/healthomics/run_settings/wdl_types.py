@@ -19,6 +19,18 @@ _SCALARS |= {"Directory": "directory"}
 
 def main(folder: str, name: str) -> None:
     """Print the types."""
+    WDL, document = load_document(folder, name)
+    process = document.workflow or (document.tasks[0] if len(document.tasks) == 1 else None)
+    if process is None:
+        raise ValueError(f"{name} has no workflow")
+    # Inputs of calls, which have a dot, are no parameters of a run.
+    inputs = {binding.name: binding.value.type for binding in process.available_inputs if "." not in binding.name}
+    types = {name: _type(kind, WDL.Type) for name, kind in inputs.items()}
+    print(json.dumps({name: kind for name, kind in types.items() if kind is not None}))
+
+
+def load_document(folder: str, name: str) -> tuple[Any, Any]:
+    """Return miniwdl, and a document that it has loaded, with nothing from outside of its folder."""
     # It may be missing, as it is where types are checked.
     WDL: Any = import_module("WDL")
     root = Path(folder).resolve()
@@ -29,14 +41,7 @@ def main(folder: str, name: str) -> None:
             raise ValueError(f"{uri} is outside of the definition")
         return found
 
-    document = WDL.load(str(root / name), check_quant=False, read_source=read_source)
-    process = document.workflow or (document.tasks[0] if len(document.tasks) == 1 else None)
-    if process is None:
-        raise ValueError(f"{name} has no workflow")
-    # Inputs of calls, which have a dot, are no parameters of a run.
-    inputs = {binding.name: binding.value.type for binding in process.available_inputs if "." not in binding.name}
-    types = {name: _type(kind, WDL.Type) for name, kind in inputs.items()}
-    print(json.dumps({name: kind for name, kind in types.items() if kind is not None}))
+    return WDL, WDL.load(str(root / name), check_quant=False, read_source=read_source)
 
 
 def _type(kind: Any, types: Any) -> str | None:

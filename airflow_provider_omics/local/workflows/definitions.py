@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-import yaml
-
 from airflow_provider_omics.healthomics.requests.shapes import check_shape, service_model
 from airflow_provider_omics.local.workflows.archives import DefinitionArchive
 from airflow_provider_omics.local.workflows.archives import DefinitionError as DefinitionError
+from airflow_provider_omics.workflows.bundle import DefinitionError as UnreadableError
+from airflow_provider_omics.workflows.cwl import cwl_process, cwl_template
 
 ENGINE_OF_SUFFIX = {".wdl": "WDL", ".nf": "NEXTFLOW", ".cwl": "CWL"}
-_CWL_CLASSES = ("Workflow", "CommandLineTool", "ExpressionTool", "Operation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,50 +102,12 @@ def _check_main(engine: str, main: str, content: bytes) -> dict[str, dict[str, A
     if not text.strip():
         raise DefinitionError(f"The main file {main!r} is empty")
     # Only CWL is data that can be read without its engine; the other engines' parameters stay unknown.
-    return _cwl_parameters(main, _cwl_process(main, text)) if engine == "CWL" else {}
-
-
-def _cwl_process(main: str, text: str) -> dict[str, Any]:
+    if engine != "CWL":
+        return {}
     try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise DefinitionError(f"The main file {main!r} is neither YAML nor JSON: {error}") from error
-    if not isinstance(document, dict) or "cwlVersion" not in document:
-        raise DefinitionError(f"The main file {main!r} has no cwlVersion")
-    process = _entry_of_graph(main, document["$graph"]) if "$graph" in document else document
-    if process.get("class") not in _CWL_CLASSES:
-        raise DefinitionError(f"The main file {main!r} has class {process.get('class')!r}, which is no CWL process")
-    return process
-
-
-def _entry_of_graph(main: str, graph: Any) -> dict[str, Any]:
-    processes = [entry for entry in graph if isinstance(entry, dict)] if isinstance(graph, list) else []
-    for process in processes:
-        if str(process.get("id", "")).lstrip("#") == "main":
-            return process
-    raise DefinitionError(f"The main file {main!r} has a $graph without a process of the id main")
-
-
-def _cwl_parameters(main: str, process: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    inputs = process.get("inputs") or {}
-    if isinstance(inputs, list) and all(isinstance(entry, dict) for entry in inputs):
-        inputs = {str(entry.get("id", "")).lstrip("#").split("/")[-1]: entry for entry in inputs}
-    if not isinstance(inputs, dict):
-        raise DefinitionError(f"The main file {main!r} has inputs that are neither a map nor a list of maps")
-    return {str(name): _cwl_parameter(entry) for name, entry in inputs.items()}
-
-
-def _cwl_parameter(entry: Any) -> dict[str, Any]:
-    settings = entry if isinstance(entry, dict) else {"type": entry}
-    kind = settings.get("type")
-    optional = (
-        "default" in settings
-        or (isinstance(kind, str) and (kind.endswith("?") or kind == "null"))
-        or (isinstance(kind, list) and "null" in kind)
-    )
-    described = settings.get("doc") or settings.get("label")
-    description = {"description": str(described)[:256]} if described else {}
-    return {**description, "optional": optional}
+        return cwl_template(main, cwl_process(main, text))
+    except UnreadableError as error:
+        raise DefinitionError(f"The main file {error}") from error
 
 
 def _given_template(files: Mapping[str, bytes], request: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

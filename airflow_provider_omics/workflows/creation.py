@@ -1,0 +1,200 @@
+"""Idempotent creation of workflows and versions: one for one content, however often it is asked for."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from airflow_provider_omics.healthomics.api.calls import Requests, or_none
+from airflow_provider_omics.healthomics.api.logger import Log, entry
+from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
+from airflow_provider_omics.healthomics.api.statuses import Phase
+from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
+from airflow_provider_omics.workflows.creation_request import CREATE_WORKFLOW, Creation
+from airflow_provider_omics.workflows.poll import get_workflow, list_workflows
+from airflow_provider_omics.workflows.snapshot import CONTENT_TAG, WorkflowSnapshot
+
+# Never change it: workflows were made with ids from it.
+_NAMESPACE = uuid.UUID("0d0f6c0a-8d0a-5f7e-9c64-6f4a5f1f2b58")
+# How long one that the service has just named may be not found before it counts as deleted.
+_CONFIRM_PAUSES = (0.0, 1.0, 2.0, 4.0)
+_MOST_GENERATIONS = 5
+_USABLE = (Phase.SUCCEEDED, Phase.ACTIVE, Phase.UNKNOWN)
+TAG_COUNT = 1
+"""How many tags are added to those of the user."""
+
+
+class WorkflowService(Protocol):
+    """What creation needs of a connection to HealthOmics."""
+
+    def create_workflow(
+        self,
+        request: Mapping[str, Any],
+        *,
+        find: Callable[[], WorkflowSnapshot | None] | None = None,
+        pause: Callable[[float], object] = ...,
+    ) -> WorkflowSnapshot:
+        """Create a workflow, and ask again while that may help."""
+
+    def create_workflow_version(
+        self,
+        request: Mapping[str, Any],
+        *,
+        find: Callable[[], WorkflowSnapshot | None] | None = None,
+        pause: Callable[[float], object] = ...,
+    ) -> WorkflowSnapshot:
+        """Create a version, and ask again while that may help."""
+
+    def send_requests(self, requests: Requests[Any], subject: str) -> Any:
+        """Make requests and return what they came to."""
+
+
+@dataclass(frozen=True)
+class Created:
+    """Workflow or version that was made, or was there.
+
+    :param is_new: whether this call has made it.
+    """
+
+    workflow: WorkflowSnapshot
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class WorkflowCreator:
+    """Creator of one workflow, or of one version.
+
+    :param creation: the request, with its name.
+    :param is_tagged: whether it gets the tag with the digest of its content, which needs ``omics:TagResource``;
+        without it, what has the name counts as the same.
+    :param keeps_other: whether a workflow of the name, made of other content, is returned and not refused.
+    :param pause: sleeps so many seconds and returns whether the task was killed meanwhile.
+    """
+
+    service: WorkflowService
+    creation: Creation
+    is_tagged: bool
+    log: Log
+    pause: Callable[[float], object]
+    keeps_other: bool = False
+
+    def get_or_create(self) -> Created:
+        """Return what there is of this content, or make it.
+
+        :raises OmicsRequestInvalidError: the name stands for other content.
+        :raises OmicsServiceError: the service refused it.
+        """
+        found = self._find_usable()
+        if found is not None:
+            self.log.info("%s", entry("HealthOmics %s is there already, and %s", found.label, found.status))
+            return Created(found, is_new=False)
+        made = self._create()
+        self.log.info("%s", entry("Made HealthOmics %s (content %s)", made.label, self.creation.digest[:16]))
+        return Created(made, is_new=True)
+
+    @property
+    def _is_version(self) -> bool:
+        return self.creation.operation != CREATE_WORKFLOW
+
+    @property
+    def _request(self) -> Mapping[str, Any]:
+        return self.creation.request
+
+    @property
+    def _subject(self) -> str:
+        if self._is_version:
+            return f"version {self._request['versionName']} of workflow {self._request['workflowId']}"
+        return f"workflow {self._request['name']!r}"
+
+    def _find_usable(self) -> WorkflowSnapshot | None:
+        named = self._named()
+        same = [found for found in named if self._is_same(found)]
+        if same:
+            return next((found for found in same if found.phase in _USABLE), same[0])
+        # What has failed with other content is in nobody's way, unless it has the name of the version.
+        others = [found for found in named if self._is_version or found.phase in _USABLE]
+        if others and not self.keeps_other:
+            raise OmicsRequestInvalidError(self.creation.operation, [self._taken(others[0])])
+        return others[0] if others else None
+
+    def _named(self) -> list[WorkflowSnapshot]:
+        """Return what has the name now, the oldest first, with tags."""
+        if self._is_version:
+            asked = or_none(get_workflow(self._request["workflowId"], self._request["versionName"]))
+            found = self.service.send_requests(asked, self._subject)
+            return [] if found is None or found.phase is Phase.DELETED else [found]
+        named: list[WorkflowSnapshot] = self.service.send_requests(list_workflows(self._request["name"]), self._subject)
+        read = (self._read(one) for one in named if one.phase is not Phase.DELETED)
+        return [one for one in read if one is not None]
+
+    def _read(self, known: WorkflowSnapshot) -> WorkflowSnapshot | None:
+        asked = or_none(get_workflow(known.workflow_id, known.version_name))
+        found: WorkflowSnapshot | None = self.service.send_requests(asked, known.label)
+        return found
+
+    def _is_same(self, found: WorkflowSnapshot) -> bool:
+        if found.content is not None:
+            return found.content == self.creation.digest
+        # A name that was made of the digest says it too.
+        return not self.is_tagged or found.version_name == f"sha-{self.creation.digest[:16]}"
+
+    def _taken(self, found: WorkflowSnapshot) -> Issue:
+        made_of = "carries no tag with its content" if found.content is None else "was made of other content"
+        what = f"is taken: HealthOmics {found.label} is {found.status} and {made_of}"
+        if self._is_version:
+            return Issue(
+                "version_name", what, "Leave version_name out, to have it made of the content, or give another"
+            )
+        fix = (
+            f"Make a version of workflow {found.workflow_id} with OmicsCreateWorkflowVersionOperator, and set "
+            "on_other_content='keep' here; or give another name"
+        )
+        return Issue("name", what, fix)
+
+    def _create(self) -> WorkflowSnapshot:
+        create = self.service.create_workflow_version if self._is_version else self.service.create_workflow
+        own = self._request.get("requestId")
+        generations = range(1 if own is not None else _MOST_GENERATIONS)
+        for generation in generations:
+            request_id = own or self._request_id(generation)
+            try:
+                made = create(self._members(request_id), find=self._find_same, pause=self.pause)
+            except OmicsServiceError as error:
+                found = self._find_same() if error.code == "ConflictException" else None
+                if found is not None:
+                    return found
+                # The request id may stand for one that was deleted since.
+                if error.code != "ConflictException" or generation == generations[-1]:
+                    raise
+                continue
+            confirmed = self._confirmed(made)
+            if confirmed is not None:
+                return confirmed
+        return made
+
+    def _members(self, request_id: str) -> dict[str, Any]:
+        ours = {CONTENT_TAG: self.creation.digest} if self.is_tagged else {}
+        tags = {**(self._request.get("tags") or {}), **ours}
+        members = {**self._request, "requestId": request_id}
+        return {**members, "tags": tags} if tags else members
+
+    def _request_id(self, generation: int) -> str:
+        asked = self._request
+        name = (asked["workflowId"], asked["versionName"]) if self._is_version else (asked["name"],)
+        return str(uuid.uuid5(_NAMESPACE, "\x1f".join([*name, self.creation.digest, str(generation)])))
+
+    def _find_same(self) -> WorkflowSnapshot | None:
+        same = (found for found in self._named() if self._is_same(found))
+        return next((found for found in same if found.phase in _USABLE), None)
+
+    def _confirmed(self, made: WorkflowSnapshot) -> WorkflowSnapshot | None:
+        """Return what the service has named, as it shows it; None if it is gone, since an id was remembered."""
+        for seconds in _CONFIRM_PAUSES:
+            if seconds and self.pause(seconds) is True:
+                return made
+            found = self._read(made)
+            if found is not None:
+                return found
+        return None

@@ -1,0 +1,76 @@
+"""What a CWL document says of its parameters, read as data: no engine is needed for that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from airflow_provider_omics.workflows.bundle import DefinitionError
+
+_CLASSES = ("Workflow", "CommandLineTool", "ExpressionTool", "Operation")
+_MOST_DESCRIPTION = 256
+
+
+def cwl_process(main: str, text: str) -> dict[str, Any]:
+    """Return the process that a run of a CWL document begins with.
+
+    :param main: path of the document.
+    :raises DefinitionError: it has none.
+    """
+    try:
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = main if mark is None else f"{main}:{mark.line + 1}:{mark.column + 1}"
+        what = f"is neither YAML nor JSON: {getattr(error, 'problem', None) or error}"
+        raise DefinitionError(where, what, "Correct the syntax") from error
+    if not isinstance(document, dict) or "cwlVersion" not in document:
+        raise DefinitionError(f"{main}:1", "has no cwlVersion", "Begin it with a line such as cwlVersion: v1.2")
+    process = _entry_of_graph(main, document["$graph"]) if "$graph" in document else document
+    if process.get("class") not in _CLASSES:
+        what = f"has class {process.get('class')!r}, which is no CWL process"
+        raise DefinitionError(f"{main}:{_line_of('class', text)}", what, f"Use one of {', '.join(_CLASSES)}")
+    return process
+
+
+def cwl_template(main: str, process: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the parameter template of a CWL process.
+
+    :param main: path of its document.
+    :raises DefinitionError: its inputs cannot be read.
+    """
+    inputs = process.get("inputs") or {}
+    if isinstance(inputs, list) and all(isinstance(entry, dict) for entry in inputs):
+        inputs = {str(entry.get("id", "")).lstrip("#").split("/")[-1]: entry for entry in inputs}
+    if not isinstance(inputs, dict):
+        what = "has inputs that are neither a map nor a list of maps"
+        raise DefinitionError(main, what, "Write each input as a name and its type")
+    return {str(name): _parameter(entry) for name, entry in inputs.items()}
+
+
+def _parameter(entry: Any) -> dict[str, Any]:
+    settings = entry if isinstance(entry, dict) else {"type": entry}
+    kind = settings.get("type")
+    optional = (
+        "default" in settings
+        or (isinstance(kind, str) and (kind.endswith("?") or kind == "null"))
+        or (isinstance(kind, list) and "null" in kind)
+    )
+    described = settings.get("doc") or settings.get("label")
+    description = {"description": str(described)[:_MOST_DESCRIPTION]} if described else {}
+    return {**description, "optional": optional}
+
+
+def _entry_of_graph(main: str, graph: Any) -> dict[str, Any]:
+    processes = [entry for entry in graph if isinstance(entry, dict)] if isinstance(graph, list) else []
+    for process in processes:
+        if str(process.get("id", "")).lstrip("#") == "main":
+            return process
+    raise DefinitionError(main, "has a $graph without a process of the id main", "Give the workflow the id main")
+
+
+def _line_of(key: str, text: str) -> int:
+    lines = text.splitlines()
+    return next((number for number, line in enumerate(lines, 1) if line.strip().startswith(f"{key}:")), 1)

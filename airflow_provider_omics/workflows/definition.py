@@ -1,0 +1,140 @@
+"""What the files of a definition say: which engine, which main file; by the rules of HealthOmics."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import PurePosixPath
+
+from airflow_provider_omics.healthomics.requests.issues import Issue
+from airflow_provider_omics.workflows.bundle import Bundle, DefinitionError
+
+ENGINES = {".wdl": "WDL", ".nf": "NEXTFLOW", ".cwl": "CWL"}
+"""Engines by the suffix of their files."""
+MOST_README_BYTES = 500 << 10
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A definition of which engine and main file are known.
+
+    :param engine: ``WDL``, ``WDL_LENIENT``, ``CWL`` or ``NEXTFLOW``.
+    :param main: path of the main file.
+    """
+
+    bundle: Bundle
+    engine: str
+    main: str
+
+    @property
+    def language(self) -> str:
+        """What it is written in: ``WDL``, ``CWL`` or ``NEXTFLOW``."""
+        return self.engine.removesuffix("_LENIENT")
+
+
+def read_definition(bundle: Bundle, engine: str | None, main: str | None) -> Definition:
+    """Find engine and main file as the service does.
+
+    Without ``main``, the definition files nearest to the root count, hidden ones aside: the only one, or the one that
+    is named main.
+
+    :param engine: the one that was given; None for the one whose files there are.
+    :param main: the path that was given; None for the service's choice.
+    :raises DefinitionError: one of them cannot be found, or cannot be used.
+    """
+    if main is not None:
+        main = _given_main(bundle, engine, main)
+    engine = engine or (_engine_of(main) if main else None) or _only_engine(bundle)
+    found = Definition(bundle, engine, main or _found_main(bundle, engine))
+    if not bundle.text(found.main).strip():
+        raise DefinitionError(f"{found.main}:1", "is empty", "Write the workflow into it, or give another main")
+    return found
+
+
+def readme_issues(bundle: Bundle, readme_path: str | None) -> Iterator[Issue]:
+    """Yield what is wrong with the README that a definition brings along."""
+    if readme_path is not None and readme_path not in bundle.files:
+        yield _missing("readme_path", "README", readme_path, bundle)
+        return
+    path = readme_path or "README.md"
+    size = len(bundle.files[path].content) if path in bundle.files else 0
+    if size > MOST_README_BYTES:
+        what = f"takes {size:,} bytes, more than {MOST_README_BYTES:,} of a README"
+        yield Issue(path, what, "Shorten it, and link to the rest")
+
+
+def template_path_issues(bundle: Bundle, path: str | None) -> Iterator[Issue]:
+    """Yield what is wrong with the path of a parameter template in a definition."""
+    if path is not None and path not in bundle.files:
+        yield _missing("parameter_template_path", "parameter template", path, bundle)
+
+
+def _given_main(bundle: Bundle, engine: str | None, main: str) -> str:
+    if main not in bundle.files:
+        raise_of(_missing("main", "main file", main, bundle))
+    suffix = PurePosixPath(main).suffix
+    if engine is not None and _engine_of(main) != engine.removesuffix("_LENIENT"):
+        wanted = next(known for known, name in ENGINES.items() if engine.startswith(name))
+        what = f"is no main file of the engine {engine}, whose files end in {wanted}"
+        raise DefinitionError(main, what, f"Give a {wanted} file, or the engine of {suffix or 'this'} files")
+    if _engine_of(main) is None:
+        what = f"is of no engine that HealthOmics has ({', '.join(ENGINES)})"
+        raise DefinitionError(main, what, "Give the path of the workflow's own file")
+    return main
+
+
+def raise_of(issue: Issue) -> None:
+    """Raise an issue as the error of a definition."""
+    raise DefinitionError(issue.where, issue.what, issue.fix)
+
+
+def _missing(where: str, what: str, path: str, bundle: Bundle) -> Issue:
+    like = get_close_matches(path, bundle.files, n=1) or [
+        name for name in bundle.files if PurePosixPath(name).name == PurePosixPath(path).name
+    ]
+    meant = f"Give {like[0]}" if like else "Give its path from the root of the definition"
+    return Issue(where, f"the {what} {path!r} is not in {bundle.origin}", meant)
+
+
+def _engine_of(path: str) -> str | None:
+    return ENGINES.get(PurePosixPath(path).suffix)
+
+
+def _only_engine(bundle: Bundle) -> str:
+    nearest: dict[str, int] = {}
+    for path, engine in ((path, _engine_of(path)) for path in _visible(bundle)):
+        if engine is not None:
+            nearest[engine] = min(_depth(path), nearest.get(engine, 99))
+    if not nearest:
+        what = f"holds no {', '.join(ENGINES)} file"
+        raise DefinitionError(bundle.origin, what, "Give the folder that holds the workflow's definition")
+    if len(nearest) > 1:
+        what = f"holds files of more than one engine ({', '.join(sorted(nearest))})"
+        raise DefinitionError(bundle.origin, what, "Give the engine, or main")
+    return next(iter(nearest))
+
+
+def _found_main(bundle: Bundle, engine: str) -> str:
+    suffix = next(suffix for suffix, name in ENGINES.items() if engine.startswith(name))
+    found = sorted(path for path in _visible(bundle) if path.endswith(suffix))
+    if not found:
+        what = f"holds no {suffix} file for the engine {engine}"
+        raise DefinitionError(bundle.origin, what, "Give the engine of its files, or the folder that holds them")
+    level = min(map(_depth, found))
+    nearest = [path for path in found if _depth(path) == level]
+    named = [path for path in nearest if PurePosixPath(path).stem == "main"]
+    for only in (nearest, named):
+        if len(only) == 1:
+            return only[0]
+    shown = ", ".join(nearest[:5])
+    what = f"has {len(nearest)} files that may be the main one ({shown}), and not exactly one is named main{suffix}"
+    raise DefinitionError(bundle.origin, what, "Give main, the path of the main file")
+
+
+def _visible(bundle: Bundle) -> list[str]:
+    return [path for path in bundle.files if not any(part.startswith(".") for part in path.split("/"))]
+
+
+def _depth(path: str) -> int:
+    return path.count("/")

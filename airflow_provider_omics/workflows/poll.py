@@ -1,0 +1,68 @@
+"""Polling a workflow or a version, for worker and triggerer alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Request, Requests, list_pages
+from airflow_provider_omics.healthomics.polling.poll import describe_change
+from airflow_provider_omics.workflows.snapshot import WorkflowSnapshot
+
+
+@dataclass(slots=True)
+class WorkflowPoll:
+    """The poll of one workflow (GetWorkflow), or of one version (GetWorkflowVersion)."""
+
+    workflow_id: str
+    version_name: str | None = None
+    operation: str = field(init=False)
+    initial: WorkflowSnapshot = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.operation = "GetWorkflow" if self.version_name is None else "GetWorkflowVersion"
+        self.initial = WorkflowSnapshot(self.workflow_id, self.version_name)
+
+    def requests(self) -> Requests[WorkflowSnapshot]:
+        """Ask once."""
+        return get_workflow(self.workflow_id, self.version_name)
+
+    def is_over(self, snapshot: WorkflowSnapshot) -> bool:
+        """Whether it can be used, or never will be."""
+        return snapshot.phase.is_final
+
+    def describe_change(self, before: WorkflowSnapshot | None, snapshot: WorkflowSnapshot) -> str | None:
+        """Tell a change of status."""
+        return describe_change(before, snapshot)
+
+
+def get_workflow(workflow_id: str, version_name: str | None = None) -> Requests[WorkflowSnapshot]:
+    """Poll a workflow once (GetWorkflow), or a version (GetWorkflowVersion)."""
+    if version_name is None:
+        answer = yield Request("GetWorkflow", {"id": workflow_id})
+    else:
+        answer = yield Request("GetWorkflowVersion", {"workflowId": workflow_id, "versionName": version_name})
+    return WorkflowSnapshot.of(answer)
+
+
+def list_workflows(name: str, workflow_type: str | None = None) -> Requests[list[WorkflowSnapshot]]:
+    """List the workflows of exactly one name, oldest first (ListWorkflows)."""
+    found: list[WorkflowSnapshot] = []
+    members = {"name": name, "maxResults": PAGE_SIZE, **({"type": workflow_type} if workflow_type else {})}
+    yield from list_pages(
+        "ListWorkflows", lambda page: found.extend(map(WorkflowSnapshot.of, page["items"])), **members
+    )
+    return sorted((one for one in found if one.name == name), key=_age)
+
+
+def list_versions(workflow_id: str) -> Requests[list[WorkflowSnapshot]]:
+    """List the versions of a workflow, oldest first (ListWorkflowVersions)."""
+    found: list[WorkflowSnapshot] = []
+    members = {"workflowId": workflow_id, "maxResults": PAGE_SIZE}
+    yield from list_pages(
+        "ListWorkflowVersions", lambda page: found.extend(map(WorkflowSnapshot.of, page["items"])), **members
+    )
+    return sorted(found, key=_age)
+
+
+def _age(snapshot: WorkflowSnapshot) -> tuple[float, str]:
+    return snapshot.created_at or 0.0, snapshot.version_name or snapshot.workflow_id.zfill(18)

@@ -1,0 +1,55 @@
+"""The parameter template: given, kept in the definition, or made of its inputs; and whether it fits them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from airflow_provider_omics.healthomics.requests.issues import Issue
+from airflow_provider_omics.healthomics.requests.shapes import check_shape, service_model
+
+MADE = "made"
+"""In place of a template: make one of the definition's own inputs."""
+_MOST_PARAMETERS, _MOST_BYTES = 1000, 400_000
+
+
+def template_issues(template: Any, where: str = "parameter_template") -> Iterator[Issue]:
+    """Yield what is wrong with a template by itself.
+
+    :param where: the parameter or the file that it was given in.
+    """
+    if not isinstance(template, Mapping):
+        what = f"is {type(template).__name__}, not an object"
+        yield Issue(where, what, 'Give parameters by name, each as {"description": ..., "optional": ...}')
+        return
+    if len(template) > _MOST_PARAMETERS:
+        what = f"has {len(template):,} parameters, more than {_MOST_PARAMETERS:,}"
+        yield Issue(where, what, "Leave out optional ones, or take several as one")
+    size = len(json.dumps(template).encode())
+    if size > _MOST_BYTES:
+        yield Issue(where, f"takes {size:,} bytes, more than {_MOST_BYTES:,}", "Shorten the descriptions")
+    yield from check_shape(service_model().shape_for("WorkflowParameterTemplate"), template, where)
+
+
+def mismatches(
+    template: Mapping[str, Any], defined: Mapping[str, Mapping[str, Any]], where: str, main: str
+) -> Iterator[Issue]:
+    """Yield where a template and the inputs of a definition differ so that runs fail.
+
+    :param defined: the template that the definition's own inputs make.
+    :param main: path of the main file.
+    """
+    for name in sorted(template.keys() - defined.keys()):
+        like = get_close_matches(name, defined, n=1)
+        meant = f"Write {like[0]}" if like else "Remove it, or add the input to the definition"
+        yield Issue(f"{where}.{name}", f"is no input of {main}", meant)
+    for name, about in defined.items():
+        if about.get("optional"):
+            continue
+        if name not in template:
+            yield Issue(f"{where}.{name}", f"is missing, and {main} requires it", "Add it")
+        elif (template[name] or {}).get("optional"):
+            what = f"is called optional, and {main} requires it"
+            yield Issue(f"{where}.{name}", what, "Say that it is not optional, or give the input a default")

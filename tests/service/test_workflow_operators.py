@@ -1,0 +1,370 @@
+"""Creating workflows and versions, once for one content, against the local server."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+from omics_errors import raises
+from task_runs import TaskInstance, TaskRun, run_task
+
+from airflow_provider_omics.exceptions import (
+    OmicsRequestInvalidError,
+    OmicsServiceError,
+    OmicsWaitError,
+    OmicsWorkflowFailedError,
+)
+from airflow_provider_omics.local import Assumptions, LocalOmics
+from airflow_provider_omics.local.assumptions import RepeatedRequestId
+from airflow_provider_omics.local.faults import FaultKind, FaultRule
+from airflow_provider_omics.operators.workflow import (
+    OmicsCreateWorkflowOperator,
+    OmicsCreateWorkflowVersionOperator,
+    OmicsDeleteWorkflowOperator,
+    OmicsDeleteWorkflowVersionOperator,
+)
+from airflow_provider_omics.sensors.workflow import OmicsWorkflowSensor
+
+MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
+CREATIONS = ("CreateWorkflow", "CreateWorkflowVersion")
+TOOL = "cwlVersion: v1.2\nclass: CommandLineTool\nbaseCommand: echo\ninputs:\n  text: string\noutputs: {}\n"
+ONE_ATTEMPT = {"retries": {"total_max_attempts": 1}}
+
+
+@pytest.fixture
+def assumptions() -> Assumptions:
+    return Assumptions()
+
+
+@pytest.fixture
+def omics_local_settings(omics_local_settings: dict[str, Any], assumptions: Assumptions) -> dict[str, Any]:
+    return {**omics_local_settings, "assumptions": assumptions}
+
+
+@pytest.fixture
+def server(omics_local: LocalOmics) -> LocalOmics:
+    """Airflow's connection leads to the server of the shared fixtures."""
+    return omics_local
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a CWL tool, a README, and what tools leave behind."""
+    path = tmp_path / "echo"
+    for name, text in {"main.cwl": TOOL, "README.md": "# Echo\n", ".git/HEAD": "x", "__pycache__/a.pyc": "x"}.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_text(text)
+    return path
+
+
+def create(definition: Any, **kwargs: Any) -> TaskRun:
+    settings = {"name": "echo", "waiter_delay": 0.02, "check_definition": "off", **kwargs}
+    return run_task(OmicsCreateWorkflowOperator(task_id="create", definition=definition, **settings))
+
+
+def version(definition: Any, workflow_id: str | None, **kwargs: Any) -> TaskRun:
+    settings = {"workflow_id": workflow_id, "waiter_delay": 0.02, "check_definition": "off", **kwargs}
+    return run_task(OmicsCreateWorkflowVersionOperator(task_id="version", definition=definition, **settings))
+
+
+def change(folder: Path, text: str = "# changed\n") -> None:
+    (folder / "main.cwl").write_text(TOOL + text)
+
+
+def created(server: LocalOmics) -> int:
+    """How many workflows and versions the service was made to create."""
+    return sum(call.took_effect for operation in CREATIONS for call in server.journal.calls(operation))
+
+
+@MODES
+def test_a_folder_becomes_a_workflow_once(server: LocalOmics, omics: Any, folder: Path, deferrable: bool) -> None:
+    first = create(folder, deferrable=deferrable, tags={"team": "qc"}, description="Says it")
+    shown = omics.get_workflow(id=first.result)
+    assert (shown["name"], shown["status"], shown["main"], shown["engine"]) == ("echo", "ACTIVE", "main.cwl", "CWL")
+    assert shown["description"] == "Says it"
+    assert shown["tags"]["team"] == "qc"
+    assert first.ti.xcoms == {
+        "workflow_arn": shown["arn"],
+        "workflow_uuid": shown["uuid"],
+        "workflow_is_new": True,
+    }
+    (folder / ".git" / "HEAD").write_text("y")
+    again = create(folder, deferrable=deferrable, description="Says it louder")
+    assert again.result == first.result
+    assert again.ti.xcoms["workflow_is_new"] is False
+    assert created(server) == 1
+
+
+@MODES
+def test_new_content_becomes_a_version_and_old_content_none(
+    server: LocalOmics, omics: Any, folder: Path, deferrable: bool
+) -> None:
+    workflow_id = create(folder).result
+    first = version(folder, workflow_id, deferrable=deferrable)
+    assert first.result.startswith("sha-")
+    assert version(folder, None, workflow_name="echo", deferrable=deferrable).result == first.result
+    change(folder)
+    second = version(folder, workflow_id, deferrable=deferrable)
+    assert second.result != first.result
+    assert second.ti.xcoms["workflow_id"] == workflow_id
+    assert create(folder, on_other_content="keep").result == workflow_id
+    assert created(server) == 3
+    shown = omics.get_workflow_version(workflowId=workflow_id, versionName=second.result)
+    assert (shown["status"], shown["uuid"]) == ("ACTIVE", second.ti.xcoms["workflow_uuid"])
+
+
+def test_storage_makes_another_version_and_a_readme_does_not(server: LocalOmics, folder: Path) -> None:
+    workflow_id = create(folder).result
+    names = [
+        version(folder, workflow_id, **settings).result
+        for settings in ({}, {"readme_markdown": "# Else"}, {"tags": {"a": "b"}}, {"storage_type": "DYNAMIC"})
+    ]
+    assert [names.index(name) for name in names] == [0, 0, 0, 3]
+
+
+def test_a_second_workflow_of_the_same_name_is_refused(server: LocalOmics, folder: Path) -> None:
+    workflow_id = create(folder).result
+    change(folder)
+    with raises(OmicsRequestInvalidError, match=f"workflow {workflow_id}.*OmicsCreateWorkflowVersionOperator") as error:
+        create(folder)
+    assert isinstance(error.value, AirflowFailException)
+    assert created(server) == 1
+
+
+def test_a_version_name_stands_for_one_content(server: LocalOmics, folder: Path) -> None:
+    workflow_id = create(folder).result
+    assert version(folder, workflow_id, version_name="1.0").result == "1.0"
+    assert version(folder, workflow_id, version_name="1.0").result == "1.0"
+    change(folder)
+    with raises(OmicsRequestInvalidError, match="was made of other content"):
+        version(folder, workflow_id, version_name="1.0")
+    assert created(server) == 2
+
+
+@pytest.mark.parametrize("kind", [FaultKind.LOST_ANSWER, FaultKind.ERROR_AFTER])
+@pytest.mark.parametrize("reading", RepeatedRequestId)
+@MODES
+def test_a_crash_between_call_and_answer_makes_no_second_one(
+    server: LocalOmics, omics: Any, folder: Path, kind: FaultKind, reading: RepeatedRequestId, deferrable: bool
+) -> None:
+    server.account("us-east-1").assumptions = Assumptions(repeated_request_id=reading)
+    for operation in CREATIONS:
+        server.faults.add(FaultRule(kind=kind, operation=operation))
+    workflow_id = create(folder, deferrable=deferrable).result
+    name = version(folder, workflow_id, deferrable=deferrable).result
+    assert created(server) == 2
+    assert [one["id"] for one in omics.list_workflows(name="echo")["items"]] == [workflow_id]
+    assert [one["versionName"] for one in omics.list_workflow_versions(workflowId=workflow_id)["items"]] == [name]
+
+
+@pytest.mark.parametrize("operation", CREATIONS)
+def test_a_worker_that_died_after_the_call_has_made_the_one_that_the_next_try_finds(
+    server: LocalOmics, folder: Path, operation: str
+) -> None:
+    def task() -> Any:
+        workflow_id = create(folder, botocore_config=ONE_ATTEMPT).result
+        return version(folder, workflow_id, botocore_config=ONE_ATTEMPT).result
+
+    class Killed(BaseException):
+        pass
+
+    died = False
+
+    def die(_facts: Any) -> None:
+        nonlocal died
+        died = True
+
+    server.faults.add(FaultRule(kind=FaultKind.LOST_ANSWER, operation=operation, act=die))
+    # The look after the lost answer fails too, as it does in a worker that is not there any more.
+    reads = ("ListWorkflows", "GetWorkflow", "GetWorkflowVersion")
+    for read in reads:
+        server.faults.add(
+            FaultRule(kind=FaultKind.DROPPED_CONNECTION, operation=read, count=None, matches=lambda _: died)
+        )
+    with raises(OmicsServiceError):
+        task()
+    assert died
+    server.faults.clear()
+    task()
+    assert created(server) == 2
+
+
+@pytest.mark.parametrize("reading", RepeatedRequestId)
+def test_what_was_deleted_is_made_anew(
+    server: LocalOmics, omics: Any, folder: Path, reading: RepeatedRequestId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_omics.workflows.creation._CONFIRM_PAUSES", (0.0, 0.01))
+    server.account("us-east-1").assumptions = Assumptions(
+        repeated_request_id=reading, repeated_request_id_other_payload=reading
+    )
+    first = create(folder, botocore_config=ONE_ATTEMPT).result
+    old = version(folder, first, botocore_config=ONE_ATTEMPT)
+    run_task(OmicsDeleteWorkflowVersionOperator(task_id="delete", workflow_id=first, version_name=old.result))
+    new = version(folder, first, botocore_config=ONE_ATTEMPT)
+    assert new.result == old.result
+    assert new.ti.xcoms["workflow_uuid"] != old.ti.xcoms["workflow_uuid"]
+    assert run_task(OmicsDeleteWorkflowOperator(task_id="delete", workflow_id=first)).result == first
+    second = create(folder, botocore_config=ONE_ATTEMPT).result
+    assert second != first
+    assert omics.get_workflow(id=second)["status"] == "ACTIVE"
+
+
+@MODES
+@pytest.mark.parametrize("kind", ["workflow", "version"])
+def test_a_failed_one_says_why_where_and_what_to_do(
+    server: LocalOmics, folder: Path, kind: str, deferrable: bool
+) -> None:
+    workflow_id = create(folder).result if kind == "version" else None
+    (folder / "main.cwl").write_text(TOOL.replace("cwlVersion: v1.2\n", ""))
+
+    def task() -> Any:
+        if workflow_id is None:
+            return create(folder, deferrable=deferrable, engine="CWL", parameter_template={"text": {}})
+        return version(folder, workflow_id, deferrable=deferrable, engine="CWL", parameter_template={"text": {}})
+
+    with raises(OmicsWorkflowFailedError, match="(?s)no cwlVersion.*Where: main.cwl:1.*delete it first") as failed:
+        task()
+    assert isinstance(failed.value, AirflowFailException)
+    before = created(server)
+    with raises(OmicsWorkflowFailedError, match="made of the same content before"):
+        task()
+    assert created(server) == before
+    (folder / "main.cwl").write_text(TOOL)
+    if workflow_id is None:
+        assert create(folder, deferrable=deferrable).ti.xcoms["workflow_is_new"] is True
+
+
+def test_a_lost_connection_while_waiting_goes_by(server: LocalOmics, folder: Path) -> None:
+    server.faults.add(FaultRule(kind=FaultKind.THROTTLE, operation="GetWorkflow", count=2))
+    assert create(folder).ti.xcoms["workflow_is_new"] is True
+
+
+@pytest.mark.parametrize("packed", ["folder", "zip", "s3", "file"])
+def test_the_same_files_are_the_same_content_however_they_come(
+    server: LocalOmics, folder: Path, tmp_path: Path, packed: str
+) -> None:
+    (folder / "README.md").unlink()
+    workflow_id = create(folder).result
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as written:
+        written.write(folder / "main.cwl", "main.cwl")
+    (tmp_path / "echo.zip").write_bytes(archive.getvalue())
+    s3 = server.client("s3")
+    s3.create_bucket(Bucket="definitions")
+    s3.put_object(Bucket="definitions", Key="echo.zip", Body=archive.getvalue())
+    places = {
+        "folder": folder,
+        "zip": str(tmp_path / "echo.zip"),
+        "s3": "s3://definitions/echo.zip",
+        "file": folder / "main.cwl",
+    }
+    assert create(places[packed]).result == workflow_id
+    assert version(places[packed], workflow_id).ti.xcoms["workflow_is_new"] is True
+
+
+def test_an_archive_in_s3_is_not_sent_along(server: LocalOmics, omics: Any, folder: Path) -> None:
+    s3 = server.client("s3")
+    s3.create_bucket(Bucket="definitions")
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as written:
+        written.writestr("main.cwl", TOOL)
+    s3.put_object(Bucket="definitions", Key="echo.zip", Body=archive.getvalue())
+    sent: list[dict[str, Any]] = []
+    server.faults.add(
+        FaultRule(
+            kind=FaultKind.THROTTLE, operation="CreateWorkflow", matches=lambda facts: sent.append(dict(facts.members))
+        )
+    )
+    workflow_id = create("s3://definitions/echo.zip").result
+    assert sent[0]["definitionUri"] == "s3://definitions/echo.zip"
+    assert "definitionZip" not in sent[0]
+    assert omics.get_workflow(id=workflow_id)["status"] == "ACTIVE"
+
+
+def test_a_repository_is_named_as_it_is(server: LocalOmics, folder: Path) -> None:
+    repository = {
+        "connectionArn": "arn:aws:codeconnections:us-east-1:123456789012:connection/a",
+        "fullRepositoryId": "group/echo",
+        "sourceReference": {"type": "COMMIT", "value": "f00"},
+    }
+    sent: list[dict[str, Any]] = []
+    server.faults.add(
+        FaultRule(
+            kind=FaultKind.THROTTLE,
+            operation="CreateWorkflowVersion",
+            matches=lambda facts: sent.append(dict(facts.members)),
+        )
+    )
+    with raises(OmicsServiceError, match="cannot fetch a definitionRepository"):
+        version(None, create(folder).result, definition_repository=repository)
+    assert sent[0]["definitionRepository"] == repository
+    assert sent[0]["versionName"].startswith("sha-")
+    repository["sourceReference"] = {"type": "BRANCH", "value": "main"}
+    with raises(OmicsRequestInvalidError, match="no name can be made of it.*type COMMIT"):
+        version(None, "1234567", definition_repository=repository)
+
+
+@MODES
+def test_the_sensor_waits_for_workflow_and_version(omics: Any, folder: Path, deferrable: bool) -> None:
+    workflow_id = create(folder, wait_for_completion=False).result
+    name = version(folder, workflow_id, wait_for_completion=False).result
+    for version_name, shown in (
+        (None, omics.get_workflow(id=workflow_id)),
+        (name, omics.get_workflow_version(workflowId=workflow_id, versionName=name)),
+    ):
+        sensor = OmicsWorkflowSensor(
+            task_id="wait",
+            workflow_id=workflow_id,
+            version_name=version_name,
+            deferrable=deferrable,
+            poke_interval=0.02,
+        )
+        assert run_task(sensor).result == {
+            "workflow_id": workflow_id,
+            "version_name": version_name,
+            "workflow_arn": shown["arn"],
+            "workflow_uuid": shown["uuid"],
+        }
+
+
+@MODES
+def test_the_sensor_fails_at_once_for_what_cannot_be_used(server: LocalOmics, folder: Path, deferrable: bool) -> None:
+    (folder / "main.cwl").write_text("class: Workflow\n")
+    with raises(OmicsWorkflowFailedError) as failed:
+        create(folder, engine="CWL")
+    sensor = OmicsWorkflowSensor(
+        task_id="wait", workflow_id=failed.value.workflow_id, deferrable=deferrable, poke_interval=0.02
+    )
+    with raises(OmicsWorkflowFailedError, match="no cwlVersion"):
+        run_task(sensor)
+
+
+def test_the_sensor_of_a_workflow_that_is_not_there_fails(server: LocalOmics) -> None:
+    with raises(OmicsWaitError, match="9999999"):
+        run_task(OmicsWorkflowSensor(task_id="wait", workflow_id="9999999", poke_interval=0.02))
+
+
+def test_deleting_twice_is_no_error(omics: Any, folder: Path) -> None:
+    workflow_id = create(folder).result
+    name = version(folder, workflow_id).result
+    for _ in range(2):
+        gone = OmicsDeleteWorkflowVersionOperator(task_id="delete", workflow_id=workflow_id, version_name=name)
+        assert run_task(gone).result == name
+    assert omics.list_workflow_versions(workflowId=workflow_id)["items"] == []
+    for _ in range(2):
+        assert run_task(OmicsDeleteWorkflowOperator(task_id="delete", workflow_id=workflow_id)).result == workflow_id
+    assert omics.list_workflows()["items"] == []
+
+
+def test_a_trigger_that_failed_is_no_loss(folder: Path, server: LocalOmics) -> None:
+    operator = OmicsCreateWorkflowOperator(
+        task_id="create", name="echo", definition=folder, waiter_delay=0.02, check_definition="off"
+    )
+    context: Any = {"ti": TaskInstance(task_id="create"), "params": {}}
+    resumed = operator.resume_execution("__fail__", {"error": "Trigger failure"}, context)
+    assert create(folder).result == resumed
+    assert created(server) == 1

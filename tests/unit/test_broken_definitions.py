@@ -1,0 +1,357 @@
+"""Broken definitions: each is refused before any call, with file, line and remedy."""
+
+from __future__ import annotations
+
+import io
+import random
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from task_runs import run_task
+
+from airflow_provider_omics.exceptions import OmicsRequestInvalidError
+from airflow_provider_omics.operators.workflow import OmicsCreateWorkflowOperator
+from airflow_provider_omics.workflows.engine_checks import cwltool_issues
+from airflow_provider_omics.workflows.failure import places
+
+WDL = "version 1.0\nworkflow w {\n  input {\n    String name\n    Int? count\n  }\n}\n"
+CWL = "cwlVersion: v1.2\nclass: CommandLineTool\nbaseCommand: echo\ninputs:\n  name: string\n  n: int?\noutputs: {}\n"
+FLOW = """\
+cwlVersion: v1.2
+class: Workflow
+inputs:
+  name: string
+outputs: []
+steps:
+  say:
+    run: say.cwl
+    in:
+      name: {source}
+    out: []
+"""
+NF = "workflow { }\n"
+SCHEMA = '{"$defs": {"io": {"required": ["input"], "properties": {"input": {"description": "sheet"}, "x": {}}}}}'
+REPOSITORY = {
+    "connectionArn": "arn:aws:codeconnections:us-east-1:123456789012:connection/a",
+    "fullRepositoryId": "group/flow",
+}
+Files = Mapping[str, str | bytes]
+
+
+def noise(size: int) -> bytes:
+    """Bytes that do not become fewer when zipped."""
+    return random.Random(1).randbytes(size)
+
+
+BROKEN: dict[str, tuple[Files, dict[str, Any], str]] = {
+    "no files": ({}, {}, ": has no files. Give the folder that holds the definition."),
+    "nothing but junk": ({".git/HEAD": "x", "a.pyc": "x"}, {}, ": has no files. Give"),
+    "no definition": ({"main.txt": "x"}, {}, "holds no .wdl, .nf, .cwl file. Give the folder that"),
+    "no file of the engine": ({"main.wdl": WDL}, {"engine": "CWL"}, "holds no .cwl file for the engine CWL. Give"),
+    "two mains": ({"a.wdl": WDL, "b.wdl": WDL}, {}, "(a.wdl, b.wdl), and not exactly one is named main.wdl. Give main"),
+    "two engines": ({"main.wdl": WDL, "main.cwl": CWL}, {}, "more than one engine (CWL, WDL). Give the engine, or"),
+    "main misspelt": ({"main.wdl": WDL}, {"main": "mian.wdl"}, "main: the main file 'mian.wdl' is not in"),
+    "main in a folder": ({"flows/align.wdl": WDL}, {"main": "align.wdl"}, "Give flows/align.wdl."),
+    "main of another engine": ({"main.nf": NF}, {"main": "main.nf", "engine": "WDL"}, "main.nf: is no main file of"),
+    "main of no engine": ({"main.py": "x"}, {"main": "main.py"}, "main.py: is of no engine that HealthOmics has"),
+    "main empty": ({"main.wdl": " \n"}, {}, "main.wdl:1: is empty. Write the workflow into it"),
+    "main not UTF-8": ({"main.wdl": b"version 1.0\n# \xff\n"}, {}, "main.wdl:2: is not UTF-8 text"),
+    "too large": ({"main.wdl": WDL, "ref.fa": noise(4_500_000)}, {}, "Upload the zip to S3 and give its s3:// URI, or"),
+    "WDL: syntax": ({"main.wdl": "version 1.0\nworkflow w {\n  input {\n"}, {}, "main.wdl:3:9: Unexpected token"),
+    "WDL: version": ({"main.wdl": "version 7\nworkflow w {}\n"}, {}, "main.wdl:1:1: unknown WDL version 7"),
+    "WDL: missing import": (
+        {"main.wdl": 'version 1.0\nimport "lib/a.wdl"\nworkflow w {}\n'},
+        {},
+        "main.wdl:2:1: Failed to import lib/a.wdl, since there is no such file. Put the file into the definition",
+    ),
+    "WDL: import from outside": (
+        {"main.wdl": 'version 1.0\nimport "../other.wdl"\nworkflow w {}\n'},
+        {},
+        "main.wdl:2:1: Failed to import",
+    ),
+    "WDL: syntax of an import": (
+        {"main.wdl": 'version 1.0\nimport "a.wdl"\nworkflow w {}\n', "a.wdl": "version 1.0\ntask {"},
+        {},
+        "a.wdl:2:6: Unexpected token",
+    ),
+    "WDL: unknown task": ({"main.wdl": "version 1.0\nworkflow w {\n  call x\n}\n"}, {}, "main.wdl:3:3: No such task"),
+    "WDL: unknown name": (
+        {"main.wdl": "version 1.0\nworkflow w {\n  Int a = b\n}\n"},
+        {},
+        "main.wdl:3:11: Unknown identifier b. Correct it there.",
+    ),
+    "WDL: types": (
+        {"main.wdl": "version 1.0\nworkflow w {\n  Boolean a = 5\n}\n"},
+        {},
+        "main.wdl:3:15: Expected Boolean instead of Int",
+    ),
+    "WDL: no workflow": (
+        {"main.wdl": "version 1.0\ntask a { command {} }\ntask b { command {} }\n"},
+        {},
+        "main.wdl:1:1: has 2 tasks and no workflow. Give main",
+    ),
+    "CWL: syntax": ({"main.cwl": "cwlVersion: v1.2\nclass: [\n"}, {}, "main.cwl:3:1: is neither YAML nor JSON"),
+    "CWL: no version": ({"main.cwl": "class: Workflow\n"}, {}, "main.cwl:1: has no cwlVersion. Begin it with"),
+    "CWL: class": ({"main.cwl": "cwlVersion: v1.2\n\nclass: Tool\n"}, {}, "main.cwl:3: has class 'Tool'"),
+    "CWL: type": ({"main.cwl": CWL.replace("string", "strng")}, {}, "main.cwl:5:3: Field 'type' references unknown"),
+    "CWL: missing tool": (
+        {"main.cwl": FLOW.format(source="name")},
+        {},
+        "main.cwl:8:5: Field 'run' contains undefined reference to 'say.cwl'. Correct it there.",
+    ),
+    "CWL: unknown source": (
+        {"main.cwl": FLOW.format(source="nmae"), "say.cwl": CWL},
+        {},
+        "main.cwl:10:7: Field 'source' references unknown identifier 'nmae'",
+    ),
+    "CWL: graph without main": (
+        {"main.cwl": "cwlVersion: v1.2\n$graph:\n- {id: a, class: CommandLineTool}\n"},
+        {},
+        "main.cwl: has a $graph without a process of the id main. Give the workflow the id main.",
+    ),
+    "Nextflow: schema": (
+        {"main.nf": NF, "nextflow_schema.json": '{\n  "a": \n}'},
+        {},
+        "nextflow_schema.json:3:1: is not JSON: Expecting value. Correct the syntax.",
+    ),
+    "template: unknown input": (
+        {"main.wdl": WDL},
+        {"parameter_template": {"name": {}, "cuont": {"optional": True}}},
+        "parameter_template.cuont: is no input of main.wdl. Write count.",
+    ),
+    "template: missing input": (
+        {"main.cwl": CWL},
+        {"parameter_template": {"n": {"optional": True}}},
+        "parameter_template.name: is missing, and main.cwl requires it. Add it.",
+    ),
+    "template: optional": (
+        {"main.nf": NF, "nextflow_schema.json": SCHEMA},
+        {"parameter_template": {"input": {"optional": True}, "x": {"optional": True}}},
+        "parameter_template.input: is called optional, and main.nf requires it.",
+    ),
+    "template: file that does not fit": (
+        {"main.wdl": WDL, "t.json": '{"name": {}, "other": {}}'},
+        {"parameter_template_path": "t.json"},
+        "t.json.other: is no input of main.wdl. Remove it, or add the input to the definition.",
+    ),
+    "template: no JSON": (
+        {"main.wdl": WDL, "t.json": '{\n"name": {},}'},
+        {"parameter_template_path": "t.json"},
+        "t.json:2:12: is not JSON",
+    ),
+    "template: not there": (
+        {"main.wdl": WDL, "template.json": "{}"},
+        {"parameter_template_path": "templte.json"},
+        "parameter_template_path: the parameter template 'templte.json' is not in",
+    ),
+    "template: member": (
+        {"main.wdl": WDL},
+        {"parameter_template": {"name": {"descripton": "x"}}},
+        "parameter_template.name.descripton: is not a member",
+    ),
+    "template: description": (
+        {"main.wdl": WDL},
+        {"parameter_template": {"name": {"description": "x" * 257}}},
+        "parameter_template.name.description: has 257 characters, more than 256. Shorten it",
+    ),
+    "template: too many": (
+        {"main.nf": NF},
+        {"parameter_template": {f"p{number}": {} for number in range(1001)}},
+        "parameter_template: has 1,001 parameters, more than 1,000. Leave out optional ones",
+    ),
+    "template: too large": (
+        {"main.nf": NF},
+        {"parameter_template": {f"{number:0>128}": {"description": "x" * 250} for number in range(999)}},
+        "parameter_template: takes 402,597 bytes, more than 400,000. Shorten",
+    ),
+    "template: cannot be made": (
+        {"main.nf": NF},
+        {"parameter_template": "made"},
+        "parameter_template: cannot be made: main.nf has no nextflow_schema.json beside it. Mend that, or give",
+    ),
+    "README: not there": (
+        {"main.nf": NF, "docs/README.md": "x"},
+        {"readme_path": "README.md"},
+        "readme_path: the README 'README.md' is not in",
+    ),
+    "README: too large": (
+        {"main.nf": NF, "README.md": "x" * 512_001},
+        {},
+        "README.md: takes 512,001 bytes, more than 512,000 of a README. Shorten it",
+    ),
+    "README: text too large": (
+        {"main.nf": NF},
+        {"readme_markdown": "x" * 512_001},
+        "readme_markdown: takes 512,001 bytes, more than 512,000",
+    ),
+    "tags": ({"main.nf": NF}, {"tags": {str(n): "" for n in range(50)}}, "has 50 tags, and the provider adds 1; at"),
+}
+
+
+@pytest.fixture(autouse=True)
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is refused is refused without a call."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("the network was used")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+
+
+def write(folder: Path, files: Files) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return folder
+
+
+def told(definition: Any, **kwargs: Any) -> list[str]:
+    """What is said of a definition."""
+    with pytest.raises(OmicsRequestInvalidError) as caught:
+        run_task(OmicsCreateWorkflowOperator(task_id="create", name="broken", definition=definition, **kwargs))
+    return [str(issue) for issue in caught.value.issues]
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_what_is_broken_is_told_before_any_call(tmp_path: Path, kind: str) -> None:
+    files, settings, wanted = BROKEN[kind]
+    (issue,) = told(write(tmp_path / "flow", files), **settings)
+    assert wanted in issue
+    assert len(issue) < 900
+
+
+def test_a_path_that_leads_nowhere_is_told(tmp_path: Path) -> None:
+    (issue,) = told(tmp_path / "nowhere")
+    assert issue == f"{tmp_path}/nowhere: there is no such file or folder. Give the path as this worker sees it."
+
+
+def test_links_that_lead_out_or_nowhere_are_told(tmp_path: Path) -> None:
+    folder = write(tmp_path / "flow", {"main.nf": NF})
+    (folder / "a.txt").symlink_to(tmp_path / "nothing")
+    (issue,) = told(folder)
+    assert issue == "a.txt: is a link that leads nowhere. Remove it, or mend it."
+    (tmp_path / "nothing").write_text("secret")
+    (issue,) = told(folder)
+    assert issue.startswith("a.txt: is a link that leads out of")
+
+
+def test_archives_that_cannot_be_read_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "flow.zip"
+    path.write_bytes(b"PK not at all")
+    (issue,) = told(path)
+    assert issue.startswith(f"{path}: is no zip archive that can be read")
+    outside = io.BytesIO()
+    with zipfile.ZipFile(outside, "w") as archive:
+        archive.writestr("../main.nf", NF)
+    path.write_bytes(outside.getvalue())
+    (issue,) = told(path)
+    assert "'../main.nf', which lies outside of the archive. Zip the definition's folder from inside" in issue
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        ({}, "definition: is missing. Give definition: a folder, a file or the s3:// URI of a zip archive; or else"),
+        ({"definition": "x", "definition_repository": REPOSITORY}, "definition: is given, and"),
+        ({"definition": "x", "description": "x" * 257}, "description: has 257 characters, more than 256"),
+        ({"definition": "x", "engine": "SNAKEMAKE"}, "engine: 'SNAKEMAKE' is not a value that the service knows"),
+        ({"definition": "x", "accelerators": "TPU"}, "accelerators: 'TPU' is not a value"),
+        ({"definition": "x", "storage_capacity": 100_001}, "storage_capacity: 100001 is out of range"),
+        (
+            {"definition": "x", "parameter_template_path": "a", "parameter_template": {"a": {}}},
+            "parameter_template: is",
+        ),
+        ({"definition": "x", "readme_path": "a", "readme_markdown": "b"}, "readme_markdown: is given together with"),
+        ({"definition": "x", "readme_uri": "s3://b"}, "readme_uri: 's3://b'"),
+        ({"definition": "x", "name": "x" * 129}, "name: has 129 characters"),
+        ({"definition": "x", "name": None}, "name: is missing. Give name"),
+        ({"definition": "x", "check_definition": "yes"}, "check_definition: is 'yes'. Use one of off, warn, fail"),
+    ],
+)
+def test_wrong_arguments_are_told_when_the_dag_is_parsed(arguments: dict[str, Any], wanted: str) -> None:
+    with pytest.raises(OmicsRequestInvalidError) as caught:
+        OmicsCreateWorkflowOperator(task_id="create", **{"name": "broken", **arguments})
+    assert str(caught.value.issues[0]).startswith(wanted)
+
+
+def test_what_passes_without_the_tools_is_left_to_them(tmp_path: Path) -> None:
+    folder = write(tmp_path / "flow", {"main.wdl": "version 1.0\nworkflow w {\n  call x\n}\n", "README.md": b"\xff"})
+    for settings in ({"check_definition": "off"}, {"check_definition": "warn"}, {"engine": "WDL_LENIENT"}):
+        operator = OmicsCreateWorkflowOperator(task_id="create", name="w", definition=folder, **settings)
+        notes = operator.creation().notes
+        assert [note.partition(" No such")[0] for note in notes] == (
+            [] if settings.get("check_definition") == "off" else ["main.wdl:3:3:"]
+        )
+
+
+@pytest.mark.parametrize(
+    ("files", "template"),
+    [
+        ({"main.wdl": WDL}, {"name": {"optional": False}, "count": {"optional": True}}),
+        ({"main.cwl": CWL}, {"name": {"optional": False}, "n": {"optional": True}}),
+        (
+            {"main.nf": NF, "nextflow_schema.json": SCHEMA},
+            {"input": {"description": "sheet", "optional": False}, "x": {"optional": True}},
+        ),
+    ],
+    ids=["WDL", "CWL", "NEXTFLOW"],
+)
+def test_a_template_is_made_of_the_definition(tmp_path: Path, files: Files, template: dict[str, Any]) -> None:
+    folder = write(tmp_path / "flow", files)
+    operator = OmicsCreateWorkflowOperator(
+        task_id="create", name="w", definition=folder, parameter_template="made", check_definition="off"
+    )
+    request = operator.creation().request
+    assert request["parameterTemplate"] == template
+    assert list(request["parameterTemplate"]) == list(template)
+
+
+def test_archives_of_the_same_files_are_the_same_bytes(tmp_path: Path) -> None:
+    archives, digests = set(), set()
+    for number in range(2):
+        folder = write(tmp_path / f"flow{number}", dict(sorted({"main.nf": NF, "bin/a.py": "x"}.items(), reverse=True)))
+        (folder / "bin" / "a.py").chmod(0o777 - 0o20 * number)
+        creation = OmicsCreateWorkflowOperator(
+            task_id="create", name="w", definition=folder, check_definition="off"
+        ).creation()
+        archives.add(creation.request["definitionZip"])
+        digests.add(creation.digest)
+    (archive,) = archives
+    assert len(digests) == 1
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        assert [(info.filename, info.external_attr >> 16 & 0o777) for info in opened.infolist()] == [
+            ("bin/a.py", 0o755),
+            ("main.nf", 0o644),
+        ]
+
+
+def test_the_main_file_nearest_to_the_root_is_taken(tmp_path: Path) -> None:
+    files = {"align.wdl": WDL, "tasks/main.wdl": "x", ".hidden/main.wdl": "x"}
+    operator = OmicsCreateWorkflowOperator(
+        task_id="create", name="w", definition=write(tmp_path / "flow", files), parameter_template="made"
+    )
+    assert list(operator.creation().request["parameterTemplate"]) == ["name", "count"]
+
+
+@pytest.mark.parametrize(
+    ("message", "found"),
+    [
+        ("(main.wdl Ln 3 Col 5) Unknown identifier", ["main.wdl:3:5"]),
+        ("lib/tasks.wdl:12:3: no such task; main.wdl:1:1", ["lib/tasks.wdl:12:3", "main.wdl:1:1"]),
+        ("Script compilation error - file: main.nf, line 7, column 2", ["main.nf:7:2"]),
+        ("main.cwl:9: Field", ["main.cwl:9"]),
+        ("the role has no access", []),
+    ],
+)
+def test_places_are_found_in_what_the_service_says(message: str, found: list[str]) -> None:
+    assert places(message) == found
+
+
+def test_what_cwltool_says_without_a_place_is_told_too() -> None:
+    (issue,) = cwltool_issues("INFO x\nERROR I'm sorry, I couldn't load this CWL file.\n", "main.cwl")
+    assert str(issue).startswith("main.cwl: cwltool refuses it: ERROR I'm sorry")
