@@ -11,12 +11,15 @@ from typing import Any
 
 import pytest
 from botocore.loaders import JSONFileLoader, Loader
+from botocore.retries.standard import ExponentialBackoff
 from call_clock import CallClock
 from hypothesis import HealthCheck, settings
 from omics_errors import unwrapped
 from omics_service import ROLE, await_status, wdl_zip
 from xdist.scheduler import LoadScopeScheduling
 
+from airflow_provider_omics.healthomics.api.backoff import Backoff
+from airflow_provider_omics.healthomics.watcher import client
 from airflow_provider_omics.local import LocalOmics, Quotas, Timings
 
 pytest_plugins = ["pytester"]
@@ -95,6 +98,13 @@ def stacks_without_source() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inspect, "stack", stack)
         yield
+
+
+@pytest.fixture
+def quick_retries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a call that failed made again at once, as often as ever, by the SDKs and by the watchers' client."""
+    monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda _backoff, _context: 0.0)
+    monkeypatch.setattr(client, "_BACKOFF", Backoff(0.001, 0.001))
 
 
 @pytest.fixture

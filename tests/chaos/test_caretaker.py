@@ -13,7 +13,7 @@ from caretaker import Caretaker
 from child_processes import ChildProcess, ProcessError, isolated_environment, wait_for
 
 PROGRAM = "if [ -e started ]; then echo up; exec sleep 600; fi; touch started; echo no database; exit 1"
-TIMEOUT = 60
+TIMEOUT = 300
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from batch_states import FOR_EVER, LONG, STATES, Batches, samples
 from botocore.exceptions import ClientError
+from holding import HELD
 from omics_errors import raises
 from task_runs import TaskRun, run_task
 
@@ -116,8 +117,9 @@ class TestCancel:
     def test_a_batch_that_is_being_created_is_cancelled_as_soon_as_it_can_be(
         self, server: LocalOmics, batches: Batches, deferrable: bool, wait: bool
     ) -> None:
-        batches.slow(batch_creating=3)
+        batches.slow(batch_creating=HELD)
         batch_id = batches.start(runTags=LONG)
+        batches.held.release_after("GetBatch")
         task = cancel(batch_id, deferrable=deferrable, wait_for_completion=wait)
         assert task.result == batch_id
         assert len(task.triggers) == int(deferrable)
@@ -265,8 +267,9 @@ class TestDeleteRuns:
     @MODES
     def test_a_deletion_that_is_under_way_is_waited_for(self, batches: Batches, deferrable: bool) -> None:
         batch_id = batches.ended()
-        batches.slow(submissions_per_second=10)
+        batches.slow(submissions_per_second=1 / HELD)
         batches.omics.delete_run_batch(batchId=batch_id)
+        batches.held.release_after("GetBatch", 2)
         assert delete_runs(batch_id, deferrable=deferrable).result == batch_id
         assert batches.status(batch_id) == "RUNS_DELETED"
 
@@ -423,8 +426,9 @@ def test_killing_a_deferred_task_stops_its_batch_or_what_is_left_of_it(batches: 
 
 
 def test_killing_a_deferred_task_waits_out_the_creation_of_its_batch(batches: Batches) -> None:
-    batches.slow(batch_creating=3)
+    batches.slow(batch_creating=HELD)
     batch_id = batches.start(runTags=LONG)
+    batches.held.release_after("GetBatch")
     asyncio.run(OmicsBatchTrigger(batch_id=batch_id, cancel_on_kill=True).on_kill())
     batches.until(batch_id, "CANCELLED")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +11,8 @@ from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
     AirflowSkipException,
 )
-from batch_states import LONG, Batches, ending, samples
+from batch_states import LONG, Batches, ending, minutes_ago, samples
+from holding import HELD
 from omics_errors import raises
 from task_runs import TaskInstance, fire, load_trigger, run_task
 
@@ -31,7 +31,6 @@ from airflow_provider_omics.sensors.batch import OmicsBatchRunSensor, OmicsBatch
 
 MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
 BAD_SUBMISSION = {"runSettingId": "bad", "outputUri": "file:///tmp"}
-LATE = 120
 
 
 @pytest.fixture
@@ -70,19 +69,12 @@ def run_of(batches: Batches, batch_id: str, sample: str) -> dict[str, Any]:
     return dict(item)
 
 
-def minutes_ago(server: LocalOmics, batch_id: str, member: str) -> None:
-    """Have a batch's submissions be over for longer than its samples may be late."""
-    state = server.account("us-east-1")
-    with state.lock:
-        batch = state.batches[batch_id]
-        setattr(batch, member, getattr(batch, member) - timedelta(seconds=LATE))
-
-
 class TestBatch:
     @MODES
     def test_it_waits_from_creation_to_the_end_and_returns_the_counts(self, batches: Batches, deferrable: bool) -> None:
-        batches.slow(batch_creating=0.3, run_summary_lag=5.0)
+        batches.slow(batch_creating=HELD, run_summary_lag=5.0)
         batch_id = batches.start()
+        batches.held.release_after("GetBatch", 2)
         assert batches.status(batch_id) == "CREATING"
         task = wait_for_batch(batch_id, deferrable=deferrable)
         assert task.result == {
@@ -264,9 +256,10 @@ class TestSample:
     def test_it_returns_as_soon_as_the_sample_is_done_whatever_the_others_do(
         self, batches: Batches, deferrable: bool
     ) -> None:
-        batches.slow(batch_creating=0.2)
+        batches.slow(batch_creating=HELD)
         others = samples(2, runTags=LONG)
         batch_id = batches.start([*others, {"runSettingId": "control"}])
+        batches.held.release_after("GetBatch", 2)
         assert batches.status(batch_id) == "CREATING"
         task = wait_for_sample(batch_id, "control", deferrable=deferrable)
         run = run_of(batches, batch_id, "control")
@@ -321,8 +314,10 @@ class TestSample:
     )
     @MODES
     def test_a_sample_that_is_not_submitted_yet_is_waited_for(self, batches: Batches, deferrable: bool) -> None:
-        batches.slow(submissions_per_second=20)
+        batches.slow(submissions_per_second=1 / HELD)
         batch_id = batches.start(samples(8))
+        batches.until(batch_id, "SUBMITTING")
+        batches.held.release_after("GetBatch", 2)
         result = wait_for_sample(batch_id, "sample-7", deferrable=deferrable).result
         assert result["run_id"] == run_of(batches, batch_id, "sample-7")["runId"]
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from cohorts import MODES, OUT, ROLE, CohortLab, instance, lasting, operator
+from holding import HELD
 from omics_errors import raises
 from task_runs import TaskInstance, TaskRun, run_task
 
@@ -245,9 +246,10 @@ def test_a_killed_task_submits_nothing(lab: CohortLab, monkeypatch: pytest.Monke
 @MODES
 def test_a_try_that_takes_over_a_batch_does_not_look(lab: CohortLab, deferrable: bool) -> None:
     put(lab, "a.bam")
-    settings = [lasting("a", 1.0, parameters={"bam": f"s3://{READS}/a.bam"})]
+    settings = [lasting("a", HELD, parameters={"bam": f"s3://{READS}/a.bam"})]
     ti = lab.crash(settings, check_inputs="fail")
     assert looks(lab) == 1
+    lab.held.release_after("GetBatch", 3)
     lab.s3.delete_object(Bucket=READS, Key="a.bam")
     done = lab.run(settings, ti=instance(2, xcoms=ti.xcoms), check_inputs="fail", deferrable=deferrable)
     assert lab.omics.get_batch(batchId=done.result)["status"] == BatchStatus.PROCESSED

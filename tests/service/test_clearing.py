@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from holding import HELD
 from jobs import KINDS, MODES, READINGS, JobLab, cleared, dag_run, instance
 from omics_errors import raises
 from omics_service import await_status
@@ -86,8 +87,9 @@ def test_a_retry_of_a_cleared_task_takes_over_the_new_job_although_its_worker_di
     lab.assume(repeated_request_id=reading)
     first = lab.run(context=new_store()).result
     after = new_store()
-    second = lab.crash(cleared(2, 1), context=after, seconds=0.3)
-    assert lab.run(cleared(3, 1), context=after, seconds=0.3).result == second != first
+    second = lab.crash(cleared(2, 1), context=after, seconds=HELD)
+    lab.release_once_polled()
+    assert lab.run(cleared(3, 1), context=after, seconds=HELD).result == second != first
     assert lab.started == 2
 
 
@@ -111,8 +113,9 @@ def test_a_task_that_is_cleared_before_its_success_goes_on_with_its_job(
     lab: JobLab, new_store: Callable[[], dict[str, Any]], reading: str
 ) -> None:
     lab.assume(repeated_request_id=reading)
-    first = lab.crash(context=new_store(), seconds=0.3)
-    assert lab.run(cleared(2, 1), context=new_store(), seconds=0.3).result == first
+    first = lab.crash(context=new_store(), seconds=HELD)
+    lab.release_once_polled()
+    assert lab.run(cleared(2, 1), context=new_store(), seconds=HELD).result == first
     assert lab.started == 1
 
 

@@ -171,13 +171,16 @@ def test_what_a_cancelled_batch_left_undone_is_of_class_cancelled(
 ) -> None:
     server.change(
         assumptions={"runs_in_batch_before_submission": before, "cancelled_before_submission": after},
-        timings={"submissions_per_second": 10.0, "running_min": 3600.0, "running_max": 3600.0},
+        # So fast that five are submitted at once; and the first of them stops the rest.
+        timings={"submissions_per_second": 50.0, "running_min": 3600.0, "running_max": 3600.0},
     )
+    slowly = {"submissions_per_second": 1 / 3600}
+    server.account().run_observers.append(lambda _run, old: None if old else server.change(timings=slowly))
     settings = many(50)
     batch_id = start_batch(settings)
     await_status(lambda: {"status": "some" if omics.list_runs(batchId=batch_id)["items"] else "none"}, "some")
-    omics.cancel_run_batch(batchId=batch_id)
     server.change(timings={"submissions_per_second": 2000.0})
+    omics.cancel_run_batch(batchId=batch_id)
     table = cohort(settings)
     collect(table, batch_id)
     counts = table.counts()

@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferr
 from botocore.exceptions import NoCredentialsError
 from call_clock import CallClock
 from cohorts import MODES, CohortLab, cohort, instance, lasting
+from holding import HELD
 from omics_errors import raises
 from pytest_mock import MockerFixture
 from task_runs import TaskInstance, fire, load_trigger, run_task
@@ -31,6 +32,7 @@ from airflow_provider_omics.operators.run import OmicsCancelRunOperator, OmicsSt
 from airflow_provider_omics.sensors.batch import OmicsBatchRunSensor, OmicsBatchSensor
 from airflow_provider_omics.sensors.run import OmicsRunSensor
 
+pytestmark = pytest.mark.usefixtures("quick_retries")
 SOON = {"tags": {"omics-local:seconds": "1"}}
 LONG = {"tags": {"omics-local:seconds": "600"}}
 DENIED = {"code": "AccessDeniedException", "http_status": 403}
@@ -145,12 +147,13 @@ def test_when_the_budget_is_over_a_batch_goes_on_and_the_next_try_takes_it_over(
     lab: CohortLab, deferrable: bool
 ) -> None:
     refuse(lab.server, "GetBatch", DENIED, skip=2, count=None)
-    settings = [lasting("slow", 3)]
+    settings = [lasting("slow", HELD)]
     with pytest.raises(OmicsWaitError) as caught:
         lab.run(settings, instance(max_tries=1), deferrable=deferrable, error_budget=0.5)
     assert f"aws omics get-batch --batch-id {caught.value.batch_id}" in caught.value.message()
     assert "The next try takes it over" in caught.value.message()
     lab.server.faults.clear()
+    lab.held.release_after("GetBatch", 3)
     done = lab.run(settings, instance(2, max_tries=1), deferrable=deferrable)
     assert done.result == caught.value.batch_id
     assert (lab.effects("StartRunBatch"), cancellations(lab.server)) == (1, 0)

@@ -22,6 +22,7 @@ from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
 
+pytestmark = pytest.mark.usefixtures("quick_retries")
 FOREVER = {"omics-local:seconds": "100000"}
 UNKNOWN = "7777777"
 Start = Callable[..., dict[str, Any]]

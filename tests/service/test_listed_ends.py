@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from holding import HELD_RUN, Holding
 from pytest_mock import MockerFixture
 from task_runs import TaskRun, run_task
 
@@ -28,6 +29,11 @@ FAILS = {"omics-local:outcome": "RUN_TASK_FAILED"}
 def server(omics_local: LocalOmics) -> LocalOmics:
     """Airflow's connection leads to the server of the shared fixtures."""
     return omics_local
+
+
+@pytest.fixture
+def held(server: LocalOmics) -> Holding:
+    return Holding(server)
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +64,9 @@ def start(make_workflow: Callable[..., str]) -> Callable[..., TaskRun]:
     return start_run
 
 
-def sense(run_id: str, **kwargs: Any) -> Any:
+def sense(held: Holding, run_id: str, **kwargs: Any) -> Any:
+    """Wait for a run that is held until it was polled by the sensor and then by its trigger."""
+    held.release_after("GetRun", 2)
     return run_task(OmicsRunSensor(task_id="wait", run_id=run_id, deferrable=True, poke_interval=0.02, **kwargs)).result
 
 
@@ -66,6 +74,7 @@ def test_a_completed_run_has_its_uuid_and_outputs(
     server: LocalOmics,
     start: Callable[..., TaskRun],
     start_run: Callable[..., dict[str, Any]],
+    held: Holding,
     listed: list[RunSnapshot],
     told: Callable[[], str],
 ) -> None:
@@ -73,8 +82,12 @@ def test_a_completed_run_has_its_uuid_and_outputs(
     run = server.client("omics").get_run(id=task.result)
     assert f"COMPLETED; its outputs are in {run['runOutputUri']}" in told()
     assert (task.ti.xcoms["run_uuid"], task.ti.xcoms["run_output_uri"]) == (run["uuid"], run["runOutputUri"])
-    run = start_run(tags={"omics-local:seconds": "3"})
-    assert sense(run["id"]) == {"run_id": run["id"], "run_uuid": run["uuid"], "run_output_uri": run["runOutputUri"]}
+    run = start_run(tags=HELD_RUN)
+    assert sense(held, run["id"]) == {
+        "run_id": run["id"],
+        "run_uuid": run["uuid"],
+        "run_output_uri": run["runOutputUri"],
+    }
     assert len(listed) == 2
 
 
@@ -82,10 +95,11 @@ def test_a_failed_run_has_its_cause(
     server: LocalOmics,
     start: Callable[..., TaskRun],
     start_run: Callable[..., dict[str, Any]],
+    held: Holding,
     listed: list[RunSnapshot],
 ) -> None:
-    slow = {**FAILS, "omics-local:seconds": "3"}
-    for fail in (lambda: start(tags=FAILS), lambda: sense(start_run(tags=slow)["id"])):
+    slow = {**FAILS, **HELD_RUN}
+    for fail in (lambda: start(tags=FAILS), lambda: sense(held, start_run(tags=slow)["id"])):
         with pytest.raises(OmicsRunFailedError) as caught:
             fail()
         failed = server.client("omics").get_run(id=caught.value.run_id)
@@ -136,11 +150,12 @@ def test_a_failed_run_that_may_not_be_looked_up_says_so(
     server: LocalOmics,
     start: Callable[..., TaskRun],
     start_run: Callable[..., dict[str, Any]],
+    held: Holding,
     listed: list[RunSnapshot],
 ) -> None:
-    slow = start_run(tags={**FAILS, "omics-local:seconds": "3"})["id"]
+    slow = start_run(tags={**FAILS, **HELD_RUN})["id"]
     deny(server, listed)
-    for fail in (lambda: sense(slow), lambda: start(tags=FAILS)):
+    for fail in (lambda: sense(held, slow), lambda: start(tags=FAILS)):
         with pytest.raises(OmicsRunFailedError) as caught:
             fail()
         assert (caught.value.status, caught.value.failure_code) == ("FAILED", None)
@@ -150,11 +165,11 @@ def test_a_failed_run_that_may_not_be_looked_up_says_so(
 
 
 def test_a_sensor_of_a_completed_run_that_may_not_be_looked_up_succeeds(
-    server: LocalOmics, start_run: Callable[..., dict[str, Any]], listed: list[RunSnapshot]
+    server: LocalOmics, start_run: Callable[..., dict[str, Any]], held: Holding, listed: list[RunSnapshot]
 ) -> None:
-    run_id = start_run(tags={"omics-local:seconds": "3"})["id"]
+    run_id = start_run(tags=HELD_RUN)["id"]
     deny(server, listed)
-    assert sense(run_id, error_budget=0.5) == {"run_id": run_id, "run_uuid": None, "run_output_uri": None}
+    assert sense(held, run_id, error_budget=0.5) == {"run_id": run_id, "run_uuid": None, "run_output_uri": None}
 
 
 def test_a_get_run_that_lags_behind_the_list_is_asked_again(

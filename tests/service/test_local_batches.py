@@ -189,7 +189,7 @@ def test_the_async_client_sees_the_same(server: LocalOmics, omics: Any, start_ba
             aws_secret_access_key="local",
             config=AioConfig(inject_host_prefix=False),
         ) as client:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(300):
                 while (got := await client.get_batch(batchId=batch_id))["status"] not in TERMINAL:
                     await asyncio.sleep(0.01)
             pages = client.get_paginator("list_runs_in_batch").paginate(

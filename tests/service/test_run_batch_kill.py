@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from airflow_states import answer_task_states
 from cohorts import CohortLab, cohort, failing, instance, lasting, operator
+from holding import HELD
 from omics_errors import raises
 from omics_service import await_status
 from pytest_mock import MockerFixture
@@ -22,7 +23,7 @@ from task_runs import run_task
 from airflow_provider_omics.exceptions import OmicsBatchFailedError, OmicsError, OmicsWaitError
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus
 from airflow_provider_omics.local import LocalOmics
-from airflow_provider_omics.local.faults import FaultKind, FaultRule
+from airflow_provider_omics.local.faults import FaultKind
 from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator
 
 
@@ -58,9 +59,19 @@ def airflow_says(mocker: MockerFixture) -> Callable[[str | None], None]:
 SLOW = [lasting("slow-0", 3600), lasting("slow-1", 3600)]
 
 
-def kill_once(task: OmicsStartRunBatchOperator, reached: Callable[[], bool]) -> threading.Thread:
-    """Kill the task as Airflow does, by a signal in the middle of its work; the thread that does it is started."""
-    signal.signal(signal.SIGUSR1, lambda *_: task.on_kill())
+def kill_once(
+    task: OmicsStartRunBatchOperator, reached: Callable[[], bool], then: Callable[[], object] = bool
+) -> threading.Thread:
+    """Kill the task as Airflow does, by a signal in the middle of its work; the thread that does it is started.
+
+    :param then: done once it was killed.
+    """
+
+    def take(_signal: int, _frame: object) -> None:
+        task.on_kill()
+        then()
+
+    signal.signal(signal.SIGUSR1, take)
 
     def kill() -> None:
         deadline = time.monotonic() + 300
@@ -78,11 +89,13 @@ def raises_killed() -> AbstractContextManager[pytest.ExceptionInfo[OmicsError]]:
     return raises((OmicsWaitError, OmicsBatchFailedError), match="the task was killed|The batch was cancelled")
 
 
-def killed(lab: CohortLab, task: OmicsStartRunBatchOperator, status: BatchStatus) -> str:
+def killed(
+    lab: CohortLab, task: OmicsStartRunBatchOperator, status: BatchStatus, then: Callable[[], object] = bool
+) -> str:
     """Run a task that is killed, and return its batch's id."""
     reached = threading.Event()
     lab.on_batch(status, lambda _state, _batch: reached.set())
-    killer = kill_once(task, reached.is_set)
+    killer = kill_once(task, reached.is_set, then)
     with raises_killed() as caught:
         run_task(task, instance())
     killer.join()
@@ -136,8 +149,8 @@ def test_a_killed_task_cancels_also_a_batch_that_it_took_over(lab: CohortLab) ->
 
 
 def test_a_batch_that_is_creating_is_cancelled_as_soon_as_it_can_be(lab: CohortLab) -> None:
-    lab.server.change(timings={"batch_creating": 0.8})
-    batch_id = killed(lab, operator(lab.workflow_id, SLOW), BatchStatus.CREATING)
+    lab.server.change(timings={"batch_creating": HELD})
+    batch_id = killed(lab, operator(lab.workflow_id, SLOW), BatchStatus.CREATING, lab.held.release)
     await_cancelled(lab, batch_id)
     assert lab.effects("CancelRunBatch") == 1
 
@@ -160,16 +173,15 @@ def test_a_task_killed_while_it_starts_its_batch_cancels_it(lab: CohortLab, defe
 
 
 def test_a_task_killed_while_it_gathers_its_results_submits_nothing_again(lab: CohortLab) -> None:
-    reached = threading.Event()
+    reached, is_killed = threading.Event(), threading.Event()
 
-    def reach(_facts: object) -> bool:
+    def be_killed(_facts: object) -> None:
         reached.set()
-        return True
+        is_killed.wait(300)
 
-    slow = FaultRule(kind=FaultKind.SLOW_ANSWER, operation="ListRunsInBatch", seconds=3.0, count=1, matches=reach)
-    lab.server.faults.add(slow)
+    lab.fault("ListRunsInBatch", FaultKind.SLOW_ANSWER, act=be_killed)
     task = operator(lab.workflow_id, [failing("passing", "SERVICE_ERROR")], redrive_attempts=1)
-    killer = kill_once(task, reached.is_set)
+    killer = kill_once(task, reached.is_set, is_killed.set)
     with raises(OmicsWaitError, match="the task was killed"):
         run_task(task, instance())
     killer.join()

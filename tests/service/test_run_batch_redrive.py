@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from cohorts import BUCKET, MODES, CohortLab, cohort, failing, instance, lasting
+from holding import HELD
 from omics_service import wdl_zip
 
 from airflow_provider_omics.healthomics.api.statuses import RunStatus
@@ -228,8 +229,9 @@ def test_a_sample_that_is_added_is_run_also_where_so_many_failures_are_tolerated
 
 
 def test_a_sample_that_is_added_while_the_first_batch_goes_on_is_run(lab: CohortLab) -> None:
-    going_on = lasting("sample-0", 1.0)
+    going_on = lasting("sample-0", HELD)
     lab.crash([going_on])
+    lab.held.release_after("GetBatch", 3)
     done = lab.run([*named("added"), going_on], instance(2))
     assert lab.column(done.ti, "run_status") == ["COMPLETED"] * 2
     assert lab.runs_of() == Counter({"sample-0": 1, "added": 1})

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from cohorts import MODES, CohortLab, cohort, failing, instance, lasting
+from holding import HELD
 from omics_errors import raises
 from omics_service import await_status
 
@@ -38,8 +39,9 @@ def await_end(lab: CohortLab, batch_id: str) -> None:
 
 @MODES
 def test_a_batch_that_goes_on_is_taken_over(lab: CohortLab, deferrable: bool) -> None:
-    samples = [lasting("slow", 0.5), *cohort(2)]
+    samples = [lasting("slow", HELD), *cohort(2)]
     died = lab.crash(samples)
+    lab.held.release_after("GetBatch", 3)
     ti = instance(2)
     done = lab.run(samples, ti, deferrable=deferrable)
     assert done.result == died.xcoms["batch_id"]
@@ -60,8 +62,9 @@ def test_a_batch_that_ended_while_nobody_waited_is_finished(lab: CohortLab, defe
 
 def test_a_crash_while_the_redrive_goes_on_starts_nothing_more(lab: CohortLab) -> None:
     first = lab.fail([*cohort(1), failing("bad")])
-    mended = [*cohort(1), lasting("bad", 0.4)]
+    mended = [*cohort(1), lasting("bad", HELD)]
     died = lab.crash(mended, instance(2))
+    lab.held.release_after("GetBatch", 3)
     assert died.xcoms["batch_id"] != first.error.batch_id
     done = lab.run(mended, instance(3))
     assert done.ti.xcoms["batch_summary"]["batch_ids"] == [first.error.batch_id, died.xcoms["batch_id"]]
@@ -70,11 +73,12 @@ def test_a_crash_while_the_redrive_goes_on_starts_nothing_more(lab: CohortLab) -
 
 @MODES
 def test_a_batch_that_is_being_stopped_is_waited_for_and_then_finished(lab: CohortLab, deferrable: bool) -> None:
-    lab.server.change(timings={"batch_stopping": 0.5})
+    lab.server.change(timings={"batch_stopping": HELD})
     died = lab.crash([lasting("slow", 3600), *cohort(1)])
     batch_id = died.xcoms["batch_id"]
     await_status(lambda: lab.omics.get_batch(batchId=batch_id), "INPROGRESS")
     lab.omics.cancel_run_batch(batchId=batch_id)
+    lab.held.release_after("GetBatch", 3)
     done = lab.run([{"runSettingId": "slow"}, *cohort(1)], instance(2), deferrable=deferrable)
     assert lab.omics.get_batch(batchId=batch_id)["status"] == "CANCELLED"
     assert lab.column(done.ti, "run_status") == ["COMPLETED"] * 2
@@ -156,8 +160,9 @@ def test_a_batch_that_fails_as_soon_as_it_is_started_is_not_redriven_as_one_of_a
 
 @pytest.mark.parametrize("cancel_on_kill", [True, False])
 def test_a_batch_that_is_not_wanted_any_more_is_cancelled_once_it_can_be(lab: CohortLab, cancel_on_kill: bool) -> None:
-    lab.server.change(timings={"batch_creating": 0.8})
+    lab.server.change(timings={"batch_creating": HELD})
     superseded = lab.crash([lasting("slow", 600)], parameters={"reference": "GRCh37"}).xcoms["batch_id"]
+    lab.held.release_after("GetBatch", 2)
     settings: dict[str, Any] = {"parameters": {"reference": "GRCh38"}, "cancel_on_kill": cancel_on_kill}
     done = lab.run([{"runSettingId": "slow"}], instance(2), **settings)
     assert done.result != superseded

@@ -183,7 +183,7 @@ def test_a_killed_worker_cancels_its_run_if_it_is_to_and_never_ends_well(
     server.account("us-east-1").run_observers.append(kill)
     with raises(OmicsWaitError, match="killed") as caught:
         run_task(operator)
-    killer.join(30)
+    killer.join()
     cancels = server.journal.calls("CancelRun")
     assert len(cancels) == (1 if cancel_on_kill else 0)
     assert not isinstance(caught.value, AirflowFailException)

@@ -16,6 +16,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowSensorTimeout,
     AirflowSkipException,
 )
+from holding import HELD_RUN, Holding
 from omics_errors import raises
 from pytest_mock import MockerFixture
 from task_runs import fire, load_trigger, run_task
@@ -125,11 +126,13 @@ def test_the_timeout_holds_while_poking(start_run: Callable[..., dict[str, Any]]
 
 @pytest.mark.parametrize("execution_timeout", [None, timedelta(seconds=1000)])
 def test_its_timeouts_hold_while_deferred(
-    start_run: Callable[..., dict[str, Any]], execution_timeout: timedelta | None
+    omics_local: LocalOmics, start_run: Callable[..., dict[str, Any]], execution_timeout: timedelta | None
 ) -> None:
     limit = 1234 if execution_timeout is None else 1000
     before = time.time()
-    run = start_run(tags={"omics-local:seconds": "2"})
+    held = Holding(omics_local)
+    run = start_run(tags=HELD_RUN)
+    held.release_after("GetRun", 2)
     task = run_task(sensor(run["id"], deferrable=True, timeout=1234, execution_timeout=execution_timeout))
     [(_, arguments)] = task.triggers
     assert before + limit <= arguments["deadline"] <= time.time() + limit

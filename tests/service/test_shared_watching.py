@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from airflow.triggers.base import BaseTrigger
 from batch_states import Batches, ending, samples
+from holding import HELD, HELD_RUN, Holding
 from pytest_mock import MockerFixture
 
 from airflow_provider_omics.hooks.omics import OmicsHook
@@ -48,6 +49,11 @@ def start(start_run: Callable[..., dict[str, Any]], server: LocalOmics) -> Calla
         return ids
 
     return start_many
+
+
+@pytest.fixture
+def held(server: LocalOmics) -> Holding:
+    return Holding(server)
 
 
 @pytest.fixture
@@ -128,9 +134,10 @@ def clients(mocker: MockerFixture) -> Clients:
 
 
 def test_many_waiters_share_a_client_and_cost_few_calls(
-    server: LocalOmics, start: Any, clients: Clients, caplog: pytest.LogCaptureFixture
+    server: LocalOmics, start: Any, held: Holding, clients: Clients, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ids = start(120, **SOON)
+    ids = start(120, **HELD_RUN)
+    held.release_after("ListRuns", 2)
 
     async def work() -> None:
         events = await asyncio.gather(*(event_of(run_trigger(run_id)) for run_id in ids))
@@ -175,6 +182,7 @@ def test_lists_that_lag_delay_an_end_and_lose_none(
     run(work, caplog)
 
 
+@pytest.mark.usefixtures("quick_retries")
 @pytest.mark.parametrize(
     "fault",
     [
@@ -233,14 +241,15 @@ def test_one_waiters_error_is_its_own(
 
 
 def test_cancelling_one_leaves_the_others(
-    server: LocalOmics, start: Any, clients: Clients, caplog: pytest.LogCaptureFixture
+    server: LocalOmics, start: Any, held: Holding, clients: Clients, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ids = start(6, **SOON)
+    ids = start(6, **HELD_RUN)
 
     async def work() -> None:
         waits = [asyncio.create_task(event_of(run_trigger(run_id))) for run_id in ids]
         await until(lambda: len(server.journal.calls()) > 0)
         waits[0].cancel()
+        held.release()
         ends = await asyncio.gather(*waits, return_exceptions=True)
         assert isinstance(ends[0], asyncio.CancelledError)
         assert all(isinstance(end, dict) and end["status"] == "success" for end in ends[1:])
@@ -288,8 +297,10 @@ def test_the_end_of_the_event_loop_closes_everything(
     assert all(waiting.cancelled() for waiting in left)
 
 
-def test_the_last_one_closes_the_client(start: Any, clients: Clients, caplog: pytest.LogCaptureFixture) -> None:
-    quick, slow = start(1), start(1, **SOON)
+def test_the_last_one_closes_the_client(
+    start: Any, held: Holding, clients: Clients, caplog: pytest.LogCaptureFixture
+) -> None:
+    quick, slow = start(1), start(1, **HELD_RUN)
 
     async def work() -> None:
         waits = [asyncio.create_task(event_of(run_trigger(run_id))) for run_id in quick + slow]
@@ -298,6 +309,7 @@ def test_the_last_one_closes_the_client(start: Any, clients: Clients, caplog: py
         sessions = client._endpoint.http_session._sessions
         [session] = sessions.values()
         assert not session.closed
+        held.release()
         await waits[1]
         assert session.closed
         assert session.connector is None or session.connector.closed
@@ -568,10 +580,11 @@ def test_a_rate_that_is_none_is_told_before_any_call(
 def test_a_batch_and_its_samples_are_watched_together(
     server: LocalOmics, batches: Batches, clients: Clients, caplog: pytest.LogCaptureFixture
 ) -> None:
-    batches.slow(running_min=2.0, running_max=3.0)
+    batches.slow(running_min=HELD, running_max=HELD)
     settings = [*samples(60), ending("sick", "OUT_OF_MEMORY_ERROR"), {"runSettingId": "bad", "outputUri": "file:///t"}]
     batch_id = batches.start(settings)
     server.journal.clear()
+    batches.held.release_after("GetBatch", 2)
 
     async def work() -> None:
         keys = [setting["runSettingId"] for setting in settings]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from cohorts import BUCKET, MODES, OUT, CohortLab, cohort, failing, lasting
+from holding import HELD
 from omics_errors import raises
 
 from airflow_provider_omics.exceptions import OmicsError
@@ -141,7 +142,8 @@ def test_samples_that_are_lost_from_the_file_of_settings_are_no_success(lab: Coh
 @MODES
 def test_a_batch_that_fails_with_runs_under_way_is_waited_for(lab: CohortLab, deferrable: bool) -> None:
     lab.fault("RunBatch.abort", skip=2)
-    samples = [lasting(f"slow-{n}", 0.5) for n in range(4)]
+    samples = [lasting(f"slow-{n}", HELD) for n in range(4)]
+    lab.held.release_after("ListRuns")
     task = lab.fail(samples, deferrable=deferrable)
     assert task.error.status == "FAILED"
     assert counts(task.ti.xcoms["batch_summary"]) == {"completed": 2, "not_submitted": 2}
@@ -199,7 +201,8 @@ def test_a_cancellation_that_partly_fails_leaves_a_run_that_is_waited_for(
     lab.server.change(assumptions={"partly_failed_cancel_ends_cancelled": ends_cancelled})
     lab.on_batch(BatchStatus.INPROGRESS, cancel_batch)
     lab.fault("RunBatch.cancel", skip=1)
-    task = lab.fail([lasting(f"slow-{n}", 0.6) for n in range(3)], deferrable=deferrable)
+    lab.held.release_after("GetBatch", 3)
+    task = lab.fail([lasting(f"slow-{n}", HELD) for n in range(3)], deferrable=deferrable)
     assert task.error.status == ("CANCELLED" if ends_cancelled else "PROCESSED")
     assert lab.column(task.ti, "run_status") == ["CANCELLED", "COMPLETED", "CANCELLED"]
     assert lab.column(task.ti, "submission_status") == ["CANCEL_SUCCESS", "CANCEL_FAILED", "CANCEL_SUCCESS"]
@@ -231,9 +234,9 @@ def test_runs_that_somebody_deletes_with_the_batch_prove_nothing(
 
 @MODES
 def test_runs_that_are_being_deleted_stop_the_wait(lab: CohortLab, deferrable: bool) -> None:
-    # So slowly that the table is written before the first is gone.
+    # The table is written before the first is gone.
     lab.on_batch(
-        BatchStatus.PROCESSED, lambda _state, _batch: lab.server.change(timings={"submissions_per_second": 0.01})
+        BatchStatus.PROCESSED, lambda _state, _batch: lab.server.change(timings={"submissions_per_second": 1 / HELD})
     )
     lab.on_batch(BatchStatus.PROCESSED, delete_runs)
     task = lab.fail([*cohort(2), failing("bad")], deferrable=deferrable)

@@ -11,6 +11,7 @@ import pytest
 from airflow.providers.common.compat.assets import Asset
 from airflow.providers.common.compat.sdk import AirflowFailException
 from cohorts import BUCKET, MODES, CohortLab, cohort, failing, instance, lasting, operator
+from holding import HELD
 from omics_errors import raises
 from omics_service import make_configuration
 from task_runs import run_task
@@ -212,7 +213,8 @@ def test_fail_fast_leaves_a_batch_alone_whose_failures_are_tolerated(lab: Cohort
 
 
 def test_fail_fast_waits_for_a_batch_to_leave_creating(lab: CohortLab) -> None:
-    lab.server.change(timings={"batch_creating": 0.5})
+    lab.server.change(timings={"batch_creating": HELD})
+    lab.held.release_after("GetBatch", 3)
     lab.fail([failing("bad"), lasting("slow", 3600)], fail_fast=True)
     assert (lab.calls("CancelRunBatch"), lab.effects("CancelRunBatch")) == (1, 1)
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from airflow.exceptions import AirflowTaskTimeout
 from cohorts import CohortLab, instance, lasting
+from holding import HELD
 from omics_errors import raises
 from omics_service import await_status
 from task_runs import TaskInstance, run_task
@@ -123,17 +124,25 @@ def test_a_batch_that_cannot_be_looked_for_is_left_by_the_last_try_too(lab: Coho
 
 @pytest.mark.parametrize(
     "outcomes",
-    [SimulatedOutcomes(rules=(OutcomeRule(pattern="flaky", outcome="SERVICE_ERROR", times=1),))],
+    [
+        SimulatedOutcomes(
+            rules=(
+                OutcomeRule(pattern="flaky", outcome="SERVICE_ERROR", times=1),
+                OutcomeRule(pattern="flaky", seconds=HELD),
+            )
+        )
+    ],
     ids=["first run fails"],
 )
 def test_a_redrive_whose_batch_cannot_be_looked_for_goes_on(lab: CohortLab) -> None:
     lab.fault("StartRunBatch", FaultKind.LOST_ANSWER, skip=1)
     lab.fault("ListBatch", **DENIED)
     with raises(OmicsServiceError, match="ListBatch"):
-        lab.run([lasting("flaky", 4)], redrive_attempts=1)
+        lab.run([{"runSettingId": "flaky"}], redrive_attempts=1)
     first, second = sorted(lab.omics.list_batch()["items"], key=lambda batch: batch["createdAt"])
     assert first["status"] == "PROCESSED"
     assert lab.server.journal.calls("CancelRunBatch") == []
+    lab.held.release()
     await_status(lambda: lab.omics.get_batch(batchId=second["id"]), "PROCESSED")
 
 

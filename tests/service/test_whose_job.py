@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from holding import HELD, after_each
 from jobs import KINDS, MODES, READINGS, JobLab, dag_run, instance
 from omics_errors import raises, unwrapped
 from omics_service import await_status
@@ -193,7 +192,8 @@ def test_clocks_that_differ_by_minutes_make_no_second_job(lab: JobLab, reading: 
 
 @KINDS
 def test_a_dag_run_that_was_cleared_goes_on_with_its_job(lab: JobLab) -> None:
-    first = lab.crash(context={"dag_run": dag_run(minutes_ago=60)}, seconds=0.3)
+    first = lab.crash(context={"dag_run": dag_run(minutes_ago=60)}, seconds=HELD)
+    lab.release_once_polled()
     cleared = {"dag_run": dag_run(clear_number=1)}
     assert lab.run(instance(2), context=cleared).result == first
     assert lab.started == 1
@@ -202,8 +202,9 @@ def test_a_dag_run_that_was_cleared_goes_on_with_its_job(lab: JobLab) -> None:
 @KINDS
 def test_started_is_told_only_of_a_job_that_was_started_now(lab: JobLab, log: Callable[[], str]) -> None:
     # Nothing but the request id leads to it.
-    hidden: dict[str, Any] = {"name": "mine", "identity_tags": False, "seconds": 0.3}
+    hidden: dict[str, Any] = {"name": "mine", "identity_tags": False, "seconds": HELD}
     first = lab.crash(**hidden)
+    lab.release_once_polled()
     assert f"Started HealthOmics {'batch' if lab.is_batch else 'run'} {first}" in log()
     assert lab.run(instance(2), **hidden).result == first
     told = log()
@@ -218,31 +219,23 @@ def test_an_adopted_job_that_a_person_cancels_is_not_started_again(lab: JobLab, 
     lab.assume(repeated_request_id=reading)
     first = lab.crash(seconds=600)
     await_status(lambda: lab.get(first), "INPROGRESS" if lab.is_batch else "RUNNING")
-    looks, counts = "GetBatch" if lab.is_batch else "GetRun", lab.server.journal.counts
+    counts = lab.server.journal.counts
     # It is found with one look, and waited for with all others.
-    enough = counts[looks] + 4
-
-    def cancel_once_it_is_waited_for() -> None:
-        deadline = time.monotonic() + 60
-        while counts[looks] < enough and time.monotonic() < deadline:
-            time.sleep(0.01)
-        lab.cancel(first)
-
-    with ThreadPoolExecutor(1) as pool:
-        cancelling = pool.submit(cancel_once_it_is_waited_for)
-        with pytest.raises((OmicsRunFailedError, OmicsBatchFailedError)):
-            lab.run(instance(2), deferrable=deferrable)
-        cancelling.result()
+    enough = counts[lab.looks] + 4
+    after_each(lab.server, lab.looks, lambda: counts[lab.looks] == enough and lab.cancel(first))
+    with pytest.raises((OmicsRunFailedError, OmicsBatchFailedError)):
+        lab.run(instance(2), deferrable=deferrable)
     assert lab.started == 1
 
 
 @KINDS
 @MODES
 def test_a_job_that_was_being_stopped_when_it_was_found_is_replaced(lab: JobLab, deferrable: bool) -> None:
-    lab.server.change(timings={"stopping": 0.5, "batch_stopping": 0.5})
+    lab.server.change(timings={"stopping": HELD, "batch_stopping": HELD})
     first = lab.crash(seconds=600)
     await_status(lambda: lab.get(first), "INPROGRESS" if lab.is_batch else "RUNNING")
     lab.cancel(first)
+    lab.release_once_polled()
     assert lab.run(instance(2), deferrable=deferrable, seconds=0.05).result != first
     assert lab.started == 2
 
@@ -262,7 +255,8 @@ UNRELATED: list[dict[str, Any]] = [
 def test_what_is_not_computed_makes_no_other_job(lab: JobLab, changed: dict[str, Any]) -> None:
     if "run_group_id" in changed:
         changed = {"run_group_id": lab.omics.create_run_group(name="group", requestId="g")["id"]}
-    first = lab.crash(seconds=0.3)
+    first = lab.crash(seconds=HELD)
+    lab.release_once_polled()
     assert lab.run(instance(2), **changed).result == first
     assert lab.started == 1
 

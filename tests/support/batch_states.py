@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from holding import Holding, after_each
@@ -15,6 +16,8 @@ from airflow_provider_omics.local.faults import FaultKind, FaultRule
 
 FOR_EVER = 3600.0
 LONG = {"omics-local:seconds": "3600"}
+#: Seconds after which no sample of a batch is expected any more whose submissions are over.
+LATE = 120
 
 
 def samples(count: int, **settings: Any) -> list[dict[str, Any]]:
@@ -135,6 +138,14 @@ class Batches:
     def _runs_delete_failed(self) -> str:
         self.fail("RunBatch.delete")
         return self._runs_deleted()
+
+
+def minutes_ago(server: LocalOmics, batch_id: str, member: str) -> None:
+    """Have a batch's submissions be over for longer than its samples may be late."""
+    state = server.account()
+    with state.lock:
+        batch = state.batches[batch_id]
+        setattr(batch, member, getattr(batch, member) - timedelta(seconds=LATE))
 
 
 STATES = [status.value for status in BatchStatus]

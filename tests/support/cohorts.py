@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
+from holding import Holding
 from task_runs import TaskInstance, TaskRun, run_task
 
 from airflow_provider_omics.exceptions import OmicsBatchFailedError
@@ -73,13 +74,17 @@ class FailedTask:
 
 
 class CohortLab:
-    """Runs cohorts, and reads from S3 and from the server what became of them."""
+    """Runs cohorts, and reads from S3 and from the server what became of them.
+
+    :ivar held: releases what takes HELD seconds.
+    """
 
     def __init__(self, server: LocalOmics, workflow_id: str) -> None:
         self.server = server
         self.workflow_id = workflow_id
         self.omics = server.client("omics")
         self.s3 = server.client("s3")
+        self.held = Holding(server)
         self.s3.create_bucket(Bucket=BUCKET)
 
     @property

@@ -30,17 +30,18 @@ class Holding:
         self._state.timeline.after = self._keep  # type: ignore[method-assign]
 
     def release(self) -> None:
-        """Let everything that is held go on, and hold nothing from now on."""
+        """Let everything that is held go on before this returns, and hold nothing from now on."""
         with self._state.lock:
             self._is_released = True
             held, self._held = self._held, []
             for callback in held:
                 self._after(0, callback)
+            self._state.timeline.run_due()
 
     def release_after(self, operation: str, calls: int = 1) -> None:
         """Release once so many calls of an operation, from now on, have been answered or refused."""
-        goal = self._server.journal.counts[operation] + calls
-        after_each(self._server, operation, lambda: self._server.journal.counts[operation] == goal and self.release())
+        left = iter(range(calls)[::-1])
+        after_each(self._server, operation, lambda: next(left, None) == 0 and self.release())
 
     def _keep(self, seconds: float, callback: Callable[[], None]) -> None:
         if seconds < _LEAST_HELD:

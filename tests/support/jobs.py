@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import TaskDeferred
+from holding import Holding
 from task_runs import TaskInstance, TaskRun, run_task
 
 from airflow_provider_omics.healthomics.requests.start_run import build_start_run, digest_without
@@ -42,13 +43,17 @@ def dag_run(minutes_ago: float = 0.0, **members: Any) -> DagRun:
 
 
 class JobLab:
-    """Starts jobs of one kind, each with the same request unless something else is said."""
+    """Starts jobs of one kind, each with the same request unless something else is said.
+
+    :ivar held: releases what takes HELD seconds.
+    """
 
     def __init__(self, server: LocalOmics, workflow_id: str, kind: str) -> None:
         self.server = server
         self.workflow_id = workflow_id
         self.is_batch = kind == "batch"
         self.omics = server.client("omics")
+        self.held = Holding(server)
         server.client("s3").create_bucket(Bucket=BUCKET)
 
     def operator(self, *, seconds: float | None = None, outcome: str | None = None, **kwargs: Any) -> Any:
@@ -100,6 +105,15 @@ class JobLab:
         """The jobs that were asked to stop, in the order of asking."""
         operation = "CancelRunBatch" if self.is_batch else "CancelRun"
         return [call.resource_id for call in self.server.journal.calls(operation)]
+
+    @property
+    def looks(self) -> str:
+        """The operation that jobs are polled with."""
+        return "GetBatch" if self.is_batch else "GetRun"
+
+    def release_once_polled(self) -> None:
+        """Let what is held end once a task has found its job, and polled it while it waited."""
+        self.held.release_after(self.looks, 3)
 
     def get(self, job_id: str) -> Any:
         return self.omics.get_batch(batchId=job_id) if self.is_batch else self.omics.get_run(id=job_id)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from batch_states import minutes_ago
 from omics_service import await_status, wdl_zip
 
 from airflow_provider_omics.local import LocalOmics
@@ -176,6 +177,8 @@ def _failed_samples(lab: MistakeLab) -> Any:
 def _sample_of_a_failed_batch(lab: MistakeLab) -> Any:
     lab.strike("RunBatch.validate", "ValidationException", 400)
     batch_id = lab.batch("COMPLETED")
+    await_status(lambda: lab.omics.get_batch(batchId=batch_id), "FAILED")
+    minutes_ago(lab.server, batch_id, "failed_time")
     return OmicsBatchRunSensor(task_id="wait", batch_id=batch_id, run_setting_id="sample-0", poke_interval=0.02)
 
 
