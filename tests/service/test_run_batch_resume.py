@@ -123,7 +123,8 @@ def test_runs_that_go_on_are_waited_for_where_their_batch_has_failed_before_its_
     monkeypatch.setattr(result_collector, "_SETTLING_PAUSES", ())
     lab.fault("RunBatch.abort", skip=1)
     lab.fault("StartRunBatch", FaultKind.LOST_ANSWER, act=lambda _: await_failed_batch(lab))
-    failed = lab.fail([lasting("slow", 4), *cohort(1)])
+    lab.held.release_after("GetRun", 3)
+    failed = lab.fail([lasting("slow", HELD), *cohort(1)])
     assert lab.column(failed.ti, "run_status") == ["COMPLETED", "NOT_STARTED"]
     assert lab.effects("StartRunBatch") == 1
 
@@ -134,7 +135,8 @@ def test_a_failed_batch_that_its_request_id_leads_to_is_finished_once_its_runs_h
     monkeypatch.setattr(result_collector, "_SETTLING_PAUSES", ())
     lab.server.change(assumptions={"request_id_free_after_failed_batch": False})
     lab.fault("RunBatch.abort", skip=1)
-    samples = [lasting("slow", 3), *cohort(1)]
+    samples = [lasting("slow", HELD), *cohort(1)]
+    lab.held.release_after("GetRun", 3)
     settings: dict[str, Any] = {"batch_name": "mine", "identity_tags": False}
     lab.crash(samples, **settings)
     await_failed_batch(lab)

@@ -201,7 +201,7 @@ def test_a_cancellation_that_partly_fails_leaves_a_run_that_is_waited_for(
     lab.server.change(assumptions={"partly_failed_cancel_ends_cancelled": ends_cancelled})
     lab.on_batch(BatchStatus.INPROGRESS, cancel_batch)
     lab.fault("RunBatch.cancel", skip=1)
-    lab.held.release_after("GetBatch", 3)
+    lab.on_run("slow-0", RunStatus.CANCELLED, lambda _state, _run: lab.held.release_after("GetBatch", 2))
     task = lab.fail([lasting(f"slow-{n}", HELD) for n in range(3)], deferrable=deferrable)
     assert task.error.status == ("CANCELLED" if ends_cancelled else "PROCESSED")
     assert lab.column(task.ti, "run_status") == ["CANCELLED", "COMPLETED", "CANCELLED"]
