@@ -137,7 +137,8 @@ def test_many_waiters_share_a_client_and_cost_few_calls(
     server: LocalOmics, start: Any, held: Holding, clients: Clients, caplog: pytest.LogCaptureFixture
 ) -> None:
     ids = start(120, **HELD_RUN)
-    held.release_after("ListRuns", 2)
+    # Twice all five pages: a list for each active status, and two pages of what is RUNNING.
+    held.release_after("ListRuns", 10)
 
     async def work() -> None:
         events = await asyncio.gather(*(event_of(run_trigger(run_id)) for run_id in ids))
