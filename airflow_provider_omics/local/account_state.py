@@ -81,7 +81,7 @@ class AccountState:
         self.run_queue = RunQueue()
         self._ids = itertools.count(1_000_001)
         self._free_run_ids: list[str] = []
-        self.unread = UnreadArtefacts(self.aws, self.lock, self.user_arn)
+        self.unread = UnreadArtefacts(self.aws, self.user_arn)
         self.executor = self.make_executor(self)
 
     @property

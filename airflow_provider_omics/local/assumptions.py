@@ -180,6 +180,9 @@ class Assumptions:
     configuration_in_use_deletable: bool = True
     any_configuration_is_active: bool = False
 
+    # Run caches: one version of the guide says that a cancelled run saves its finished tasks, another that it does not.
+    cancelled_run_fills_cache: bool = True
+
     # Rates: those of some operations are not published, nor the burst size, nor whether operations that share a row
     # of the quota table share its tokens.
     operations_of_a_row_share_rate: bool = False

@@ -154,9 +154,25 @@ class RunGroup:
     tags: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class CacheEntry:
+    """What a run cache has saved of one task.
+
+    :ivar s3_uri: the folder that it lies in.
+    :ivar files: paths of the task's files below the folder.
+    """
+
+    s3_uri: str
+    entry_id: str
+    files: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class RunCache:
-    """A run cache."""
+    """A run cache.
+
+    :ivar entries: what it has saved, by a key of all that a task's outputs depend on.
+    """
 
     cache_id: str
     uuid: str
@@ -165,6 +181,7 @@ class RunCache:
     creation_time: datetime
     settings: dict[str, Any] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    entries: dict[str, CacheEntry] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -23,6 +23,8 @@ _ENDED_TASK = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CAN
 def run_streams(run: Run, started_by: str) -> dict[str, list[Line]]:
     """Return the streams that nothing has written, by name; as time goes by, lines are only added at their ends.
 
+    The account's lock need not be held.
+
     :param started_by: ARN of who has started the run, for its manifest.
     """
     if run.request.get("logLevel") == "OFF":
@@ -31,7 +33,7 @@ def run_streams(run: Run, started_by: str) -> dict[str, list[Line]]:
     if simulation is not None and not simulation.outcomes.write_logs:
         return {}
     streams = {} if simulation is None else _simulated_streams(run, simulation)
-    if run.stop_time is not None:
+    if run.end_status is not None and run.stop_time is not None:
         entries = manifest_entries(run, started_by)
         streams[f"manifest/run/{run.run_id}/{run.uuid}"] = [(run.stop_time, entry) for entry in entries]
     return streams
@@ -42,7 +44,7 @@ def _simulated_streams(run: Run, simulation: Simulation) -> dict[str, list[Line]
         run_log_stream(run.run_id): list(_run_lines(run, simulation)),
         engine_log_stream(run.run_id): list(engine_lines(run, simulation)),
     }
-    for task in run.tasks.values():
+    for task in list(run.tasks.values()):
         streams[task_log_stream(run.run_id, task.task_id)] = list(_task_lines(task))
     return streams
 
@@ -52,9 +54,9 @@ def _run_lines(run: Run, simulation: Simulation) -> Iterator[Line]:
     if simulation.reason is not None:
         yield run.start_time, simulation.reason
     yield run.start_time, f"Run {run.run_id} of workflow {run.workflow.workflow_id} started"
-    for task in run.tasks.values():
+    for task in list(run.tasks.values()):
         yield from _task_news(task)
-    if run.stop_time is None:
+    if run.end_status is None or run.stop_time is None:
         return
     if run.end_status is RunStatus.COMPLETED:
         yield run.stop_time, "The run completed"

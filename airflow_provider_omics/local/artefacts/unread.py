@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
@@ -32,15 +32,15 @@ class UnreadArtefacts:
     writes that run's; listing all writes all.
 
     :param aws: takes what is written, for the runs of its account and region.
-    :param lock: the account's; held while anything is looked up or written.
     :param started_by: ARN of who starts the runs.
     """
 
-    def __init__(self, aws: Aws, lock: threading.RLock, started_by: str) -> None:
+    def __init__(self, aws: Aws, started_by: str) -> None:
         self._aws = aws
-        self._lock = lock
+        # Not the account's: whoever holds that of another account may be about to read in S3.
+        self._lock = threading.RLock()
         self._started_by = started_by
-        self._unsorted: list[Run] = []
+        self._unsorted: deque[Run] = deque()
         self._streams: dict[str, list[Run]] = {}
         self._written: dict[str, Counter[str]] = {}
         self._objects: dict[str, list[Run]] = {}
@@ -94,17 +94,20 @@ class UnreadArtefacts:
         return [found for found in self._streams if found.startswith(run_id)]
 
     def _sort(self) -> None:
-        unsorted, self._unsorted = self._unsorted, []
-        for run in unsorted:
+        # A run may be added at any moment.
+        while self._unsorted:
+            run = self._unsorted.popleft()
             self._streams.setdefault(run.run_id, []).append(run)
             self._objects.setdefault(run.output_root.rstrip("/"), []).append(run)
 
     def _write_streams(self, run_id: str) -> None:
         left = []
         for run in self._streams.pop(run_id, ()):
+            # Asked before its lines are: what ends meanwhile is looked at again.
+            has_ended = run.end_status is not None
             for stream, lines in run_streams(run, self._started_by).items():
                 self._append(run, stream, lines)
-            if run.end_status is not None:
+            if has_ended:
                 self._written.pop(run.uuid, None)
             else:
                 left.append(run)
@@ -137,11 +140,13 @@ class UnreadArtefacts:
     def run_ended(self, run: Run) -> None:
         """Write at once where somebody is sent what is written, or notes of it."""
         if self._aws.has_log_subscribers(LOG_GROUP):
-            self._sort()
-            self._write_streams(run.run_id)
+            with self._lock:
+                self._sort()
+                self._write_streams(run.run_id)
         if run.simulation is not None and self._aws.has_object_listeners(run.output_root):
-            self._sort()
-            self._write_objects(run.output_root.rstrip("/"))
+            with self._lock:
+                self._sort()
+                self._write_objects(run.output_root.rstrip("/"))
 
 
 def _folders_of(bucket: str, key: str) -> Iterator[str]:

@@ -89,6 +89,7 @@ class Simulation:
     :ivar seed: of everything that chance decides later.
     :ivar fails_at: index of the task that fails; None when no task does.
     :ivar has_metrics: whether the run's tags say what its tasks reserve and use.
+    :ivar cache_keys: what its tasks can be found by in a run cache, by their ids; None where it uses no cache.
     :ivar reason: why the run is simulated, for its log; None where that needs no word.
     """
 
@@ -100,3 +101,4 @@ class Simulation:
     fails_at: int | None
     has_metrics: bool = False
     reason: str | None = None
+    cache_keys: dict[str, str] | None = None

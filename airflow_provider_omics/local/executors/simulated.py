@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import random
 from collections import Counter
 from fnmatch import fnmatchcase
@@ -24,6 +26,7 @@ from airflow_provider_omics.local.executors.simulation import (
     seconds_of,
     tasks_of,
 )
+from airflow_provider_omics.local.runs.caching import cache_of, etags_of, find_entry
 
 if TYPE_CHECKING:
     from airflow_provider_omics.local.account_state import AccountState
@@ -67,6 +70,8 @@ class SimulatedExecutor:
         """
         run.simulation = self._simulation(run)
         run.simulation.reason = reason
+        if cache_of(self._state, run) is not None:
+            run.simulation.cache_keys = {}
         self._next_task(run, report, run.simulation, 0)
 
     def cancel(self, run: Run) -> None:
@@ -125,16 +130,34 @@ class SimulatedExecutor:
             self._state.timeline.after(seconds, partial(self._finish, run, report, simulation))
             return
         reserved = reserved_by(run, simulation, tasks[index]) if simulation.has_metrics else self._usual
-        task_id = report.task_started(
-            tasks[index],
-            cpus=reserved.cpus,
-            memory=reserved.memory,
-            gpus=reserved.gpus,
-            image=run.tags.get(IMAGE_TAG),
-        )
+        wanted = {**reserved._asdict(), "image": run.tags.get(IMAGE_TAG)}
+        key = None if simulation.cache_keys is None else self._cache_key(run, simulation, index)
+        # What depends on a task that was computed again is computed again, too.
+        follows = not simulation.cache_keys
+        if key is not None and follows and index != simulation.fails_at:
+            entry = find_entry(self._state, run, key, tasks[index])
+            if entry is not None:
+                report.task_cached(tasks[index], entry.s3_uri, **wanted)
+                self._state.timeline.after(0, partial(self._next_task, run, report, simulation, index + 1))
+                return
+        task_id = report.task_started(tasks[index], **wanted)
+        if simulation.cache_keys is not None and key is not None:
+            simulation.cache_keys[task_id] = key
         self._state.timeline.after(
             simulation.seconds / len(tasks), partial(self._end_task, run, report, simulation, index, task_id)
         )
+
+    def _cache_key(self, run: Run, simulation: Simulation, index: int) -> str:
+        """Return what tells a task apart: definition, tasks up to it, image, parameters and the objects they name."""
+        parameters = run.request.get("parameters")
+        parts = [
+            run.workflow.digest or run.workflow.arn,
+            simulation.tasks[: index + 1],
+            run.tags.get(IMAGE_TAG),
+            parameters,
+            etags_of(self._state, parameters),
+        ]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def _end_task(self, run: Run, report: RunReport, simulation: Simulation, index: int, task_id: str) -> None:
         if run.cancel_requested:

@@ -9,6 +9,7 @@ from airflow_provider_omics.healthomics.api.statuses import RunStatus, TaskStatu
 from airflow_provider_omics.local.assumptions import RunOutputUri
 from airflow_provider_omics.local.errors import ServiceQuotaExceededException, error_of_code
 from airflow_provider_omics.local.records import Run
+from airflow_provider_omics.local.runs.caching import save_finished_tasks
 from airflow_provider_omics.local.runs.parameters import INVALID, InvalidParameters, read_parameters
 from airflow_provider_omics.local.runs.report import Report
 from airflow_provider_omics.local.runs.request import SERVICE_DEFINED, plan_run
@@ -158,10 +159,14 @@ def _stop(state: AccountState, run: Run, end: RunStatus, reason: str | None = No
 def _end(state: AccountState, run: Run, end: RunStatus, reason: str | None = None, message: str | None = None) -> None:
     if run.status not in ACTIVE or (run.cancel_requested and end is not RunStatus.CANCELLED):
         return
-    run.stop_time, run.end_status = state.now(), end
+    run.stop_time = state.now()
     run.failure_reason, run.status_message = reason, message
     stop_tasks(state, run, TaskStatus.CANCELLED)
+    # Whoever reads the run's log meanwhile takes this for the end of all changes.
+    run.end_status = end
     set_status(state, run, end)
+    if run.simulation is not None:
+        save_finished_tasks(state, run)
     state.unread.run_ended(run)
     if run.request["retentionMode"] == "REMOVE":
         state.run_index.mark_removable(run)
