@@ -7,12 +7,12 @@ import logging
 import shutil
 import sys
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from airflow_provider_omics.healthomics.requests.s3_uris import parse_s3_uri
 from airflow_provider_omics.local.artefacts.reads import announce_objects, watch_reads
@@ -96,14 +96,14 @@ class Aws:
             raise ObjectTooLarge(f"object {uri} has {key.size:,} bytes, and at most {most_bytes:,} are read")
         return key.value
 
-    def download(self, uri: str, target: Path) -> None:
+    def download(self, uri: str, create: Callable[[], BinaryIO]) -> None:
         """Copy an object into a file without holding the whole of it in memory.
 
-        :param target: the file, made or overwritten; its directory must exist.
+        :param create: opens the file, once the object is found.
         :raises S3Error: as :meth:`get_object`.
         """
         key = self._key(uri)
-        with target.open("wb") as file, key.lock:
+        with create() as file, key.lock:
             key._value_buffer.seek(0)
             shutil.copyfileobj(key._value_buffer, file, 1 << 20)
 

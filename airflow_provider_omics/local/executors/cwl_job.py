@@ -15,6 +15,7 @@ from cwltool.process import Process
 from cwltool.workflow import default_make_tool
 from ruamel.yaml.comments import CommentedMap
 
+from airflow_provider_omics.local.executors.cwl_confined import confine_loading, confine_running
 from airflow_provider_omics.local.executors.cwl_inputs import job_order
 from airflow_provider_omics.local.executors.cwl_tasks import LocalTool, TaskExecutor
 from airflow_provider_omics.local.executors.engine_log import ErrorMemory
@@ -33,7 +34,7 @@ def preload() -> None:
             document.write_text(
                 f"cwlVersion: {version}\nclass: CommandLineTool\nbaseCommand: 'true'\ninputs: []\noutputs: []\n"
             )
-            load_tool(document.as_uri(), _loading_context())
+            load_tool(document.as_uri(), _loading_context(Path(directory)))
 
 
 def run(connection: socket.socket) -> None:
@@ -74,8 +75,9 @@ def _take_loggers(handler: logging.Handler) -> None:
         logger.propagate = False
 
 
-def _loading_context() -> LoadingContext:
+def _loading_context(folder: Path) -> LoadingContext:
     context = LoadingContext()
+    confine_loading(context, folder)
     context.construct_tool_object = _make_tool
     context.relax_path_checks = True
     return context
@@ -92,7 +94,7 @@ def _load(directory: Path, main: str) -> Process:
     DefinitionArchive(directory.joinpath("definition.zip").read_bytes()).extract(definition)
     # cwltool names files in its messages as seen from here.
     os.chdir(definition)
-    return load_tool((definition / main).as_uri(), _loading_context())
+    return load_tool((definition / main).as_uri(), _loading_context(definition))
 
 
 def _execute(
@@ -106,5 +108,6 @@ def _execute(
     context.tmpdir_prefix = context.tmp_outdir_prefix = f"{work}/"
     context.use_container = False
     context.compute_checksum = False
-    executor = TaskExecutor(stream, errors.last, workers=os.cpu_count() or 1)
+    boundary = confine_running(context, directory)
+    executor = TaskExecutor(stream, errors.last, boundary, workers=os.cpu_count() or 1)
     return executor.execute(process, parameters, context)

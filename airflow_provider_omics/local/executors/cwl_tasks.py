@@ -20,8 +20,10 @@ from cwltool.executors import JobExecutor
 from cwltool.job import CommandLineJob, JobBase
 from cwltool.process import Process
 
+from airflow_provider_omics.local.executors.cwl_confined import RunBoundary
 from airflow_provider_omics.local.executors.line_pump import LinePump, line_batches
 from airflow_provider_omics.local.executors.messages import MessageStream
+from airflow_provider_omics.local.executors.run_folder import OutsideOfRun
 
 _TMPDIR_LOCK = threading.Lock()
 
@@ -38,13 +40,17 @@ class TaskExecutor(JobExecutor):
 
     :param stream: takes the messages ``task_started``, ``task_lines`` and ``task_ended``.
     :param last_error: returns what cwltool last logged as an error in the calling thread.
+    :param boundary: says which files are the run's.
     :param workers: most jobs at a time.
     """
 
-    def __init__(self, stream: MessageStream, last_error: Callable[[], str | None], workers: int) -> None:
+    def __init__(
+        self, stream: MessageStream, last_error: Callable[[], str | None], boundary: RunBoundary, workers: int
+    ) -> None:
         super().__init__()
         self._stream = stream
         self._last_error = last_error
+        self._boundary = boundary
         self._workers = workers
         self._running = 0
         self._errors: list[Exception] = []
@@ -79,7 +85,7 @@ class TaskExecutor(JobExecutor):
         try:
             if isinstance(job, JobBase):
                 self.output_dirs.add(job.outdir)
-                _Task(next(self._keys), job, self._stream, self._last_error).run(context)
+                _Task(next(self._keys), job, self._stream, self._last_error, self._boundary).run(context)
             else:
                 job.run(context, _TMPDIR_LOCK)
         except Exception as error:
@@ -97,7 +103,15 @@ class TaskExecutor(JobExecutor):
 class _Task:
     """One job, watched: its lines, its exit code, and how it ended."""
 
-    def __init__(self, key: int, job: Any, stream: MessageStream, last_error: Callable[[], str | None]) -> None:
+    def __init__(
+        self,
+        key: int,
+        job: Any,
+        stream: MessageStream,
+        last_error: Callable[[], str | None],
+        boundary: RunBoundary,
+    ) -> None:
+        self._boundary = boundary
         self._key = key
         self._job = job
         self._stream = stream
@@ -132,7 +146,9 @@ class _Task:
         self._drain()
         if self._job.stderr is not None:
             self._send_file(Path(self._job.base_path_logs, self._job.stderr))
-        return self._collect_outputs(outdir, exit_code)
+        outputs = self._collect_outputs(outdir, exit_code)
+        self._boundary.check_outputs(outputs)
+        return outputs
 
     def _before_callback(self, outputs: Any, status: str) -> None:
         # The next steps begin inside of the callback, so that this task has to be seen to end before it.
@@ -168,6 +184,6 @@ class _Task:
         self._send_lines(lines)
 
     def _send_file(self, path: Path) -> None:
-        with contextlib.suppress(FileNotFoundError), path.open("rb", buffering=0) as file:
+        with contextlib.suppress(OutsideOfRun), self._boundary.folder.open(path) as file:
             for lines in line_batches(file):
                 self._send_stderr_lines(lines)

@@ -18,6 +18,13 @@ from pathlib import Path
 from airflow_provider_omics.local.executors.messages import Message, MessageStream
 
 _SECONDS_TO_END = 10
+_KEPT_PREFIXES = ("LC_", "PYTHON")
+_KEPT = frozenset(
+    {
+        *("HOME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "JAVA_HOME"),
+        *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
+    }
+)
 
 
 class EngineProcess:
@@ -45,12 +52,16 @@ class EngineProcess:
         """Kill the process and all that it started; it may have ended already."""
         self._owner.kill(self._key)
 
-    def close(self) -> None:
-        """Kill the process, wait until its group is gone, and remove its files."""
+    def end(self) -> None:
+        """Kill the process and all that it has started, and wait until they are gone."""
         self.kill()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             for _message in self._stream:
                 pass
+
+    def close(self) -> None:
+        """Kill the process and all that it has started, wait until they are gone, and remove the run's files."""
+        self.end()
         self._stream.close()
         remove_tree(self.directory)
 
@@ -85,13 +96,13 @@ class EngineProcesses:
         with theirs, self._lock:
             try:
                 control = self._ensure_server()
-                socket.send_fds(control, [_line({"start": key})], [theirs.fileno()])
+                # Without links in it, as the kernel and the engine name what lies in it.
+                directory = Path(tempfile.mkdtemp(prefix="run-", dir=self._ensure_scratch())).resolve()
+                socket.send_fds(control, [_line({"start": key, "folder": str(directory)})], [theirs.fileno()])
             except OSError:
                 ours.close()
                 self._drop_server()
                 raise
-            scratch = self._ensure_scratch()
-        directory = Path(tempfile.mkdtemp(prefix="run-", dir=scratch))
         return EngineProcess(key, MessageStream(ours), self, directory)
 
     def kill(self, key: str) -> None:
@@ -155,9 +166,11 @@ def remove_tree(directory: Path) -> None:
 
 
 def _environment() -> dict[str, str]:
+    """Return what engines and tools need of the server's environment, and none of its secrets."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith(_KEPT_PREFIXES) or name in _KEPT}
     # Definitions call python3; last on the path is one that is certainly there.
     path = os.pathsep.join([os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)])
-    return {**os.environ, "PATH": path}
+    return {**kept, "PATH": path}
 
 
 def _line(order: dict[str, str]) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import threading
@@ -10,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.local.executors.engines import ENGINES
+from airflow_provider_omics.local.executors.run_folder import RunFolder
 from airflow_provider_omics.local.executors.run_logs import RunLogs
+from airflow_provider_omics.local.executors.sandbox import landlock_version
 from airflow_provider_omics.local.executors.staging import Exports, Imports, RunFailure
 
 if TYPE_CHECKING:
@@ -23,6 +26,24 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LONGEST_MESSAGE = 4096
+_MOST_BYTES_OF_LOG = 64 << 20
+_NOT_CONFINED = "Tools may write wherever the server's user may: this system has no Landlock (Linux 5.13 and later)"
+
+
+class EngineLog:
+    """What an engine logs in one run, kept where the run's tools cannot reach it; the first 64 MiB of it."""
+
+    def __init__(self) -> None:
+        self._file = io.BytesIO()
+
+    def append(self, line: str) -> None:
+        """Add a line."""
+        if self._file.tell() < _MOST_BYTES_OF_LOG:
+            self._file.write(f"{line}\n".encode(errors="replace"))
+
+    def content(self) -> bytes:
+        """Return everything that was added."""
+        return self._file.getvalue()
 
 
 class RunCancelled(Exception):
@@ -35,6 +56,7 @@ class EngineRun:
     def __init__(self, run: Run, workflow: Workflow, report: RunReport, state: AccountState) -> None:
         self.run = run
         self.logs = RunLogs(state, run)
+        self._engine_log = EngineLog()
         self._workflow = workflow
         self._report = report
         self._aws = state.aws
@@ -84,8 +106,13 @@ class EngineRun:
             self._check()
             tool = ENGINES[self._workflow.engine].tool
             self.logs.run_line(f"Running {self._workflow.main} with {tool}, without containers")
-            outputs = self._run_engine(process)
-            self._export(process.directory, outputs)
+            if landlock_version() == 0:
+                self.logs.run_line(_NOT_CONFINED)
+            folder = RunFolder(process.directory)
+            outputs = self._run_engine(process, folder)
+            # Nobody may change what was made while it is read.
+            process.end()
+            self._export(folder, outputs)
         finally:
             with self._lock:
                 self._process = None
@@ -100,10 +127,11 @@ class EngineRun:
         if self._is_cancelled:
             raise RunCancelled
 
-    def _run_engine(self, process: EngineProcess) -> Message:
-        directory = process.directory
-        directory.joinpath("definition.zip").write_bytes(self._workflow.definition_zip or b"")
-        imports = Imports(self._aws)
+    def _run_engine(self, process: EngineProcess, folder: RunFolder) -> Message:
+        directory = folder.path
+        with folder.create(directory / "definition.zip") as archive:
+            archive.write(self._workflow.definition_zip or b"")
+        imports = Imports(self._aws, folder)
         self.run.digests = imports.digests
         process.send(
             {
@@ -114,13 +142,11 @@ class EngineRun:
                 "parameters": self.run.request.get("parameters") or {},
             }
         )
-        with directory.joinpath("engine.log").open("w") as self._engine_log:
-            try:
-                return self._outputs(process, imports)
-            except RunFailure:
-                self._engine_log.flush()
-                self._save_engine_log(directory)
-                raise
+        try:
+            return self._outputs(process, imports)
+        except RunFailure:
+            self._save_engine_log(folder)
+            raise
 
     def _outputs(self, process: EngineProcess, imports: Imports) -> Message:
         exit_code = None
@@ -161,7 +187,7 @@ class EngineRun:
 
     def _engine_line(self, text: str) -> None:
         self.logs.engine_line(text)
-        self._engine_log.write(f"{text}\n")
+        self._engine_log.append(text)
 
     def _task_started(self, task: dict[str, Any]) -> None:
         task_id = self._report.task_started(task["name"], cpus=task["cpus"], memory=task["memory"])
@@ -187,13 +213,13 @@ class EngineRun:
     def _out(self) -> str:
         return f"{self.run.output_root.rstrip('/')}/out"
 
-    def _export(self, directory: Path, ended: Message) -> None:
+    def _export(self, folder: RunFolder, ended: Message) -> None:
         """Upload what the engine has made.
 
         :param ended: has the ``outputs`` with local files in it, or with URIs and beside them the ``files``.
         """
         root = self.run.output_root.rstrip("/")
-        exports = Exports(self._aws, directory.resolve() / "out", self._out, self._check)
+        exports = Exports(self._aws, folder, self._out, self._check)
         self.logs.run_line(f"Exporting outputs to {self._out}")
         described = ended["outputs"] or {}
         if "files" in ended:
@@ -202,12 +228,12 @@ class EngineRun:
         else:
             described = exports.export(described)
         exports.put(f"{root}/logs/outputs.json", json.dumps(described, indent=2).encode())
-        exports.put(f"{root}/logs/engine.log", directory / "engine.log")
+        exports.put(f"{root}/logs/engine.log", self._engine_log.content())
 
-    def _save_engine_log(self, directory: Path) -> None:
+    def _save_engine_log(self, folder: RunFolder) -> None:
         uri = f"{self.run.output_root.rstrip('/')}/logs/engine.log"
         try:
-            Exports(self._aws, directory, "", self._check).put(uri, directory / "engine.log")
+            Exports(self._aws, folder, "", self._check).put(uri, self._engine_log.content())
         except RunFailure as failure:
             # The run has failed for a better reason already.
             self.logs.run_line(failure.message)

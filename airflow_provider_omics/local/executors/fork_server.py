@@ -11,14 +11,20 @@ import ctypes
 import gc
 import json
 import os
+import resource
 import selectors
 import shutil
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
+
+from airflow_provider_omics.local.executors.descendants import kill_children
+from airflow_provider_omics.local.executors.sandbox import confine_writes
 
 Work = Callable[[socket.socket], None]
 
@@ -36,7 +42,7 @@ class _Child:
 class ForkServer:
     """Starts and kills process groups as its control socket says.
 
-    :param control: carries lines ``{"start": key}``, each with one connection, and ``{"kill": key}``.
+    :param control: carries lines ``{"start": key, "folder": path}``, each with one connection, and ``{"kill": key}``.
     :param work: what a forked process does with its connection.
     """
 
@@ -80,27 +86,29 @@ class ForkServer:
 
     def _obey(self, order: dict[str, str]) -> None:
         if "start" in order:
-            self._start(order["start"])
+            self._start(order["start"], Path(order["folder"]))
             return
         for pid, child in list(self._children.items()):
             if child.key == order["kill"]:
                 self._kill(pid)
 
-    def _start(self, key: str) -> None:
+    def _start(self, key: str, folder: Path) -> None:
         connection = self._connections.pop(0)
         pid = os.fork()
         if pid == 0:
-            self._be_child(connection)
+            self._be_child(connection, folder)
         # Both sides do this, since either may be the first to rely on it.
         with contextlib.suppress(OSError):
             os.setpgid(pid, pid)
         self._children[pid] = _Child(key, connection)
 
-    def _be_child(self, connection: socket.socket) -> None:
+    def _be_child(self, connection: socket.socket, folder: Path) -> None:
         status = 1
         try:
             os.setpgid(0, 0)
             _end_with_parent()
+            # Daemons of the run stay below it while it lives, and come to the fork server when it ends.
+            _adopt_orphans()
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGCHLD, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)
@@ -109,6 +117,7 @@ class ForkServer:
             null = os.open(os.devnull, os.O_RDWR)
             for handle in (0, 1, 2):
                 os.dup2(null, handle)
+            _stay_in(folder)
             self._work(connection)
             status = 0
         finally:
@@ -127,6 +136,8 @@ class ForkServer:
             while True:
                 os.waitpid(-pid, 0)
         child = self._children.pop(pid)
+        # Those in sessions of their own, whom the run's end has made children of this process.
+        kill_children(self._children)
         note = json.dumps({"exit": os.waitstatus_to_exitcode(status)}).encode()
         with contextlib.suppress(OSError), child.connection:
             child.connection.send(b"\n" + note + b"\n", socket.MSG_DONTWAIT)
@@ -147,6 +158,17 @@ def _end_with_parent() -> None:
     """Have the system kill this process when the fork server dies, where the system can do that."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _stay_in(folder: Path) -> None:
+    """Have everything that a run makes lie in its folder, and nothing that it does change what lies elsewhere."""
+    home, temporary = folder / "home", folder / "tmp"
+    for each in (home, temporary):
+        each.mkdir()
+    os.environ.update(HOME=str(home), TMPDIR=str(temporary))
+    tempfile.tempdir = None
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    confine_writes(folder)
 
 
 def main() -> None:

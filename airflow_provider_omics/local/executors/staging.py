@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,12 @@ from airflow_provider_omics.local.aws import (
     S3Error,
     split_s3_uri,
 )
+from airflow_provider_omics.local.executors.run_folder import OutsideOfRun, RunFolder
 
 if TYPE_CHECKING:
     from airflow_provider_omics.local.aws import Aws
 
+_MOST_BYTES_OF_OBJECT = 5 << 30
 _KEPT_MEMBERS = ("class", "location", "basename", "size", "format", "secondaryFiles", "listing")
 
 
@@ -34,11 +37,13 @@ class RunFailure(Exception):
 class Imports:
     """Fetches what the parameters of one run name.
 
+    :param folder: the run's folder, below which everything goes.
     :ivar digests: ``etag:...`` of every object that was fetched, by URI.
     """
 
-    def __init__(self, aws: Aws) -> None:
+    def __init__(self, aws: Aws, folder: RunFolder) -> None:
         self._aws = aws
+        self._folder = folder
         self.digests: dict[str, str] = {}
 
     def fetch(self, parameter: str, uri: str, kind: str, target: Path, *, optional: bool = False) -> bool:
@@ -53,9 +58,8 @@ class Imports:
         """
         try:
             keys = self._keys_of_directory(uri, target) if kind == "Directory" else self._key_of_file(uri, target)
-            folder = target if kind == "Directory" else target.parent
             for source, copy in keys.items():
-                self._copy(source, copy, folder)
+                self._copy(source, copy)
         except (NoSuchBucket, NoSuchKey) as error:
             if optional:
                 return False
@@ -84,11 +88,11 @@ class Imports:
             raise NoSuchKey(f"no object begins with s3://{bucket}/{prefix}")
         return {f"s3://{bucket}/{found}": target / found.removeprefix(prefix) for found in keys}
 
-    def _copy(self, uri: str, target: Path, folder: Path) -> None:
-        if folder.resolve() not in target.resolve().parents:
-            raise InvalidS3Uri(f"{uri!r} has a name that cannot be a file's")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        self._aws.download(uri, target)
+    def _copy(self, uri: str, target: Path) -> None:
+        try:
+            self._aws.download(uri, lambda: self._folder.create(target))
+        except OutsideOfRun as error:
+            raise InvalidS3Uri(f"{uri!r} has a name that cannot be a file's: {error}") from None
         head = self._aws.head(uri)
         if head is not None:
             self.digests[uri] = f"etag:{head.etag}"
@@ -97,14 +101,14 @@ class Imports:
 class Exports:
     """Uploads what one run has made.
 
-    :param source: directory that holds the outputs.
+    :param folder: the run's folder; the outputs are in ``out`` there.
     :param target: S3 URI below which they go.
     :param check: called before every upload; raises when the run is no longer wanted.
     """
 
-    def __init__(self, aws: Aws, source: Path, target: str, check: Callable[[], None]) -> None:
+    def __init__(self, aws: Aws, folder: RunFolder, target: str, check: Callable[[], None]) -> None:
         self._aws = aws
-        self._source = source
+        self._folder = folder
         self._target = target.rstrip("/")
         self._check = check
 
@@ -121,7 +125,7 @@ class Exports:
             return {name: self.export(inner) for name, inner in value.items()}
         return self._export_object(value)
 
-    def put(self, uri: str, content: bytes | Path) -> None:
+    def put(self, uri: str, content: bytes) -> None:
         """Write one object.
 
         :raises RunFailure: with EXPORT_FAILED.
@@ -133,17 +137,39 @@ class Exports:
             raise RunFailure("EXPORT_FAILED", f"Cannot write {uri}: {error}") from None
 
     def _export_object(self, value: dict[str, Any]) -> dict[str, Any]:
-        path = Path(unquote(urlsplit(value["location"]).path))
-        uri = f"{self._target}/{PurePosixPath(path.relative_to(self._source))}"
+        path = self._path_of(value.get("location"))
+        uri = f"{self._target}/{PurePosixPath(path.relative_to(self._outputs))}"
         described = {name: value[name] for name in _KEPT_MEMBERS if name in value}
         described |= {"location": uri, "basename": path.name}
         if value["class"] == "File":
-            described["size"] = path.stat().st_size
-            self.put(uri, path)
+            content = self._read(path)
+            described["size"] = len(content)
+            self.put(uri, content)
         for members in ("secondaryFiles", "listing"):
             if members in value:
                 described[members] = self.export(value[members])
         return described
+
+    @property
+    def _outputs(self) -> Path:
+        return self._folder.path / "out"
+
+    def _path_of(self, location: Any) -> Path:
+        parts = urlsplit(location if isinstance(location, str) else "")
+        path = Path(unquote(parts.path))
+        if parts.scheme != "file" or ".." in path.parts or not path.is_relative_to(self._outputs):
+            raise RunFailure("EXPORT_FAILED", f"The output {location!r} is not among the files that the run has made")
+        return path
+
+    def _read(self, path: Path) -> bytes:
+        try:
+            with self._folder.open(path) as file:
+                size = os.fstat(file.fileno()).st_size
+                if size > _MOST_BYTES_OF_OBJECT:
+                    raise OutsideOfRun(f"{path.name!r} has {size:,} bytes, and the local server's S3 takes 5 GiB")
+                return file.read()
+        except (OutsideOfRun, OSError) as error:
+            raise RunFailure("EXPORT_FAILED", f"Cannot export an output: {error}") from None
 
 
 def _failure(reason: str, parameter: str, uri: str, error: S3Error) -> RunFailure:

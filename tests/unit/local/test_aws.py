@@ -86,7 +86,7 @@ def test_a_file_is_uploaded_and_a_multipart_object_downloaded(aws: Aws, client, 
     assert client("s3").get_object(Bucket=bucket, Key="one")["Body"].read() == source.read_bytes()
 
     client("s3").upload_file(str(source), bucket, "parts")
-    aws.download(f"s3://{bucket}/parts", tmp_path / "target")
+    aws.download(f"s3://{bucket}/parts", lambda: (tmp_path / "target").open("wb"))
     assert (tmp_path / "target").read_bytes() == source.read_bytes()
 
 

@@ -1,0 +1,351 @@
+"""Workflows that are made to harm the machine that runs them: nothing outside of a run's folder changes."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from cwl_service import CwlService, await_that, zip_of
+
+from airflow_provider_omics.local import LocalOmics, Quotas, Timings
+from airflow_provider_omics.local.executors.sandbox import landlock_version
+
+SECRET = "the secret of the host"
+TOOL: dict[str, Any] = {"cwlVersion": "v1.2", "class": "CommandLineTool", "inputs": {}, "outputs": {}}
+SOUND = {
+    **TOOL,
+    "baseCommand": ["sh", "-c", "echo sound"],
+    "stdout": "sound.txt",
+    "outputs": {"out": {"type": "stdout"}},
+}
+CONFINED = pytest.mark.skipif(landlock_version() == 0, reason="this kernel has no Landlock")
+KEPT_FROM_SIGNALS = pytest.mark.skipif(landlock_version() < 6, reason="this kernel's Landlock knows nothing of signals")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LocalOmics]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMICS_TEST_SECRET", SECRET)
+        with LocalOmics(executor="auto", timings=Timings.fast(), quotas=Quotas.wide()) as started:
+            yield started
+
+
+@pytest.fixture
+def service(server: LocalOmics) -> Iterator[CwlService]:
+    """The server, which has to run a sound workflow after whatever a test has done to it."""
+    service = CwlService(server)
+    yield service
+    run = service.run({"main.cwl": json.dumps(SOUND)}, {})
+    assert run["status"] == "COMPLETED", run.get("statusMessage")
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Iterator[Path]:
+    """A folder of the host's, which has to be afterwards what it was before."""
+    folder = tmp_path / "host"
+    folder.joinpath("inner").mkdir(parents=True)
+    for name in ("file", "inner/file"):
+        folder.joinpath(name).write_text(SECRET)
+    before = snapshot(folder)
+    yield folder
+    assert snapshot(folder) == before
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, int, bytes]]:
+    """Return mode, number of links and content of everything in a folder."""
+    found = {}
+    for path in (folder, *folder.rglob("*")):
+        status = path.lstat()
+        found[str(path)] = (status.st_mode, status.st_nlink, path.read_bytes() if path.is_file() else b"")
+    return found
+
+
+def placed(value: Any, host: Path) -> Any:
+    """Put the host's folder into a definition; ``UP`` is enough ``..`` to come to the root."""
+    return json.loads(json.dumps(value).replace("HOST", str(host)).replace("UP", "../" * 20 + "."))
+
+
+def work_dir(*listing: Any, **requirements: Any) -> dict[str, Any]:
+    return {
+        **TOOL,
+        "baseCommand": ["sh", "-c", "ls -l"],
+        "requirements": {
+            "InitialWorkDirRequirement": {"listing": list(listing)},
+            "DockerRequirement": {"dockerPull": "debian"},
+            "InlineJavascriptRequirement": {},
+            **requirements,
+        },
+    }
+
+
+def shell(command: str, glob: str | None = None, kind: str = "File", **members: Any) -> dict[str, Any]:
+    outputs = {} if glob is None else {"out": {"type": kind, "outputBinding": {"glob": glob}}}
+    return {**TOOL, "baseCommand": ["sh", "-c", command], "outputs": outputs, **members}
+
+
+def uploaded(service: CwlService) -> bytes:
+    """Return the contents of all that runs have written to the bucket."""
+    pages = service.s3.get_paginator("list_objects_v2").paginate(Bucket=service.bucket, Prefix="out")
+    keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+    return b"\n".join(service.read(f"s3://{service.bucket}/{key}") for key in keys)
+
+
+DEFAULT = {"x": {"type": "File", "default": {"class": "File", "location": "file://HOST/file"}}}
+ESCAPE = "this.constructor.constructor('return process')().mainModule.require('fs').writeFileSync('HOST/new', 'x')"
+
+NAMES = {
+    "absolute entryname": work_dir({"entryname": "HOST/file", "entry": "evil"}),
+    "absolute entryname of a new file": work_dir({"entryname": "HOST/new/deep", "entry": "evil"}),
+    "absolute writable entryname": work_dir({"entryname": "HOST/file", "entry": "evil", "writable": True}),
+    "absolute entryname by an expression": work_dir({"entryname": "$('HOST' + '/file')", "entry": "evil"}),
+    "entryname that leads up": work_dir({"entryname": "UPHOST/file", "entry": "evil"}),
+    "entryname that leads up later": work_dir({"entryname": "a/UPHOST/file", "entry": "evil"}),
+    "dirname": work_dir(
+        "${return {'class': 'File', 'basename': 'new', 'dirname': 'HOST', 'contents': 'evil'}}",
+    ),
+    "basename of a literal": work_dir(
+        "${return {'class': 'File', 'basename': 'HOST/new', 'contents': 'evil'}}",
+    ),
+    "basename in a listing": work_dir(
+        "${return {'class': 'Directory', 'basename': 'd', 'listing': "
+        "[{'class': 'File', 'basename': 'UPHOST/new', 'contents': 'evil'}]}}",
+    ),
+    "basename of a directory": work_dir(
+        "${return {'class': 'Directory', 'basename': 'HOST/new', 'listing': []}}",
+    ),
+    "file of the host": work_dir("${return {'class': 'File', 'location': 'file://HOST/file'}}"),
+    "directory of the host, writable": work_dir(
+        {"entry": "${return {'class': 'Directory', 'location': 'file://HOST/inner'}}", "writable": True},
+        InplaceUpdateRequirement={"inplaceUpdate": True},
+    ),
+    "default": {**shell("cat $0"), "inputs": DEFAULT, "arguments": ["$(inputs.x.path)"]},
+    "default that is changed in place": {
+        **work_dir({"entry": "$(inputs.x)", "writable": True}, InplaceUpdateRequirement={"inplaceUpdate": True}),
+        "baseCommand": ["sh", "-c", "echo evil > file"],
+        "inputs": DEFAULT,
+    },
+    "secondary file of a default": {
+        **shell("true"),
+        "inputs": {
+            "x": {
+                "type": "File",
+                "secondaryFiles": [{"pattern": "$('HOST/file')", "required": True}],
+                "default": {"class": "File", "location": "main.cwl"},
+            }
+        },
+        "requirements": {"InlineJavascriptRequirement": {}},
+    },
+    "stdout": shell("echo evil", stdout="HOST/file"),
+    "stdout that leads up": shell("echo evil", stdout="UPHOST/file"),
+    "stderr": shell("echo evil >&2", stderr="HOST/file"),
+    "stderr that leads up": shell("echo evil >&2", stderr="UPHOST/file"),
+    "stdin": {**shell("cat", "o", stdout="o"), "stdin": "HOST/file"},
+    "glob": shell("true", "HOST/file"),
+    "glob that leads up": shell("true", "UPHOST/file"),
+    "custom output": shell(
+        """echo '{"out": {"class": "File", "location": "file://HOST/file"}}' > cwl.output.json""", "none"
+    ),
+    "custom output by its path": shell(
+        """echo '{"out": {"class": "File", "path": "UPHOST/file"}}' > cwl.output.json""", "none"
+    ),
+    "custom output that is a link": shell("ln -s HOST/file cwl.output.json", "none"),
+    "secondary file of an output": shell(
+        """echo > o; echo '{"out": {"class": "File", "path": "o", "secondaryFiles": """
+        """[{"class": "File", "location": "file://HOST/file"}]}}' > cwl.output.json""",
+        "none",
+    ),
+    "listing of an output": shell(
+        """mkdir o; echo '{"out": {"class": "Directory", "path": "o", "listing": """
+        """[{"class": "File", "location": "file://HOST/file"}]}}' > cwl.output.json""",
+        "none",
+        "Directory",
+    ),
+    "link as an output": shell("ln -s HOST/file o", "o"),
+    "link over a link": shell("ln -s HOST/file a; ln -s a o", "o"),
+    "link up": shell("ln -s UPHOST/file o", "o"),
+    "link to a directory": shell("ln -s HOST o", "o", "Directory"),
+    "file behind a link": shell("ln -s HOST o", "o/file"),
+    "link in a directory": shell("mkdir o; ln -s HOST/file o/x", "o", "Directory"),
+    "link to a directory in a directory": shell("mkdir o; ln -s HOST o/x", "o", "Directory"),
+    "link in the place of the standard output": shell("ln -sf HOST/file o", stdout="o"),
+    "pipe as an output": shell("mkfifo o", "o"),
+    "pipe in a directory": shell("mkdir o; mkfifo o/p", "o", "Directory"),
+    "pipe in the place of the standard error": shell("rm e; mkfifo e; exit 1", stderr="e"),
+    "device as an output": shell("mknod o c 1 5 || ln -s /dev/zero o", "o"),
+    "disk as an output": shell("mknod o b 7 0 || exit 7", "o"),
+    "include": shell("true", doc={"$include": "file://HOST/file"}),
+    "format of a definition": {**TOOL, "class": "Workflow", "steps": {"s": {"run": "HOST/file", "in": {}, "out": []}}},
+    "expression's file": {
+        "cwlVersion": "v1.2",
+        "class": "ExpressionTool",
+        "requirements": {"InlineJavascriptRequirement": {}},
+        "inputs": {},
+        "outputs": {"out": "File"},
+        "expression": "${return {'out': {'class': 'File', 'location': 'file://HOST/file'}}}",
+    },
+}
+
+
+# cwltool takes another name, or what lies in the folder already.
+HARMLESS = [NAMES["dirname"], NAMES["link in the place of the standard output"]]
+
+
+@pytest.mark.parametrize("tool", NAMES.values(), ids=NAMES.keys())
+def test_files_of_the_host_are_neither_written_nor_uploaded(
+    service: CwlService, host: Path, tool: dict[str, Any]
+) -> None:
+    definition = zip_of({"main.cwl": json.dumps(placed(tool, host))})
+    workflow_id = service.omics.create_workflow(name="attack", engine="CWL", definitionZip=definition)["id"]
+    await_that(lambda: service.omics.get_workflow(id=workflow_id)["status"] != "CREATING", "the workflow")
+    if service.omics.get_workflow(id=workflow_id)["status"] == "FAILED":
+        return
+    run = service.end(service.start(workflow_id, {}))
+    if tool not in HARMLESS:
+        assert run["status"] == "FAILED"
+    assert run.get("failureReason") != "SERVICE_ERROR", run["statusMessage"]
+    assert SECRET.encode() not in uploaded(service)
+
+
+COMMANDS = {
+    "a new file": "echo evil > HOST/new",
+    "a file": "echo evil > HOST/file",
+    "the end of a file": "echo evil >> HOST/file",
+    "a link to a file": "ln -s HOST/file x; echo evil > x",
+    "a link to a directory": "ln -s HOST x; echo evil > x/new",
+    "a hard link": "ln HOST/file x && echo evil > x",
+    "a hard link there": "echo evil > x; ln x HOST/new",
+    "a symbolic link there": "ln -s x HOST/new",
+    "a directory there": "mkdir HOST/new",
+    "a pipe there": "mkfifo HOST/new",
+    "a device there": "mknod HOST/new c 1 3",
+    "a name": "mv HOST/file HOST/new",
+    "a file taken away": "mv HOST/file .",
+    "a file put there": "echo evil > x; mv x HOST/new",
+    "a removed file": "rm -f HOST/file",
+    "a removed directory": "rm -rf HOST/inner",
+    "a shortened file": "truncate -s 0 HOST/file",
+    "its home": "HOME=HOST; cd; echo evil > new",
+    "by Python": 'python3 -c \'open("HOST/new", "w")\'',
+    "a daemon": "setsid sh -c 'echo evil > HOST/new' & wait",
+}
+
+
+@CONFINED
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
+def test_no_command_changes_what_is_the_host_s(service: CwlService, host: Path, command: str) -> None:
+    tool = shell(f"{command}; true".replace("HOST", str(host)))
+    assert service.run({"main.cwl": json.dumps(tool)}, {})["status"] == "COMPLETED"
+
+
+@CONFINED
+@pytest.mark.parametrize("name", ["HOME", "TMPDIR", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "BASH_ENV"])
+def test_no_variable_leads_a_tool_there(service: CwlService, host: Path, name: str) -> None:
+    tool = shell(
+        f'echo evil > "${name}/new"; mktemp -p "${name}"; true',
+        requirements={"EnvVarRequirement": {"envDef": {name: str(host)}}},
+    )
+    service.run({"main.cwl": json.dumps(tool)}, {})
+
+
+@CONFINED
+def test_no_expression_escapes(service: CwlService, host: Path) -> None:
+    tool = work_dir({"entryname": "x", "entry": "${" + ESCAPE.replace("HOST", str(host)) + "; return 'x'}"})
+    service.run({"main.cwl": json.dumps(tool)}, {})
+
+
+def test_tools_see_nothing_of_the_server_s_environment(service: CwlService) -> None:
+    own = shell("env; cat /proc/$PPID/environ; cat /proc/$(ps -o ppid= -p $PPID)/environ; true", "o", stdout="o")
+    run = service.run({"main.cwl": json.dumps(own)}, {})
+    assert run["status"] == "COMPLETED"
+    assert b"PATH=" in uploaded(service)
+    assert SECRET.encode() not in uploaded(service)
+
+
+@KEPT_FROM_SIGNALS
+def test_tools_cannot_end_the_server(service: CwlService) -> None:
+    tool = shell(f"kill -9 {os.getpid()}; kill -9 $(ps -o ppid= -p $PPID); true")
+    assert service.run({"main.cwl": json.dumps(tool)}, {})["status"] == "COMPLETED"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"class": "File", "basename": "HOST/new", "contents": "evil"},
+        {"class": "File", "basename": "UPHOST/new", "contents": "evil"},
+        {"class": "File", "dirname": "HOST", "basename": "new", "contents": "evil"},
+        {"class": "Directory", "basename": "UPHOST/new", "listing": []},
+        {"class": "File", "location": "s3://BUCKET/evil", "basename": "UPHOST/new"},
+        {"class": "File", "location": "s3://BUCKET/evil", "dirname": "HOST"},
+        {"class": "File", "location": "s3://BUCKET/evil", "basename": ".."},
+        {"class": "File", "location": "s3://BUCKET/evil/.."},
+        {"class": "Directory", "location": "s3://BUCKET/evil.d/"},
+        {"class": "File", "path": "HOST/file"},
+    ],
+    ids=json.dumps,
+)
+def test_parameters_put_nothing_there(service: CwlService, host: Path, value: dict[str, Any]) -> None:
+    service.put("evil", b"evil")
+    for key in ("evil/..", f"evil.d/{'../' * 20}.{host}/new"):
+        service.put(key, b"evil")
+    tool = {**shell("cat $0; true"), "inputs": {"x": {"type": value["class"]}}, "arguments": ["$(inputs.x)"]}
+    parameters = placed({"x": value}, host)
+    parameters["x"] = json.loads(json.dumps(parameters["x"]).replace("BUCKET", service.bucket))
+    run = service.end(service.start(service.workflow({"main.cwl": json.dumps(tool)}), parameters))
+    assert run.get("failureReason") != "SERVICE_ERROR", run["statusMessage"]
+    assert SECRET.encode() not in uploaded(service)
+
+
+def test_what_a_run_has_started_ends_with_it(service: CwlService) -> None:
+    """Daemons: in a session of their own, their parents gone, deaf to signals, each with another one."""
+    mark = f"3600.{os.getpid()}"
+    daemon = f"trap '' TERM HUP INT; setsid sh -c \"trap '' TERM HUP; sleep {mark} & sleep {mark}\" & sleep {mark}"
+    tool = shell(f'setsid sh -c "(setsid sh -c \\"{daemon.replace(chr(34), chr(92) * 3 + chr(34))}\\" &)" & echo; true')
+    assert service.run({"main.cwl": json.dumps(tool)}, {})["status"] == "COMPLETED"
+    assert _processes_with(mark) == []
+
+    endless = shell(f"(setsid sleep {mark} &); (setsid sleep {mark} &); sleep {mark}")
+    run_id = service.start(service.workflow({"main.cwl": json.dumps(endless)}), {})
+    await_that(lambda: len([one for one in _processes_with(mark) if "sleep" in one.cmdline()]) >= 3, "the daemons")
+    service.omics.cancel_run(id=run_id)
+    await_that(lambda: not _processes_with(mark), "the end of the daemons")
+
+
+def _processes_with(mark: str) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if any(mark in word for word in process.cmdline()):
+                found.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def test_archives_that_are_made_to_harm_fail_their_workflows(service: CwlService) -> None:
+    def fill(archive: zipfile.ZipFile, name: str, size: int) -> None:
+        archive.writestr(name, b"")
+        archive.getinfo(name).file_size = size
+
+    bomb, many = io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(bomb, "w") as archive:
+        archive.writestr("main.cwl", json.dumps(SOUND))
+        fill(archive, "zeros", 10 << 30)
+    with zipfile.ZipFile(many, "w") as archive:
+        archive.writestr("main.cwl", json.dumps(SOUND))
+        for number in range(100_000):
+            archive.writestr(zipfile.ZipInfo(str(number)), b"")
+    for content, message in [(bomb, "256 MiB when it is unpacked"), (many, "more than 10,000 files")]:
+        for source in (
+            {"definitionZip": content.getvalue()},
+            {"definitionUri": service.put("definition.zip", content.getvalue())},
+        ):
+            workflow_id = service.omics.create_workflow(name="attack", engine="CWL", **source)["id"]
+            await_that(lambda at=workflow_id: service.omics.get_workflow(id=at)["status"] == "FAILED", "its failure")
+            assert message in service.omics.get_workflow(id=workflow_id)["statusMessage"]
