@@ -161,7 +161,7 @@ workflow all {
 """
     files = {"main.wdl": main, "greet.wdl": sub}
     assert completed(service, files, {}) == {"all.said": ["hello you again"], "all.other_said": None}
-    ended = run(service, files, {"all.names": ["a", "b"], "all.twice": True})
+    ended = run(service, files, {"names": ["a", "b"], "twice": True})
     assert service.outputs(ended) == {
         "all.said": ["hello a again", "hello b again"],
         "all.other_said": "hello other again",
@@ -282,8 +282,9 @@ workflow w { input { File f Int? n } call t { input: f = f } output { String s =
 def test_what_does_not_fit_fails_the_run_with_a_reason(service: CwlService) -> None:
     there = service.put("in/there", b"x")
     not_there = f"s3://{service.bucket}/in/not-there"
-    template = {"parameterTemplate": {name: {"optional": True} for name in ("f", "n", "other")}}
-    workflow_id = service.workflow({"main.wdl": SIMPLE}, engine="WDL", **template)
+    template = {name: {"optional": True} for name in ("f", "w.f", "n", "other")}
+    workflow_id = service.workflow({"main.wdl": SIMPLE}, engine="WDL", parameterTemplate=template)
+    assert service.end(service.start(workflow_id, {"w.f": there}))["status"] == "COMPLETED"
 
     def why(parameters: dict[str, Any]) -> tuple[str, str]:
         ended = service.end(service.start(workflow_id, parameters))

@@ -12,7 +12,8 @@ from WDL.Error import InputError
 from WDL.Tree import Decl
 
 from airflow_provider_omics.local.executors.messages import Message
-from airflow_provider_omics.local.executors.wdl_loading import Target, UnusableWdl
+from airflow_provider_omics.local.workflows.archives import DefinitionError
+from airflow_provider_omics.local.workflows.wdl_loading import Target
 
 
 def bind_inputs(
@@ -26,7 +27,7 @@ def bind_inputs(
         an index stays beside what it belongs to.
     :param ask: asks the server for ``{"fetch": uri, "to": path, ...}``; it answers whether that is there, or ends
         the run when it has to be.
-    :raises UnusableWdl: a parameter is unknown or missing, or has a value of another type.
+    :raises DefinitionError: a parameter is unknown or missing, or has a value of another type.
     """
     declared = {binding.name: binding.value for binding in target.available_inputs}
     stager = _Stager(folder, ask)
@@ -40,7 +41,7 @@ def bind_inputs(
     try:
         return WDL.values_from_json(localised, target.available_inputs, target.required_inputs)
     except InputError as error:
-        raise UnusableWdl(f"The parameters do not fit {target.name}: {error}") from error
+        raise DefinitionError(f"The parameters do not fit {target.name}: {error}") from error
 
 
 def _defaults_in_s3(declared: Mapping[str, Decl], given: Mapping[str, Any]) -> dict[str, str]:

@@ -21,9 +21,9 @@ from WDL.Tree import Task
 from airflow_provider_omics.local.executors.engine_log import ErrorMemory
 from airflow_provider_omics.local.executors.messages import Message, MessageStream
 from airflow_provider_omics.local.executors.wdl_inputs import bind_inputs
-from airflow_provider_omics.local.executors.wdl_loading import Target, UnusableWdl, explain, load_definition
 from airflow_provider_omics.local.executors.wdl_tasks import LocalContainer, TaskReports
-from airflow_provider_omics.local.workflows.archives import DefinitionArchive
+from airflow_provider_omics.local.workflows.archives import DefinitionArchive, DefinitionError
+from airflow_provider_omics.local.workflows.wdl_loading import Target, explain, load_definition
 
 _BACKEND = "omics_local"
 _VERSIONS = ("draft-2", "1.0", "1.1", "1.2", "development")
@@ -57,8 +57,9 @@ def run(connection: socket.socket) -> None:
     reports = TaskReports(stream)
     folder = directory / "definition"
     try:
-        DefinitionArchive(directory.joinpath("definition.zip").read_bytes()).extract(folder)
-        target = load_definition(folder, order["main"], lenient=order["engine"] == "WDL_LENIENT")
+        archive = DefinitionArchive(directory.joinpath("definition.zip").read_bytes())
+        archive.extract(folder)
+        target = load_definition(archive, folder, order["main"], lenient=order["engine"] == "WDL_LENIENT")
         inputs = bind_inputs(target, order["parameters"], directory / "inputs", ask)
         outputs = _execute(target, inputs, directory, reports)
         stream.send(_described(target, outputs, directory / "out", order["out"]))
@@ -126,8 +127,8 @@ def _described(target: Target, outputs: Env.Bindings[Value.Base], folder: Path, 
 
 def _reason(error: BaseException, folder: Path) -> str:
     """Return what is at the bottom of an error, with the place in the definition where it has one."""
-    if isinstance(error, UnusableWdl):
+    if isinstance(error, DefinitionError):
         return str(error)
     while isinstance(error, RunFailed) and error.__cause__ is not None:
         error = error.__cause__
-    return explain(error, folder.resolve())
+    return explain(error, folder)

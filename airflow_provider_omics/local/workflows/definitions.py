@@ -12,8 +12,11 @@ from typing import Any
 from airflow_provider_omics.healthomics.requests.shapes import check_shape, service_model
 from airflow_provider_omics.local.workflows.archives import DefinitionArchive
 from airflow_provider_omics.local.workflows.archives import DefinitionError as DefinitionError
+from airflow_provider_omics.local.workflows.wdl_definitions import wdl_parameters
+from airflow_provider_omics.workflows.bundle import Bundle, BundleFile
 from airflow_provider_omics.workflows.bundle import DefinitionError as UnreadableError
 from airflow_provider_omics.workflows.cwl import cwl_process, cwl_template
+from airflow_provider_omics.workflows.nextflow import SCHEMA, nextflow_template
 
 ENGINE_OF_SUFFIX = {".wdl": "WDL", ".nf": "NEXTFLOW", ".cwl": "CWL"}
 
@@ -47,7 +50,7 @@ def read_definition(archive: bytes, request: Mapping[str, Any]) -> Definition:
     files = _unzip(archive)
     engine = request.get("engine") or _guess_engine(files)
     main = _find_main(files, engine, request.get("main"))
-    generated = _check_main(engine, main, files[main])
+    generated = _check_main(engine, main, files)
     return Definition(
         engine=engine,
         main=main,
@@ -94,20 +97,29 @@ def _find_main(files: Mapping[str, bytes], engine: str, main: str | None) -> str
     )
 
 
-def _check_main(engine: str, main: str, content: bytes) -> dict[str, dict[str, Any]]:
+def _check_main(engine: str, main: str, files: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
     try:
-        text = content.decode("utf-8")
+        text = files[main].decode("utf-8")
     except UnicodeDecodeError as error:
         raise DefinitionError(f"The main file {main!r} is not UTF-8 text: {error}") from error
     if not text.strip():
         raise DefinitionError(f"The main file {main!r} is empty")
-    # Only CWL is data that can be read without its engine; the other engines' parameters stay unknown.
-    if engine != "CWL":
-        return {}
+    if engine.startswith("WDL"):
+        return wdl_parameters(files, main, engine)
+    if engine == "NEXTFLOW":
+        return _nextflow_parameters(files, main)
     try:
         return cwl_template(main, cwl_process(main, text))
     except UnreadableError as error:
         raise DefinitionError(f"The main file {error}") from error
+
+
+def _nextflow_parameters(files: Mapping[str, bytes], main: str) -> dict[str, dict[str, Any]]:
+    schemas = {name: BundleFile(files[name]) for name in files if name.endswith(SCHEMA)}
+    try:
+        return nextflow_template(Bundle("the definition", schemas), main) or {}
+    except (UnreadableError, AttributeError, TypeError, RecursionError) as error:
+        raise DefinitionError(f"The parameters cannot be read from the {SCHEMA}: {error}") from error
 
 
 def _given_template(files: Mapping[str, bytes], request: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

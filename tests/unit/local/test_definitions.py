@@ -38,7 +38,7 @@ def zipped(files: dict[str, str | bytes]) -> bytes:
 
 @pytest.mark.parametrize(
     ("suffix", "engine", "text"),
-    [("wdl", "WDL", "version 1.0"), ("nf", "NEXTFLOW", "workflow {}"), ("cwl", "CWL", TOOL)],
+    [("wdl", "WDL", "version 1.0\nworkflow w {}"), ("nf", "NEXTFLOW", "workflow {}"), ("cwl", "CWL", TOOL)],
 )
 def test_the_engine_is_guessed_from_the_files(suffix: str, engine: str, text: str) -> None:
     content = zipped({f"flow.{suffix}": text, "notes.txt": "text"})
@@ -48,8 +48,11 @@ def test_the_engine_is_guessed_from_the_files(suffix: str, engine: str, text: st
 
 
 def test_a_given_engine_wins() -> None:
-    assert read_definition(zipped({"main.wdl": "version 1.0"}), {"engine": "WDL_LENIENT"}).engine == "WDL_LENIENT"
-    both = zipped({"main.wdl": "version 1.0", "main.cwl": TOOL})
+    assert (
+        read_definition(zipped({"main.wdl": "version 1.0\nworkflow w {}"}), {"engine": "WDL_LENIENT"}).engine
+        == "WDL_LENIENT"
+    )
+    both = zipped({"main.wdl": "version 1.0\nworkflow w {}", "main.cwl": TOOL})
     assert read_definition(both, {"engine": "CWL"}).main == "main.cwl"
 
 
@@ -111,7 +114,7 @@ def test_the_readme_is_found() -> None:
         (zipped({"../evil.cwl": TOOL}), {}, "outside"),
         (zipped({"/evil.cwl": TOOL}), {}, "outside"),
         (zipped({"notes.txt": "text"}), {}, "no .wdl, .nf or .cwl"),
-        (zipped({"a.cwl": TOOL, "a.wdl": "version 1.0"}), {}, "more than one engine"),
+        (zipped({"a.cwl": TOOL, "a.wdl": "version 1.0\nworkflow w {}"}), {}, "more than one engine"),
         (zipped({"a.cwl": TOOL, "b.cwl": TOOL}), {}, "2 .cwl files"),
         (zipped({"x/main.cwl": TOOL, "y/main.cwl": TOOL}), {}, "2 .cwl files"),
         (zipped({"a.cwl": TOOL}), {"engine": "WDL"}, "no .wdl file"),

@@ -26,7 +26,7 @@ def local_account(content: bytes = b"", **kwargs: Any) -> BatchAccount:
 def wdl() -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as opened:
-        opened.writestr("main.wdl", "version 1.0\n")
+        opened.writestr("main.wdl", "version 1.0\nworkflow test {}\n")
     return content.getvalue()
 
 

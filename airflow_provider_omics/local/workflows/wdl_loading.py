@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterator
+import itertools
+import os
+from collections.abc import Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,56 +13,45 @@ from WDL.Error import ImportError as WdlImportError
 from WDL.Error import MultipleValidationErrors, SourcePosition
 from WDL.Tree import Document, ReadSourceResult, Task, Workflow
 
+from airflow_provider_omics.local.workflows.archives import DefinitionError
+
 Target = Workflow | Task
 """What a definition is there to run: its workflow, or the one task of a file that has no workflow."""
 
-_LONGEST_DESCRIPTION = 256
 _MOST_ERRORS = 5
+_MOST_LOADS = 1000
 
 
-class UnusableWdl(Exception):
-    """A definition, or what a run gives it, cannot be used; the text says where and why."""
-
-
-def load_definition(folder: Path, main: str, *, lenient: bool) -> Target:
+def load_definition(files: Mapping[str, bytes], root: Path, main: str, *, lenient: bool) -> Target:
     """Load and check a definition.
 
-    :param folder: holds the definition's files; imports from elsewhere are refused.
-    :param main: path of the main file below the folder.
+    :param files: the definition's files by their paths; imports from elsewhere are refused.
+    :param root: absolute path of the folder that paths in the definition are relative to; it need not exist to load.
+    :param main: path of the main file.
     :param lenient: whether to let optional values pass where others are declared, as WDL_LENIENT does.
-    :raises UnusableWdl: with miniwdl's message.
+    :raises DefinitionError: with miniwdl's message, and the file, line and column.
     """
-    root = folder.resolve()
+    loads = itertools.count(1)
 
     async def read_source(uri: str, _path: list[str], importer: Document | None) -> ReadSourceResult:
-        base = Path(importer.pos.abspath).parent if importer else root
-        found = _inside(root, base, uri)
-        return ReadSourceResult(source_text=found.read_text(encoding="utf-8"), abspath=str(found))
+        if next(loads) > _MOST_LOADS:
+            raise ValueError(f"the definition imports more than {_MOST_LOADS} files, counted each time")
+        path = _inside(root, Path(importer.pos.abspath).parent if importer else root, uri)
+        name = path.relative_to(root).as_posix()
+        if name not in files:
+            raise ValueError(f"the definition has no file {name}")
+        return ReadSourceResult(source_text=files[name].decode("utf-8"), abspath=str(path))
 
     try:
-        document = asyncio.run(WDL.load_async(main, check_quant=not lenient, read_source=read_source))
+        document = _result(WDL.load_async(main, check_quant=not lenient, read_source=read_source))
     except RecursionError:
-        raise UnusableWdl(f"{main}: it is nested too deeply to be read") from None
+        raise DefinitionError(f"{main}: it is nested too deeply to be read") from None
     except Exception as error:
-        raise UnusableWdl(explain(error, root)) from error
+        raise DefinitionError(explain(error, root)) from error
     target = document.workflow or (document.tasks[0] if len(document.tasks) == 1 else None)
     if target is None:
-        raise UnusableWdl(f"{main} has no workflow, and {len(document.tasks)} tasks; a run needs one to begin with")
+        raise DefinitionError(f"{main} has no workflow, and {len(document.tasks)} tasks; a run needs one to begin with")
     return target
-
-
-def parameter_template(target: Target) -> dict[str, dict[str, Any]]:
-    """Return what a run may and must give, as CreateWorkflow's ``parameterTemplate`` has it.
-
-    Inputs of calls are parameters only where the call cannot do without; their names have a dot.
-    """
-    required = {binding.name for binding in target.required_inputs}
-    template = {}
-    for binding in target.available_inputs:
-        if binding.name in required or not ("." in binding.name or binding.name.startswith("_")):
-            described = _description(target.parameter_meta.get(binding.name))
-            template[binding.name] = {**described, "optional": binding.name not in required}
-    return template
 
 
 def explain(error: BaseException, root: Path) -> str:
@@ -94,15 +84,17 @@ def _inside(root: Path, base: Path, uri: str) -> Path:
             f"{uri} is not part of the definition, and nothing is read from the network; put the file into the "
             "archive and import it by its path there"
         )
-    found = (base / uri.removeprefix("file://")).resolve()
+    found = Path(os.path.normpath(base / uri.removeprefix("file://")))
     if not found.is_relative_to(root):
         raise ValueError(f"{uri} lies outside of the definition; put the file into the archive")
-    if not found.is_file():
-        raise ValueError(f"the definition has no {found.relative_to(root)}")
     return found
 
 
-def _description(meta: Any) -> dict[str, str]:
-    if isinstance(meta, dict):
-        meta = next((meta[name] for name in ("description", "help", "label") if name in meta), None)
-    return {"description": " ".join(meta.split())[:_LONGEST_DESCRIPTION]} if isinstance(meta, str) and meta else {}
+def _result(loading: Coroutine[Any, Any, Document]) -> Document:
+    """Return what a coroutine that waits for nothing returns; a loop of events may run in this thread already."""
+    try:
+        loading.send(None)
+    except StopIteration as end:
+        document: Document = end.value
+        return document
+    raise RuntimeError("miniwdl waits for something while it loads a definition")
