@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -49,6 +50,14 @@ def pytest_configure(config: pytest.Config) -> None:
         "tests", deadline=None, derandomize=not at_random, suppress_health_check=[HealthCheck.too_slow]
     )
     settings.load_profile("tests")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out the clients that need an environment of their own, unless they are named or asked for with --all."""
+    if collection_path != TESTS / "clients" or os.environ.get("TEST_CLIENTS"):
+        return None
+    named = [Path(argument.partition("::")[0]).resolve() for argument in config.args]
+    return None if any(path.is_relative_to(collection_path) for path in named) else True
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -13,6 +13,19 @@ from typing import Any
 EXAMPLE = "example-prices.json"
 SERVICE_CODE = "AmazonOmics"
 _ANY_REGION = "us-east-1"
+# What the Price List Service calls the regions of HealthOmics.
+_LOCATIONS = {
+    "ap-northeast-1": "Asia Pacific (Tokyo)",
+    "ap-northeast-2": "Asia Pacific (Seoul)",
+    "ap-southeast-1": "Asia Pacific (Singapore)",
+    "eu-central-1": "EU (Frankfurt)",
+    "eu-west-1": "EU (Ireland)",
+    "eu-west-2": "EU (London)",
+    "il-central-1": "Israel (Tel Aviv)",
+    "us-east-1": "US East (N. Virginia)",
+    "us-east-2": "US East (Ohio)",
+    "us-west-2": "US West (Oregon)",
+}
 _TERM = "JRTCKXETXF"  # what AWS calls on-demand terms
 _FORM = '{"products": [{"resourceType": "omics.c.large", "unit": "Hours", "usd": 0.1}]}'
 
@@ -37,11 +50,13 @@ class Product:
 
         :param region: the region of a product that holds in every one.
         """
+        region = self.region or region
         return {
             "servicecode": SERVICE_CODE,
             "servicename": "AWS HealthOmics",
             "resourceType": self.resource_type,
-            "regionCode": self.region or region,
+            "regionCode": region,
+            "location": _LOCATIONS.get(region, region),
         }
 
     def entry(self, region: str) -> dict[str, Any]:
@@ -86,10 +101,17 @@ class PriceFilters:
             if given["Type"] not in _TESTS:
                 raise ValueError(f"Filter type {given['Type']} is unknown; there are {', '.join(_TESTS)}")
             self._filters.append((given["Type"], given["Field"], _TESTS[given["Type"]](given["Value"])))
-            if given["Field"] == "regionCode" and given["Type"] in ("TERM_MATCH", "EQUALS"):
-                self.region = given["Value"]
+            if given["Type"] in ("TERM_MATCH", "EQUALS"):
+                self._note_region(given["Field"], given["Value"])
 
     region: str = _ANY_REGION
+
+    def _note_region(self, field: str, value: str) -> None:
+        if field == "regionCode":
+            self.region = value
+        elif field == "location":
+            named = {location.casefold(): region for region, location in _LOCATIONS.items()}
+            self.region = named.get(value.casefold(), value)
 
     def match(self, product: Product) -> bool:
         """Whether a product passes every filter; an attribute that it does not have passes none."""

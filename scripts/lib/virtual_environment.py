@@ -35,11 +35,13 @@ class Environment:
     :param name: its folder under ``.venvs``.
     :param airflow: Airflow's minor version, which picks the lock file.
     :param everything: whether it holds all of the lock file, or only what the demo needs.
+    :param own_lock_file: lock file, relative to the checkout, of an environment without Airflow and the package.
     """
 
     name: str
     airflow: str
     everything: bool
+    own_lock_file: str | None = None
 
     @property
     def folder(self) -> Path:
@@ -54,7 +56,13 @@ class Environment:
         return ROOT / "requirements" / f"airflow-{self.airflow}.txt"
 
     @property
+    def content(self) -> str:
+        return "clients of the tests" if self.own_lock_file else f"Airflow {self.airflow} and the package"
+
+    @property
     def install_arguments(self) -> list[str]:
+        if self.own_lock_file:
+            return ["-r", str(ROOT / self.own_lock_file)]
         if self.everything:
             return ["-r", str(self.lock_file), "-e", "."]
         return ["-c", str(self.lock_file), *DATABASE, "-e", ".[local]"]
@@ -62,6 +70,9 @@ class Environment:
     def fingerprint(self) -> str:
         """Return a text that changes whenever the environment has to be made anew."""
         parts = [sys.version, str(ROOT), *self.install_arguments]
+        if self.own_lock_file:
+            content = (ROOT / self.own_lock_file).read_bytes()
+            return hashlib.sha256("\n".join(parts).encode() + content).hexdigest()
         content = self.lock_file.read_bytes() + (ROOT / "pyproject.toml").read_bytes()
         return hashlib.sha256("\n".join(parts).encode() + content).hexdigest()
 
@@ -70,6 +81,7 @@ AIRFLOWS = ("2.11", "3.0", "3.1", "3.2", "3.3", "3.4")
 
 ENVIRONMENTS = {
     "demo": Environment("demo", airflow="3.3", everything=False),
+    "clients": Environment("clients", airflow="3.3", everything=True, own_lock_file="tests/clients/requirements.txt"),
     **{f"test-{airflow}": Environment(f"test-{airflow}", airflow, everything=True) for airflow in AIRFLOWS},
 }
 
@@ -101,7 +113,7 @@ def _only_one_at_a_time(environment: Environment) -> Iterator[None]:
 def _make(environment: Environment) -> None:
     version = "{}.{}.{}".format(*sys.version_info)
     _tell(
-        f"Installing Airflow {environment.airflow} and the package for Python {version} into"
+        f"Installing {environment.content} for Python {version} into"
         f" .venvs/{environment.name} (a minute or two, this once) ..."
     )
     started = time.monotonic()

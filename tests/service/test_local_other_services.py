@@ -183,6 +183,14 @@ class TestPrices:
             assert usd > 0
         assert self.price(server, "omics.x.large", "eu-west-1") == []
 
+    def test_regions_can_be_asked_for_by_their_location(self, server: LocalOmics) -> None:
+        filters = [
+            {"Type": "TERM_MATCH", "Field": "location", "Value": "EU (Ireland)"},
+            {"Type": "TERM_MATCH", "Field": "resourceType", "Value": "omics.c.large"},
+        ]
+        (entry,) = client(server, "pricing").get_products(ServiceCode="AmazonOmics", Filters=filters)["PriceList"]
+        assert json.loads(entry)["product"]["attributes"]["regionCode"] == "eu-west-1"
+
     def test_services_attributes_and_pages(self, server: LocalOmics) -> None:
         pricing = client(server, "pricing")
         (service,) = pricing.describe_services(ServiceCode="AmazonOmics")["Services"]

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from datetime import datetime
@@ -135,7 +136,7 @@ class CommandLine:
     def __call__(self, operation: str, **members: Any) -> dict[str, Any]:
         command = [sys.executable, "-m", "awscli", "--output", "json", "omics", xform_name(operation, "-")]
         for name in [name for name, value in members.items() if isinstance(value, bytes)]:
-            file = self._folder / f"{operation}-{name}"
+            file = self._folder / f"{operation}-{name}-{uuid.uuid4()}"
             file.write_bytes(members.pop(name))
             command += [f"--{xform_name(name, '-')}", f"fileb://{file}"]
         command += ["--cli-input-json", json.dumps(members)]

@@ -15,7 +15,7 @@ from airflow_provider_omics.local.prices import SERVICE_CODE, PriceFilters, Prod
 
 _FORMAT = "aws_v1"
 _LARGEST_PAGE = 100
-_ATTRIBUTES = ["regionCode", "resourceType", "servicecode", "servicename"]
+_ATTRIBUTES = ["location", "regionCode", "resourceType", "servicecode", "servicename"]
 
 Members = Mapping[str, Any]
 
