@@ -442,6 +442,7 @@ def test_keys_that_stay_wrong_end_the_wait_and_are_not_tried_for_ever(
     assert len(clients.made) <= 2
 
 
+@pytest.mark.usefixtures("quick_retries")
 def test_a_client_that_cannot_be_made_now_is_tried_again(
     start: Any, mocker: MockerFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -454,6 +455,8 @@ def test_a_client_that_cannot_be_made_now_is_tried_again(
         return await make(hook)
 
     mocker.patch.object(OmicsHook, "make_async_client", make_later)
+    # A client that could not be made is not made again for ten seconds, whoever waits.
+    mocker.patch("airflow_provider_omics.healthomics.watcher.client._BETWEEN_CLIENTS", 0.05)
 
     async def work() -> None:
         events = await asyncio.gather(*(event_of(run_trigger(run_id)) for run_id in ids))
