@@ -24,6 +24,7 @@ from airflow_provider_omics.operators.batch_end import (
 )
 from airflow_provider_omics.operators.cohort_base import OmicsCohortOperator
 from airflow_provider_omics.operators.cohort_input import INPUT_TEMPLATE_FIELDS
+from airflow_provider_omics.workflows.lookup import lookup_issues, with_unknown_id
 
 # Where a user looks for them.
 __all__ = [
@@ -59,11 +60,16 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
     :param run_settings: the samples, 1 to 100,000: a list of InlineSetting objects by the API's names
         (``runSettingId``, ``parameters``, ``name``, ``outputUri``, ``priority``, ``runTags``, ...), or a path or
         ``s3://`` URI of them as JSON or JSONL, or of a sheet as CSV or TSV; plain or gzipped. Required.
-    :param workflow_id: id of the workflow; private or shared, not Ready2Run. Required.
+    :param workflow_id: id of the workflow; private or shared, not Ready2Run. Required, unless there is a
+        ``workflow_name``.
+    :param workflow_name: name of the workflow, in place of ``workflow_id``: the only ACTIVE one of that name, which is
+        looked up (ListWorkflows) before something is submitted, and said in the log; several are refused.
     :param role_arn: ARN of the service role that the runs act with, up to 128 characters. Required.
     :param output_uri: where outputs go, as ``s3://bucket/prefix``, in the workflow's Region; up to 750 characters.
     :param workflow_type: ``PRIVATE``, the only type that batches know.
-    :param workflow_version_name: version of the workflow, up to 64 characters.
+    :param workflow_version_name: version of the workflow, up to 64 characters; with ``workflow_name`` it may be
+        ``latest``, the newest that is ACTIVE (ListWorkflowVersions). What a task instance finds first is kept below
+        ``settings_uri``, and holds for all of its tries and redrives.
     :param workflow_owner_id: account id (12 digits) of the owner of a workflow shared with this account.
     :param name: name of every run that has none of its own, up to 128 characters. The default, None, names such a run
         after its sample, by its ``runSettingId``.
@@ -203,6 +209,7 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
 
     template_fields: Sequence[str] = (
         *DEFAULT_RUN_SETTING_FIELDS,
+        "workflow_name",
         "default_run_setting",
         *INPUT_TEMPLATE_FIELDS,
         "batch_name",
@@ -302,12 +309,14 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
     @classmethod
     def request_issues(cls, plain: Mapping[str, Any], templated: Collection[str] | None) -> Iterable[Issue]:
         """Return what is wrong with the StartRunBatch request whatever its templates come to."""
-        return start_run_batch_issues(without_file(plain), templated)
+        yield from lookup_issues(plain)
+        yield from start_run_batch_issues(*with_unknown_id(without_file(plain), templated))
 
     def build_request(self) -> dict[str, Any]:
         """Return the StartRunBatch request without its ``batchRunSettings``, checked."""
         fields = {api_name(name): getattr(self, name) for name in DEFAULT_RUN_SETTING_FIELDS}
         fields["parameters"] = self.read_parameters("StartRunBatch")
+        fields.update(self.unknown_workflow if self.kept_workflow is None else self.kept_workflow.members)
         return build_start_run_batch(
             build_default_run_setting(fields, self.default_run_setting),
             batch_name=self.batch_name,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_omics.compat import dag_run_life, is_just_cleared, tries_before_clear
 from airflow_provider_omics.exceptions import non_retryable_errors
 from airflow_provider_omics.healthomics.api.logger import entry
+from airflow_provider_omics.healthomics.api.retrying import call_once
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus
 from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchSnapshot
 from airflow_provider_omics.healthomics.discovery.checkpoint import CohortCheckpoint
@@ -30,9 +31,11 @@ from airflow_provider_omics.links.omics import COHORT_LINKS, store_batch_links, 
 from airflow_provider_omics.operators.cohort_input import OmicsCohortInputOperator
 from airflow_provider_omics.operators.definition_types import types_uri
 from airflow_provider_omics.operators.mapped_places import refuse, shared_place_issues
+from airflow_provider_omics.operators.named_workflow import keep_workflow
 from airflow_provider_omics.operators.xcom_keys import XCOM_BATCH_ARN_KEY, XCOM_BATCH_ID_KEY
 from airflow_provider_omics.operators.xcoms import add_to_outlet_events, push_xcoms, xcoms_of
 from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
+from airflow_provider_omics.workflows.lookup import FoundWorkflow
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -82,6 +85,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         self.retry_permanent_failures: bool = as_read(retry_permanent_failures)
         self.failure_lookup_limit: int = as_read(failure_lookup_limit)
         self.runs_limit: int = as_read(runs_limit)
+        self.kept_workflow: FoundWorkflow | None = None
         self._batch: BatchSnapshot | None = None
 
     @property
@@ -105,7 +109,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
             shared = self._results_uri_before_rendering
             refuse("StartRunBatch", shared_place_issues(self, "results_uri", shared, context["ti"].map_index))
             self.begin_try(context)
-            job = self._job(context)
+            job = self._job(context, is_resumed=False)
             with self.submitting(context), self._read(job) as cohort:
                 checkpoint = self._submit_or_reattach(context, job, cohort)
             return str(self._advance(context, job, checkpoint, self._batch))
@@ -134,9 +138,17 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
                 checkpoint = cohort_job.reattach(cohort_job.store(cohort, paths, self.redrive_attempts), cleared)
         return str(self._advance(context, cohort_job, checkpoint, job))
 
-    def _job(self, context: Context) -> CohortJob:
-        request = self.build_request()
+    def _job(self, context: Context, *, is_resumed: bool = True) -> CohortJob:
         key = JobKey(TaskIdentity.of(context["ti"]), "StartRunBatch", self.hook.namespace, dag_run_life(context))
+        request = self.build_request()
+        if self.workflow_name is not None and self.kept_workflow is None:
+            place = self._paths_of(key, request).settings
+            asked = (key.task_name(), self.workflow_name, self.workflow_version_name or "")
+            # What a resumed task has waited for is no more to be lost for an error than while it waited.
+            self.kept_workflow = (self.retrying if is_resumed else call_once)(
+                lambda: keep_workflow(self.hook.storage, place, asked, lambda: self.find_workflow("StartRunBatch"))
+            )
+            request = self.build_request()
         submitter = self.submitter_of(context, key, request.get("batchName"))
         return CohortJob(submitter, request, self.retrying, cancels_superseded=self.cancel_on_kill)
 
@@ -178,8 +190,11 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         )
 
     def _paths(self, job: CohortJob) -> CohortPaths:
-        default = job.request["defaultRunSetting"].get("outputUri")
-        return CohortPaths.of(job.key, default, self.settings_uri, self.results_uri)
+        return self._paths_of(job.key, job.request)
+
+    def _paths_of(self, key: JobKey, request: Mapping[str, Any]) -> CohortPaths:
+        default = request["defaultRunSetting"].get("outputUri")
+        return CohortPaths.of(key, default, self.settings_uri, self.results_uri)
 
     def _submitted(self, context: Context, checkpoint: CohortCheckpoint, batch: BatchSnapshot) -> CohortCheckpoint:
         self._attach(context, batch)

@@ -16,6 +16,7 @@ from airflow_provider_omics.hooks.input_check import InputReport, describe_unkno
 from airflow_provider_omics.hooks.object_settings import ObjectSettings
 from airflow_provider_omics.jobs.kinds import JobT
 from airflow_provider_omics.operators.job import OmicsJobOperator
+from airflow_provider_omics.workflows.lookup import UNKNOWN_ID, FoundWorkflow, find_workflow, lookup_issues
 
 if TYPE_CHECKING:
     from airflow_provider_omics.hooks.omics import OmicsHook
@@ -26,6 +27,8 @@ _MOST_LOGGED = 20
 class OmicsInputOperator(OmicsJobOperator[JobT]):
     """Base of the operators that start a job with inputs.
 
+    :param workflow_name: name of the workflow, in place of ``workflow_id``: the only ACTIVE one of that name, which is
+        looked up (ListWorkflows) before something is submitted, and said in the log; several are refused.
     :param check_inputs: whether the inputs in S3 are looked for before anything is submitted: ``off``, since it takes a
         call for each input, and the worker's role often may not read what the run's role may; ``warn`` logs what is
         missing, archived or denied; ``fail`` refuses it. Each distinct object is looked for once (HeadObject), up to
@@ -38,10 +41,13 @@ class OmicsInputOperator(OmicsJobOperator[JobT]):
     """
 
     parameters: Any = None
+    workflow_version_name: str | None = None
+    workflow_type: str | None = None
 
     def __init__(
         self,
         *,
+        workflow_name: str | None = None,
         check_inputs: str = OFF,
         check_inputs_timeout: float | str = 600,
         s3_requester_pays: bool | str = False,
@@ -49,6 +55,7 @@ class OmicsInputOperator(OmicsJobOperator[JobT]):
     ) -> None:
         super().__init__(**kwargs)
         self._parameters_in: tuple[str, dict[str, Any]] | None = None
+        self.workflow_name = workflow_name
         self.check_inputs = check_inputs
         self.check_inputs_timeout: float = as_read(check_inputs_timeout)
         self.s3_requester_pays: bool = as_read(s3_requester_pays)
@@ -66,6 +73,23 @@ class OmicsInputOperator(OmicsJobOperator[JobT]):
         return hook
 
     @property
+    def unknown_workflow(self) -> dict[str, str]:
+        """What stands in a request for a workflow that is looked up by its name later; nothing where none is."""
+        return {"workflowId": UNKNOWN_ID} if self.workflow_name is not None else {}
+
+    def find_workflow(self, operation: str) -> FoundWorkflow:
+        """Look up the workflow by its name, and log what was found.
+
+        :param operation: API operation that it is for.
+        :raises OmicsRequestInvalidError: there is none of that name, or more than one.
+        """
+        name = str(self.workflow_name)
+        requests = find_workflow(operation, name, self.workflow_version_name, self.workflow_type)
+        found = self.hook.send_requests(requests, f"workflow {name!r}")
+        self.log.info("%s", entry(found.describe(name)))
+        return found
+
+    @property
     def looks_for_inputs(self) -> bool:
         """Whether inputs are looked for."""
         return self.check_inputs != OFF
@@ -74,7 +98,10 @@ class OmicsInputOperator(OmicsJobOperator[JobT]):
         """Return what is wrong with how to wait, and with how to read and write in S3."""
         known = super().waiting_issues()
         named = {issue.where for issue in known}
-        return [*known, *(issue for issue in self.object_settings.issues() if issue.where not in named)]
+        given = {name: getattr(self, name, None) for name in ("workflow_name", "workflow_id", "run_id")}
+        given["workflow_owner_id"] = getattr(self, "workflow_owner_id", None)
+        found = (*self.object_settings.issues(), *lookup_issues(given))
+        return [*known, *(issue for issue in found if issue.where not in named)]
 
     def read_parameters(self, operation: str) -> Any:
         """Return ``parameters``; where they are a file, what it held when this process first read it.

@@ -36,6 +36,7 @@ from airflow_provider_omics.operators.run_end import OmicsCancelRunOperator, Omi
 from airflow_provider_omics.operators.xcom_keys import XCOM_RUN_ARN_KEY, XCOM_RUN_OUTPUT_URI_KEY, XCOM_RUN_UUID_KEY
 from airflow_provider_omics.operators.xcoms import push_xcoms
 from airflow_provider_omics.triggers.run import OmicsRunTrigger
+from airflow_provider_omics.workflows.lookup import lookup_issues, with_unknown_id
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -94,10 +95,13 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
     :param output_uri_prefix_mode: ``SERVICE_DEFINED`` (the service's default: outputs go below a prefix of the run's
         own, see ``run_output_uri``) or ``NONE_WITH_OVERWRITE`` (outputs go to ``output_uri`` itself, over what an
         earlier run or try left there; runs side by side then need an ``output_uri`` each).
-    :param workflow_id: id of the workflow; give this or ``run_id``.
+    :param workflow_id: id of the workflow; give this, ``workflow_name`` or ``run_id``.
+    :param workflow_name: name of the workflow, in place of ``workflow_id``: the only ACTIVE one of that name, which is
+        looked up (ListWorkflows) before something is submitted, and said in the log; several are refused.
     :param workflow_type: ``PRIVATE`` (the service's default) or ``READY2RUN``.
     :param workflow_owner_id: account id (12 digits) of the owner of a workflow shared with this account.
-    :param workflow_version_name: version of the workflow, up to 64 characters.
+    :param workflow_version_name: version of the workflow, up to 64 characters; with ``workflow_name`` it may be
+        ``latest``, the newest that is ACTIVE when the run is submitted (ListWorkflowVersions).
     :param run_id: id of an earlier run to run again; what is not given is taken from that run.
     :param name: name of the run, up to 128 characters; the default names the DAG and the task.
     :param parameters: the workflow's inputs, as an object of at most 256,000 bytes as JSON, or a path or ``s3://`` URI
@@ -162,7 +166,13 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
         ``config_kwargs``; None for none.
     """
 
-    template_fields: Sequence[str] = (*START_RUN_FIELDS, "start_run_kwargs", "check_inputs", *TEMPLATED)
+    template_fields: Sequence[str] = (
+        *START_RUN_FIELDS,
+        "workflow_name",
+        "start_run_kwargs",
+        "check_inputs",
+        *TEMPLATED,
+    )
     template_fields_renderers = {  # noqa: RUF012 - Airflow declares it without ClassVar
         "parameters": "json",
         "tags": "json",
@@ -216,7 +226,8 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
     @classmethod
     def request_issues(cls, plain: Mapping[str, Any], templated: Collection[str] | None) -> Iterable[Issue]:
         """Return what is wrong with the StartRun request whatever its templates come to."""
-        return start_run_issues(START_RUN_FIELDS, without_file(plain), templated)
+        yield from lookup_issues(plain)
+        yield from start_run_issues(START_RUN_FIELDS, *with_unknown_id(without_file(plain), templated))
 
     def execute(self, context: Context) -> str:
         """Start the run, or find the one of an earlier try, and, if wanted, wait for it."""
@@ -301,17 +312,25 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
         ours = TAG_COUNT if self.identity_tags else 0
         fields = {api_name(name): getattr(self, name) for name in START_RUN_FIELDS}
         fields["parameters"] = self.read_parameters("StartRun")
+        fields.update(self.unknown_workflow)
         request = build_start_run(fields, self.start_run_kwargs, reserved_tags=ours)
         for line in input_place_notes(request.get("parameters")):
             self.log.warning("%s", entry(line))
+        # A name stands for one job, also when it has come to stand for a newer version.
+        asked = request if self.workflow_name is None else {**request, "workflowName": self.workflow_name}
         key = JobKey(
             TaskIdentity.of(context["ti"]),
-            fingerprint(request),
+            fingerprint(asked),
             self.hook.namespace,
             dag_run_life(context),
-            fingerprint_of_0_1_0(request),
+            fingerprint_of_0_1_0(asked),
         )
-        return RunJob(self.submitter_of(context, key, request.get("name")), request, partial(self._prove, request))
+        submitter = self.submitter_of(context, key, request.get("name"))
+        return RunJob(submitter, request, partial(self._prove, request), self._look_up)
+
+    def _look_up(self) -> Mapping[str, Any]:
+        """Return the members that name the workflow, where the user has given its name."""
+        return {} if self.workflow_name is None else self.find_workflow("StartRun").members
 
     def _prove(self, request: Mapping[str, Any]) -> None:
         """Find out, before anything is submitted, what would go wrong later."""

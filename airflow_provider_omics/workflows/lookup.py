@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from airflow_provider_omics.healthomics.api.calls import Requests
 from airflow_provider_omics.healthomics.api.statuses import Phase
@@ -24,6 +26,16 @@ class FoundWorkflow:
 
     workflow_id: str
     version_name: str | None
+
+    @classmethod
+    def from_members(cls, members: Mapping[str, str]) -> FoundWorkflow:
+        """Read what :attr:`members` returned."""
+        return cls(members["workflowId"], members.get("workflowVersionName"))
+
+    def describe(self, name: str) -> str:
+        """Tell what a name stands for, for the log."""
+        version = "" if self.version_name is None else f", version {self.version_name}"
+        return f"The workflow called {name!r} is {self.workflow_id}{version}"
 
     @property
     def members(self) -> dict[str, str]:
@@ -58,6 +70,45 @@ def find_workflow(
         raise OmicsRequestInvalidError(operation, [Issue("workflow_version_name", what, fix)])
     literal = next((one for one in usable if one.version_name == LATEST), None)
     return FoundWorkflow(workflow_id, (literal or usable[-1]).version_name)
+
+
+UNKNOWN_ID = "0"
+"""Id of a workflow that is looked up later, for the checks before."""
+
+
+def lookup_issues(plain: Mapping[str, Any]) -> Iterator[Issue]:
+    """Yield what is wrong with the name of a workflow, as far as the arguments beside it tell.
+
+    :param plain: arguments that are no templates, by name.
+    """
+    name = plain.get("workflow_name")
+    if name is None:
+        return
+    if not isinstance(name, str) or not name.strip():
+        yield Issue("workflow_name", f"is {name!r}", "Give the workflow's name, or leave it out")
+    for other in ("workflow_id", "run_id"):
+        if plain.get(other) is not None:
+            yield Issue("workflow_name", f"is given together with {other}", "Give one of them")
+    if plain.get("workflow_owner_id") is not None:
+        what = "cannot be looked up for a workflow of another account"
+        yield Issue("workflow_name", what, "Give workflow_id, which its owner knows")
+
+
+def with_unknown_id(
+    plain: Mapping[str, Any], templated: Collection[str] | None
+) -> tuple[Mapping[str, Any], Collection[str] | None]:
+    """Return arguments as they would be with the id that is looked up for a name.
+
+    :param plain: arguments that are no templates, by name.
+    :param templated: names of those that are; None where not all arguments are known.
+    """
+    if plain.get("workflow_id") is not None or plain.get("run_id") is not None:
+        return plain, templated
+    if plain.get("workflow_name") is not None:
+        return {**plain, "workflow_id": UNKNOWN_ID}, templated
+    if templated is not None and "workflow_name" in templated:
+        return {name: value for name, value in plain.items() if name != "workflow_id"}, {*templated, "workflow_id"}
+    return plain, templated
 
 
 def _missing(name: str, named: list[WorkflowSnapshot]) -> Issue:

@@ -1,0 +1,176 @@
+"""Starting runs and batches of a workflow that is known by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+from cohorts import MODES, CohortLab, cohort, instance
+from omics_errors import raises
+from omics_service import ROLE, wdl_zip
+from task_runs import TaskInstance, TaskRun, run_task
+
+from airflow_provider_omics.exceptions import OmicsBatchFailedError, OmicsRequestInvalidError, OmicsRunFailedError
+from airflow_provider_omics.local import LocalOmics, OutcomeRule, SimulatedOutcomes
+from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator
+from airflow_provider_omics.operators.run import OmicsStartRunOperator
+
+FAILING = {"omics-local:outcome": "RUN_TASK_FAILED"}
+
+
+@pytest.fixture
+def omics_local_settings(omics_local_settings: dict[str, Any]) -> dict[str, Any]:
+    fails_once = OutcomeRule(pattern="sample-1", outcome="RUN_TASK_FAILED", times=1)
+    return {**omics_local_settings, "outcomes": SimulatedOutcomes(rules=(fails_once,))}
+
+
+@pytest.fixture
+def server(omics_local: LocalOmics) -> LocalOmics:
+    """Airflow's connection leads to the server of the shared fixtures."""
+    return omics_local
+
+
+@pytest.fixture
+def lab(server: LocalOmics, make_workflow: Callable[..., str]) -> CohortLab:
+    return CohortLab(server, make_workflow(name="read-qc"))
+
+
+def add_version(lab: CohortLab, name: str) -> None:
+    lab.omics.create_workflow_version(
+        workflowId=lab.workflow_id, versionName=name, definitionZip=wdl_zip(), main="main.wdl", engine="WDL"
+    )
+    lab.omics.get_waiter("workflow_version_active").wait(workflowId=lab.workflow_id, versionName=name)
+
+
+def start(try_number: int = 1, **kwargs: Any) -> TaskRun:
+    settings = {
+        "workflow_name": "read-qc",
+        "role_arn": ROLE,
+        "output_uri": "s3://results/out",
+        "waiter_delay": 0.02,
+        **kwargs,
+    }
+    return run_task(OmicsStartRunOperator(task_id="start_run", **settings), TaskInstance(try_number=try_number))
+
+
+def batch(lab: CohortLab, try_number: int = 1, **kwargs: Any) -> TaskRun:
+    settings = {"workflow_name": "read-qc", "workflow_version_name": "latest", **kwargs}
+    return lab.run(cohort(3), instance(try_number), workflow_id=None, **settings)
+
+
+@MODES
+def test_a_run_is_started_by_name(lab: CohortLab, told: Callable[[], str], deferrable: bool) -> None:
+    add_version(lab, "v1")
+    add_version(lab, "v2")
+    plain = start(deferrable=deferrable).result
+    latest = start(deferrable=deferrable, workflow_version_name="latest", name="latest").result
+    older = start(deferrable=deferrable, workflow_version_name="v1", name="older").result
+    runs = [lab.omics.get_run(id=run_id) for run_id in (plain, latest, older)]
+    assert [run["workflowId"] for run in runs] == [lab.workflow_id] * 3
+    assert [run.get("workflowVersionName") for run in runs] == [None, "v2", "v1"]
+    assert f"The workflow called 'read-qc' is {lab.workflow_id}, version v2" in told()
+    assert lab.calls("ListWorkflows") == 3
+
+
+def test_a_retry_takes_over_the_run_of_the_first_try_although_there_is_a_newer_version(lab: CohortLab) -> None:
+    add_version(lab, "v1")
+    first = start(workflow_version_name="latest", wait_for_completion=False)
+    add_version(lab, "v2")
+    assert start(2, workflow_version_name="latest").result == first.result
+    lab.omics.delete_workflow(id=lab.workflow_id)
+    assert start(3, workflow_version_name="latest").result == first.result
+    assert lab.effects("StartRun") == 1
+
+
+def test_a_run_that_failed_is_replaced_by_one_of_the_newest_version(lab: CohortLab) -> None:
+    add_version(lab, "v1")
+    with raises(OmicsRunFailedError):
+        start(workflow_version_name="latest", tags=FAILING)
+    add_version(lab, "v2")
+    second = start(2, workflow_version_name="latest")
+    assert lab.omics.get_run(id=second.result)["workflowVersionName"] == "v2"
+    assert lab.effects("StartRun") == 2
+
+
+def test_only_active_versions_and_workflows_count(lab: CohortLab) -> None:
+    for index, failing in enumerate((False, True)):
+        settings = {"main": "other.wdl"} if failing else {"main": "main.wdl"}
+        lab.omics.create_workflow_version(
+            workflowId=lab.workflow_id, versionName=f"v{index}", definitionZip=wdl_zip(), engine="WDL", **settings
+        )
+    lab.omics.create_workflow(name="read-qc", definitionZip=b"no zip")
+    run_id = start(workflow_version_name="latest").result
+    assert lab.omics.get_run(id=run_id)["workflowVersionName"] == "v0"
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "wanted"),
+    [
+        ("read_qc", None, "no workflow is called 'read_qc'. Correct the name, the Region or the connection"),
+        ("read-qc", "latest", "'latest' stands for no version: workflow .* has none that is ACTIVE"),
+        ("twice", None, "2 workflows are called 'twice' .* Give workflow_id, or delete or rename all but one"),
+        ("broken", None, "no workflow called 'broken' is ACTIVE: .* is FAILED. Wait for it"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["run", "batch"])
+def test_names_that_stand_for_no_one_workflow_are_refused(
+    lab: CohortLab, make_workflow: Callable[..., str], name: str, version: str | None, wanted: str, kind: str
+) -> None:
+    for _ in range(2):
+        make_workflow(name="twice")
+    lab.omics.create_workflow(name="broken", definitionZip=b"no zip")
+    with raises(OmicsRequestInvalidError, match=wanted) as refused:
+        if kind == "run":
+            start(workflow_name=name, workflow_version_name=version)
+        else:
+            batch(lab, workflow_name=name, workflow_version_name=version)
+    assert isinstance(refused.value, AirflowFailException)
+    assert lab.effects("StartRun") + lab.effects("StartRunBatch") == 0
+
+
+@MODES
+def test_a_cohort_keeps_the_version_that_its_first_try_found(lab: CohortLab, deferrable: bool) -> None:
+    add_version(lab, "v1")
+    with raises(OmicsBatchFailedError):
+        batch(lab, deferrable=deferrable)
+    add_version(lab, "v2")
+    batch(lab, 2, deferrable=deferrable)
+    assert lab.effects("StartRunBatch") == 2
+    found = [lab.omics.get_run(id=run_id) for run_id in lab.state.runs]
+    assert {run["workflowVersionName"] for run in found} == {"v1"}
+    assert len(lab.state.runs) == 4
+    assert lab.calls("ListWorkflows") == 1
+
+
+@pytest.mark.parametrize("operator_class", [OmicsStartRunOperator, OmicsStartRunBatchOperator])
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        ({"workflow_id": "1"}, "workflow_name: is given together with workflow_id. Give one of them."),
+        ({"workflow_owner_id": "123456789012"}, "workflow_name: cannot be looked up for a workflow of another account"),
+        ({"workflow_name": ""}, "workflow_name: is ''. Give the workflow's name"),
+    ],
+)
+def test_what_cannot_go_with_a_name_is_told_when_the_dag_is_parsed(
+    operator_class: type[Any], arguments: dict[str, Any], wanted: str
+) -> None:
+    settings = {"workflow_name": "read-qc", "role_arn": ROLE, "output_uri": "s3://results/out", **arguments}
+    if operator_class is OmicsStartRunBatchOperator:
+        settings["run_settings"] = cohort(1)
+    with pytest.raises(OmicsRequestInvalidError) as caught:
+        operator_class(task_id="task", **settings)
+    assert str(caught.value.issues[0]).startswith(wanted)
+
+
+def test_a_name_may_be_a_template(lab: CohortLab) -> None:
+    operator = OmicsStartRunOperator(
+        task_id="start_run",
+        workflow_name="{{ params.name }}",
+        role_arn=ROLE,
+        output_uri="s3://results/out",
+        waiter_delay=0.02,
+    )
+    run_id = run_task(operator, params={"name": "read-qc"}).result
+    assert lab.omics.get_run(id=run_id)["workflowId"] == lab.workflow_id
