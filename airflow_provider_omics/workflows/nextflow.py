@@ -21,7 +21,14 @@ def nextflow_template(bundle: Bundle, main: str) -> dict[str, dict[str, Any]] | 
     path = f"{main.rpartition('/')[0]}/{SCHEMA}".lstrip("/")
     if path not in bundle.files:
         return None
-    schema = read_json_file(bundle, path)
+    try:
+        return _template(read_json_file(bundle, path))
+    except (AttributeError, TypeError) as error:
+        what = f"is no schema of parameters: {error}"
+        raise DefinitionError(path, what, "Make it anew with nf-core pipelines schema build") from error
+
+
+def _template(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
     groups = [group for group in schema_groups(schema) if isinstance(group, dict)]
     required = {name for group in groups for name in group.get("required") or ()}
     members = {name: about for group in groups for name, about in (group.get("properties") or {}).items()}

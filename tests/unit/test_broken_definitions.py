@@ -117,6 +117,11 @@ BROKEN: dict[str, tuple[Files, dict[str, Any], str]] = {
         {},
         "nextflow_schema.json:3:1: is not JSON: Expecting value. Correct the syntax.",
     ),
+    "Nextflow: no schema": (
+        {"main.nf": NF, "nextflow_schema.json": '{"$defs": []}'},
+        {},
+        "nextflow_schema.json: is no schema of parameters",
+    ),
     "template: unknown input": (
         {"main.wdl": WDL},
         {"parameter_template": {"name": {}, "cuont": {"optional": True}}},

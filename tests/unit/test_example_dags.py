@@ -83,3 +83,14 @@ def test_the_batch_example_looks_out_for_the_control_beside_the_cohort_and_not_a
 @pytest.mark.skipif(airflow.__version__ < "3", reason=NEED_AIRFLOW_3["example_omics_events.py"])
 def test_the_events_example_reports_each_run_on_its_own() -> None:
     assert tasks_of("example_omics_events") == {"list_runs": ["report"], "report": []}
+
+
+def test_the_lifecycle_example_deletes_versions_only_once_there_are_results() -> None:
+    assert tasks_of("example_omics_workflow_lifecycle") == {
+        "workflow": ["cohort", "outdated", "prune", "version"],
+        "version": ["cohort"],
+        "cohort": ["results"],
+        "results": ["outdated"],
+        "outdated": ["prune"],
+        "prune": [],
+    }

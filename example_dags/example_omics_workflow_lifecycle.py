@@ -1,0 +1,111 @@
+"""Carry a HealthOmics workflow from its folder to results, and delete the versions that are no longer needed.
+
+The workflow is the read QC in ``workflows/read-qc``. Trigger the DAG with a folder that every worker sees, such as one
+in the DAG bundle, and with a CSV file of samples (``sample,fastq_1``)::
+
+    {
+        "definition": "/opt/airflow/dags/workflows/read-qc",
+        "workflow_name": "read-qc",
+        "role_arn": "arn:aws:iam::123456789012:role/OmicsServiceRole",
+        "output_uri": "s3://my-bucket/read-qc",
+        "sheet": "s3://my-bucket/cohort.csv",
+        "keep": 3
+    }
+
+1. ``workflow`` makes the workflow, unless there is one of that name. Its definition is checked before anything is sent.
+2. ``version`` makes a version of the folder's content, named after its digest: the same content makes none, and the
+   task returns the one that is there.
+3. ``cohort`` runs that version on every sample, and ``results`` tells where the table is.
+4. ``outdated`` names all versions but the newest ones, and ``prune`` deletes them. Runs that use one of them go on.
+
+Trigger it twice and nothing is made the second time; change the workflow's files and there is one version more.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow.providers.common.compat.sdk import DAG, Param, get_current_context, task
+
+from airflow_provider_omics.hooks.omics import OmicsHook
+from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator
+from airflow_provider_omics.operators.workflow import (
+    OmicsCreateWorkflowOperator,
+    OmicsCreateWorkflowVersionOperator,
+    OmicsDeleteWorkflowVersionOperator,
+)
+
+
+def run_setting(rows: list[dict[str, str]]) -> dict[str, Any]:
+    """Return the run setting of a sample: the workflow takes files as CWL writes them, so columns are not enough."""
+    (row,) = rows
+    reads = {"class": "File", "location": row["fastq_1"]}
+    return {"parameters": {"sample_name": row["sample"], "fastq_1": reads}}
+
+
+with DAG(
+    dag_id="example_omics_workflow_lifecycle",
+    schedule=None,
+    catchup=False,
+    # Two at a time would delete versions that the other has just made.
+    max_active_runs=1,
+    doc_md=__doc__,
+    tags=["example", "healthomics"],
+    params={
+        "definition": Param(type="string", minLength=1, description="Folder with the workflow's definition."),
+        "workflow_name": Param("read-qc", type="string", minLength=1, description="Name of the workflow."),
+        "role_arn": Param(type="string", pattern="^arn:.+", description="Service role that the runs act with."),
+        "output_uri": Param(type="string", pattern="^s3://.+", description="Where the runs write their outputs."),
+        "sheet": Param(type="string", pattern="^s3://.+", description="CSV file with the samples and their files."),
+        "keep": Param(3, type="number", minimum=1, description="How many of the newest versions are kept."),
+    },
+) as dag:
+    content = {
+        "definition": "{{ params.definition }}",
+        "main": "main.cwl",
+        "parameter_template_path": "parameter-template.json",
+        "deferrable": True,
+        "waiter_delay": 2,
+    }
+
+    workflow = OmicsCreateWorkflowOperator(
+        task_id="workflow",
+        name="{{ params.workflow_name }}",
+        # New content becomes a version.
+        on_other_content="keep",
+        **content,
+    )
+
+    version = OmicsCreateWorkflowVersionOperator(task_id="version", workflow_id=workflow.output, **content)
+
+    cohort = OmicsStartRunBatchOperator(
+        task_id="cohort",
+        workflow_id=workflow.output,
+        workflow_version_name=version.output,
+        role_arn="{{ params.role_arn }}",
+        output_uri="{{ params.output_uri }}",
+        storage_type="DYNAMIC",
+        run_settings="{{ params.sheet }}",
+        run_setting_id_column="sample",
+        build_run_setting=run_setting,
+        deferrable=True,
+        waiter_delay=2,
+    )
+
+    @task
+    def results(results_uri: str, summary: dict[str, Any]) -> dict[str, Any]:
+        """Return where the table is that has a row for each sample, and what came of them."""
+        return {"results_uri": results_uri, "outcome": summary["outcome"]}
+
+    @task
+    def outdated(workflow_id: str) -> list[str]:
+        """Return the names of all versions but the newest ones."""
+        versions = OmicsHook().list_workflow_versions(workflow_id)
+        keep = int(get_current_context()["params"]["keep"])
+        return [str(version.version_name) for version in versions[:-keep]]
+
+    done = results(cohort.output["results_uri"], cohort.output["batch_summary"])
+    names = outdated(workflow.output)
+    done >> names
+
+    OmicsDeleteWorkflowVersionOperator.partial(task_id="prune", workflow_id=workflow.output).expand(version_name=names)
