@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import os
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,12 +60,13 @@ def host(tmp_path: Path) -> Iterator[Path]:
     assert snapshot(folder) == before
 
 
-def snapshot(folder: Path) -> dict[str, tuple[int, int, bytes]]:
-    """Return mode, number of links and content of everything in a folder."""
+def snapshot(folder: Path) -> dict[str, tuple[int, int, int, bytes]]:
+    """Return mode, number of links, time of the last change and content of everything in a folder."""
     found = {}
     for path in (folder, *folder.rglob("*")):
         status = path.lstat()
-        found[str(path)] = (status.st_mode, status.st_nlink, path.read_bytes() if path.is_file() else b"")
+        content = path.read_bytes() if path.is_file() else b""
+        found[str(path)] = (status.st_mode, status.st_nlink, status.st_mtime_ns, content)
     return found
 
 
@@ -240,6 +243,17 @@ COMMANDS = {
 @CONFINED
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
 def test_no_command_changes_what_is_the_host_s(service: CwlService, host: Path, command: str) -> None:
+    tool = shell(f"{command}; true".replace("HOST", str(host)))
+    assert service.run({"main.cwl": json.dumps(tool)}, {})["status"] == "COMPLETED"
+
+
+@pytest.mark.parametrize("command", ["chmod 777 HOST/file", "touch -d 2001-01-01 HOST/file", "chmod 700 HOST"])
+def test_no_command_changes_attributes_where_namespaces_are_allowed(
+    service: CwlService, host: Path, command: str
+) -> None:
+    check = "from airflow_provider_omics.local.executors.read_only import *; print(namespaces_allowed())"
+    if "True" not in subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True).stdout:
+        pytest.skip("this system allows no user namespaces")
     tool = shell(f"{command}; true".replace("HOST", str(host)))
     assert service.run({"main.cwl": json.dumps(tool)}, {})["status"] == "COMPLETED"
 

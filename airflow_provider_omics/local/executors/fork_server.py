@@ -24,6 +24,7 @@ from importlib import import_module
 from pathlib import Path
 
 from airflow_provider_omics.local.executors.descendants import kill_children
+from airflow_provider_omics.local.executors.read_only import make_read_only, namespaces_allowed
 from airflow_provider_omics.local.executors.sandbox import confine_writes
 
 Work = Callable[[socket.socket], None]
@@ -168,13 +169,17 @@ def _stay_in(folder: Path) -> None:
     os.environ.update(HOME=str(home), TMPDIR=str(temporary))
     tempfile.tempdir = None
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    make_read_only(folder)
     confine_writes(folder)
+    # The system forgets this when a process gets other rights.
+    _end_with_parent()
 
 
 def main() -> None:
     """Serve on standard input; the arguments are the module of the job, and the directory to remove at the end."""
     job = import_module(f"{__package__}.{sys.argv[1]}")
     _adopt_orphans()
+    namespaces_allowed()
     with socket.socket(fileno=os.dup(0)) as control:
         job.preload()
         gc.freeze()
