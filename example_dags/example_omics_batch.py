@@ -18,6 +18,8 @@ Trigger the DAG with that sheet, and with where to run it::
         "control_quality": 25
     }
 
+With ``"engine": "WDL"``, the workflow is the one of ``main.wdl``.
+
 1. ``cohort`` starts all samples as one batch and waits for it deferred. One sample may fail; with more, it fails.
 2. ``check_control`` rates the control sample as soon as that one is done, while the others go on. The task before it,
    ``control``, waits beside ``cohort`` and not after it: it is told the task's id, and finds the batch by itself as
@@ -59,17 +61,21 @@ COLUMNS = ("sample", "status", "run_id", *FIGURES, "failure", "failure_message",
 
 
 def run_setting(rows: list[dict[str, str]]) -> dict[str, Any]:
-    """Return the run setting of a sample: the workflow takes files as CWL writes them, so columns are not enough."""
+    """Return the run setting of a sample: CWL writes a file as an object, so columns are not enough."""
     (row,) = rows
-    files = {name: {"class": "File", "location": row[name]} for name in ("fastq_1", "fastq_2") if row.get(name)}
+    uris = {name: row[name] for name in ("fastq_1", "fastq_2") if row.get(name)}
+    if get_current_context()["params"]["engine"] == "WDL":
+        return {"parameters": {"sample_name": row["sample"], **uris}}
+    files = {name: {"class": "File", "location": uri} for name, uri in uris.items()}
     return {"parameters": {"sample_name": row["sample"], **files}}
 
 
 def figures_of(output_uri: str) -> dict[str, Any]:
-    """Return the figures of a run: its outputs.json names the file that holds them."""
+    """Return the figures of a run: its outputs.json names the file that holds them, as CWL does or as WDL does."""
     s3 = S3Hook()
     outputs = json.loads(s3.read_key(f"{output_uri}/logs/outputs.json"))
-    measured = json.loads(s3.read_key(outputs["figures"]["location"]))
+    uri = outputs["read_qc.figures"] if "read_qc.figures" in outputs else outputs["figures"]["location"]
+    measured = json.loads(s3.read_key(uri))
     return {name: measured[name] for name in FIGURES}
 
 
@@ -88,6 +94,7 @@ with DAG(
         "control_quality": Param(
             20, type="number", minimum=0, description="Lowest mean base quality that the control may have."
         ),
+        "engine": Param("CWL", type="string", enum=["CWL", "WDL"], description="Language of the workflow."),
     },
 ) as dag:
     cohort = OmicsStartRunBatchOperator(

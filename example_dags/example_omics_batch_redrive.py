@@ -50,10 +50,13 @@ def mend(context: Context) -> None:
     failed = context["ti"].xcom_pull(task_ids="cohort", key="failed_run_setting_ids") or []
     for setting in params["run_settings"]:
         if setting["runSettingId"] in failed:
-            for file in (value for value in setting["parameters"].values() if isinstance(value, dict)):
-                original = f"{params['originals'].rstrip('/')}/{file['location'].rpartition('/')[2]}"
-                s3.copy_object(source_bucket_key=original, dest_bucket_key=file["location"])
-                log.info("Copied %s to %s", original, file["location"])
+            for value in setting["parameters"].values():
+                # A file is an object in CWL, and only its URI in WDL.
+                uri = value["location"] if isinstance(value, dict) else value
+                if isinstance(uri, str) and uri.startswith("s3://"):
+                    original = f"{params['originals'].rstrip('/')}/{uri.rpartition('/')[2]}"
+                    s3.copy_object(source_bucket_key=original, dest_bucket_key=uri)
+                    log.info("Copied %s to %s", original, uri)
 
 
 with DAG(

@@ -34,11 +34,13 @@ class Options:
     :ivar samplesheet: the user's reads; None for reads that a script makes.
     :ivar ui: whether to leave Airflow and the server running at the end.
     :ivar database: address of the user's PostgreSQL server; None to start one.
+    :ivar engine: what the workflow is written in, ``CWL`` or ``WDL``.
     """
 
     samplesheet: Path | None
     ui: bool
     database: str | None
+    engine: str = "CWL"
 
     def samples(self) -> list[Sample] | None:
         """Read the sample sheet, if there is one.
@@ -75,8 +77,15 @@ def parse(arguments: Sequence[str]) -> Options:
         " end, so that the role needs CREATEDB, and the one that you name is not touched. Special characters in the"
         " password are written as %%XX; without a password in it, PGPASSWORD and ~/.pgpass are used",
     )
+    parser.add_argument(
+        "--engine",
+        type=str.upper,
+        choices=("CWL", "WDL"),
+        default="CWL",
+        help="language of the workflow, which is there in both: cwl or wdl (default: cwl)",
+    )
     options = parser.parse_args(arguments)
-    return Options(options.samplesheet, options.ui, options.database)
+    return Options(options.samplesheet, options.ui, options.database, options.engine)
 
 
 def _address(text: str) -> str:

@@ -41,6 +41,7 @@ class Cohort(Act):
             "sheet": upload_sheet(s3, BUCKET, upload_samples(s3, BUCKET, self.samples)),
             "control": self.control,
             "control_quality": self.control_quality,
+            "engine": stage.engine,
         }
         stage.trigger(self.dag_id, conf)
 

@@ -33,7 +33,7 @@ class Redrive(Act):
         s3 = stage.server.client("s3")
         uploaded = upload_samples(s3, BUCKET, self.samples, folder=FOLDER)
         folder = upload_files(s3, BUCKET, f"{FOLDER}/originals", originals(self.samples))
-        stage.trigger(self.dag_id, {"run_settings": run_settings(uploaded), "originals": folder})
+        stage.trigger(self.dag_id, {"run_settings": run_settings(uploaded, stage.engine), "originals": folder})
 
     def tell_end(self, stage: Stage, seen: Watched) -> bool:
         """Tell how many runs it took; return whether one more than there are samples was enough."""

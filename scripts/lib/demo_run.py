@@ -79,7 +79,7 @@ def _run(options: Options, home: Path) -> int:
         # Airflow watches the queue of the example about events as soon as it has read that; no rule fills it here.
         events = server.client("sqs").create_queue(QueueName="healthomics-events")["QueueUrl"]
         server.prepare()
-        workflow_id = create_workflow(server.client("omics"), EXAMPLES / "workflows" / "read-qc")
+        workflow_id = create_workflow(server.client("omics"), EXAMPLES / "workflows" / "read-qc", options.engine)
         say("Airflow is starting (scheduler, triggerer, and what they need) ...")
         settings = {"AIRFLOW_CONN_AWS_DEFAULT": server.airflow_connection_uri(), "OMICS_EVENTS_QUEUE": events}
         airflow = AirflowCluster(
@@ -88,7 +88,7 @@ def _run(options: Options, home: Path) -> int:
         cluster = stack.enter_context(airflow)
         if options.ui:
             _tell_address(cluster)
-        good = perform(Stage(server, cluster, workflow_id), acts)
+        good = perform(Stage(server, cluster, workflow_id, options.engine), acts)
         if options.ui:
             _stay(cluster)
         say("\nStopping everything that was started ...")

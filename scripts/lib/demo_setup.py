@@ -24,11 +24,15 @@ def say(text: str) -> None:
 
 @dataclass(frozen=True)
 class Stage:
-    """A local server and an Airflow that both run, with the read QC workflow in place."""
+    """A local server and an Airflow that both run, with the read QC workflow in place.
+
+    :ivar engine: what the workflow is written in, ``CWL`` or ``WDL``.
+    """
 
     server: LocalOmics
     cluster: AirflowCluster
     workflow_id: str
+    engine: str
 
     def trigger(self, dag_id: str, conf: dict[str, Any]) -> None:
         """Make a DAG run.

@@ -19,22 +19,24 @@ SHEET_COLUMNS = ("sample", "fastq_1", "fastq_2")
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def create_workflow(omics: Any, folder: Path) -> str:
-    """Create a workflow from a folder with a CWL definition and a parameter template.
+def create_workflow(omics: Any, folder: Path, engine: str = "CWL") -> str:
+    """Create a workflow from a folder with a definition and a parameter template.
 
     :param omics: boto3 client of HealthOmics.
-    :param folder: has ``main.cwl``, what it includes, and ``parameter-template.json``.
+    :param folder: has ``main.cwl`` or ``main.wdl``, what it includes, and ``parameter-template.json``.
+    :param engine: ``CWL`` or ``WDL``.
     :return: the workflow's id, once it is ACTIVE.
     """
+    suffix = f".{engine.lower()}"
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(folder.iterdir()):
-            if path.suffix in (".cwl", ".py"):
+            if path.suffix in (suffix, ".py"):
                 archive.write(path, path.name)
     workflow_id: str = omics.create_workflow(
         name=folder.name,
-        engine="CWL",
-        main="main.cwl",
+        engine=engine,
+        main=f"main{suffix}",
         definitionZip=content.getvalue(),
         parameterTemplate=json.loads((folder / "parameter-template.json").read_text()),
     )["id"]
@@ -78,17 +80,22 @@ def upload_files(s3: Any, bucket: str, folder: str, files: Iterable[Path]) -> st
     return f"s3://{bucket}/{folder}"
 
 
-def run_settings(uploaded: Iterable[Mapping[str, str]]) -> list[dict[str, Any]]:
+def run_settings(uploaded: Iterable[Mapping[str, str]], engine: str = "CWL") -> list[dict[str, Any]]:
     """Return the run settings of samples, as StartRunBatch and the DAG ``example_omics_batch_redrive`` take them.
 
     :param uploaded: what :func:`upload_samples` returned.
+    :param engine: ``CWL``, which writes a file as an object, or ``WDL``, which writes its URI.
     """
     return [
         {
             "runSettingId": row["sample"],
             "parameters": {
                 "sample_name": row["sample"],
-                **{name: {"class": "File", "location": uri} for name, uri in row.items() if name != "sample"},
+                **{
+                    name: {"class": "File", "location": uri} if engine == "CWL" else uri
+                    for name, uri in row.items()
+                    if name != "sample"
+                },
             },
         }
         for row in uploaded

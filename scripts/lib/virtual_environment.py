@@ -65,7 +65,7 @@ class Environment:
             return ["-r", str(ROOT / self.own_lock_file)]
         if self.everything:
             return ["-r", str(self.lock_file), "-e", "."]
-        return ["-c", str(self.lock_file), *DATABASE, "-e", ".[local]"]
+        return ["-c", str(self.lock_file), *DATABASE, "-e", ".[local,local-wdl]"]
 
     def fingerprint(self) -> str:
         """Return a text that changes whenever the environment has to be made anew."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import psutil
 import pytest
-from cwl_service import CwlService, await_that
+from cwl_service import READ_QC, CwlService, await_that
+from reads import damaged, make_reads
+from staging import create_workflow, run_settings
 
 from airflow_provider_omics.local import LocalOmics, Quotas, Timings
 
@@ -355,3 +358,24 @@ def test_several_runs_at_once_have_their_own_results(service: CwlService) -> Non
     texts = [f"text {number}" for number in range(5)]
     runs = [service.start(workflow_id, {"f": service.put(f"in/{text}", text.encode())}) for text in texts]
     assert [service.outputs(service.end(run_id))["w.s"] for run_id in runs] == texts
+
+
+def test_read_qc_in_wdl_measures_what_it_measures_in_cwl(service: CwlService) -> None:
+    mates = make_reads("S1", 30)
+    reads = {"fastq_1": service.put("in/S1_R1.fastq.gz", mates.fastq_1)}
+    reads["fastq_2"] = service.put("in/S1_R2.fastq.gz", mates.fastq_2)
+    measured = {}
+    for engine in ("CWL", "WDL"):
+        workflow_id = create_workflow(service.omics, READ_QC, engine)
+        (setting,) = run_settings([{"sample": "S1", **reads}], engine)
+        ended = service.end(service.start(workflow_id, setting["parameters"]))
+        assert ended["status"] == "COMPLETED", ended["statusMessage"]
+        outputs = service.outputs(ended)
+        uri = outputs["figures"]["location"] if engine == "CWL" else outputs["read_qc.figures"]
+        measured[engine] = json.loads(service.read(uri))
+    assert measured["WDL"] == measured["CWL"]
+    assert measured["WDL"]["reads"] == 60
+    broken = service.put("in/broken.fastq.gz", damaged(mates.fastq_1))
+    ended = service.end(service.start(workflow_id, {"sample_name": "S2", "fastq_1": broken}))
+    assert (ended["status"], ended["failureReason"]) == ("FAILED", "RUN_TASK_FAILED")
+    assert "broken.fastq.gz: the gzip data end too early; the file is truncated" in ended["statusMessage"]
