@@ -18,6 +18,8 @@ from airflow_provider_omics.exceptions import (
     OmicsWaitError,
     OmicsWorkflowFailedError,
 )
+from airflow_provider_omics.healthomics.requests.shapes import api_name, operation_model
+from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.local import Assumptions, LocalOmics
 from airflow_provider_omics.local.assumptions import RepeatedRequestId
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
@@ -28,6 +30,7 @@ from airflow_provider_omics.operators.workflow import (
     OmicsDeleteWorkflowVersionOperator,
 )
 from airflow_provider_omics.sensors.workflow import OmicsWorkflowSensor
+from airflow_provider_omics.workflows.snapshot import CONTENT_TAG
 
 MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
 CREATIONS = ("CreateWorkflow", "CreateWorkflowVersion")
@@ -306,6 +309,86 @@ def test_a_repository_is_named_as_it_is(server: LocalOmics, folder: Path) -> Non
     repository["sourceReference"] = {"type": "BRANCH", "value": "main"}
     with raises(OmicsRequestInvalidError, match="no name can be made of it.*type COMMIT"):
         version(None, "1234567", definition_repository=repository)
+
+
+EVERY: dict[str, Any] = {
+    "description": "Says it",
+    "engine": "CWL",
+    "main": "main.cwl",
+    "parameter_template": {"text": {"description": "What to say"}},
+    "storage_type": "STATIC",
+    "storage_capacity": "2400",
+    "accelerators": "GPU",
+    "container_registry_map": {"imageMappings": [{"sourceImage": "a", "destinationImage": "b"}]},
+    "readme_markdown": "# Echo",
+    "workflow_bucket_owner_id": "123456789012",
+    "tags": {"team": "qc"},
+    "request_id": "mine",
+}
+EITHER: dict[str, Any] = {
+    "parameter_template_path": "template.json",
+    "container_registry_map_uri": "s3://definitions/map.json",
+    "readme_path": "README.md",
+    "readme_uri": "s3://definitions/README.md",
+    "definition_repository": {},
+}
+
+
+@pytest.mark.parametrize("operation", CREATIONS)
+def test_every_member_of_the_api_reaches_the_service(server: LocalOmics, folder: Path, operation: str) -> None:
+    (folder / "template.json").write_text('{"text": {}}')
+    workflow_id = create(folder).result
+    own = {"name": "all"} if operation == "CreateWorkflow" else {"version_name": "1.0"}
+    sent: list[dict[str, Any]] = []
+    server.faults.add(
+        FaultRule(
+            kind=FaultKind.ERROR_BEFORE,
+            operation=operation,
+            count=None,
+            code="AccessDeniedException",
+            http_status=403,
+            matches=lambda facts: sent.append(dict(facts.members)) or True,  # type: ignore[func-returns-value]
+        )
+    )
+    for settings in (
+        EVERY,
+        {"parameter_template_path": "template.json", "readme_path": "README.md"},
+        {"container_registry_map_uri": "s3://definitions/map.json", "readme_uri": "s3://definitions/README.md"},
+    ):
+        with raises(OmicsServiceError, match=f"omics:{operation}"):
+            if operation == "CreateWorkflow":
+                create(folder, **{**settings, **own})
+            else:
+                version(folder, workflow_id, **{**settings, **own})
+    for name in (*EVERY, *EITHER, *own):
+        if name != "definition_repository":
+            wanted = {**EVERY, **EITHER, **own, "storage_capacity": 2400}[name]
+            found = next(members[api_name(name)] for members in sent if api_name(name) in members)
+            assert found == ({**wanted, CONTENT_TAG: found[CONTENT_TAG]} if name == "tags" else wanted), name
+    shape: Any = operation_model(operation).input_shape
+    named = {api_name(name) for name in (*EVERY, *EITHER, *own)}
+    assert set(shape.members) - {"workflowId"} == named | {"definitionZip", "definitionUri"}
+
+
+def test_members_of_a_later_release_are_sent_by_their_api_names(omics: Any, folder: Path, server: LocalOmics) -> None:
+    workflow_id = create(folder, create_workflow_kwargs={"accelerators": "GPU"}).result
+    assert omics.get_workflow(id=workflow_id)["accelerators"] == "GPU"
+    name = version(folder, workflow_id, create_workflow_version_kwargs='{"accelerators": "GPU"}').result
+    assert omics.get_workflow_version(workflowId=workflow_id, versionName=name)["accelerators"] == "GPU"
+
+
+def test_the_hook_finds_and_lists_them(server: LocalOmics, folder: Path) -> None:
+    workflow_id = create(folder).result
+    names = [version(folder, workflow_id, version_name=name).result for name in ("b", "a")]
+    hook = OmicsHook()
+    assert [one.version_name for one in hook.list_workflow_versions(workflow_id)] == names
+    assert [one.workflow_id for one in hook.list_workflows("echo")] == [workflow_id]
+    found = hook.find_workflow(workflow_id, "a")
+    assert found is not None
+    assert (found.label, found.status) == (f"version a of workflow {workflow_id}", "ACTIVE")
+    assert hook.find_workflow(workflow_id, "c") is None
+    assert hook.delete_workflow(workflow_id) is True
+    assert hook.find_workflow(workflow_id) is None
 
 
 @MODES
