@@ -274,6 +274,40 @@ def test_no_expression_escapes(service: CwlService, host: Path) -> None:
     service.run({"main.cwl": json.dumps(tool)}, {})
 
 
+WDL_TASKS = {
+    "link": ("ln -s HOST/file o", 'File x = "o"'),
+    "absolute": ("true", 'File x = "HOST/file"'),
+    "up": ("true", 'File x = "UPHOST/file"'),
+    "read": ("true", 'String x = read_string("HOST/file")'),
+    "read through a link": ("ln -s HOST/file o", 'String x = read_string("o")'),
+    "glob": ("ln -s HOST d", 'Array[File] x = glob("d/*")'),
+    "pipe": ("mkfifo o", 'File x = "o"'),
+}
+
+
+@pytest.mark.parametrize(("command", "output"), WDL_TASKS.values(), ids=WDL_TASKS.keys())
+def test_outputs_of_wdl_tasks_are_the_run_s_own(service: CwlService, host: Path, command: str, output: str) -> None:
+    pytest.importorskip("WDL", reason="needs miniwdl")
+    main = placed(f"version 1.0\ntask t {{ command {{ {command} }} output {{ {output} }} }}\n", host)
+    definition = zip_of({"main.wdl": main})
+    workflow_id = service.omics.create_workflow(name="attack", engine="WDL", definitionZip=definition)["id"]
+    await_that(lambda: service.omics.get_workflow(id=workflow_id)["status"] == "ACTIVE", "the workflow")
+    run = service.end(service.start(workflow_id, {}))
+    assert (run["status"], run["failureReason"]) == ("FAILED", "RUN_TASK_FAILED")
+    assert SECRET.encode() not in uploaded(service)
+
+
+@CONFINED
+@pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
+def test_no_command_of_a_wdl_task_changes_what_is_the_host_s(service: CwlService, host: Path, command: str) -> None:
+    pytest.importorskip("WDL", reason="needs miniwdl")
+    text = f"{command}; true".replace("HOST", str(host))
+    definition = zip_of({"main.wdl": f"version 1.0\ntask t {{ command <<< {text} >>> output {{}} }}\n"})
+    workflow_id = service.omics.create_workflow(name="attack", engine="WDL", definitionZip=definition)["id"]
+    await_that(lambda: service.omics.get_workflow(id=workflow_id)["status"] == "ACTIVE", "the workflow")
+    assert service.end(service.start(workflow_id, {}))["status"] == "COMPLETED"
+
+
 def test_tools_see_nothing_of_the_server_s_environment(service: CwlService) -> None:
     own = shell("env; cat /proc/$PPID/environ; cat /proc/$(ps -o ppid= -p $PPID)/environ; true", "o", stdout="o")
     run = service.run({"main.cwl": json.dumps(own)}, {})

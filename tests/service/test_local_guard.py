@@ -139,7 +139,7 @@ def test_forms_reach_no_control(server: LocalOmics, path: str, kind: str) -> Non
     server.client("s3").delete_bucket(Bucket="kept")
 
 
-@pytest.mark.parametrize("length", ["-1", "abc"])
+@pytest.mark.parametrize("length", ["-1", "abc", "99999999999999"])
 def test_a_wrong_length_is_refused(server: LocalOmics, length: str) -> None:
     status, answer = ask(server, "POST", "/run", {**OMICS, "Content-Length": length})
     assert status == 400

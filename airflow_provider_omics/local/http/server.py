@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 _LISTEN_QUEUE = 128
 _POLL_SECONDS = 0.05
 _BLOCK_BYTES = 65_536
+# The most that S3 takes at once, too.
+_MOST_BYTES_OF_BODY = 5 << 30
 _BLOCKS_TO_DISCARD = 1024
 _SECONDS_TO_DISCARD = 2
 
@@ -177,6 +179,6 @@ class HttpServer:
 
 def _length_of(environ: dict[str, Any]) -> int:
     length = int(environ.get("CONTENT_LENGTH") or 0)
-    if length < 0:
-        raise ValueError(f"{length} is less than 0")
+    if not 0 <= length <= _MOST_BYTES_OF_BODY:
+        raise ValueError(f"{length} is not between 0 and {_MOST_BYTES_OF_BODY}")
     return length
