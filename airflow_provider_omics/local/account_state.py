@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus, TaskStatus
 from airflow_provider_omics.local.artefacts.unread import UnreadArtefacts
 from airflow_provider_omics.local.assumptions import Assumptions
+from airflow_provider_omics.local.background import Background
 from airflow_provider_omics.local.clock import Clock, Timeline
 from airflow_provider_omics.local.delivery import Event, EventDelivery
+from airflow_provider_omics.local.executors.engine_pool import EnginePool
 from airflow_provider_omics.local.faults import FaultPlan
 from airflow_provider_omics.local.journal import Journal
 from airflow_provider_omics.local.quotas import Quotas, RateLimiter
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_omics.local.aws import Aws
     from airflow_provider_omics.local.executors.base import Executor
     from airflow_provider_omics.local.records import Batch, Configuration, Run, RunCache, RunGroup, Task, Workflow
+    from airflow_provider_omics.local.workflows.definitions import Loader
 
 RunObserver = Callable[["Run", RunStatus | None], None]
 TaskObserver = Callable[["Run", "Task", TaskStatus | None], None]
@@ -43,6 +46,9 @@ class AccountState:
     :ivar make_executor: makes what carries out the runs; called once, at the end of the set-up.
     :ivar aws: moto's S3, CloudWatch Logs and event bus of the same account and region.
     :ivar assumptions: the chosen reading of everything that AWS does not document.
+    :ivar loaders: what loads definitions as an engine does, by the engine's name.
+    :ivar engine_pool: the processes in which engines read definitions and carry out runs.
+    :ivar background: does what takes a while, such as reading definitions.
     :ivar endpoint_url: where the server answers; empty while there is none.
     :ivar events: takes events to the event bus; :meth:`EventDelivery.put` is called with the lock held.
     :ivar changed: notified when something new is due, for the thread that runs the timeline.
@@ -59,6 +65,9 @@ class AccountState:
     journal: Journal = field(default_factory=Journal)
     faults: FaultPlan = field(default_factory=FaultPlan)
     endpoint_url: str = ""
+    loaders: Mapping[str, Loader] = field(default_factory=dict)
+    engine_pool: EnginePool = field(default_factory=EnginePool)
+    background: Background = field(default_factory=Background)
     lock: threading.RLock = field(default_factory=threading.RLock)
     runs: dict[str, Run] = field(default_factory=dict)
     workflows: dict[str, Workflow] = field(default_factory=dict)

@@ -51,6 +51,8 @@ class Regions:
             ticker.stop()
         for state in accounts.values():
             state.executor.close()
+            state.engine_pool.close()
+            state.background.close()
             state.unread.close()
             state.events.close()
 

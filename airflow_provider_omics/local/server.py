@@ -22,6 +22,9 @@ from airflow_provider_omics.local.aws import Aws
 from airflow_provider_omics.local.batches.machine import attach_batches
 from airflow_provider_omics.local.clock import Clock, ManualClock, ScaledClock
 from airflow_provider_omics.local.events import attach_events
+from airflow_provider_omics.local.executors.engine_pool import EnginePool
+from airflow_provider_omics.local.executors.engine_reading import EngineReader
+from airflow_provider_omics.local.executors.engines import CWLTOOL
 from airflow_provider_omics.local.executors.outcomes import SimulatedOutcomes
 from airflow_provider_omics.local.executors.simulated import SimulatedExecutor
 from airflow_provider_omics.local.faults import FaultPlan
@@ -218,7 +221,9 @@ class LocalOmics:
         return self._regions.all()
 
     def advance(self, seconds: float) -> None:
-        """Move a manual clock, and do everything that becomes due; its events are delivered on return.
+        """Move a manual clock, and do everything that becomes due.
+
+        On return its events are delivered, and the definitions of workflows are read.
 
         :raises ValueError: the clock moves by itself.
         """
@@ -229,6 +234,7 @@ class LocalOmics:
             with state.lock:
                 state.timeline.run_due()
         for state in self.accounts():
+            state.background.drain()
             state.events.drain()
 
     def enforce_rates(self, enforced: bool = True, per_second: Mapping[str, float] | None = None) -> None:
@@ -268,6 +274,7 @@ class LocalOmics:
         reset_moto()
 
     def _make_state(self, region: str) -> AccountState:
+        pool = EnginePool()
         state = AccountState(
             region=region,
             account=ACCOUNT,
@@ -280,6 +287,8 @@ class LocalOmics:
             journal=self.journal,
             faults=self.faults,
             endpoint_url=self.endpoint_url if self._http else "",
+            loaders={"CWL": EngineReader(pool, "CWL")} if CWLTOOL.is_installed() else {},
+            engine_pool=pool,
         )
         attach_batches(state)
         attach_events(state)

@@ -229,7 +229,7 @@ def test_a_failed_one_says_why_where_and_what_to_do(
             return create(folder, deferrable=deferrable, engine="CWL", parameter_template={"text": {}})
         return version(folder, workflow_id, deferrable=deferrable, engine="CWL", parameter_template={"text": {}})
 
-    with raises(OmicsWorkflowFailedError, match="(?s)no cwlVersion.*Where: main.cwl:1.*delete it first") as failed:
+    with raises(OmicsWorkflowFailedError, match="(?s)No cwlVersion.*Where: main.cwl:1.*delete it first") as failed:
         task()
     assert isinstance(failed.value, AirflowFailException)
     before = created(server)
@@ -422,7 +422,7 @@ def test_the_sensor_fails_at_once_for_what_cannot_be_used(server: LocalOmics, fo
     sensor = OmicsWorkflowSensor(
         task_id="wait", workflow_id=failed.value.workflow_id, deferrable=deferrable, poke_interval=0.02
     )
-    with raises(OmicsWorkflowFailedError, match="no cwlVersion"):
+    with raises(OmicsWorkflowFailedError, match="No cwlVersion found"):
         run_task(sensor)
 
 

@@ -104,8 +104,9 @@ def test_cwl_says_the_types_of_its_inputs_unless_they_may_be_several() -> None:
     expected = {**TYPED, "bams": "file[]", "lanes": "int[]", "mode": "string", "pair": "json"}
     assert definition_types(zipped(**{"main.cwl": json.dumps(CWL)}), "CWL", None) == expected
     listed = {**CWL, "id": "#main", "inputs": [{"id": f"#main/{name}", "type": "int"} for name in ("a", "b")]}
-    packed = {"cwlVersion": "v1.2", "$graph": [{"id": "#tool", "inputs": {}}, listed]}
-    assert definition_types(zipped(**{"x.cwl": json.dumps(packed)}), "CWL", "x.cwl") == {"a": "int", "b": "int"}
+    packed = zipped(**{"x.cwl": json.dumps({"$graph": [{"id": "#tool", "inputs": {"c": "string"}}, listed]})})
+    assert definition_types(packed, "CWL", "x.cwl") == {"a": "int", "b": "int"}
+    assert definition_types(packed, "CWL", "x.cwl#tool") == {"c": "string"}
 
 
 def test_nextflow_says_them_in_its_schema() -> None:

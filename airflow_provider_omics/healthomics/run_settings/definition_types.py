@@ -82,17 +82,20 @@ def definition_types(archive: bytes, engine: str, main: str | None) -> dict[str,
 
     :param archive: the zipped definition.
     :param engine: ``WDL``, ``WDL_LENIENT``, ``CWL`` or ``NEXTFLOW``.
-    :param main: path of the main file in the archive; None for the only one, or the one that is named main.
+    :param main: path of the main file in the archive, of CWL maybe with a process in it after ``#``; None for the
+        only one, or the one that is named main.
     :raises DefinitionUnreadableError: it does not say.
     """
     files = _unzip(archive)
     if engine == "NEXTFLOW":
         return _nextflow_types(files)
     suffix = ".cwl" if engine == "CWL" else ".wdl"
-    path = main or _main(files, suffix)
+    path, entry = main or _main(files, suffix), "main"
+    if suffix == ".cwl" and path not in files:
+        path, _, entry = path.partition("#")
     if path not in files:
         raise DefinitionUnreadableError(f"it has no {path}")
-    return _cwl_types(files[path]) if suffix == ".cwl" else _wdl_types(files, path)
+    return _cwl_types(files[path], entry) if suffix == ".cwl" else _wdl_types(files, path)
 
 
 def _unzip(archive: bytes) -> dict[str, bytes]:
@@ -132,10 +135,10 @@ def schema_groups(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [schema, *(schema.get("definitions") or {}).values(), *(schema.get("$defs") or {}).values()]
 
 
-def _cwl_types(main: bytes) -> dict[str, str]:
+def _cwl_types(main: bytes, entry: str) -> dict[str, str]:
     document = yaml.safe_load(main)
     if "$graph" in document:
-        processes = [each for each in document["$graph"] if str(each.get("id", "")).lstrip("#") == "main"]
+        processes = [each for each in document["$graph"] if str(each.get("id", "")).lstrip("#") == entry]
         document = processes[0] if processes else {}
     inputs = document.get("inputs") or {}
     if isinstance(inputs, list):

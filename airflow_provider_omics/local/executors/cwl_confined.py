@@ -1,4 +1,4 @@
-"""Keeps cwltool to the files of one run: what it stages, reads, collects and loads lies below one folder.
+"""Keeps cwltool to the files of one run: what it stages, reads and collects lies below one folder.
 
 The kernel refuses what is written elsewhere, where it can (:mod:`.sandbox`); this is what says why, and what holds
 where it cannot.
@@ -10,22 +10,16 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import urlsplit
 
-import cwltool
-import schema_salad
-from cwltool.context import LoadingContext, RuntimeContext
+from cwltool.context import RuntimeContext
 from cwltool.errors import WorkflowException
 from cwltool.pathmapper import PathMapper
 from cwltool.stdfsaccess import StdFsAccess
-from schema_salad.exceptions import ValidationException
-from schema_salad.fetcher import DefaultFetcher
 from schema_salad.ref_resolver import uri_file_path
 
 from airflow_provider_omics.local.executors.run_folder import RunFolder
 
 _ADVICE = "name files relative to the definition, or give them as parameters with s3:// URIs"
-_SCHEMAS = tuple(Path(str(module.__file__)).resolve().parent for module in (cwltool, schema_salad))
 
 
 class RunBoundary:
@@ -77,24 +71,6 @@ class RunBoundary:
             )
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise WorkflowException(f"the output {path.name!r} is neither a file nor a directory")
-
-
-def confine_loading(context: LoadingContext, folder: Path) -> None:
-    """Have a loading context read files of one definition only; addresses on the web are read as before.
-
-    :param folder: the run's folder.
-    """
-    boundary = RunBoundary(folder)
-
-    class ConfinedFetcher(DefaultFetcher):
-        def fetch_text(self, url: str, content_types: list[str] | None = None) -> str:
-            if url not in self.cache and urlsplit(url).scheme == "file":
-                path = os.path.realpath(uri_file_path(url))
-                if not boundary.has(path) and not any(Path(path).is_relative_to(schemas) for schemas in _SCHEMAS):
-                    raise ValidationException(f"{path!r} is outside of the definition; put it into the archive")
-            return super().fetch_text(url, content_types)
-
-    context.fetcher_constructor = ConfinedFetcher
 
 
 def confine_running(context: RuntimeContext, folder: Path) -> RunBoundary:

@@ -10,9 +10,9 @@ from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from airflow_provider_omics.healthomics.api.statuses import RunStatus, classify
-from airflow_provider_omics.local.executors.engine_processes import EngineProcess, EngineProcesses
+from airflow_provider_omics.local.executors.engine_processes import EngineProcess
 from airflow_provider_omics.local.executors.engine_run import EngineRun
-from airflow_provider_omics.local.executors.engines import CWLTOOL, ENGINES, Engine, is_runnable
+from airflow_provider_omics.local.executors.engines import CWLTOOL, ENGINES, is_runnable
 from airflow_provider_omics.local.executors.staging import RunFailure
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class EngineExecutor:
         self._state = state
         self._engines = engines
         self._workers = workers or os.cpu_count() or 1
-        self._processes: dict[Engine, EngineProcesses] = {}
+        self._pool = state.engine_pool
         self._waiting: queue.SimpleQueue[EngineRun | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
@@ -46,7 +46,7 @@ class EngineExecutor:
 
     def prepare(self) -> None:
         """Load cwltool now, in the background, so that the first run need not wait for it."""
-        self._processes_of(CWLTOOL).prepare()
+        self._pool.processes(CWLTOOL).prepare()
 
     def launch(self, run: Run, workflow: Workflow, report: RunReport) -> None:
         """Queue a run; a thread takes it up as soon as one is free."""
@@ -69,13 +69,11 @@ class EngineExecutor:
         """Kill every run and end the threads and the fork servers; do not hold the account's lock meanwhile."""
         with self._lock:
             threads, self._threads = self._threads, []
-            processes = list(self._processes.values())
         for carried in list(self._runs.values()):
             carried.cancel()
         for _thread in threads:
             self._waiting.put(None)
-        for each in processes:
-            each.close()
+        self._pool.close()
         for thread in threads:
             thread.join(_SECONDS_TO_END)
 
@@ -98,14 +96,7 @@ class EngineExecutor:
                 f"The executor runs {' and '.join(self._engines)} definitions, and the workflow is {workflow.engine} "
                 f"({workflow.workflow_type}); start the server with the executor auto or simulated",
             )
-        return self._processes_of(ENGINES[workflow.engine]).start()
-
-    def _processes_of(self, engine: Engine) -> EngineProcesses:
-        """Return the processes of an engine, which is loaded when the first of them is started."""
-        with self._lock:
-            if engine not in self._processes:
-                self._processes[engine] = EngineProcesses(engine.job)
-            return self._processes[engine]
+        return self._pool.processes(ENGINES[workflow.engine]).start()
 
     def _run_changed(self, run: Run, _previous: RunStatus | None) -> None:
         if run.uuid in self._runs and classify(RunStatus, run.status).is_final:

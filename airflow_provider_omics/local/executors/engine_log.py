@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from pathlib import Path
 
 from airflow_provider_omics.local.executors.messages import MessageStream
+
+_ADDRESS = re.compile(r"\(\d{9,}\) ")
 
 
 class ErrorMemory(logging.Handler):
@@ -29,7 +32,8 @@ class ErrorMemory(logging.Handler):
         return self._errors.pop(threading.get_ident(), None)
 
     def shorten(self, text: str) -> str:
-        """Name files as the definition does, not by where they lie on this machine."""
+        """Name files as the definition does, not by where they lie on this machine; leave out addresses of objects."""
+        text = _ADDRESS.sub("", text)
         for folder in (self._directory / "definition", self._directory):
             text = text.replace(f"{folder.as_uri()}/", "").replace(f"{folder}/", "")
         return text

@@ -1,4 +1,4 @@
-"""A process that has an engine loaded and forks itself for every run, so that a run starts in milliseconds.
+"""A process that has an engine loaded and forks itself for every run or reading, so that these start in milliseconds.
 
 It is started as ``python -m`` by :mod:`~airflow_provider_omics.local.executors.engine_processes`, with a socket as
 its standard input, and ends when that socket closes: whatever becomes of the server, nothing keeps running.

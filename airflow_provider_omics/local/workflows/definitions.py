@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -15,10 +15,25 @@ from airflow_provider_omics.local.workflows.archives import DefinitionError as D
 from airflow_provider_omics.local.workflows.wdl_definitions import wdl_parameters
 from airflow_provider_omics.workflows.bundle import Bundle, BundleFile
 from airflow_provider_omics.workflows.bundle import DefinitionError as UnreadableError
-from airflow_provider_omics.workflows.cwl import cwl_process, cwl_template
 from airflow_provider_omics.workflows.nextflow import SCHEMA, nextflow_template
 
 ENGINE_OF_SUFFIX = {".wdl": "WDL", ".nf": "NEXTFLOW", ".cwl": "CWL"}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedDefinition:
+    """What an engine says of a definition that it has loaded.
+
+    :ivar main: path of the main file, with the process in it after ``#`` where the file has several.
+    :ivar parameter_template: ``{name: {description, optional}}``.
+    """
+
+    main: str
+    parameter_template: dict[str, dict[str, Any]]
+
+
+Loader = Callable[[bytes, str], LoadedDefinition]
+"""Loads a zipped definition by its main file as an engine does; raises :class:`DefinitionError` with its message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +41,7 @@ class Definition:
     """What a zipped definition says about its workflow.
 
     :ivar engine: WDL, WDL_LENIENT, NEXTFLOW or CWL.
-    :ivar main: path of the main file inside the archive.
+    :ivar main: path of the main file inside the archive; of CWL maybe with the process in it after ``#``.
     :ivar digest: SHA-256 of the archive, in hexadecimal.
     :ivar parameter_template: ``{name: {description, optional}}``; empty if nothing says what a run may give.
     :ivar readme: text of the README inside the archive, if there is one.
@@ -39,8 +54,38 @@ class Definition:
     readme: str | None
 
 
-def read_definition(archive: bytes, request: Mapping[str, Any]) -> Definition:
-    """Check a zipped definition the way CreateWorkflow and CreateWorkflowVersion do after their answer.
+@dataclass(frozen=True, slots=True)
+class DefinitionOutline:
+    """What can be said of a zipped definition without its engine.
+
+    :ivar given_template: the parameter template that came with the request or in the archive, or that was read without
+        an engine's process; may be empty.
+    """
+
+    archive: bytes
+    engine: str
+    main: str
+    given_template: dict[str, dict[str, Any]]
+    readme: str | None
+
+    def definition(self, load: Loader | None) -> Definition:
+        """Return the whole definition.
+
+        :param load: loads it as the engine does; without it the parameters stay unknown unless they were given.
+        :raises DefinitionError: the engine does not take it.
+        """
+        loaded = LoadedDefinition(self.main, {}) if load is None else load(self.archive, self.main)
+        return Definition(
+            engine=self.engine,
+            main=loaded.main,
+            digest=hashlib.sha256(self.archive).hexdigest(),
+            parameter_template=self.given_template or dict(loaded.parameter_template),
+            readme=self.readme,
+        )
+
+
+def read_outline(archive: bytes, request: Mapping[str, Any]) -> DefinitionOutline:
+    """Check a zipped definition the way CreateWorkflow and CreateWorkflowVersion do before its engine sees it.
 
     :param archive: the zip archive.
     :param request: the members of the request, of which ``engine``, ``main``, ``parameterTemplate``,
@@ -50,12 +95,13 @@ def read_definition(archive: bytes, request: Mapping[str, Any]) -> Definition:
     files = _unzip(archive)
     engine = request.get("engine") or _guess_engine(files)
     main = _find_main(files, engine, request.get("main"))
-    generated = _check_main(engine, main, files)
-    return Definition(
+    _check_text(main, files[_file_of(main, files)])
+    generated = _parameters(engine, main, files)
+    return DefinitionOutline(
+        archive=archive,
         engine=engine,
         main=main,
-        digest=hashlib.sha256(archive).hexdigest(),
-        parameter_template=_given_template(files, request) or generated,
+        given_template=_given_template(files, request) or generated,
         readme=_find_readme(files, request.get("readmePath")),
     )
 
@@ -80,8 +126,9 @@ def _guess_engine(files: Iterable[str]) -> str:
 
 def _find_main(files: Mapping[str, bytes], engine: str, main: str | None) -> str:
     if main is not None:
-        if main not in files:
-            raise DefinitionError(f"The main file {main!r} is not in the definition")
+        path = _file_of(main, files) if engine == "CWL" else main
+        if path not in files:
+            raise DefinitionError(f"The main file {path!r} is not in the definition")
         return main
     suffix = next(suffix for suffix, name in ENGINE_OF_SUFFIX.items() if engine.startswith(name))
     candidates = sorted(name for name in files if name.endswith(suffix))
@@ -97,21 +144,25 @@ def _find_main(files: Mapping[str, bytes], engine: str, main: str | None) -> str
     )
 
 
-def _check_main(engine: str, main: str, files: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
+def _file_of(main: str, files: Iterable[str]) -> str:
+    """Return the file's path without the process in it that may follow."""
+    return main if main in files else main.partition("#")[0]
+
+
+def _check_text(main: str, content: bytes) -> None:
     try:
-        text = files[main].decode("utf-8")
+        text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise DefinitionError(f"The main file {main!r} is not UTF-8 text: {error}") from error
     if not text.strip():
         raise DefinitionError(f"The main file {main!r} is empty")
+
+
+def _parameters(engine: str, main: str, files: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
+    """Return the parameter template of what is read here; that of CWL is left to cwltool."""
     if engine.startswith("WDL"):
         return wdl_parameters(files, main, engine)
-    if engine == "NEXTFLOW":
-        return _nextflow_parameters(files, main)
-    try:
-        return cwl_template(main, cwl_process(main, text))
-    except UnreadableError as error:
-        raise DefinitionError(f"The main file {error}") from error
+    return _nextflow_parameters(files, main) if engine == "NEXTFLOW" else {}
 
 
 def _nextflow_parameters(files: Mapping[str, bytes], main: str) -> dict[str, dict[str, Any]]:

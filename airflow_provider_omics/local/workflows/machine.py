@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import Any
 
@@ -12,9 +13,18 @@ from airflow_provider_omics.local.records import Workflow
 from airflow_provider_omics.local.tagging import checked_tags
 from airflow_provider_omics.local.workflows.archives import MOST_BYTES, MOST_BYTES_OF_TEXT
 from airflow_provider_omics.local.workflows.catalogue import PRIVATE
-from airflow_provider_omics.local.workflows.definitions import DefinitionError, read_definition
+from airflow_provider_omics.local.workflows.definitions import (
+    Definition,
+    DefinitionError,
+    DefinitionOutline,
+    Loader,
+    read_outline,
+)
+
+log = logging.getLogger(__name__)
 
 CREATING, ACTIVE, FAILED = "CREATING", "ACTIVE", "FAILED"
+_LONGEST_MESSAGE = 4096
 _NOT_KEPT = frozenset({"definitionZip", "requestId", "tags", "parameterTemplate"})
 
 
@@ -84,16 +94,43 @@ def _read(state: AccountState, member: str, uri: str, most_bytes: int) -> bytes:
 
 def _finish(state: AccountState, workflow: Workflow, request: dict[str, Any]) -> None:
     try:
-        definition = read_definition(workflow.definition_zip or b"", request)
+        outline = read_outline(workflow.definition_zip or b"", request)
     except DefinitionError as error:
-        # The model's pattern for a status message has no line breaks, which YAML's errors do.
-        workflow.status_message = " ".join(str(error).split())
-        _set_status(state, workflow, FAILED)
+        _fail(state, workflow, str(error))
         return
-    workflow.engine, workflow.main, workflow.digest = definition.engine, definition.main, definition.digest
-    workflow.parameter_template = definition.parameter_template
-    workflow.readme = workflow.readme or definition.readme
-    _set_status(state, workflow, ACTIVE)
+    load = state.loaders.get(outline.engine)
+    if load is None:
+        _activate(state, workflow, outline.definition(None))
+    else:
+        # An engine may take seconds for a definition, and whoever calls the service meanwhile needs the lock.
+        state.background.put(partial(_load, state, workflow, outline, load))
+
+
+def _load(state: AccountState, workflow: Workflow, outline: DefinitionOutline, load: Loader) -> None:
+    try:
+        definition = outline.definition(load)
+    except DefinitionError as error:
+        _fail(state, workflow, str(error))
+    except Exception as error:
+        log.exception("The definition of workflow %s could not be read", workflow.workflow_id)
+        _fail(state, workflow, f"The local server failed: {type(error).__name__}: {error}")
+    else:
+        _activate(state, workflow, definition)
+
+
+def _fail(state: AccountState, workflow: Workflow, message: str) -> None:
+    with state.lock:
+        # The model's pattern for a status message has no line breaks, which engines' messages do.
+        workflow.status_message = " ".join(message.split())[:_LONGEST_MESSAGE]
+        _set_status(state, workflow, FAILED)
+
+
+def _activate(state: AccountState, workflow: Workflow, definition: Definition) -> None:
+    with state.lock:
+        workflow.engine, workflow.main, workflow.digest = definition.engine, definition.main, definition.digest
+        workflow.parameter_template = definition.parameter_template
+        workflow.readme = workflow.readme or definition.readme
+        _set_status(state, workflow, ACTIVE)
 
 
 def _set_status(state: AccountState, workflow: Workflow, status: str) -> None:

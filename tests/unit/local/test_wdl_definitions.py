@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_omics.local.workflows import wdl_definitions
-from airflow_provider_omics.local.workflows.definitions import Definition, DefinitionError, read_definition
+from airflow_provider_omics.local.workflows.definitions import Definition, DefinitionError, read_outline
 
 MAIN = """version 1.1
 import "lib/tasks.wdl"
@@ -42,7 +42,7 @@ def definition(files: dict[str, str], **request: Any) -> Definition:
     with zipfile.ZipFile(content, "w") as opened:
         for name, text in files.items():
             opened.writestr(name, text)
-    return read_definition(content.getvalue(), request)
+    return read_outline(content.getvalue(), request).definition(None)
 
 
 def test_inputs_become_the_parameter_template() -> None:
