@@ -406,9 +406,9 @@ class TestCommand:
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
             endpoint = ready.read_text().strip()
-            health = urllib.request.Request(f"{endpoint}/_local/health", headers=ADMIN_HEADERS)
-            with urllib.request.urlopen(health) as response:
-                assert response.status == 200
+            settings = urllib.request.Request(f"{endpoint}/_local/settings", data=b"{}", headers=ADMIN_HEADERS)
+            with urllib.request.urlopen(settings) as response:
+                assert json.load(response)["assumptions"]["waiters_see_running"] is True
             process.send_signal(number)
             out, err = process.communicate(timeout=600)
         finally:
