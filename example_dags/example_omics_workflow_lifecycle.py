@@ -62,6 +62,8 @@ with DAG(
 ) as dag:
     content = {
         "definition": "{{ params.definition }}",
+        # The folder has the workflow in WDL, too.
+        "engine": "CWL",
         "main": "main.cwl",
         "parameter_template_path": "parameter-template.json",
         "deferrable": True,
