@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_omics.exceptions import non_retryable_errors
 from airflow_provider_omics.healthomics.requests.checks import as_typed, check_id
@@ -15,6 +15,7 @@ from airflow_provider_omics.operators.base import OmicsBaseOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from botocore.model import StructureShape
 
 _DELETE_VERSION = "DeleteWorkflowVersion"
 
@@ -90,14 +91,13 @@ class OmicsDeleteWorkflowVersionOperator(OmicsBaseOperator):
         """Delete the version."""
         with non_retryable_errors(self):
             members = {"workflowId": str(self.workflow_id), "versionName": self.version_name}
-            shape = operation_model(_DELETE_VERSION).input_shape
-            assert shape is not None
-            issues = [as_typed(issue, shape.members) for issue in check_request(_DELETE_VERSION, members)]
+            known = _deletion_shape().members
+            issues = [as_typed(issue, known) for issue in check_request(_DELETE_VERSION, members)]
             if issues:
                 raise OmicsRequestInvalidError(_DELETE_VERSION, issues)
             deleted = self.hook.delete_workflow(members["workflowId"], self.version_name)
-        known = (self.version_name, members["workflowId"], "was deleted" if deleted else "was gone already")
-        self.log.info("Version %s of HealthOmics workflow %s %s", *known)
+        fate = "was deleted" if deleted else "was gone already"
+        self.log.info("Version %s of HealthOmics workflow %s %s", self.version_name, members["workflowId"], fate)
         return self.version_name
 
 
@@ -110,7 +110,10 @@ def version_issues(plain: Mapping[str, Any], *, is_required: bool = True) -> Ite
     if "version_name" not in plain:
         return
     members = {"versionName": plain["version_name"]}
-    shape: Any = operation_model(_DELETE_VERSION).input_shape if plain["version_name"] is not None else None
     missing = missing_issues(members, members) if is_required else ()
-    for issue in (*missing, *member_issues(lambda: shape, members)):
+    for issue in (*missing, *member_issues(_deletion_shape, members)):
         yield Issue("version_name", issue.what, issue.fix)
+
+
+def _deletion_shape() -> StructureShape:
+    return cast("StructureShape", operation_model(_DELETE_VERSION).input_shape)

@@ -196,6 +196,27 @@ def test_a_worker_that_died_after_the_call_has_made_the_one_that_the_next_try_fi
     assert created(server) == 2
 
 
+@pytest.mark.parametrize("reading", [RepeatedRequestId.FIRST_ANSWER, RepeatedRequestId.CONFLICT])
+@pytest.mark.parametrize("operation", CREATIONS)
+def test_two_tasks_at_the_same_moment_get_the_same_one(
+    server: LocalOmics, folder: Path, operation: str, reading: RepeatedRequestId
+) -> None:
+    server.account("us-east-1").assumptions = Assumptions(repeated_request_id=reading)
+    workflow_id = create(folder).result if operation == "CreateWorkflowVersion" else None
+    before = created(server)
+
+    def task() -> Any:
+        if workflow_id is None:
+            return create(folder, botocore_config=ONE_ATTEMPT).result
+        return version(folder, workflow_id, botocore_config=ONE_ATTEMPT).result
+
+    others: list[Any] = []
+    # The other one has looked, found nothing and called before this one's call takes effect.
+    server.faults.add(FaultRule(kind=FaultKind.THROTTLE, operation=operation, act=lambda _: others.append(task())))
+    assert [task()] == others
+    assert created(server) == before + 1
+
+
 @pytest.mark.parametrize("reading", RepeatedRequestId)
 def test_what_was_deleted_is_made_anew(
     server: LocalOmics, omics: Any, folder: Path, reading: RepeatedRequestId, monkeypatch: pytest.MonkeyPatch

@@ -243,7 +243,12 @@ def test_a_dag_that_is_right_loads_no_model() -> None:
 from airflow_provider_omics.healthomics.requests.shapes import service_model
 from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator
 from airflow_provider_omics.operators.run import OmicsStartRunOperator
+from airflow_provider_omics.operators.workflow import OmicsCreateWorkflowOperator
 from airflow_provider_omics.sensors.batch import OmicsBatchRunSensor
+from airflow_provider_omics.sensors.workflow import OmicsWorkflowSensor
+OmicsCreateWorkflowOperator(task_id="create", name="read-qc", definition="/dags/read-qc", main="main.cwl", engine="CWL",
+                            parameter_template_path="template.json", description="Counts reads.", tags={{"team": "qc"}})
+OmicsWorkflowSensor(task_id="wait", workflow_id="1", version_name="1.0")
 OmicsStartRunOperator(task_id="run", storage_type="DYNAMIC", parameters={{"x": "1E5"}}, tags={{}}, **{RUN!r})
 OmicsStartRunBatchOperator(task_id="batch", log_level="ALL", retention_mode="REMOVE", priority=5, **{BATCH!r})
 OmicsBatchRunSensor(task_id="sample", batch_id="1", run_setting_id="control")
