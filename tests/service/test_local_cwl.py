@@ -81,6 +81,13 @@ def test_a_run_reads_its_inputs_from_s3_and_writes_outputs_logs_and_manifest(ser
     assert first["resourceDigests"][parameters["fastq_1"]] == f"etag:{etag}"
     assert sorted(entry["name"] for entry in others) == ["combine", "measure", "measure_2"]
     assert {entry["run"] for entry in others} == {run["arn"]}
+    for entry in others:
+        used = entry["metrics"]
+        assert used["cpusAverage"] == used["cpusMaximum"] > 0
+        assert 0 < used["memoryAverageGiB"] == used["memoryMaximumGiB"] < 1
+        assert used["memoryReservedGiB"] == entry["memory"]
+    assert first["metrics"]["memoryMaximumGiB"] >= max(entry["metrics"]["memoryMaximumGiB"] for entry in others)
+    assert first["metrics"]["storageMaximumGiB"] > 0
 
 
 def test_one_file_is_enough_and_may_be_a_file_object_and_plain(service: CwlService) -> None:

@@ -129,6 +129,7 @@ def test_scatter_and_gather_over_structs_with_an_import(service: CwlService) -> 
     assert service.read(f"{ended['runOutputUri']}/logs/engine.log").decode().splitlines() == engine
     manifest = service.lines(f"manifest/run/{ended['id']}/{ended['uuid']}")
     assert len(manifest) == 5
+    assert all(json.loads(line)["metrics"]["memoryMaximumGiB"] > 0 for line in manifest)
 
 
 def test_a_failing_shard_fails_the_run_with_its_stderr(service: CwlService) -> None:

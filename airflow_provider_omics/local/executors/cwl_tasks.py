@@ -7,6 +7,7 @@ import itertools
 import logging
 import math
 import signal
+import subprocess
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,7 @@ from airflow_provider_omics.local.executors.cwl_confined import RunBoundary
 from airflow_provider_omics.local.executors.line_pump import LinePump, line_batches
 from airflow_provider_omics.local.executors.messages import MessageStream
 from airflow_provider_omics.local.executors.run_folder import OutsideOfRun
+from airflow_provider_omics.local.executors.usage import Usage
 
 _TMPDIR_LOCK = threading.Lock()
 
@@ -32,7 +34,20 @@ class LocalTool(CommandLineTool):
     """A tool that runs without its container: ``DockerRequirement`` is a hint here, wherever it stands."""
 
     def make_job_runner(self, runtimeContext: RuntimeContext) -> type[JobBase]:
-        return CommandLineJob
+        return LocalJob
+
+
+class LocalJob(CommandLineJob):
+    """A job that keeps what its command has used.
+
+    :ivar usage: None until the command runs.
+    """
+
+    usage: Usage | None = None
+
+    def process_monitor(self, sproc: subprocess.Popen[str]) -> None:
+        self.usage = Usage(sproc)
+        sproc.wait()
 
 
 class TaskExecutor(JobExecutor):
@@ -159,7 +174,9 @@ class _Task:
         if not self._ended:
             self._ended = True
             self._drain()
-            self._stream.send({"task_ended": {"task": self._key, "error": error}})
+            usage: Usage | None = getattr(self._job, "usage", None)
+            figures = usage.figures() if usage is not None else None
+            self._stream.send({"task_ended": {"task": self._key, "error": error, "use": figures}})
 
     def _why(self) -> str:
         logged = self._last_error()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,8 @@ from airflow_provider_omics.local.executors.run_folder import RunFolder
 from airflow_provider_omics.local.executors.run_logs import RunLogs
 from airflow_provider_omics.local.executors.sandbox import landlock_version
 from airflow_provider_omics.local.executors.staging import Exports, Imports, RunFailure
+from airflow_provider_omics.local.executors.usage import task_use
+from airflow_provider_omics.local.records import StorageUse
 
 if TYPE_CHECKING:
     from airflow_provider_omics.local.account_state import AccountState
@@ -26,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LONGEST_MESSAGE = 4096
+_GIB = 1 << 30
 _MOST_BYTES_OF_LOG = 64 << 20
 _NOT_CONFINED = "Tools may write wherever the server's user may: this system has no Landlock (Linux 5.13 and later)"
 
@@ -116,6 +121,7 @@ class EngineRun:
         finally:
             with self._lock:
                 self._process = None
+            self._report.storage_used(_storage_of(process.directory))
             process.close()
 
     def _fail(self, failure: RunFailure) -> None:
@@ -199,15 +205,17 @@ class EngineRun:
 
     def _task_ended(self, end: dict[str, Any]) -> None:
         task_id, name = self._tasks[end["task"]]
-        error = end["error"]
+        error, use = end["error"], task_use(end.get("use"))
         if error is None:
             self.logs.run_line(f"Task {task_id} ({name}) completed")
-            self._report.task_ended(task_id)
+            self._report.task_ended(task_id, use=use)
             return
         text = f"Task {task_id} ({name}) failed: {error}"
         self._failed_tasks[end["task"]] = text
         self.logs.run_line(text)
-        self._report.task_ended(task_id, failure_reason="RUN_TASK_FAILED", status_message=error[:_LONGEST_MESSAGE])
+        self._report.task_ended(
+            task_id, failure_reason="RUN_TASK_FAILED", status_message=error[:_LONGEST_MESSAGE], use=use
+        )
 
     @property
     def _out(self) -> str:
@@ -237,3 +245,13 @@ class EngineRun:
         except RunFailure as failure:
             # The run has failed for a better reason already.
             self.logs.run_line(failure.message)
+
+
+def _storage_of(directory: Path) -> StorageUse:
+    """Return what the run's files come to at its end, which is the most there ever was unless a tool removed some."""
+    size = 0
+    for folder, _, files in os.walk(directory):
+        for name in files:
+            with contextlib.suppress(OSError):
+                size += Path(folder, name).lstat().st_size
+    return StorageUse(average=round(size / _GIB, 6), maximum=round(size / _GIB, 6))

@@ -20,6 +20,7 @@ from WDL.runtime.task_container import TaskContainer
 
 from airflow_provider_omics.local.executors.line_pump import LinePump
 from airflow_provider_omics.local.executors.messages import MessageStream
+from airflow_provider_omics.local.executors.usage import Usage
 
 _GIB = 1 << 30
 _DEFAULT_GIB = 2
@@ -84,6 +85,7 @@ class _TaskReport:
         self._attempt += 1
         self._stdout_characters = 0
         self.last_stderr_line = ""
+        self.usage: Usage | None = None
         memory = self._runtime.get("memory_reservation", _DEFAULT_GIB * _GIB)
         started = {
             "task": self.key,
@@ -94,7 +96,8 @@ class _TaskReport:
         self._reports.stream.send({"task_started": started})
 
     def end(self, error: str | None) -> None:
-        self._reports.stream.send({"task_ended": {"task": self.key, "error": error}})
+        figures = self.usage.figures() if self.usage is not None else None
+        self._reports.stream.send({"task_ended": {"task": self.key, "error": error, "use": figures}})
 
     def stdout_lines(self, lines: list[str]) -> None:
         """Log lines of the standard output, which may be the task's data and of any size, up to a bound."""
@@ -175,6 +178,7 @@ class LocalContainer(TaskContainer):
                 stdout=stdout.file,
                 stderr=stderr.file,
             )
+            self.report.usage = Usage(process)
             return _exit_code(process, terminating)
         finally:
             stdout.close()
