@@ -356,3 +356,38 @@ steps:
     ]
     assert len(service.tasks(run["id"])) == 8
     assert json.loads(service.lines(f"manifest/run/{run['id']}/{run['uuid']}")[0])["metrics"]["runningSeconds"] > 0
+
+
+FORMATS = """
+cwlVersion: v1.2
+class: CommandLineTool
+baseCommand: [printf, "%s %s"]
+$namespaces: {edam: "http://edamontology.org/"}
+inputs:
+  reads: {type: 'File[]', format: [edam:format_1929, edam:format_1930]}
+  sheet: {type: 'File?', format: edam:format_3752}
+arguments: ["$(inputs.reads[0].format)", "$(inputs.reads[1].format)"]
+stdout: out.txt
+outputs: {text: stdout}
+"""
+
+
+def test_formats_are_written_with_prefixes_and_are_those_of_the_input_where_nothing_is_said(
+    service: CwlService,
+) -> None:
+    uri = service.put("in/x.fa", b">x\nA\n")
+    with_prefix = {"class": "File", "location": uri, "format": "edam:format_1930"}
+    run = service.run({"main.cwl": FORMATS}, {"reads": [uri, with_prefix], "sheet": uri})
+    names = "http://edamontology.org/format_1929 http://edamontology.org/format_1930"
+    assert text_of(service, run) == names
+
+    other = {"class": "File", "location": uri, "format": "edam:format_2330"}
+    run = service.run({"main.cwl": FORMATS}, {"reads": [uri, other]})
+    assert (run["status"], run["failureReason"]) == ("FAILED", "WORKFLOW_RUN_FAILED")
+    assert "incompatible format" in run["statusMessage"]
+
+
+def test_requirements_among_the_parameters_go_beside_those_of_the_definition(service: CwlService) -> None:
+    requirements = [{"class": "EnvVarRequirement", "envDef": [{"envName": "WORD", "envValue": "said"}]}]
+    run = service.run({"main.cwl": tool("echo $WORD")}, {"cwl:requirements": requirements})
+    assert text_of(service, run) == "said\n"

@@ -9,10 +9,13 @@ from typing import Any, cast
 
 from cwltool.builder import substitute
 from cwltool.process import Process
+from schema_salad.ref_resolver import Loader
 
 from airflow_provider_omics.local.executors.messages import Message
+from airflow_provider_omics.local.runs.parameters import REQUIREMENTS
 
 _CLASSES = ("File", "Directory")
+_REQUIREMENTS_OF_CWLTOOL = "https://w3id.org/cwl/cwl#requirements"
 
 
 def job_order(
@@ -28,32 +31,36 @@ def job_order(
     """
     inputs_schema = cast("list[dict[str, Any]]", process.inputs_record_schema["fields"])
     fields = {field["name"]: field for field in inputs_schema}
-    stager = _Stager(process.schemaDefs, inputs, ask)
+    stager = _Stager(process, inputs, ask)
     order = {}
     for name, value in parameters.items():
+        if name == REQUIREMENTS:
+            order[_REQUIREMENTS_OF_CWLTOOL] = value
+            continue
         field = fields.get(name, {})
-        order[name] = stager.localise(name, value, field.get("type"), field.get("secondaryFiles"))
+        order[name] = stager.localise(name, value, field.get("type"), field)
     return order
 
 
 class _Stager:
-    def __init__(self, named_types: Mapping[str, Any], inputs: Path, ask: Callable[[Message], Message]) -> None:
-        self._named_types = named_types
+    def __init__(self, process: Process, inputs: Path, ask: Callable[[Message], Message]) -> None:
+        self._named_types = process.schemaDefs
+        self._prefixes = Loader(cast("dict[str, Any]", process.metadata.get("$namespaces") or {}))
         self._inputs = inputs
         self._ask = ask
         self._numbers = itertools.count()
 
-    def localise(self, where: str, value: Any, kind: Any, siblings: Any) -> Any:
+    def localise(self, where: str, value: Any, kind: Any, declared: Mapping[str, Any]) -> Any:
         kinds = list(self._alternatives(kind))
         if isinstance(value, list):
             items = [item for each in kinds if isinstance(each, dict) for item in _as_list(each.get("items"))]
-            return [self.localise(f"{where}[{i}]", item, items, siblings) for i, item in enumerate(value)]
+            return [self.localise(f"{where}[{i}]", item, items, declared) for i, item in enumerate(value)]
         if isinstance(value, dict):
             if value.get("class") in _CLASSES:
-                return self._object(where, value, siblings)
+                return self._object(where, value, declared)
             return self._record(where, value, kinds)
         if isinstance(value, str) and (wanted := _class_of_text(value, kinds)):
-            return self._object(where, {"class": wanted, "location": value}, siblings)
+            return self._object(where, {"class": wanted, "location": value, **_declared_format(declared)}, declared)
         return value
 
     def _record(self, where: str, value: dict[str, Any], kinds: list[Any]) -> dict[str, Any]:
@@ -62,16 +69,11 @@ class _Stager:
             if isinstance(each, dict):
                 fields |= {_last_part(field["name"]): field for field in each.get("fields") or []}
         return {
-            name: self.localise(
-                f"{where}.{name}",
-                inner,
-                fields.get(name, {}).get("type"),
-                fields.get(name, {}).get("secondaryFiles"),
-            )
+            name: self.localise(f"{where}.{name}", inner, fields.get(name, {}).get("type"), fields.get(name, {}))
             for name, inner in value.items()
         }
 
-    def _object(self, where: str, value: dict[str, Any], siblings: Any) -> dict[str, Any]:
+    def _object(self, where: str, value: dict[str, Any], declared: Mapping[str, Any]) -> dict[str, Any]:
         """Fetch a File or Directory into a directory of its own, with what belongs beside it."""
         uri = value.get("location") or value.get("path")
         folder = self._inputs / str(next(self._numbers))
@@ -80,20 +82,22 @@ class _Stager:
         local = self._fetch(where, uri, value["class"], folder, value.get("basename"))
         found = {key: inner for key, inner in value.items() if key not in ("path", "location", "listing")}
         found["location"] = local.as_uri()
+        if isinstance(found.get("format"), str):
+            found["format"] = self._prefixes.expand_url(found["format"], "")
         if "secondaryFiles" in value:
             found["secondaryFiles"] = [
                 self._beside(f"{where}.secondaryFiles[{i}]", other, folder)
                 for i, other in enumerate(value["secondaryFiles"] or [])
             ]
         else:
-            self._fetch_siblings(where, uri, folder, siblings)
+            self._fetch_siblings(where, uri, folder, declared.get("secondaryFiles"))
         return found
 
     def _literal(self, where: str, value: dict[str, Any]) -> dict[str, Any]:
         listing = value.get("listing")
         if not isinstance(listing, list):
             return value
-        members = [self.localise(f"{where}.listing[{i}]", each, None, None) for i, each in enumerate(listing)]
+        members = [self.localise(f"{where}.listing[{i}]", each, None, {}) for i, each in enumerate(listing)]
         return {**value, "listing": members}
 
     def _beside(self, where: str, value: Any, folder: Path) -> dict[str, Any]:
@@ -135,6 +139,12 @@ def _class_of_text(text: str, kinds: Iterable[Any]) -> str | None:
     if wanted is None or (not text.startswith("s3://") and "string" in names):
         return None
     return wanted
+
+
+def _declared_format(declared: Mapping[str, Any]) -> dict[str, str]:
+    """Return the format that an input wants, or the first of several, as that of a file that nothing is said of."""
+    formats = [each for each in _as_list(declared.get("format")) if isinstance(each, str) and "$" not in each]
+    return {"format": formats[0]} if formats else {}
 
 
 def _last_part(name: str) -> str:

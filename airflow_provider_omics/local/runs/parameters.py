@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from airflow_provider_omics.local.account_state import AccountState
     from airflow_provider_omics.local.records import Run, Workflow
 
+REQUIREMENTS = "cwl:requirements"
+"""A name in the parameters of CWL that is no input: requirements that go beside those of the definition."""
+
 INVALID = "INVALID_RUN_PARAMETERS"
 """Failure code of a run whose file of parameters is not valid."""
 
@@ -78,7 +81,8 @@ def _compare(workflow: Workflow, request: dict[str, Any], parameters: dict[str, 
     missing = sorted(required_parameters(template) - parameters.keys())
     if missing:
         raise ValidationException(f"Missing required parameters: {', '.join(missing)}")
-    unknown = sorted(parameters.keys() - template.keys())
+    no_inputs = {REQUIREMENTS} if workflow.engine == "CWL" else set()
+    unknown = sorted(parameters.keys() - template.keys() - no_inputs)
     if unknown:
         raise ValidationException(f"Parameters not in the parameter template: {', '.join(unknown)}")
 
