@@ -382,7 +382,7 @@ def test_formats_are_written_with_prefixes_and_are_those_of_the_input_where_noth
     assert text_of(service, run) == names
 
     other = {"class": "File", "location": uri, "format": "edam:format_2330"}
-    run = service.run({"main.cwl": FORMATS}, {"reads": [uri, other]})
+    run = service.run({"main.cwl": FORMATS}, {"reads": [uri, uri], "sheet": other})
     assert (run["status"], run["failureReason"]) == ("FAILED", "WORKFLOW_RUN_FAILED")
     assert "incompatible format" in run["statusMessage"]
 
