@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from airflow_provider_omics.healthomics.api.calls import Requests, or_none
+from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
 from airflow_provider_omics.healthomics.api.statuses import Phase
@@ -18,8 +19,10 @@ from airflow_provider_omics.workflows.snapshot import CONTENT_TAG, WorkflowSnaps
 
 # Never change it: workflows were made with ids from it.
 _NAMESPACE = uuid.UUID("0d0f6c0a-8d0a-5f7e-9c64-6f4a5f1f2b58")
-# How long one that the service has just named may be not found before it counts as deleted.
-_CONFIRM_PAUSES = (0.0, 1.0, 2.0, 4.0)
+# One that the service has just named may be not found for a minute, as for those who wait for it, before it counts as
+# deleted.
+_CONFIRM_PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0)
+_CONFLICT = "ConflictException"
 _MOST_GENERATIONS = 5
 _USABLE = (Phase.SUCCEEDED, Phase.ACTIVE, Phase.UNKNOWN)
 TAG_COUNT = 1
@@ -155,24 +158,33 @@ class WorkflowCreator:
 
     def _create(self) -> WorkflowSnapshot:
         create = self.service.create_workflow_version if self._is_version else self.service.create_workflow
-        own = self._request.get("requestId")
-        generations = range(1 if own is not None else _MOST_GENERATIONS)
-        for generation in generations:
-            request_id = own or self._request_id(generation)
+        refused: OmicsServiceError | None = None
+        for request_id in self._request_ids():
             try:
-                made = create(self._members(request_id), find=self._find_same, pause=self.pause)
+                made = create(self._members(request_id), find=self._find_made, pause=self.pause)
             except OmicsServiceError as error:
-                found = self._find_same() if error.code == "ConflictException" else None
-                if found is not None:
-                    return found
-                # The request id may stand for one that was deleted since.
-                if error.code != "ConflictException" or generation == generations[-1]:
+                if error.code != _CONFLICT:
                     raise
-                continue
-            confirmed = self._confirmed(made)
-            if confirmed is not None:
-                return confirmed
-        return made
+                refused, found = error, self._found_after(error)
+            else:
+                refused, found = None, self._confirmed(made)
+            if found is not None:
+                return found
+        raise refused or OmicsError(self._gone())
+
+    def _request_ids(self) -> Iterator[str]:
+        """Yield request ids; one that is not the first is for what was deleted since the one before was used."""
+        own = self._request.get("requestId")
+        if own is None:
+            yield from map(self._request_id, range(_MOST_GENERATIONS))
+        else:
+            yield own
+
+    def _gone(self) -> str:
+        asked = f"{self.creation.operation} for {self._subject}: HealthOmics names one that it made before, and"
+        if self._request.get("requestId") is not None:
+            return f"{asked} that one is gone. Give another request_id, or leave it out"
+        return f"{asked} that one is gone, for each of {_MOST_GENERATIONS} request ids. Give a request_id of your own"
 
     def _members(self, request_id: str) -> dict[str, Any]:
         ours = {CONTENT_TAG: self.creation.digest} if self.is_tagged else {}
@@ -185,16 +197,54 @@ class WorkflowCreator:
         name = (asked["workflowId"], asked["versionName"]) if self._is_version else (asked["name"],)
         return str(uuid.uuid5(_NAMESPACE, "\x1f".join([*name, self.creation.digest, str(generation)])))
 
-    def _find_same(self) -> WorkflowSnapshot | None:
-        same = (found for found in self._named() if self._is_same(found))
-        return next((found for found in same if found.phase in _USABLE), None)
+    def _find_made(self) -> WorkflowSnapshot | None:
+        """Return what a call has made, also if it has failed since, which is for the waiter to explain."""
+        named = self._named()
+        same = [found for found in named if self._is_same(found)]
+        if named and not same and self._is_version:
+            raise OmicsRequestInvalidError(self.creation.operation, [self._taken(named[0])])
+        return next((found for found in same if found.phase in _USABLE), same[0] if same else None)
+
+    def _found_after(self, error: OmicsServiceError) -> WorkflowSnapshot | None:
+        """Return what stands behind a conflict, as soon as the service shows it; None if it is gone.
+
+        :raises OmicsServiceError: the error, since the task was killed meanwhile.
+        """
+        for seconds in _CONFIRM_PAUSES:
+            if seconds and self.pause(seconds) is True:
+                raise error
+            found = self._find_made()
+            if found is not None:
+                return found
+            if not seconds:
+                self._log_absence(f"the one that {self._subject} conflicts with")
+        return None
 
     def _confirmed(self, made: WorkflowSnapshot) -> WorkflowSnapshot | None:
         """Return what the service has named, as it shows it; None if it is gone, since an id was remembered."""
         for seconds in _CONFIRM_PAUSES:
             if seconds and self.pause(seconds) is True:
                 return made
-            found = self._read(made)
+            try:
+                found = self._read(made) or self._listed(made)
+            except OmicsServiceError as error:
+                # It was made, which whoever waits for it will see, or explain.
+                self.log.warning("%s", entry("Cannot look at HealthOmics %s, and go on: %s", made.label, error))
+                return made
             if found is not None:
-                return found
+                return None if found.phase is Phase.DELETED else found
+            if not seconds:
+                self._log_absence(made.label)
         return None
+
+    def _log_absence(self, what: str) -> None:
+        longest = sum(_CONFIRM_PAUSES)
+        self.log.info("%s", entry("HealthOmics does not show %s; looking again for up to %.0f s", what, longest))
+
+    def _listed(self, made: WorkflowSnapshot) -> WorkflowSnapshot | None:
+        """Return a workflow that GetWorkflow does not show yet, and ListWorkflows does."""
+        if self._is_version:
+            return None
+        listed = self.service.send_requests(list_workflows(self._request["name"]), made.label)
+        found = next((one for one in listed if one.workflow_id == made.workflow_id), None)
+        return made if found is not None and found.phase is not Phase.DELETED else found
