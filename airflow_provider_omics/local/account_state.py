@@ -51,7 +51,9 @@ class AccountState:
     :ivar background: does what takes a while, such as reading definitions.
     :ivar endpoint_url: where the server answers; empty while there is none.
     :ivar events: takes events to the event bus; :meth:`EventDelivery.put` is called with the lock held.
-    :ivar changed: notified when something new is due, for the thread that runs the timeline.
+    :ivar ended: whether the server has forgotten it, so that nothing is left to be waited for.
+    :ivar changed: notified when something new is due, for the thread that runs the timeline, and when a workflow's
+        status has changed.
     """
 
     region: str
@@ -79,6 +81,7 @@ class AccountState:
     task_observers: list[TaskObserver] = field(default_factory=list)
     batch_observers: list[BatchObserver] = field(default_factory=list)
     workflow_observers: list[WorkflowObserver] = field(default_factory=list)
+    ended: bool = False
 
     def __post_init__(self) -> None:
         self.changed = threading.Condition(self.lock)

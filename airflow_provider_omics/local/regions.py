@@ -50,6 +50,9 @@ class Regions:
         for ticker in tickers.values():
             ticker.stop()
         for state in accounts.values():
+            with state.changed:
+                state.ended = True
+                state.changed.notify_all()
             state.executor.close()
             state.engine_pool.close()
             state.background.close()

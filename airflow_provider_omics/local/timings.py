@@ -22,7 +22,8 @@ class Timings:
         published rate of StartRun is 5.
     :param batch_stopping: from the last cancelled run until the batch is CANCELLED.
     :param run_summary_lag: how far ``runSummary`` of GetBatch is behind, until the batch is PROCESSED.
-    :param workflow_creating: in CREATING of a workflow, a version or a run cache.
+    :param workflow_creating: in CREATING of a workflow, a version or a run cache. While it is 0, CreateWorkflow and
+        CreateWorkflowVersion answer once the definition was read, or after 20 real seconds.
     :param configuration_creating: in CREATING of a configuration; the service takes up to 15 minutes.
     :param configuration_deleting: in DELETING of a configuration.
     """

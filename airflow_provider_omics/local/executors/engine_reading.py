@@ -55,6 +55,10 @@ class EngineReader:
             _kept[key] = loaded
         return loaded
 
+    def kept(self, archive: bytes, main: str) -> LoadedDefinition | None:
+        """Return what a definition says if it was loaded before, by whichever server of this process."""
+        return _kept.get(_key(self._name, archive, main))
+
     def _load(self, archive: bytes, main: str) -> LoadedDefinition:
         try:
             process = self._pool.processes(self._engine).start()

@@ -16,6 +16,7 @@ from airflow_provider_omics.local.http.waiters import Waiters
 from airflow_provider_omics.local.journal import Call
 from airflow_provider_omics.local.operations.registry import Handler, handlers
 from airflow_provider_omics.local.regions import SLICE_SECONDS
+from airflow_provider_omics.local.workflows.machine import await_definition
 
 log = logging.getLogger(__name__)
 
@@ -71,6 +72,8 @@ class OmicsService:
         if refusal is not None:
             raise refusal
         result = self._carry_out(state, handler, members, call)
+        if route.operation in ("CreateWorkflow", "CreateWorkflowVersion"):
+            await_definition(state, result)
         if state.assumptions.waiters_see_running and route.operation in ("GetRun", "GetRunTask"):
             result = self._waiters.show(request.user_agent, result)
         answer = wire.answer(route.operation, result)

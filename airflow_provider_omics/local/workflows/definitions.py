@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, Protocol
 
 from airflow_provider_omics.healthomics.requests.shapes import check_shape, service_model
 from airflow_provider_omics.local.workflows.archives import DefinitionArchive
@@ -32,8 +32,17 @@ class LoadedDefinition:
     parameter_template: dict[str, dict[str, Any]]
 
 
-Loader = Callable[[bytes, str], LoadedDefinition]
-"""Loads a zipped definition by its main file as an engine does; raises :class:`DefinitionError` with its message."""
+class Loader(Protocol):
+    """Loads zipped definitions as an engine does."""
+
+    def __call__(self, archive: bytes, main: str, /) -> LoadedDefinition:
+        """Load a definition by its main file, which may take a while.
+
+        :raises DefinitionError: with the engine's message.
+        """
+
+    def kept(self, archive: bytes, main: str, /) -> LoadedDefinition | None:
+        """Return what is known of the same definition from before, if it was loaded before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,17 @@ class DefinitionOutline:
         :raises DefinitionError: the engine does not take it.
         """
         loaded = LoadedDefinition(self.main, {}) if load is None else load(self.archive, self.main)
+        return self._completed(loaded)
+
+    def known_definition(self, load: Loader | None) -> Definition | None:
+        """Return the whole definition where no engine is needed for it; None where one is.
+
+        :param load: as of :meth:`definition`; it is only asked for what it has kept.
+        """
+        loaded = LoadedDefinition(self.main, {}) if load is None else load.kept(self.archive, self.main)
+        return None if loaded is None else self._completed(loaded)
+
+    def _completed(self, loaded: LoadedDefinition) -> Definition:
         return Definition(
             engine=self.engine,
             main=loaded.main,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -24,6 +26,9 @@ from airflow_provider_omics.local.workflows.definitions import (
 log = logging.getLogger(__name__)
 
 CREATING, ACTIVE, FAILED = "CREATING", "ACTIVE", "FAILED"
+LONGEST_WAIT_SECONDS = 20.0
+"""Well below the 60 seconds for which clients wait for an answer."""
+
 _LONGEST_MESSAGE = 4096
 _NOT_KEPT = frozenset({"definitionZip", "requestId", "tags", "parameterTemplate"})
 
@@ -92,30 +97,54 @@ def _read(state: AccountState, member: str, uri: str, most_bytes: int) -> bytes:
         raise ValidationException(f"{member} cannot be read: {error}") from error
 
 
+def await_definition(state: AccountState, made: Mapping[str, Any], seconds: float = LONGEST_WAIT_SECONDS) -> None:
+    """Wait until the definition of a workflow or version was read, where the service takes no time of its own for it.
+
+    Do not hold the account's lock meanwhile, so that others are answered. It is over at once where
+    ``Timings.workflow_creating`` is more than 0, since whoever has set that wants to see CREATING.
+
+    :param made: the answer of CreateWorkflow or CreateWorkflowVersion.
+    :param seconds: longest wait, in real seconds, at least 0; afterwards the workflow may still be CREATING.
+    """
+    with state.changed:
+        if state.timings.workflow_creating == 0:
+            state.changed.wait_for(lambda: state.ended or not _is_creating(state, made), seconds)
+
+
+def _is_creating(state: AccountState, made: Mapping[str, Any]) -> bool:
+    workflow = state.workflows.get(made.get("id") or made["workflowId"])
+    if workflow is not None and "versionName" in made:
+        workflow = workflow.versions.get(made["versionName"])
+    return workflow is not None and workflow.status == CREATING
+
+
 def _finish(state: AccountState, workflow: Workflow, request: dict[str, Any]) -> None:
-    try:
+    with _failing(state, workflow):
         outline = read_outline(workflow.definition_zip or b"", request)
-    except DefinitionError as error:
-        _fail(state, workflow, str(error))
-        return
-    load = state.loaders.get(outline.engine)
-    if load is None:
-        _activate(state, workflow, outline.definition(None))
-    else:
-        # An engine may take seconds for a definition, and whoever calls the service meanwhile needs the lock.
-        state.background.put(partial(_load, state, workflow, outline, load))
+        load = state.loaders.get(outline.engine)
+        definition = outline.known_definition(load)
+        if definition is None:
+            # An engine may take seconds for a definition, and whoever calls the service meanwhile needs the lock.
+            state.background.put(partial(_load, state, workflow, outline, load))
+        else:
+            _activate(state, workflow, definition)
 
 
-def _load(state: AccountState, workflow: Workflow, outline: DefinitionOutline, load: Loader) -> None:
+def _load(state: AccountState, workflow: Workflow, outline: DefinitionOutline, load: Loader | None) -> None:
+    with _failing(state, workflow):
+        _activate(state, workflow, outline.definition(load))
+
+
+@contextmanager
+def _failing(state: AccountState, workflow: Workflow) -> Iterator[None]:
+    """Have the workflow be FAILED by whatever goes wrong within, so that it never stays CREATING."""
     try:
-        definition = outline.definition(load)
+        yield
     except DefinitionError as error:
         _fail(state, workflow, str(error))
     except Exception as error:
         log.exception("The definition of workflow %s could not be read", workflow.workflow_id)
         _fail(state, workflow, f"The local server failed: {type(error).__name__}: {error}")
-    else:
-        _activate(state, workflow, definition)
 
 
 def _fail(state: AccountState, workflow: Workflow, message: str) -> None:
@@ -135,6 +164,7 @@ def _activate(state: AccountState, workflow: Workflow, definition: Definition) -
 
 def _set_status(state: AccountState, workflow: Workflow, status: str) -> None:
     old, workflow.status = workflow.status, status
+    state.changed.notify_all()
     _notify(state, workflow, old)
 
 

@@ -1,0 +1,151 @@
+"""CreateWorkflow and CreateWorkflowVersion answer once the definition was read, and hold nobody up meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from cwl_service import ROLE, await_that, zip_of
+
+from airflow_provider_omics.local import LocalOmics, Quotas, Timings
+from airflow_provider_omics.local.clock import ManualClock
+from airflow_provider_omics.local.executors.engine_reading import EngineReader
+from airflow_provider_omics.local.workflows.definitions import DefinitionError, LoadedDefinition
+from airflow_provider_omics.local.workflows.machine import await_definition
+
+RUN = {"roleArn": ROLE, "outputUri": "s3://results/x"}
+
+
+class HeldLoader:
+    """Loads definitions once it may."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Semaphore(0)
+        self.may_go_on = threading.Event()
+        self.error: DefinitionError | None = None
+
+    def __call__(self, _archive: bytes, main: str) -> LoadedDefinition:
+        self.asked.release()
+        self.may_go_on.wait()
+        if self.error is not None:
+            raise self.error
+        return LoadedDefinition(main, {})
+
+    def kept(self, _archive: bytes, _main: str) -> LoadedDefinition | None:
+        return None
+
+
+@pytest.fixture(params=[None, ManualClock], ids=["real", "manual"])
+def server(request: pytest.FixtureRequest) -> Iterator[LocalOmics]:
+    clock = request.param() if request.param else None
+    with LocalOmics(executor="simulated", timings=Timings.fast(), quotas=Quotas.wide(), clock=clock) as started:
+        started.client("s3").create_bucket(Bucket="results")
+        yield started
+
+
+@pytest.fixture
+def held(server: LocalOmics) -> Iterator[HeldLoader]:
+    loader = HeldLoader()
+    server.account().loaders = {"CWL": loader}
+    yield loader
+    loader.may_go_on.set()
+
+
+def definition(inputs: str) -> bytes:
+    """Zip a definition that no other test has, so that it was not read before."""
+    return zip_of(
+        {
+            "main.cwl": "cwlVersion: v1.2\nclass: CommandLineTool\nbaseCommand: echo\n"
+            f"label: of {__name__}\ninputs: {inputs}\noutputs: []\n"
+        }
+    )
+
+
+def test_what_follows_at_once_sees_active_or_failed(server: LocalOmics, held: HeldLoader) -> None:
+    omics = server.client("omics")
+
+    def go_on_after_other_calls() -> None:
+        held.asked.acquire()
+        (listed,) = omics.list_workflows()["items"]
+        assert listed["status"] == "CREATING"
+        with pytest.raises(omics.exceptions.ConflictException, match="is CREATING"):
+            omics.start_run(workflowId=listed["id"], **RUN)
+        held.may_go_on.set()
+
+    with ThreadPoolExecutor(1) as threads:
+        others = threads.submit(go_on_after_other_calls)
+        made = omics.create_workflow(name="good", definitionZip=definition("[]"))
+        assert omics.start_run(workflowId=made["id"], **RUN)["status"] == "PENDING"
+        others.result()
+    # The service's answer says so, however soon it is over.
+    assert made["status"] == "CREATING"
+    version = {"workflowId": made["id"], "versionName": "bad"}
+    held.error = DefinitionError("main.cwl:1: bad")
+    assert omics.create_workflow_version(**version, definitionZip=definition("[]"))["status"] == "CREATING"
+    got = omics.get_workflow_version(**version)
+    assert (got["status"], got["statusMessage"]) == ("FAILED", "main.cwl:1: bad")
+
+
+def test_a_call_that_is_repeated_while_the_first_waits_makes_nothing_twice(
+    server: LocalOmics, held: HeldLoader
+) -> None:
+    omics = server.client("omics")
+    request = {"name": "x", "definitionZip": definition("[]"), "requestId": "once"}
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(omics.create_workflow, **request)
+        held.asked.acquire()
+        server.change(timings={"workflow_creating": 1})
+        again = omics.create_workflow(**request)
+        held.may_go_on.set()
+        assert first.result()["id"] == again["id"]
+    assert [item["id"] for item in omics.list_workflows()["items"]] == [again["id"]]
+
+
+def test_the_wait_is_bounded(server: LocalOmics, held: HeldLoader) -> None:
+    server.change(timings={"workflow_creating": 0.001})
+    made = server.client("omics").create_workflow(name="x", definitionZip=definition("[]"))
+    server.change(timings={"workflow_creating": 0.0})
+    state = server.account()
+    await_definition(state, made, seconds=0.01)
+    assert state.workflows[made["id"]].status == "CREATING"
+    # Neither is one that was deleted in the meantime waited for.
+    del state.workflows[made["id"]]
+    await_definition(state, made)
+
+
+def test_a_time_in_creating_is_not_waited_for(server: LocalOmics, held: HeldLoader) -> None:
+    server.change(timings={"workflow_creating": 0.001})
+    omics = server.client("omics")
+    workflow_id = omics.create_workflow(name="x", definitionZip=definition("[]"))["id"]
+    assert omics.get_workflow(id=workflow_id)["status"] == "CREATING"
+    held.may_go_on.set()
+    if isinstance(server.clock, ManualClock):
+        server.advance(1)
+        assert omics.get_workflow(id=workflow_id)["status"] == "ACTIVE"
+    await_that(lambda: omics.get_workflow(id=workflow_id)["status"] == "ACTIVE", "the workflow")
+
+
+def test_a_call_that_waits_ends_with_the_server(server: LocalOmics, held: HeldLoader) -> None:
+    omics = server.client("omics")
+    with ThreadPoolExecutor(2) as threads:
+        call = threads.submit(omics.create_workflow, name="x", definitionZip=definition("[]"))
+        held.asked.acquire()
+        resetting = threads.submit(server.reset)
+        assert call.result()["status"] == "CREATING"
+        assert not resetting.done()
+        held.may_go_on.set()
+        resetting.result()
+
+
+def test_what_was_read_before_needs_no_background(server: LocalOmics) -> None:
+    omics = server.client("omics")
+    content = definition("{kept: int}")
+    first = omics.create_workflow(name="first", definitionZip=content)["id"]
+    await_that(lambda: omics.get_workflow(id=first)["status"] == "ACTIVE", "the first workflow")
+    state = server.account()
+    assert isinstance(state.loaders["CWL"], EngineReader)
+    state.background.close()
+    again = omics.create_workflow(name="again", definitionZip=content)["id"]
+    assert omics.get_workflow(id=again)["status"] == "ACTIVE"
