@@ -16,7 +16,9 @@ in the DAG bundle, and with a CSV file of samples (``sample,fastq_1``)::
 2. ``version`` makes a version of the folder's content, named after its digest: the same content makes none, and the
    task returns the one that is there.
 3. ``cohort`` runs that version on every sample, and ``results`` tells where the table is.
-4. ``outdated`` names all versions but the newest ones, and ``prune`` deletes them. Runs that use one of them go on.
+4. ``outdated`` names all versions but the one just used and the newest of the others, and ``prune`` deletes them: what
+   has FAILED, too, but never what the cohort was run with, also if that is an old version to which the folder was set
+   back. Runs that use one of them go on.
 
 Trigger it twice and nothing is made the second time; change the workflow's files and there is one version more.
 """
@@ -25,7 +27,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG, Param, get_current_context, task
+from airflow.providers.common.compat.sdk import DAG, Param, task
 
 from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator
@@ -57,7 +59,7 @@ with DAG(
         "role_arn": Param(type="string", pattern="^arn:.+", description="Service role that the runs act with."),
         "output_uri": Param(type="string", pattern="^s3://.+", description="Where the runs write their outputs."),
         "sheet": Param(type="string", pattern="^s3://.+", description="CSV file with the samples and their files."),
-        "keep": Param(3, type="number", minimum=1, description="How many of the newest versions are kept."),
+        "keep": Param(3, type="number", minimum=1, description="How many versions are kept."),
     },
 ) as dag:
     content = {
@@ -100,14 +102,18 @@ with DAG(
         return {"results_uri": results_uri, "outcome": summary["outcome"]}
 
     @task
-    def outdated(workflow_id: str) -> list[str]:
-        """Return the names of all versions but the newest ones."""
+    def outdated(workflow_id: str, used: str, keep: str) -> list[str]:
+        """Return the names of all versions but the one just used and the newest ones that can be used."""
         versions = OmicsHook().list_workflow_versions(workflow_id)
-        keep = int(get_current_context()["params"]["keep"])
-        return [str(version.version_name) for version in versions[:-keep]]
+        usable = [version.version_name for version in versions if version.status == "ACTIVE"]
+        others = [name for name in reversed(usable) if name != used]
+        kept = {used, *others[: int(float(keep)) - 1]}
+        # Somebody may be waiting for one that is CREATING.
+        ended = [version.version_name for version in versions if version.status in ("ACTIVE", "FAILED", "INACTIVE")]
+        return [str(name) for name in ended if name not in kept]
 
     done = results(cohort.output["results_uri"], cohort.output["batch_summary"])
-    names = outdated(workflow.output)
+    names = outdated(workflow.output, version.output, "{{ params.keep }}")
     done >> names
 
     OmicsDeleteWorkflowVersionOperator.partial(task_id="prune", workflow_id=workflow.output).expand(version_name=names)

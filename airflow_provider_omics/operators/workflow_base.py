@@ -12,6 +12,7 @@ from airflow_provider_omics.exceptions import OmicsRequestInvalidError, OmicsWai
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.statuses import Phase
 from airflow_provider_omics.healthomics.polling.result import StopReason, WaitResult
+from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.healthomics.requests.levels import FAIL
 from airflow_provider_omics.healthomics.requests.shapes import api_name
 from airflow_provider_omics.healthomics.requests.start_run import extra_members
@@ -32,7 +33,13 @@ from airflow_provider_omics.workflows.bundle import (
     read_bundle,
 )
 from airflow_provider_omics.workflows.creation import TAG_COUNT, Created, WorkflowCreator
-from airflow_provider_omics.workflows.creation_request import CREATION_FIELDS, Creation, Source, build_creation
+from airflow_provider_omics.workflows.creation_request import (
+    ARCHIVES,
+    CREATION_FIELDS,
+    Creation,
+    Source,
+    build_creation,
+)
 from airflow_provider_omics.workflows.failure import WorkflowFailure
 from airflow_provider_omics.workflows.snapshot import WorkflowSnapshot
 
@@ -139,6 +146,9 @@ class OmicsCreationOperator(OmicsRequestOperator[WorkflowSnapshot]):
         """
         fields = {**{api_name(name): getattr(self, name) for name in CREATION_FIELDS}, **own}
         more = extra_members(self.operation, where, extra)
+        issues = [_misplaced(f"{where}.{name}") for name in ARCHIVES if more.get(name) is not None]
+        if issues:
+            raise OmicsRequestInvalidError(self.operation, issues)
         try:
             source = self._source()
         except DefinitionError as error:
@@ -172,3 +182,8 @@ class OmicsCreationOperator(OmicsRequestOperator[WorkflowSnapshot]):
             content = archive.read(MOST_STORED_BYTES + 1)
 
         return read_archive(uri, io.BytesIO(content), len(content))
+
+
+def _misplaced(where: str) -> Issue:
+    what = "cannot be given there, since the same content would not be known again"
+    return Issue(where, what, "Give definition: a folder, a file or the s3:// URI of a zip archive")

@@ -65,7 +65,9 @@ NOT_CONTENT = frozenset(
     }
 )
 """Members that do not say what runs compute, so that content stays the same when only these change."""
-_SOURCES = ("definitionZip", "definitionUri", "definitionRepository")
+ARCHIVES = ("definitionZip", "definitionUri")
+"""Members that are made of ``definition``."""
+_SOURCES = (*ARCHIVES, "definitionRepository")
 _MADE_LATER = {CREATE_WORKFLOW: {"requestId": "-"}, CREATE_VERSION: {"requestId": "-", "versionName": "0"}}
 _TOGETHER = (
     ("parameterTemplate", "parameterTemplatePath"),
@@ -137,7 +139,7 @@ def build_creation(
     issues = [*_request_issues(operation, checked.request, reserved_tags), *found]
     if issues:
         raise OmicsRequestInvalidError(operation, [as_typed(issue, shape.members) for issue in issues])
-    content = {name: value for name, value in checked.request.items() if name not in _SOURCES[:2]}
+    content = {name: value for name, value in checked.request.items() if name not in ARCHIVES}
     content["definition"] = source.uri if source.bundle is None else source.bundle.digest
     return Creation(operation, checked.request, digest_without(NOT_CONTENT, content), tuple(checked.notes))
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_omics.healthomics.api.calls import Requests
+from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.statuses import Phase
 from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 from airflow_provider_omics.workflows.poll import list_versions, list_workflows
@@ -47,29 +48,50 @@ class FoundWorkflow:
 def find_workflow(
     operation: str, name: str, version_name: str | None = None, workflow_type: str | None = None
 ) -> Requests[FoundWorkflow]:
-    """Find the one ACTIVE workflow of a name (ListWorkflows), and the version that is meant (ListWorkflowVersions).
+    """Find the one workflow of a name (ListWorkflows), and the version that is meant (ListWorkflowVersions).
 
     :param operation: API operation that it is for.
     :param version_name: ``latest`` for the newest that is ACTIVE, unless one is named so; another name is taken as it
         is.
     :param workflow_type: ``PRIVATE``, as None, or ``READY2RUN``.
-    :raises OmicsRequestInvalidError: there is none, or more than one.
+    :raises OmicsRequestInvalidError: there is none, or more than one, those on their way to ACTIVE included.
+    :raises OmicsError: it, or a version that is newer, is on its way to ACTIVE, so that a later try may find it.
     """
     named = yield from list_workflows(name, workflow_type)
-    active = [one for one in named if one.phase is Phase.SUCCEEDED]
-    if len(active) != 1:
-        raise OmicsRequestInvalidError(operation, [_ambiguous(name, active) if active else _missing(name, named)])
-    workflow_id = active[0].workflow_id
+    usable = [one for one in named if _is_usable_soon(one)]
+    if len(usable) != 1:
+        raise OmicsRequestInvalidError(operation, [_ambiguous(name, usable) if usable else _missing(name, named)])
+    (found,) = usable
+    if found.phase is not Phase.SUCCEEDED:
+        raise _not_yet(operation, f"the workflow called {name!r}", found)
     if version_name != LATEST:
-        return FoundWorkflow(workflow_id, version_name)
-    versions = yield from list_versions(workflow_id)
-    usable = [one for one in versions if one.phase is Phase.SUCCEEDED]
+        return FoundWorkflow(found.workflow_id, version_name)
+    versions = yield from list_versions(found.workflow_id)
+    return FoundWorkflow(found.workflow_id, _latest(operation, name, found.workflow_id, versions))
+
+
+def _latest(operation: str, name: str, workflow_id: str, versions: list[WorkflowSnapshot]) -> str | None:
+    usable = [one for one in versions if _is_usable_soon(one)]
     if not usable:
         what = f"{LATEST!r} stands for no version: workflow {workflow_id} ({name}) has none that is ACTIVE"
         fix = "Make one with OmicsCreateWorkflowVersionOperator, or leave it out for the workflow itself"
         raise OmicsRequestInvalidError(operation, [Issue("workflow_version_name", what, fix)])
-    literal = next((one for one in usable if one.version_name == LATEST), None)
-    return FoundWorkflow(workflow_id, (literal or usable[-1]).version_name)
+    latest = next((one for one in usable if one.version_name == LATEST), usable[-1])
+    if latest.phase is not Phase.SUCCEEDED:
+        # An older one would be taken without a word by those who look a moment too early.
+        raise _not_yet(operation, f"the latest version of {name!r}", latest)
+    return latest.version_name
+
+
+def _is_usable_soon(one: WorkflowSnapshot) -> bool:
+    return one.phase is Phase.SUCCEEDED or not one.phase.is_final
+
+
+def _not_yet(operation: str, meant: str, one: WorkflowSnapshot) -> OmicsError:
+    return OmicsError(
+        f"{operation}: nothing was sent, since {meant} is not ACTIVE yet: {one.label} is {one.status}. Wait for it "
+        "with OmicsWorkflowSensor, or let the task be tried again"
+    )
 
 
 UNKNOWN_ID = "0"
@@ -116,11 +138,11 @@ def _missing(name: str, named: list[WorkflowSnapshot]) -> Issue:
         fix = "Correct the name, the Region or the connection, or make it with OmicsCreateWorkflowOperator"
         return Issue("workflow_name", f"no workflow is called {name!r}", fix)
     shown = ", ".join(f"{one.workflow_id} is {one.status}" for one in named[:_MOST_SHOWN])
-    fix = "Wait for it with OmicsWorkflowSensor, or look at its statusMessage"
+    fix = "Look at its statusMessage, and make it anew"
     return Issue("workflow_name", f"no workflow called {name!r} is ACTIVE: {shown}", fix)
 
 
-def _ambiguous(name: str, active: list[WorkflowSnapshot]) -> Issue:
-    shown = ", ".join(one.workflow_id for one in active[:_MOST_SHOWN])
-    what = f"{len(active)} workflows are called {name!r} ({shown})"
+def _ambiguous(name: str, usable: list[WorkflowSnapshot]) -> Issue:
+    shown = ", ".join(f"{one.workflow_id} is {one.status}" for one in usable[:_MOST_SHOWN])
+    what = f"{len(usable)} workflows are called {name!r} ({shown})"
     return Issue("workflow_name", what, "Give workflow_id, or delete or rename all but one")

@@ -60,11 +60,17 @@ def test_new_content_makes_a_version_and_old_ones_are_deleted(
     assert versions(workflow_id) == [first]
     assert [one["id"] for one in omics.list_workflows(name=name)["items"]] == [workflow_id]
 
-    with (folder / "measure.py").open("a") as script:
-        script.write("\n# It reads the same, and is another version.\n")
+    original = (folder / "measure.py").read_text()
+    (folder / "measure.py").write_text(f"{original}\n# It reads the same, and is another version.\n")
+    conf["keep"] = 2
     again, second, _ = run()
     assert (again, second != first) == (workflow_id, True)
-    assert versions(workflow_id) == [second]
+    assert versions(workflow_id) == [first, second]
+
+    (folder / "measure.py").write_text(original)
+    conf["keep"] = 1
+    assert run()[:2] == (workflow_id, first)
+    assert versions(workflow_id) == [first]
     runs = [omics.get_run(id=one["id"]) for one in omics.list_runs()["items"]]
     used = [one["workflowVersionName"] for one in runs if one["workflowId"] == workflow_id]
-    assert sorted(used) == sorted([first, first, second])
+    assert sorted(used) == sorted([first, first, second, first])

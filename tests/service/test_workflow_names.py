@@ -12,7 +12,12 @@ from omics_errors import raises
 from omics_service import ROLE, wdl_zip
 from task_runs import TaskInstance, TaskRun, run_task
 
-from airflow_provider_omics.exceptions import OmicsBatchFailedError, OmicsRequestInvalidError, OmicsRunFailedError
+from airflow_provider_omics.exceptions import (
+    OmicsBatchFailedError,
+    OmicsError,
+    OmicsRequestInvalidError,
+    OmicsRunFailedError,
+)
 from airflow_provider_omics.local import LocalOmics, OutcomeRule, SimulatedOutcomes
 from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator
 from airflow_provider_omics.operators.run import OmicsStartRunOperator
@@ -94,15 +99,60 @@ def test_a_run_that_failed_is_replaced_by_one_of_the_newest_version(lab: CohortL
     assert lab.effects("StartRun") == 2
 
 
+def status(lab: CohortLab, value: str, name: str | None = None) -> None:
+    """Show the workflow, or a version of it, as it is while that has not ended."""
+    workflow = lab.server.account("us-east-1").workflows[lab.workflow_id]
+    (workflow if name is None else workflow.versions[name]).status = value
+
+
 def test_only_active_versions_and_workflows_count(lab: CohortLab) -> None:
-    for index, failing in enumerate((False, True)):
-        settings = {"main": "other.wdl"} if failing else {"main": "main.wdl"}
-        lab.omics.create_workflow_version(
-            workflowId=lab.workflow_id, versionName=f"v{index}", definitionZip=wdl_zip(), engine="WDL", **settings
-        )
-    lab.omics.create_workflow(name="read-qc", definitionZip=b"no zip")
+    add_version(lab, "v0")
+    add_version(lab, "v1")
+    status(lab, "FAILED", "v1")
+    broken = lab.omics.create_workflow(name="read-qc", definitionZip=b"no zip")["id"]
+    lab.server.account("us-east-1").workflows[broken].status = "FAILED"
     run_id = start(workflow_version_name="latest").result
     assert lab.omics.get_run(id=run_id)["workflowVersionName"] == "v0"
+
+
+@pytest.mark.parametrize("way", ["CREATING", "UPDATING"])
+@pytest.mark.parametrize(
+    ("kind", "wanted"),
+    [
+        ("workflow", "the workflow called 'read-qc' is not ACTIVE yet: workflow {} .read-qc. is {}. Wait for it"),
+        ("newest", "the latest version of 'read-qc' is not ACTIVE yet: version v2 of workflow {} is {}"),
+        ("literal", "the latest version of 'read-qc' is not ACTIVE yet: version latest of workflow {} is {}"),
+    ],
+)
+def test_what_is_on_its_way_is_an_error_that_passes_by_itself(lab: CohortLab, kind: str, wanted: str, way: str) -> None:
+    for name in ("latest", "v1") if kind == "literal" else ("v1", "v2"):
+        add_version(lab, name)
+    one = {"workflow": None, "newest": "v2", "literal": "latest"}[kind]
+    status(lab, way, one)
+    with raises(OmicsError, match=wanted.format(lab.workflow_id, way)) as waits:
+        start(workflow_version_name="latest")
+    assert not isinstance(waits.value, AirflowFailException)
+    assert lab.effects("StartRun") == 0
+    status(lab, "ACTIVE", one)
+    assert start(2, workflow_version_name="latest").result
+
+
+def test_an_older_version_on_its_way_is_in_nobodys_way(lab: CohortLab) -> None:
+    add_version(lab, "v1")
+    add_version(lab, "v2")
+    status(lab, "UPDATING", "v1")
+    run_id = start(workflow_version_name="latest").result
+    assert lab.omics.get_run(id=run_id)["workflowVersionName"] == "v2"
+
+
+@pytest.mark.parametrize("way", ["CREATING", "UPDATING"])
+def test_a_second_workflow_on_its_way_makes_a_name_ambiguous(
+    lab: CohortLab, make_workflow: Callable[..., str], way: str
+) -> None:
+    make_workflow(name="read-qc")
+    status(lab, way)
+    with raises(OmicsRequestInvalidError, match=f"2 workflows are called 'read-qc' .{lab.workflow_id} is {way}"):
+        start()
 
 
 @pytest.mark.parametrize(
@@ -111,7 +161,7 @@ def test_only_active_versions_and_workflows_count(lab: CohortLab) -> None:
         ("read_qc", None, "no workflow is called 'read_qc'. Correct the name, the Region or the connection"),
         ("read-qc", "latest", "'latest' stands for no version: workflow .* has none that is ACTIVE"),
         ("twice", None, "2 workflows are called 'twice' .* Give workflow_id, or delete or rename all but one"),
-        ("broken", None, "no workflow called 'broken' is ACTIVE: .* is FAILED. Wait for it"),
+        ("broken", None, "no workflow called 'broken' is ACTIVE: .* is FAILED. Look at its statusMessage"),
     ],
 )
 @pytest.mark.parametrize("kind", ["run", "batch"])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import runpy
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
+from examples import example_files
 from omics_errors import raises
 from task_runs import TaskInstance, TaskRun, run_task
 
@@ -398,6 +400,37 @@ def test_members_of_a_later_release_are_sent_by_their_api_names(omics: Any, fold
     assert omics.get_workflow_version(workflowId=workflow_id, versionName=name)["accelerators"] == "GPU"
 
 
+@pytest.mark.parametrize("member", ["definitionUri", "definitionZip"])
+def test_a_definition_among_those_members_is_refused(server: LocalOmics, folder: Path, member: str) -> None:
+    more = {member: "s3://definitions/v1.zip"}
+    with raises(OmicsRequestInvalidError, match=f"create_workflow_kwargs.{member}: cannot be given there.*definition"):
+        create(None, create_workflow_kwargs=more)
+    with raises(OmicsRequestInvalidError, match=f"create_workflow_version_kwargs.{member}: cannot be given there"):
+        version(folder, "1", create_workflow_version_kwargs=more)
+    assert created(server) == 0
+
+
+def test_the_example_prunes_neither_what_was_used_nor_for_what_has_failed(server: LocalOmics, folder: Path) -> None:
+    workflow_id = create(folder).result
+    for name in ("v1", "v2", "v3", "v4"):
+        change(folder, f"# {name}\n")
+        version(folder, workflow_id, version_name=name)
+    versions = server.account("us-east-1").workflows[workflow_id].versions
+    versions["v3"].status = "FAILED"
+    (example,) = (path for path in example_files() if path.stem == "example_omics_workflow_lifecycle")
+    outdated = runpy.run_path(str(example))["dag"].get_task("outdated").python_callable
+    for used, keep, names in (
+        ("v4", 1, ["v1", "v2", "v3"]),
+        ("v1", 1, ["v2", "v3", "v4"]),
+        ("v1", 2, ["v2", "v3"]),
+        ("v4", 2, ["v1", "v3"]),
+        ("v4", 9, ["v3"]),
+    ):
+        assert outdated(workflow_id, used, str(keep)) == names
+    versions["v3"].status = "CREATING"
+    assert outdated(workflow_id, "v4", "1.0") == ["v1", "v2"]
+
+
 def test_the_hook_finds_and_lists_them(server: LocalOmics, folder: Path) -> None:
     workflow_id = create(folder).result
     names = [version(folder, workflow_id, version_name=name).result for name in ("b", "a")]
@@ -465,10 +498,10 @@ def test_deleting_twice_is_no_error(omics: Any, folder: Path) -> None:
 
 
 def test_a_trigger_that_failed_is_no_loss(folder: Path, server: LocalOmics) -> None:
+    made = create(folder, wait_for_completion=False).result
     operator = OmicsCreateWorkflowOperator(
         task_id="create", name="echo", definition=folder, waiter_delay=0.02, check_definition="off"
     )
     context: Any = {"ti": TaskInstance(task_id="create"), "params": {}}
-    resumed = operator.resume_execution("__fail__", {"error": "Trigger failure"}, context)
-    assert create(folder).result == resumed
+    assert operator.resume_execution("__fail__", {"error": "Trigger failure"}, context) == made
     assert created(server) == 1

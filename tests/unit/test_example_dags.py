@@ -88,7 +88,7 @@ def test_the_events_example_reports_each_run_on_its_own() -> None:
 def test_the_lifecycle_example_deletes_versions_only_once_there_are_results() -> None:
     assert tasks_of("example_omics_workflow_lifecycle") == {
         "workflow": ["cohort", "outdated", "prune", "version"],
-        "version": ["cohort"],
+        "version": ["cohort", "outdated"],
         "cohort": ["results"],
         "results": ["outdated"],
         "outdated": ["prune"],
