@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ from airflow_provider_omics.links.omics import COHORT_LINKS, store_batch_links, 
 from airflow_provider_omics.operators.cohort_input import OmicsCohortInputOperator
 from airflow_provider_omics.operators.definition_types import types_uri
 from airflow_provider_omics.operators.mapped_places import refuse, shared_place_issues
-from airflow_provider_omics.operators.named_workflow import keep_workflow
+from airflow_provider_omics.operators.named_workflow import KeptWorkflow, naming_kept
 from airflow_provider_omics.operators.xcom_keys import XCOM_BATCH_ARN_KEY, XCOM_BATCH_ID_KEY
 from airflow_provider_omics.operators.xcoms import add_to_outlet_events, push_xcoms, xcoms_of
 from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
@@ -86,6 +87,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         self.failure_lookup_limit: int = as_read(failure_lookup_limit)
         self.runs_limit: int = as_read(runs_limit)
         self.kept_workflow: FoundWorkflow | None = None
+        self._kept: KeptWorkflow | None = None
         self._batch: BatchSnapshot | None = None
 
     @property
@@ -97,6 +99,12 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
             expected_bucket_owner=self.s3_expected_bucket_owner,
             requester_pays=self.s3_requester_pays,
         )
+
+    @contextmanager
+    def submitting(self, context: Context) -> Iterator[None]:
+        """Look for the batch, or start it; say where the name of a workflow that is gone comes from."""
+        with naming_kept(self._kept), super().submitting(context):
+            yield
 
     @abstractmethod
     def build_request(self) -> dict[str, Any]:
@@ -143,11 +151,12 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
         request = self.build_request()
         if self.workflow_name is not None and self.kept_workflow is None:
             place = self._paths_of(key, request).settings
-            asked = (key.task_name(), self.workflow_name, self.workflow_version_name or "")
+            kept = KeptWorkflow(self.hook.storage, self.log, place, key, self.workflow_name, self.workflow_version_name)
             # What a resumed task has waited for is no more to be lost for an error than while it waited.
             self.kept_workflow = (self.retrying if is_resumed else call_once)(
-                lambda: keep_workflow(self.hook.storage, place, asked, lambda: self.find_workflow("StartRunBatch"))
+                lambda: kept.get_or_find(lambda: self.find_workflow("StartRunBatch"))
             )
+            self._kept = kept
             request = self.build_request()
         submitter = self.submitter_of(context, key, request.get("batchName"))
         return CohortJob(submitter, request, self.retrying, cancels_superseded=self.cancel_on_kill)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
-from cohorts import MODES, CohortLab, cohort, instance
+from cohorts import BUCKET, MODES, CohortLab, cohort, instance
+from jobs import dag_run
 from omics_errors import raises
 from omics_service import ROLE, wdl_zip
 from task_runs import TaskInstance, TaskRun, run_task
@@ -17,6 +18,7 @@ from airflow_provider_omics.exceptions import (
     OmicsError,
     OmicsRequestInvalidError,
     OmicsRunFailedError,
+    OmicsServiceError,
 )
 from airflow_provider_omics.local import LocalOmics, OutcomeRule, SimulatedOutcomes
 from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator
@@ -192,6 +194,43 @@ def test_a_cohort_keeps_the_version_that_its_first_try_found(lab: CohortLab, def
     assert {run["workflowVersionName"] for run in found} == {"v1"}
     assert len(lab.state.runs) == 4
     assert lab.calls("ListWorkflows") == 1
+
+
+def versions_used(lab: CohortLab) -> list[str]:
+    return [lab.omics.get_run(id=run_id)["workflowVersionName"] for run_id in lab.state.runs]
+
+
+def test_a_dag_run_that_is_created_again_looks_again(lab: CohortLab, told: Callable[[], str]) -> None:
+    add_version(lab, "v1")
+    batch(lab, 1, context={"dag_run": dag_run(minutes_ago=60)}, tolerated_failure_count=3)
+    add_version(lab, "v2")
+    # By the scheduler: all but the time when it began is as it was.
+    again = dag_run()
+    batch(lab, 1, context={"dag_run": again})
+    assert versions_used(lab) == ["v1"] * 3 + ["v2"] * 3
+    add_version(lab, "v3")
+    batch(lab, 2, context={"dag_run": again})
+    assert lab.calls("ListWorkflows") == 2
+    uri = next(line for line in told().replace("\n", " ").split() if "/run-settings/workflows/" in line)
+    assert lab.s3.head_object(Bucket=BUCKET, Key=uri.removeprefix(f"s3://{BUCKET}/"))
+
+
+def test_a_dag_run_that_is_cleared_keeps_the_version(lab: CohortLab) -> None:
+    add_version(lab, "v1")
+    with raises(OmicsBatchFailedError):
+        batch(lab, 1, context={"dag_run": dag_run(minutes_ago=1)})
+    add_version(lab, "v2")
+    batch(lab, 2, context={"dag_run": dag_run(clear_number=1)})
+    assert versions_used(lab) == ["v1"] * 4
+
+
+def test_a_kept_workflow_that_is_gone_is_named_with_where_it_is_kept(lab: CohortLab) -> None:
+    add_version(lab, "v1")
+    with raises(OmicsBatchFailedError):
+        batch(lab)
+    lab.omics.delete_workflow(id=lab.workflow_id)
+    with raises(OmicsServiceError, match="(?s)ResourceNotFound.*the name 'read-qc'.*looked up again, delete s3://"):
+        batch(lab, 2)
 
 
 @pytest.mark.parametrize("operator_class", [OmicsStartRunOperator, OmicsStartRunBatchOperator])
