@@ -23,8 +23,7 @@ from airflow_provider_omics.local.batches.machine import attach_batches
 from airflow_provider_omics.local.clock import Clock, ManualClock, ScaledClock
 from airflow_provider_omics.local.events import attach_events
 from airflow_provider_omics.local.executors.engine_pool import EnginePool
-from airflow_provider_omics.local.executors.engine_reading import EngineReader
-from airflow_provider_omics.local.executors.engines import CWLTOOL
+from airflow_provider_omics.local.executors.engine_reading import engine_readers
 from airflow_provider_omics.local.executors.outcomes import SimulatedOutcomes
 from airflow_provider_omics.local.executors.simulated import SimulatedExecutor
 from airflow_provider_omics.local.faults import FaultPlan
@@ -287,7 +286,7 @@ class LocalOmics:
             journal=self.journal,
             faults=self.faults,
             endpoint_url=self.endpoint_url if self._http else "",
-            loaders={"CWL": EngineReader(pool, "CWL")} if CWLTOOL.is_installed() else {},
+            loaders=engine_readers(pool),
             engine_pool=pool,
         )
         attach_batches(state)

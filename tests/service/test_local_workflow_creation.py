@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -149,3 +150,37 @@ def test_what_was_read_before_needs_no_background(server: LocalOmics) -> None:
     state.background.close()
     again = omics.create_workflow(name="again", definitionZip=content)["id"]
     assert omics.get_workflow(id=again)["status"] == "ACTIVE"
+
+
+# Each struct has twice the members of the one before, and miniwdl looks at each of them.
+ENDLESS_WDL = (
+    "version 1.0\nstruct S0 { Int a }\n"
+    + "".join(f"struct S{n + 1} {{ S{n} a S{n} b }}\n" for n in range(30))
+    + "workflow w { input { S30 s } }\n"
+)
+
+
+@pytest.mark.parametrize("engine", ["WDL", "WDL_LENIENT"])
+def test_wdl_without_an_end_holds_up_neither_others_nor_the_end_of_the_server(
+    monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    monkeypatch.delitem(sys.modules, "WDL", raising=False)
+    with LocalOmics(executor="simulated", timings=Timings(workflow_creating=0.001)) as server:
+        omics = server.client("omics")
+
+        def created(text: str) -> str:
+            made: str = omics.create_workflow(
+                name="x", engine=engine, definitionZip=zip_of({"main.wdl": f"{text}# of {__name__}\n"})
+            )["id"]
+            return made
+
+        endless = created(ENDLESS_WDL)
+        small = created("version 1.0\nworkflow w { input { Int n } }\n")
+        await_that(lambda: omics.get_workflow(id=small)["status"] == "ACTIVE", "the small workflow")
+        assert omics.get_workflow(id=small)["parameterTemplate"] == {"n": {"optional": False}}
+        assert omics.get_workflow(id=endless)["status"] == "CREATING"
+        state = server.account()
+        record = state.workflows[endless]
+    # What was read was given up, and somebody's definition was never read in this process.
+    assert record.status == "FAILED"
+    assert "WDL" not in sys.modules

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import threading
 import zipfile
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_omics.local.executors.engines import ENGINES
-from airflow_provider_omics.local.workflows.definitions import DefinitionError, LoadedDefinition
+from airflow_provider_omics.local.executors.engines import ENGINES, Engine
+from airflow_provider_omics.local.workflows.definitions import DefinitionError, LoadedDefinition, Loader
 
 if TYPE_CHECKING:
     from airflow_provider_omics.local.executors.engine_pool import EnginePool
     from airflow_provider_omics.local.executors.engine_processes import EngineProcess
+
+log = logging.getLogger(__name__)
 
 LONGEST_SECONDS = 120.0
 """Longest time, in real seconds, that reading one definition may take."""
@@ -22,6 +26,19 @@ _BLOCK_BYTES = 1 << 16
 _MOST_KEPT = 256
 # What was read, by content: tests make the same workflow on server after server, and loading an engine takes seconds.
 _kept: dict[str, LoadedDefinition] = {}
+
+
+def engine_readers(pool: EnginePool) -> dict[str, Loader]:
+    """Return what reads definitions, by the API's names of the engines.
+
+    Where an engine is not installed, its definitions are not checked and their parameters stay unknown.
+
+    :param pool: where the engines are loaded.
+    """
+    return {
+        name: EngineReader(pool, name) if engine.is_installed() else _UncheckedReader(engine)
+        for name, engine in ENGINES.items()
+    }
 
 
 class EngineReader:
@@ -88,6 +105,30 @@ class EngineReader:
         raise DefinitionError(
             f"{self._engine.tool} did not get to the end of the definition within {self._seconds:g} seconds"
         )
+
+
+class _UncheckedReader:
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def __call__(self, _archive: bytes, main: str) -> LoadedDefinition:
+        _tell_that_nothing_is_checked(self._engine)
+        return LoadedDefinition(main, {})
+
+    def kept(self, archive: bytes, main: str) -> LoadedDefinition:
+        return self(archive, main)
+
+
+@cache
+def _tell_that_nothing_is_checked(engine: Engine) -> None:
+    log.warning(
+        "%s definitions are not checked, and %s runs are simulated, since %s is not installed: "
+        "pip install 'airflow-provider-omics[%s]'",
+        engine.language,
+        engine.language,
+        engine.tool,
+        engine.extra,
+    )
 
 
 def _loaded(read: dict[str, Any]) -> LoadedDefinition:

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
 class Engine:
     """What runs the workflows of a language.
 
+    :ivar language: what its workflows are written in.
     :ivar tool: name of the program, for log lines.
     :ivar module: module of the package that is imported to see whether the program is installed.
     :ivar extra: the extra of this distribution that installs it.
     :ivar job: module beside this one that carries a run out, with ``preload()`` and ``run(connection)``.
     """
 
+    language: str
     tool: str
     module: str
     extra: str
@@ -32,8 +34,8 @@ class Engine:
         return find_spec(self.module) is not None
 
 
-CWLTOOL = Engine("cwltool", "cwltool", "local", "cwl_job")
-MINIWDL = Engine("miniwdl", "WDL", "local-wdl", "wdl_job")
+CWLTOOL = Engine("CWL", "cwltool", "cwltool", "local", "cwl_job")
+MINIWDL = Engine("WDL", "miniwdl", "WDL", "local-wdl", "wdl_job")
 ENGINES: Mapping[str, Engine] = MappingProxyType({"CWL": CWLTOOL, "WDL": MINIWDL, "WDL_LENIENT": MINIWDL})
 """The engines by the names that the API has for them."""
 

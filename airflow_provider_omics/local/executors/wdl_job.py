@@ -1,10 +1,11 @@
-"""Carries out one WDL definition with miniwdl, in a process of its own that the fork server has forked."""
+"""Reads or carries out one WDL definition with miniwdl, in a process of its own that the fork server has forked."""
 
 from __future__ import annotations
 
 import logging
 import os
 import socket
+from collections.abc import Iterator
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -18,14 +19,17 @@ from WDL.runtime.task import run_local_task
 from WDL.runtime.workflow import run_local_workflow
 from WDL.Tree import Task
 
+from airflow_provider_omics.local.executors.confinement import OUT_OF_MEMORY, confine
 from airflow_provider_omics.local.executors.engine_log import ErrorMemory
 from airflow_provider_omics.local.executors.messages import Message, MessageStream
 from airflow_provider_omics.local.executors.wdl_inputs import bind_inputs
 from airflow_provider_omics.local.executors.wdl_tasks import LocalContainer, TaskReports
 from airflow_provider_omics.local.workflows.archives import DefinitionArchive, DefinitionError
 from airflow_provider_omics.local.workflows.wdl_loading import Target, explain, load_definition
+from airflow_provider_omics.workflows.wdl_template import wdl_template
 
 _BACKEND = "omics_local"
+_DEFINITION = "definition"
 _VERSIONS = ("draft-2", "1.0", "1.1", "1.2", "development")
 
 
@@ -38,28 +42,47 @@ def preload() -> None:
 
 
 def run(connection: socket.socket) -> None:
-    """Carry out the run that the first message describes, and tell what happens on the way.
+    """Do what the first message asks for: carry out a run if it has ``parameters``, else only read the definition.
 
-    The message names the ``directory`` that holds ``definition.zip``, its ``main`` file, the ``engine``, the
-    ``parameters``, and the URI ``out`` below which outputs go.
+    The message names the ``directory`` that holds ``definition.zip``, its ``main`` file and the ``engine``; for a run
+    also the URI ``out`` below which outputs go.
     """
     stream = MessageStream(connection)
     messages = iter(stream)
     order = next(messages)
+    directory = Path(order["directory"]).resolve()
+    log = ErrorMemory(stream, directory)
+    _take_logger(log)
+    if "parameters" in order:
+        _run(order, stream, messages, log)
+    else:
+        confine()
+        _read(order, stream, log)
 
+
+def _read(order: Message, stream: MessageStream, log: ErrorMemory) -> None:
+    directory = Path(order["directory"]).resolve()
+    stream.send({"reading": order["main"]})
+    try:
+        target, _archive = _loaded(order, directory)
+        stream.send({"read": {"main": order["main"], "parameters": wdl_template(target)}})
+    except MemoryError:
+        stream.send({"failed": OUT_OF_MEMORY})
+    except Exception as error:
+        stream.send({"failed": log.shorten(_reason(error, directory / _DEFINITION))})
+
+
+def _run(order: Message, stream: MessageStream, messages: Iterator[Message], log: ErrorMemory) -> None:
     def ask(request: Message) -> Message:
         stream.send(request)
         return next(messages)
 
     directory = Path(order["directory"]).resolve()
-    log = ErrorMemory(stream, directory)
-    _take_logger(log)
+    folder = directory / _DEFINITION
     reports = TaskReports(stream)
-    folder = directory / "definition"
     try:
-        archive = DefinitionArchive(directory.joinpath("definition.zip").read_bytes())
+        target, archive = _loaded(order, directory)
         archive.extract(folder)
-        target = load_definition(archive, folder, order["main"], lenient=order["engine"] == "WDL_LENIENT")
         inputs = bind_inputs(target, order["parameters"], directory / "inputs", ask)
         outputs = _execute(target, inputs, directory, reports)
         stream.send(_described(target, outputs, directory / "out", order["out"]))
@@ -69,6 +92,12 @@ def run(connection: socket.socket) -> None:
         if task is None:
             stream.send({"engine": f"ERROR {reason}"})
         stream.send({"failed": reason, "task": task})
+
+
+def _loaded(order: Message, directory: Path) -> tuple[Target, DefinitionArchive]:
+    archive = DefinitionArchive(directory.joinpath("definition.zip").read_bytes())
+    lenient = order["engine"] == "WDL_LENIENT"
+    return load_definition(archive, directory / _DEFINITION, order["main"], lenient=lenient), archive
 
 
 def _take_logger(handler: logging.Handler) -> None:

@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from airflow_provider_omics.healthomics.requests.shapes import check_shape, service_model
 from airflow_provider_omics.local.workflows.archives import DefinitionArchive
 from airflow_provider_omics.local.workflows.archives import DefinitionError as DefinitionError
-from airflow_provider_omics.local.workflows.wdl_definitions import wdl_parameters
 from airflow_provider_omics.workflows.bundle import Bundle, BundleFile
 from airflow_provider_omics.workflows.bundle import DefinitionError as UnreadableError
 from airflow_provider_omics.workflows.nextflow import SCHEMA, nextflow_template
@@ -116,7 +115,8 @@ def read_outline(archive: bytes, request: Mapping[str, Any]) -> DefinitionOutlin
     engine = request.get("engine") or _guess_engine(files)
     main = _find_main(files, engine, request.get("main"))
     _check_text(main, files[_file_of(main, files)])
-    generated = _parameters(engine, main, files)
+    # Those of CWL and WDL are left to their engines.
+    generated = _nextflow_parameters(files, main) if engine == "NEXTFLOW" else {}
     return DefinitionOutline(
         archive=archive,
         engine=engine,
@@ -176,13 +176,6 @@ def _check_text(main: str, content: bytes) -> None:
         raise DefinitionError(f"The main file {main!r} is not UTF-8 text: {error}") from error
     if not text.strip():
         raise DefinitionError(f"The main file {main!r} is empty")
-
-
-def _parameters(engine: str, main: str, files: Mapping[str, bytes]) -> dict[str, dict[str, Any]]:
-    """Return the parameter template of what is read here; that of CWL is left to cwltool."""
-    if engine.startswith("WDL"):
-        return wdl_parameters(files, main, engine)
-    return _nextflow_parameters(files, main) if engine == "NEXTFLOW" else {}
 
 
 def _nextflow_parameters(files: Mapping[str, bytes], main: str) -> dict[str, dict[str, Any]]:

@@ -30,6 +30,7 @@ def load_definition(files: Mapping[str, bytes], root: Path, main: str, *, lenien
     :param main: path of the main file.
     :param lenient: whether to let optional values pass where others are declared, as WDL_LENIENT does.
     :raises DefinitionError: with miniwdl's message, and the file, line and column.
+    :raises MemoryError: there is not enough memory for it.
     """
     loads = itertools.count(1)
 
@@ -44,6 +45,8 @@ def load_definition(files: Mapping[str, bytes], root: Path, main: str, *, lenien
 
     try:
         document = _result(WDL.load_async(main, check_quant=not lenient, read_source=read_source))
+    except MemoryError:
+        raise
     except RecursionError:
         raise DefinitionError(f"{main}: it is nested too deeply to be read") from None
     except Exception as error:
