@@ -183,6 +183,54 @@ def test_files_are_fetched_out_of_arrays_records_and_secondary_files(service: Cw
     ]
 
 
+def test_what_an_expression_asks_for_beside_a_file_is_fetched(service: CwlService) -> None:
+    service.put("in/x.bam", b"bam\n")
+    service.put("in/x.idx", b"index\n")
+    service.put("deep/x.ref", b"reference\n")
+    inputs = """
+  folder: string
+  bam:
+    type: File
+    secondaryFiles:
+      - $(self.nameroot).idx
+      - {pattern: "$(self.nameroot).none", required: false}
+      - "${ return {'class': 'File', 'location': inputs.folder + '/x.ref', 'basename': 'x.ref'}; }"
+"""
+    arguments = "[$(inputs.bam.path), '$(inputs.bam.secondaryFiles[0].path)', '$(inputs.bam.secondaryFiles[1].path)']"
+    files = {
+        "main.cwl": f"{tool('cat $0 $1 $2', inputs, arguments)}requirements: {{InlineJavascriptRequirement: {{}}}}\n"
+    }
+    parameters = {"bam": f"s3://{service.bucket}/in/x.bam", "folder": f"s3://{service.bucket}/deep"}
+    assert text_of(service, service.run(files, parameters)) == "bam\nindex\nreference\n"
+
+
+def test_what_the_tool_of_a_step_asks_for_beside_a_file_is_fetched(service: CwlService) -> None:
+    for name in ("a.bam", "a.bam.bai", "a.txt", "b.bam", "b.bam.bai", "b.txt"):
+        service.put(f"in/{name}", f"{name}\n".encode())
+    bam = '{type: File, secondaryFiles: [.bai, "$(self.nameroot).txt"]}'
+    script = "cat $0 $0.bai ${0%.bam}.txt"
+    inner = """
+cwlVersion: v1.2
+class: Workflow
+inputs: {one: File}
+outputs: {text: {type: File, outputSource: show/text}}
+steps: {show: {run: tool.cwl, in: {bam: one}, out: [text]}}
+"""
+    outer = """
+cwlVersion: v1.2
+class: Workflow
+requirements: {SubworkflowFeatureRequirement: {}, ScatterFeatureRequirement: {}}
+inputs: {bams: "File[]"}
+outputs: {texts: {type: "File[]", outputSource: each/text}}
+steps: {each: {run: inner.cwl, scatter: one, in: {one: bams}, out: [text]}}
+"""
+    files = {"tool.cwl": tool(script, f"{{bam: {bam}}}", "[$(inputs.bam.path)]"), "inner.cwl": inner, "main.cwl": outer}
+    run = service.run(files, {"bams": [f"s3://{service.bucket}/in/{name}.bam" for name in "ab"]})
+    assert run["status"] == "COMPLETED", run.get("statusMessage")
+    texts = [service.read(each["location"]).decode() for each in service.outputs(run)["texts"]]
+    assert texts == ["a.bam\na.bam.bai\na.txt\n", "b.bam\nb.bam.bai\nb.txt\n"]
+
+
 def test_a_directory_is_fetched_with_all_that_is_in_it(service: CwlService) -> None:
     service.put("refs/genome/a.fa", b"A\n")
     service.put("refs/genome/deep/er/b.fa", b"B\n")

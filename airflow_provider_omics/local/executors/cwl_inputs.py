@@ -7,10 +7,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
-from cwltool.builder import substitute
 from cwltool.process import Process
 from schema_salad.ref_resolver import Loader
 
+from airflow_provider_omics.local.executors.cwl_secondary import (
+    SecondaryPattern,
+    patterns_of,
+    patterns_of_steps,
+    sibling_uris,
+)
 from airflow_provider_omics.local.executors.messages import Message
 from airflow_provider_omics.local.runs.parameters import REQUIREMENTS
 
@@ -31,24 +36,35 @@ def job_order(
     """
     inputs_schema = cast("list[dict[str, Any]]", process.inputs_record_schema["fields"])
     fields = {field["name"]: field for field in inputs_schema}
-    stager = _Stager(process, inputs, ask)
+    stager = _Stager(process, parameters, inputs, ask)
     order = {}
     for name, value in parameters.items():
         if name == REQUIREMENTS:
             order[_REQUIREMENTS_OF_CWLTOOL] = value
             continue
         field = fields.get(name, {})
-        order[name] = stager.localise(name, value, field.get("type"), field)
+        order[name] = stager.parameter(name, value, field)
     return order
 
 
 class _Stager:
-    def __init__(self, process: Process, inputs: Path, ask: Callable[[Message], Message]) -> None:
+    def __init__(
+        self, process: Process, parameters: Mapping[str, Any], inputs: Path, ask: Callable[[Message], Message]
+    ) -> None:
+        self._process = process
+        self._parameters = parameters
+        self._patterns_of_steps = patterns_of_steps(process)
+        self._wanted_by_steps: list[SecondaryPattern] = []
         self._named_types = process.schemaDefs
         self._prefixes = Loader(cast("dict[str, Any]", process.metadata.get("$namespaces") or {}))
         self._inputs = inputs
         self._ask = ask
         self._numbers = itertools.count()
+
+    def parameter(self, name: str, value: Any, declared: Mapping[str, Any]) -> Any:
+        """Return the value of one parameter with local files in it."""
+        self._wanted_by_steps = self._patterns_of_steps.get(name, [])
+        return self.localise(name, value, declared.get("type"), declared)
 
     def localise(self, where: str, value: Any, kind: Any, declared: Mapping[str, Any]) -> Any:
         kinds = list(self._alternatives(kind))
@@ -89,8 +105,8 @@ class _Stager:
                 self._beside(f"{where}.secondaryFiles[{i}]", other, folder)
                 for i, other in enumerate(value["secondaryFiles"] or [])
             ]
-        else:
-            self._fetch_siblings(where, uri, folder, declared.get("secondaryFiles"))
+        elif siblings := self._fetch_siblings(where, str(uri), folder, declared):
+            found["secondaryFiles"] = siblings
         return found
 
     def _literal(self, where: str, value: dict[str, Any]) -> dict[str, Any]:
@@ -112,15 +128,16 @@ class _Stager:
         self._ask({"fetch": uri, "parameter": where, "class": kind, "to": str(target)})
         return target
 
-    def _fetch_siblings(self, where: str, uri: str, folder: Path, siblings: Any) -> None:
-        """Fetch what the definition's ``secondaryFiles`` patterns name; cwltool then finds it, or misses it."""
-        for each in _as_list(siblings):
-            pattern = each.get("pattern") if isinstance(each, dict) else each
-            if isinstance(pattern, str) and "$(" not in pattern and "${" not in pattern:
-                other = substitute(uri, pattern)
-                target = folder / PurePosixPath(other).name
-                message = {"fetch": other, "parameter": where, "class": "File", "to": str(target)}
-                self._ask({**message, "optional": True})
+    def _fetch_siblings(self, where: str, uri: str, folder: Path, declared: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Fetch what belongs beside a file, as far as it is there, and return that; cwltool says what it misses."""
+        patterns = [*patterns_of(declared, self._process), *self._wanted_by_steps]
+        found: dict[str, dict[str, Any]] = {}
+        for kind, other in sibling_uris(uri, patterns, self._parameters):
+            target = folder / PurePosixPath(other).name
+            message = {"fetch": other, "parameter": where, "class": kind, "to": str(target), "optional": True}
+            if other not in (uri, *found) and self._ask(message)["found"]:
+                found[other] = {"class": kind, "location": target.as_uri()}
+        return list(found.values())
 
     def _alternatives(self, kind: Any) -> Iterator[Any]:
         for each in _as_list(kind):
