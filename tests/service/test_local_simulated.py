@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from cwl_service import LOG_GROUP, CwlService, await_that, zip_of
+from cwl_service import LOG_GROUP, CwlService, await_that
 
 from airflow_provider_omics.local import LocalOmics, ManualClock, Quotas, SimulatedOutcomes, Timings
 
-WDL = """version 1.1
+WDL = """version 1.2
 # output { File not_this = "x" }
 task align {
   command <<< echo "workflow wrong { output {" >>>
@@ -34,12 +34,24 @@ workflow mapping {
 CWL = """cwlVersion: v1.2
 class: Workflow
 inputs: []
-steps: []
+steps:
+  align:
+    run:
+      class: CommandLineTool
+      baseCommand: align
+      inputs: []
+      outputs:
+        bam: {type: File, outputBinding: {glob: "*.bam"}}
+        stats: {type: {type: array, items: File}, outputBinding: {glob: "*.txt"}}
+        reads: {type: int, outputBinding: {glob: reads, loadContents: true, outputEval: "$(self[0].size)"}}
+        folder: {type: Directory, outputBinding: {glob: folder}}
+    in: []
+    out: [bam, stats, reads, folder]
 outputs:
-  bam: {type: File, outputSource: x}
-  stats: {type: {type: array, items: File}, outputSource: x}
-  reads: {type: int, outputSource: x}
-  folder: {type: Directory, outputSource: x}
+  bam: {type: File, outputSource: align/bam}
+  stats: {type: {type: array, items: File}, outputSource: align/stats}
+  reads: {type: int, outputSource: align/reads}
+  folder: {type: Directory, outputSource: align/folder}
 """
 
 
@@ -60,9 +72,7 @@ def wdl(service: CwlService) -> str:
 
 
 def workflow(service: CwlService, engine: str, files: dict[str, str | bytes]) -> str:
-    workflow_id: str = service.omics.create_workflow(name=engine, engine=engine, definitionZip=zip_of(files))["id"]
-    await_that(lambda: service.omics.get_workflow(id=workflow_id)["status"] == "ACTIVE", "the workflow")
-    return workflow_id
+    return service.workflow(files, engine=engine)
 
 
 def keys(service: CwlService, prefix: str = "") -> list[str]:
