@@ -194,12 +194,15 @@ def _given_template(files: Mapping[str, bytes], request: Mapping[str, Any]) -> d
         return {}
     if path not in files:
         raise DefinitionError(f"The parameter template {path!r} is not in the definition")
+    shape = service_model().shape_for("WorkflowParameterTemplate")
     try:
         template = json.loads(files[path])
+        issue = next(iter(check_shape(shape, template, path)), None)
+    except RecursionError:
+        raise DefinitionError(f"The parameter template {path!r} is nested too deeply to be read") from None
     except ValueError as error:
         raise DefinitionError(f"The parameter template {path!r} is not JSON: {error}") from error
-    shape = service_model().shape_for("WorkflowParameterTemplate")
-    for issue in check_shape(shape, template, path):
+    if issue is not None:
         raise DefinitionError(f"The parameter template is not valid: {issue}")
     return dict(template)
 

@@ -152,6 +152,16 @@ def test_the_readme_is_found(read: Read) -> None:
             {"parameterTemplatePath": "t.json"},
             "optional",
         ),
+        (
+            zipped({"a.cwl": TOOL, "t.json": "[" * 200_000}),
+            {"parameterTemplatePath": "t.json"},
+            "'t.json' is nested too deeply",
+        ),
+        (
+            zipped({"a.cwl": TOOL, "t.json": '{"reads": ' + "[" * 900 + "]" * 900 + "}"}),
+            {"parameterTemplatePath": "t.json"},
+            "reads",
+        ),
         (zipped({"a.cwl": TOOL}), {"readmePath": "docs.md"}, "docs.md"),
     ],
 )

@@ -11,6 +11,7 @@ import pytest
 from batch_account import ACCOUNT, ROLE, SLOW, BatchAccount, refused
 
 from airflow_provider_omics.local.workflows.catalogue import find_workflow, share_workflow
+from airflow_provider_omics.local.workflows.definitions import LoadedDefinition
 
 OTHER = "210987654321"
 WDL = {"engine": "WDL", "definitionUri": "s3://definitions/flow.zip"}
@@ -55,6 +56,23 @@ def test_a_broken_definition_makes_a_failed_workflow_that_starts_nothing() -> No
     assert "\n" not in answer["statusMessage"]
     with refused("ConflictException", "FAILED"):
         local.call("StartRunBatch", **local.request(workflowId=workflow_id))
+
+
+def test_whatever_goes_wrong_with_a_definition_leaves_a_failed_workflow(caplog: pytest.LogCaptureFixture) -> None:
+    class BrokenLoader:
+        def __call__(self, _archive: bytes, _main: str) -> LoadedDefinition:
+            raise AssertionError
+
+        def kept(self, _archive: bytes, _main: str) -> LoadedDefinition | None:
+            raise OSError("no space left")
+
+    local = local_account(wdl())
+    local.state.loaders = {"WDL": BrokenLoader()}
+    workflow_id = local.call("CreateWorkflow", **WDL)["id"]
+    local.advance(5)
+    answer = local.call("GetWorkflow", id=workflow_id)
+    assert (answer["status"], answer["statusMessage"]) == ("FAILED", "The local server failed: OSError: no space left")
+    assert f"The definition of workflow {workflow_id} could not be read" in caplog.text
 
 
 def test_the_definition_is_the_one_of_the_call() -> None:
