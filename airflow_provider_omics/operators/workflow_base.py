@@ -125,7 +125,7 @@ class OmicsCreationOperator(OmicsRequestOperator[WorkflowSnapshot]):
             raise OmicsWaitError(end)
         workflow = end.snapshot
         if workflow.phase is not Phase.SUCCEEDED:
-            raise OmicsWorkflowFailedError(WorkflowFailure(workflow, was_there))
+            raise OmicsWorkflowFailedError(WorkflowFailure(workflow, was_there, is_tagged=self.identity_tags))
         self.log.info("%s", workflow.describe())
         if workflow.status_message:
             # Of a Nextflow pipeline it has the findings of the service's linter.

@@ -89,7 +89,7 @@ class OmicsWorkflowSensor(OmicsWaitingSensor[WorkflowSnapshot]):
     def result(self, snapshot: WorkflowSnapshot) -> dict[str, Any]:
         """Return what identifies the workflow or version."""
         if snapshot.phase is not Phase.SUCCEEDED:
-            raise OmicsWorkflowFailedError(WorkflowFailure(snapshot, was_there=True))
+            raise OmicsWorkflowFailedError(WorkflowFailure(snapshot, is_own=False))
         return {
             XCOM_WORKFLOW_ID_KEY: snapshot.workflow_id,
             "version_name": snapshot.version_name,

@@ -42,7 +42,7 @@ _JUNK_FILES = frozenset({".DS_Store", "Thumbs.db"})
 _JUNK_SUFFIXES = (".pyc", ".pyo", ".swp", "~")
 # The earliest that a zip archive can tell.
 _TIME = (1980, 1, 1, 0, 0, 0)
-_PLAIN, _EXECUTABLE = 0o100644, 0o100755
+_PLAIN, _EXECUTABLE, _OWNER_MAY_RUN = 0o100644, 0o100755, 0o100
 _UNIX = 3
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError)
 
@@ -154,6 +154,7 @@ def read_archive(origin: str, archive: BinaryIO, size: int) -> Bundle:
             infos = [info for info in opened.infolist() if not info.is_dir()]
             _check_sizes(origin, [info.file_size for info in infos])
             files = {_inner_path(origin, info.filename): _unpacked(opened, info) for info in infos}
+            _check_folders(origin, files)
     except DefinitionError:
         raise
     except _UNREADABLE as error:
@@ -203,21 +204,30 @@ def _is_junk(name: str) -> bool:
 
 def _read_file(path: Path) -> BundleFile:
     try:
-        return BundleFile(path.read_bytes(), os.access(path, os.X_OK))
+        # Not what the worker's user may do, by which one folder would be another content on another worker.
+        return BundleFile(path.read_bytes(), bool(path.stat().st_mode & _OWNER_MAY_RUN))
     except OSError as error:
         raise DefinitionError(str(path), f"cannot be read: {error.strerror}", "Let the worker read it") from error
 
 
 def _unpacked(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> BundleFile:
-    return BundleFile(archive.read(info), bool((info.external_attr >> 16) & 0o100))
+    return BundleFile(archive.read(info), bool((info.external_attr >> 16) & _OWNER_MAY_RUN))
 
 
 def _inner_path(origin: str, name: str) -> str:
     path = PurePosixPath(name.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts:
+    if path.is_absolute() or ".." in path.parts or not path.parts:
         what = f"holds {name!r}, which lies outside of the archive"
         raise DefinitionError(origin, what, "Zip the definition's folder from inside of it")
     return path.as_posix()
+
+
+def _check_folders(origin: str, files: Mapping[str, BundleFile]) -> None:
+    for path in files:
+        folder = next((str(parent) for parent in PurePosixPath(path).parents if str(parent) in files), None)
+        if folder is not None:
+            what = f"holds {folder!r} as a file, and as the folder of {path!r}"
+            raise DefinitionError(origin, what, "Rename one of them, and zip the definition's folder again")
 
 
 def _check_sizes(origin: str, sizes: list[int]) -> None:

@@ -16,6 +16,7 @@ from airflow_provider_omics.healthomics.requests.shapes import api_name, check_r
 from airflow_provider_omics.healthomics.requests.start_run import digest_without
 from airflow_provider_omics.workflows.bundle import Bundle, DefinitionError, size_issues
 from airflow_provider_omics.workflows.definition import (
+    ENGINE_NAMES,
     MOST_README_BYTES,
     Definition,
     read_definition,
@@ -23,7 +24,7 @@ from airflow_provider_omics.workflows.definition import (
     template_path_issues,
 )
 from airflow_provider_omics.workflows.engine_checks import EngineReport, read_with_engine
-from airflow_provider_omics.workflows.nextflow import read_json_file
+from airflow_provider_omics.workflows.nextflow import has_configuration, read_json_file
 from airflow_provider_omics.workflows.template import MADE, mismatches, template_issues
 
 if TYPE_CHECKING:
@@ -141,7 +142,8 @@ def build_creation(
         raise OmicsRequestInvalidError(operation, [as_typed(issue, shape.members) for issue in issues])
     content = {name: value for name, value in checked.request.items() if name not in ARCHIVES}
     content["definition"] = source.uri if source.bundle is None else source.bundle.digest
-    return Creation(operation, checked.request, digest_without(NOT_CONTENT, content), tuple(checked.notes))
+    notes = (str(as_typed(note, shape.members)) if isinstance(note, Issue) else note for note in checked.notes)
+    return Creation(operation, checked.request, digest_without(NOT_CONTENT, content), tuple(notes))
 
 
 def version_name_of(digest: str) -> str:
@@ -185,7 +187,7 @@ class _DefinitionCheck:
 
     def __init__(self, request: Mapping[str, Any], source: Source, level: str) -> None:
         self.request = dict(request)
-        self.notes: list[str] = []
+        self.notes: list[Issue | str] = []
         self._source = source
         self._level = level
 
@@ -202,14 +204,25 @@ class _DefinitionCheck:
             yield from size_issues(bundle)
         yield from readme_issues(bundle, self.request.get("readmePath"))
         yield from template_path_issues(bundle, self.request.get("parameterTemplatePath"))
+        engine = self.request.get("engine")
+        if engine not in (None, *ENGINE_NAMES):
+            # Either the service's model does not know it, which is told with the request, or only this release.
+            yield from self._unread(f"{bundle.origin} is not checked, since the engine {engine} is not known here")
+            return
         try:
-            definition = read_definition(bundle, self.request.get("engine"), self.request.get("main"))
+            definition = read_definition(bundle, engine, self.request.get("main"))
         except DefinitionError as error:
             if wants_template:
                 del self.request["parameterTemplate"]
             yield error.issue
             return
         yield from self._read(definition, wants_template=wants_template)
+
+    def _unread(self, why: str) -> Iterator[Issue]:
+        if self.request.get("parameterTemplate") == MADE:
+            del self.request["parameterTemplate"]
+            yield Issue("parameterTemplate", f"cannot be made: {why}", "Give the template")
+        self.notes.append(why)
 
     def _read(self, definition: Definition, *, wants_template: bool) -> Iterator[Issue]:
         if self._level == OFF and not wants_template:
@@ -219,21 +232,25 @@ class _DefinitionCheck:
         if wants_template:
             del self.request["parameterTemplate"]
             yield from self._make_template(definition, report)
-        elif report.note is not None:
+        if report.note is not None and not (wants_template and report.template is None):
             self.notes.append(report.note)
         found = [*report.issues, *self._compare(definition, report)]
-        # The lenient engine takes WDL that the standard does not allow.
-        if self._level == FAIL and definition.engine != "WDL_LENIENT":
+        if self._refuses(definition):
             yield from found
         elif self._level != OFF:
-            self.notes.extend(str(issue) for issue in found)
+            self.notes.extend(found)
 
     def _make_template(self, definition: Definition, report: EngineReport) -> Iterator[Issue]:
         if report.template:
             self.request["parameterTemplate"] = report.template
-        elif report.template is None and not (report.issues and self._level == FAIL):
-            why = report.note or f"{definition.main} cannot be read"
+        elif report.template is None and not (report.issues and self._refuses(definition)):
+            first = next((f"{issue.where}: {issue.what}" for issue in report.issues), None)
+            why = report.note or first or f"{definition.main} cannot be read"
             yield Issue("parameterTemplate", f"cannot be made: {why}", "Mend that, or give the template")
+
+    def _refuses(self, definition: Definition) -> bool:
+        # The lenient engine takes WDL that the standard does not allow.
+        return self._level == FAIL and definition.engine != "WDL_LENIENT"
 
     def _compare(self, definition: Definition, report: EngineReport) -> Iterator[Issue]:
         path, where = str(self.request.get("parameterTemplatePath")), "parameterTemplate"
@@ -245,8 +262,14 @@ class _DefinitionCheck:
                 yield error.issue
                 return
             yield from template_issues(template, where)
-        if report.template is not None and isinstance(template, Mapping):
-            yield from mismatches(template, report.template, where, definition.main)
+        if report.template is None or not isinstance(template, Mapping):
+            return
+        found = mismatches(template, report.template, where, definition.file)
+        if definition.engine == "NEXTFLOW" and has_configuration(definition.bundle):
+            if self._level != OFF:
+                self.notes.extend(found)
+        else:
+            yield from found
 
 
 def _request_issues(operation: str, request: Mapping[str, Any], reserved_tags: int) -> Iterator[Issue]:

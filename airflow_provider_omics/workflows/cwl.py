@@ -13,10 +13,11 @@ _CLASSES = ("Workflow", "CommandLineTool", "ExpressionTool", "Operation")
 _MOST_DESCRIPTION = 256
 
 
-def cwl_process(main: str, text: str) -> dict[str, Any]:
+def cwl_process(main: str, text: str, process_id: str = "main") -> dict[str, Any]:
     """Return the process that a run of a CWL document begins with.
 
     :param main: path of the document.
+    :param process_id: of several in one document, the id of the one that is meant.
     :raises DefinitionError: it has none.
     """
     try:
@@ -28,7 +29,7 @@ def cwl_process(main: str, text: str) -> dict[str, Any]:
         raise DefinitionError(where, what, "Correct the syntax") from error
     if not isinstance(document, dict) or "cwlVersion" not in document:
         raise DefinitionError(f"{main}:1", "has no cwlVersion", "Begin it with a line such as cwlVersion: v1.2")
-    process = _entry_of_graph(main, document["$graph"]) if "$graph" in document else document
+    process = _entry_of_graph(main, document["$graph"], process_id) if "$graph" in document else document
     if process.get("class") not in _CLASSES:
         what = f"has class {process.get('class')!r}, which is no CWL process"
         raise DefinitionError(f"{main}:{_line_of('class', text)}", what, f"Use one of {', '.join(_CLASSES)}")
@@ -63,12 +64,13 @@ def _parameter(entry: Any) -> dict[str, Any]:
     return {**description, "optional": optional}
 
 
-def _entry_of_graph(main: str, graph: Any) -> dict[str, Any]:
+def _entry_of_graph(main: str, graph: Any, process_id: str) -> dict[str, Any]:
     processes = [entry for entry in graph if isinstance(entry, dict)] if isinstance(graph, list) else []
     for process in processes:
-        if str(process.get("id", "")).lstrip("#") == "main":
+        if str(process.get("id", "")).lstrip("#") == process_id:
             return process
-    raise DefinitionError(main, "has a $graph without a process of the id main", "Give the workflow the id main")
+    what, fix = f"has a $graph without a process of the id {process_id}", f"Give the workflow the id {process_id}"
+    raise DefinitionError(main, what, fix)
 
 
 def _line_of(key: str, text: str) -> int:

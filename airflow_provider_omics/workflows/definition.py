@@ -12,6 +12,8 @@ from airflow_provider_omics.workflows.bundle import Bundle, DefinitionError
 
 ENGINES = {".wdl": "WDL", ".nf": "NEXTFLOW", ".cwl": "CWL"}
 """Engines by the suffix of their files."""
+ENGINE_NAMES = ("WDL", "WDL_LENIENT", "NEXTFLOW", "CWL")
+"""What can be given as engine."""
 MOST_README_BYTES = 500 << 10
 
 
@@ -20,7 +22,7 @@ class Definition:
     """A definition of which engine and main file are known.
 
     :param engine: ``WDL``, ``WDL_LENIENT``, ``CWL`` or ``NEXTFLOW``.
-    :param main: path of the main file.
+    :param main: path of the main file; of CWL it may end in ``#`` and the id of a process.
     """
 
     bundle: Bundle
@@ -31,6 +33,11 @@ class Definition:
     def language(self) -> str:
         """What it is written in: ``WDL``, ``CWL`` or ``NEXTFLOW``."""
         return self.engine.removesuffix("_LENIENT")
+
+    @property
+    def file(self) -> str:
+        """Path of the main file, without the id of a process."""
+        return _file_of(self.main)
 
 
 def read_definition(bundle: Bundle, engine: str | None, main: str | None) -> Definition:
@@ -47,8 +54,8 @@ def read_definition(bundle: Bundle, engine: str | None, main: str | None) -> Def
         main = _given_main(bundle, engine, main)
     engine = engine or (_engine_of(main) if main else None) or _only_engine(bundle)
     found = Definition(bundle, engine, main or _found_main(bundle, engine))
-    if not bundle.text(found.main).strip():
-        raise DefinitionError(f"{found.main}:1", "is empty", "Write the workflow into it, or give another main")
+    if not bundle.text(found.file).strip():
+        raise DefinitionError(f"{found.file}:1", "is empty", "Write the workflow into it, or give another main")
     return found
 
 
@@ -71,9 +78,9 @@ def template_path_issues(bundle: Bundle, path: str | None) -> Iterator[Issue]:
 
 
 def _given_main(bundle: Bundle, engine: str | None, main: str) -> str:
-    if main not in bundle.files:
+    if _file_of(main) not in bundle.files:
         raise_of(_missing("main", "main file", main, bundle))
-    suffix = PurePosixPath(main).suffix
+    suffix = PurePosixPath(_file_of(main)).suffix
     if engine is not None and _engine_of(main) != engine.removesuffix("_LENIENT"):
         wanted = next(known for known, name in ENGINES.items() if engine.startswith(name))
         what = f"is no main file of the engine {engine}, whose files end in {wanted}"
@@ -97,8 +104,13 @@ def _missing(where: str, what: str, path: str, bundle: Bundle) -> Issue:
     return Issue(where, f"the {what} {path!r} is not in {bundle.origin}", meant)
 
 
+def _file_of(main: str) -> str:
+    file, _, process = main.partition(".cwl#")
+    return f"{file}.cwl" if process else main
+
+
 def _engine_of(path: str) -> str | None:
-    return ENGINES.get(PurePosixPath(path).suffix)
+    return ENGINES.get(PurePosixPath(_file_of(path)).suffix)
 
 
 def _only_engine(bundle: Bundle) -> str:

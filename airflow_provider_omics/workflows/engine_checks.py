@@ -75,7 +75,9 @@ def _read_nextflow(definition: Definition) -> EngineReport:
 def _read_cwl(definition: Definition, *, validate: bool, is_installed: bool) -> EngineReport:
     main = definition.main
     try:
-        template = cwl_template(main, cwl_process(main, definition.bundle.text(main)))
+        process_id = main.removeprefix(definition.file).lstrip("#") or "main"
+        process = cwl_process(definition.file, definition.bundle.text(definition.file), process_id)
+        template = cwl_template(definition.file, process)
     except DefinitionError as error:
         return EngineReport(None, (error.issue,))
     if not validate:
@@ -89,7 +91,7 @@ def _read_cwl(definition: Definition, *, validate: bool, is_installed: bool) -> 
         except DefinitionUnreadableError as error:
             return EngineReport(template, note=f"cwltool could not read {main}: {error}")
     text = f"{done.stdout}{done.stderr}".replace(f"file://{folder}/", "")
-    return EngineReport(template, () if done.returncode == 0 else tuple(cwltool_issues(text, main)))
+    return EngineReport(template, () if done.returncode == 0 else tuple(cwltool_issues(text, definition.file)))
 
 
 def _read_wdl(definition: Definition) -> EngineReport:

@@ -57,15 +57,20 @@ class WorkflowFailure:
     """Everything that explains why a workflow or a version cannot be used.
 
     :param was_there: whether an earlier try, or another task, had made it.
+    :param is_own: whether the task is the one that makes it; a sensor is not.
+    :param is_tagged: whether its content is known by a tag; without it, whatever has the name counts as the same.
     """
 
     workflow: WorkflowSnapshot
     was_there: bool = False
+    is_own: bool = True
+    is_tagged: bool = True
 
     def describe(self) -> str:
         """Return cause, place and remedy, as lines."""
         one = self.workflow
-        since = ", made of the same content before" if self.was_there else ""
+        made = "made of the same content before" if self.is_tagged else "which has the name already"
+        since = f", {made}" if self.was_there else ""
         lines = [f"HealthOmics {one.label} is {one.status}{since}: {one.status_message or 'no reason is given'}"]
         found = places(one.status_message or "")
         if found:
@@ -75,10 +80,17 @@ class WorkflowFailure:
     @property
     def _remedy(self) -> str:
         one = self.workflow
-        if one.phase is Phase.DELETED or one.status == WorkflowStatus.INACTIVE:
-            return "somebody has deleted or closed it meanwhile; clear the task to make it again"
-        again = f"To have the same content tried again, delete it first ({one.deletion}), and clear the task"
-        return f"correct the definition, whose new content becomes another one. {again}"
+        if not self.is_own:
+            return "have another one made by whoever made this one, and give its id or version to this task"
+        if one.phase is Phase.DELETED:
+            return "somebody has deleted it meanwhile; clear the task to make it again"
+        again = f"delete it first ({one.deletion}), and clear the task"
+        if one.status == WorkflowStatus.INACTIVE:
+            return f"it cannot be used any more, and stands in the way of another one of its content; {again}"
+        if not self.is_tagged:
+            return f"correct the definition. Without identity_tags what has the name counts as the same, so {again}"
+        same = f"To have the same content tried again, {again}"
+        return f"correct the definition, whose new content becomes another one. {same}"
 
 
 def places(message: str) -> list[str]:

@@ -28,6 +28,11 @@ def nextflow_template(bundle: Bundle, main: str) -> dict[str, dict[str, Any]] | 
         raise DefinitionError(path, what, "Make it anew with nf-core pipelines schema build") from error
 
 
+def has_configuration(bundle: Bundle) -> bool:
+    """Whether parameters may be declared, or have defaults, in a ``nextflow.config``, which only Nextflow reads."""
+    return any(path.rpartition("/")[2] == "nextflow.config" for path in bundle.files)
+
+
 def _template(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
     groups = [group for group in schema_groups(schema) if isinstance(group, dict)]
     required = {name for group in groups for name in group.get("required") or ()}

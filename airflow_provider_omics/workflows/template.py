@@ -27,7 +27,7 @@ def template_issues(template: Any, where: str = "parameter_template") -> Iterato
     if len(template) > _MOST_PARAMETERS:
         what = f"has {len(template):,} parameters, more than {_MOST_PARAMETERS:,}"
         yield Issue(where, what, "Leave out optional ones, or take several as one")
-    size = len(json.dumps(template).encode())
+    size = len(json.dumps(template, default=str).encode())
     if size > _MOST_BYTES:
         yield Issue(where, f"takes {size:,} bytes, more than {_MOST_BYTES:,}", "Shorten the descriptions")
     yield from check_shape(service_model().shape_for("WorkflowParameterTemplate"), template, where)
@@ -41,7 +41,7 @@ def mismatches(
     :param defined: the template that the definition's own inputs make.
     :param main: path of the main file.
     """
-    for name in sorted(template.keys() - defined.keys()):
+    for name in sorted(filter(_is_text, template.keys() - defined.keys())):
         like = get_close_matches(name, defined, n=1)
         meant = f"Write {like[0]}" if like else "Remove it, or add the input to the definition"
         yield Issue(f"{where}.{name}", f"is no input of {main}", meant)
@@ -50,6 +50,10 @@ def mismatches(
             continue
         if name not in template:
             yield Issue(f"{where}.{name}", f"is missing, and {main} requires it", "Add it")
-        elif (template[name] or {}).get("optional"):
+        elif isinstance(template[name], Mapping) and template[name].get("optional"):
             what = f"is called optional, and {main} requires it"
             yield Issue(f"{where}.{name}", what, "Say that it is not optional, or give the input a default")
+
+
+def _is_text(name: Any) -> bool:
+    return isinstance(name, str)

@@ -57,6 +57,12 @@ def server(omics_local: LocalOmics) -> LocalOmics:
 
 
 @pytest.fixture
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not found counts as deleted at once."""
+    monkeypatch.setattr("airflow_provider_omics.workflows.creation._CONFIRM_PAUSES", (0.0, 0.01))
+
+
+@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with a CWL tool, a README, and what tools leave behind."""
     path = tmp_path / "echo"
@@ -219,11 +225,11 @@ def test_two_tasks_at_the_same_moment_get_the_same_one(
     assert created(server) == before + 1
 
 
+@pytest.mark.usefixtures("impatience")
 @pytest.mark.parametrize("reading", RepeatedRequestId)
 def test_what_was_deleted_is_made_anew(
-    server: LocalOmics, omics: Any, folder: Path, reading: RepeatedRequestId, monkeypatch: pytest.MonkeyPatch
+    server: LocalOmics, omics: Any, folder: Path, reading: RepeatedRequestId
 ) -> None:
-    monkeypatch.setattr("airflow_provider_omics.workflows.creation._CONFIRM_PAUSES", (0.0, 0.01))
     server.account("us-east-1").assumptions = Assumptions(
         repeated_request_id=reading, repeated_request_id_other_payload=reading
     )
@@ -262,6 +268,31 @@ def test_a_failed_one_says_why_where_and_what_to_do(
     (folder / "main.cwl").write_text(TOOL)
     if workflow_id is None:
         assert create(folder, deferrable=deferrable).ti.xcoms["workflow_is_new"] is True
+
+
+@pytest.mark.usefixtures("impatience")
+def test_an_inactive_one_is_in_the_way_until_it_is_deleted(server: LocalOmics, omics: Any, folder: Path) -> None:
+    workflow_id = create(folder).result
+    server.account("us-east-1").workflows[workflow_id].status = "INACTIVE"
+    with raises(OmicsWorkflowFailedError, match=f"(?s)delete it first .aws omics delete-workflow --id {workflow_id}"):
+        create(folder)
+    omics.delete_workflow(id=workflow_id)
+    assert create(folder).ti.xcoms["workflow_is_new"] is True
+
+
+@pytest.mark.usefixtures("impatience")
+def test_a_failed_one_without_tags_is_in_the_way_until_it_is_deleted(
+    server: LocalOmics, omics: Any, folder: Path
+) -> None:
+    (folder / "main.cwl").write_text(TOOL.replace("cwlVersion: v1.2\n", ""))
+    with raises(OmicsWorkflowFailedError) as failed:
+        create(folder, engine="CWL", identity_tags=False)
+    (folder / "main.cwl").write_text(TOOL)
+    with raises(OmicsWorkflowFailedError, match="(?s)which has the name already.*Without identity_tags.*delete it"):
+        create(folder, engine="CWL", identity_tags=False)
+    omics.delete_workflow(id=failed.value.workflow_id)
+    again = create(folder, engine="CWL", identity_tags=False, botocore_config=ONE_ATTEMPT)
+    assert again.ti.xcoms["workflow_is_new"] is True
 
 
 def test_a_lost_connection_while_waiting_goes_by(server: LocalOmics, folder: Path) -> None:
@@ -476,8 +507,10 @@ def test_the_sensor_fails_at_once_for_what_cannot_be_used(server: LocalOmics, fo
     sensor = OmicsWorkflowSensor(
         task_id="wait", workflow_id=failed.value.workflow_id, deferrable=deferrable, poke_interval=0.02
     )
-    with raises(OmicsWorkflowFailedError, match="No cwlVersion found"):
+    with raises(OmicsWorkflowFailedError, match="No cwlVersion found") as failed:
         run_task(sensor)
+    assert "made of the same content" not in str(failed.value)
+    assert "What to do: have another one made by whoever made this one" in str(failed.value)
 
 
 def test_the_sensor_of_a_workflow_that_is_not_there_fails(server: LocalOmics) -> None:

@@ -117,6 +117,11 @@ BROKEN: dict[str, tuple[Files, dict[str, Any], str]] = {
         {},
         "nextflow_schema.json:3:1: is not JSON: Expecting value. Correct the syntax.",
     ),
+    "Nextflow: groups without names": (
+        {"main.nf": NF, "nextflow_schema.json": '{"definitions": ["io"]}'},
+        {},
+        "nextflow_schema.json: is no schema of parameters",
+    ),
     "Nextflow: no schema": (
         {"main.nf": NF, "nextflow_schema.json": '{"$defs": []}'},
         {},
@@ -176,6 +181,21 @@ BROKEN: dict[str, tuple[Files, dict[str, Any], str]] = {
         {"main.nf": NF},
         {"parameter_template": "made"},
         "parameter_template: cannot be made: main.nf has no nextflow_schema.json beside it. Mend that, or give",
+    ),
+    "template: text in place of an object": (
+        {"main.wdl": WDL},
+        {"parameter_template": {"name": "the sample's name"}},
+        "parameter_template.name: ",
+    ),
+    "template: cannot be made for the lenient engine": (
+        {"main.wdl": "version 1.0\nworkflow w {\n  call x\n}\n"},
+        {"parameter_template": "made", "engine": "WDL_LENIENT"},
+        "parameter_template: cannot be made: main.wdl:3:3: No such task",
+    ),
+    "CWL: no process of that id": (
+        {"main.cwl": "cwlVersion: v1.2\n$graph:\n- {id: a, class: CommandLineTool}\n"},
+        {"main": "main.cwl#b"},
+        "main.cwl: has a $graph without a process of the id b.",
     ),
     "README: not there": (
         {"main.nf": NF, "docs/README.md": "x"},
@@ -256,6 +276,85 @@ def test_archives_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     path.write_bytes(outside.getvalue())
     (issue,) = told(path)
     assert "'../main.nf', which lies outside of the archive. Zip the definition's folder from inside" in issue
+
+
+def test_an_archive_with_a_file_that_is_a_folder_too_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "flow.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("main.wdl", "lib", "lib/a.wdl"):
+            archive.writestr(name, WDL)
+    (issue,) = told(path)
+    assert "holds 'lib' as a file, and as the folder of 'lib/a.wdl'. Rename one of them" in issue
+
+
+@pytest.mark.parametrize("engine", ["cwl", "Nextflow"])
+@pytest.mark.parametrize("main", [None, "main.cwl"])
+def test_an_engine_that_a_template_came_to_is_told(tmp_path: Path, engine: str, main: str | None) -> None:
+    folder = write(tmp_path / "flow", {"main.cwl": CWL})
+    operator = OmicsCreateWorkflowOperator(
+        task_id="create", name="w", definition=folder, engine="{{ params.engine }}", main=main
+    )
+    with pytest.raises(OmicsRequestInvalidError) as caught:
+        run_task(operator, params={"engine": engine})
+    (issue,) = map(str, caught.value.issues)
+    assert issue.startswith(f"engine: {engine!r} is not a value that the service knows. Use one of")
+
+
+def test_a_name_in_a_template_that_is_no_text_is_told(tmp_path: Path) -> None:
+    folder = write(tmp_path / "flow", {"main.wdl": WDL})
+    operator = OmicsCreateWorkflowOperator(task_id="create", name="w", definition=folder)
+    operator.parameter_template = {"name": {}, 1: {}, "2": {}}
+    with pytest.raises(OmicsRequestInvalidError) as caught:
+        operator.creation()
+    assert any("parameter_template" in str(issue) for issue in caught.value.issues)
+
+
+@pytest.mark.parametrize("level", ["fail", "warn", "off"])
+def test_what_a_nextflow_config_may_declare_is_only_noted(tmp_path: Path, level: str) -> None:
+    files = {"main.nf": NF, "nextflow_schema.json": SCHEMA, "nextflow.config": "params.genome = 'GRCh38'\n"}
+    operator = OmicsCreateWorkflowOperator(
+        task_id="create",
+        name="w",
+        definition=write(tmp_path / "flow", files),
+        parameter_template={"genome": {"optional": True}},
+        check_definition=level,
+    )
+    notes = operator.creation().notes
+    assert [note.partition(":")[0] for note in notes] == (
+        [] if level == "off" else ["parameter_template.genome", "parameter_template.input"]
+    )
+
+
+def test_a_made_template_does_not_hide_that_nothing_was_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_omics.workflows.engine_checks.find_spec", lambda _name: None)
+    folder = write(tmp_path / "flow", {"main.cwl": CWL})
+    operator = OmicsCreateWorkflowOperator(task_id="create", name="w", definition=folder, parameter_template="made")
+    creation = operator.creation()
+    assert list(creation.request["parameterTemplate"]) == ["name", "n"]
+    assert [note.partition(",")[0] for note in creation.notes] == ["main.cwl is not checked"]
+
+
+def test_main_may_name_a_process_of_cwl(tmp_path: Path) -> None:
+    tool = "class: CommandLineTool, baseCommand: echo, outputs: {}"
+    graph = f"cwlVersion: v1.2\n$graph:\n- {{id: a, {tool}, inputs: {{x: int}}}}\n- {{id: b, {tool}, inputs: {{}}}}\n"
+    folder = write(tmp_path / "flow", {"flow.cwl": graph})
+    operator = OmicsCreateWorkflowOperator(
+        task_id="create", name="w", definition=folder, main="flow.cwl#a", parameter_template="made"
+    )
+    request = operator.creation().request
+    assert (request["main"], list(request["parameterTemplate"])) == ("flow.cwl#a", ["x"])
+
+
+def test_who_may_run_a_file_beside_its_owner_is_no_content(tmp_path: Path) -> None:
+    folder = write(tmp_path / "flow", {"main.nf": NF, "bin/a.py": "x"})
+    digests = []
+    for mode in (0o644, 0o655, 0o755):
+        (folder / "bin" / "a.py").chmod(mode)
+        operator = OmicsCreateWorkflowOperator(task_id="create", name="w", definition=folder, check_definition="off")
+        digests.append(operator.creation().digest)
+    assert [digests.index(digest) for digest in digests] == [0, 0, 2]
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,9 @@ def _nextflow_types(files: Mapping[str, bytes]) -> dict[str, str]:
 
 def schema_groups(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the parts of a ``nextflow_schema.json`` that may define parameters: itself, and its groups."""
-    return [schema, *(schema.get("definitions") or {}).values(), *(schema.get("$defs") or {}).values()]
+    groups = (schema.get(name) for name in ("definitions", "$defs"))
+    # A list in their place is a mistake, also an empty one.
+    return [schema, *(group for named in groups if named is not None for group in named.values())]
 
 
 def _cwl_types(main: bytes, entry: str) -> dict[str, str]:
