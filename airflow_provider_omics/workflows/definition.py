@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import PurePosixPath
@@ -115,7 +115,7 @@ def _engine_of(path: str) -> str | None:
 
 def _only_engine(bundle: Bundle) -> str:
     nearest: dict[str, int] = {}
-    for path, engine in ((path, _engine_of(path)) for path in _visible(bundle)):
+    for path, engine in ((path, _engine_of(path)) for path in visible_files(bundle.files)):
         if engine is not None:
             nearest[engine] = min(_depth(path), nearest.get(engine, 99))
     if not nearest:
@@ -127,25 +127,37 @@ def _only_engine(bundle: Bundle) -> str:
     return next(iter(nearest))
 
 
-def _found_main(bundle: Bundle, engine: str) -> str:
-    suffix = next(suffix for suffix, name in ENGINES.items() if engine.startswith(name))
-    found = sorted(path for path in _visible(bundle) if path.endswith(suffix))
-    if not found:
-        what = f"holds no {suffix} file for the engine {engine}"
-        raise DefinitionError(bundle.origin, what, "Give the engine of its files, or the folder that holds them")
-    level = min(map(_depth, found))
+def main_candidates(paths: Iterable[str], suffix: str) -> list[str]:
+    """Return which files may be the main one where none is named: exactly one if it can be told.
+
+    They are those nearest to the root, hidden ones aside, and of these the one that is named main.
+
+    :param paths: paths of all files, with slashes.
+    :param suffix: of the engine's files, such as ``.wdl``.
+    """
+    found = sorted(path for path in visible_files(paths) if path.endswith(suffix))
+    level = min(map(_depth, found), default=0)
     nearest = [path for path in found if _depth(path) == level]
     named = [path for path in nearest if PurePosixPath(path).stem == "main"]
-    for only in (nearest, named):
-        if len(only) == 1:
-            return only[0]
+    return named if len(named) == 1 else nearest
+
+
+def _found_main(bundle: Bundle, engine: str) -> str:
+    suffix = next(suffix for suffix, name in ENGINES.items() if engine.startswith(name))
+    nearest = main_candidates(bundle.files, suffix)
+    if not nearest:
+        what = f"holds no {suffix} file for the engine {engine}"
+        raise DefinitionError(bundle.origin, what, "Give the engine of its files, or the folder that holds them")
+    if len(nearest) == 1:
+        return nearest[0]
     shown = ", ".join(nearest[:5])
     what = f"has {len(nearest)} files that may be the main one ({shown}), and not exactly one is named main{suffix}"
     raise DefinitionError(bundle.origin, what, "Give main, the path of the main file")
 
 
-def _visible(bundle: Bundle) -> list[str]:
-    return [path for path in bundle.files if not any(part.startswith(".") for part in path.split("/"))]
+def visible_files(paths: Iterable[str]) -> list[str]:
+    """Return the paths without a hidden part; hidden files are of no account where engine and main are found."""
+    return [path for path in paths if not any(part.startswith(".") for part in path.split("/"))]
 
 
 def _depth(path: str) -> int:

@@ -14,9 +14,8 @@ from airflow_provider_omics.local.workflows.archives import DefinitionArchive
 from airflow_provider_omics.local.workflows.archives import DefinitionError as DefinitionError
 from airflow_provider_omics.workflows.bundle import Bundle, BundleFile
 from airflow_provider_omics.workflows.bundle import DefinitionError as UnreadableError
+from airflow_provider_omics.workflows.definition import ENGINES, main_candidates, visible_files
 from airflow_provider_omics.workflows.nextflow import SCHEMA, nextflow_template
-
-ENGINE_OF_SUFFIX = {".wdl": "WDL", ".nf": "NEXTFLOW", ".cwl": "CWL"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +134,7 @@ def _unzip(archive: bytes) -> DefinitionArchive:
 
 
 def _guess_engine(files: Iterable[str]) -> str:
-    engines = {ENGINE_OF_SUFFIX.get(PurePosixPath(name).suffix) for name in files} - {None}
+    engines = {ENGINES.get(PurePosixPath(name).suffix) for name in visible_files(files)} - {None}
     if not engines:
         raise DefinitionError("The definition holds no .wdl, .nf or .cwl file")
     if len(engines) > 1:
@@ -150,18 +149,16 @@ def _find_main(files: Mapping[str, bytes], engine: str, main: str | None) -> str
         if path not in files:
             raise DefinitionError(f"The main file {path!r} is not in the definition")
         return main
-    suffix = next(suffix for suffix, name in ENGINE_OF_SUFFIX.items() if engine.startswith(name))
-    candidates = sorted(name for name in files if name.endswith(suffix))
-    named_main = [name for name in candidates if PurePosixPath(name).stem == "main"]
-    for found in (candidates, named_main):
-        if len(found) == 1:
-            return found[0]
+    suffix = next(suffix for suffix, name in ENGINES.items() if engine.startswith(name))
+    candidates = main_candidates(files, suffix)
     if not candidates:
         raise DefinitionError(f"The definition holds no {suffix} file for the engine {engine}")
-    raise DefinitionError(
-        f"The definition holds {len(candidates)} {suffix} files and not exactly one is named main{suffix}: "
-        "give the path of the main file"
-    )
+    if len(candidates) > 1:
+        raise DefinitionError(
+            f"The definition holds {len(candidates)} {suffix} files nearest to its root and not exactly one is named "
+            f"main{suffix}: give the path of the main file"
+        )
+    return candidates[0]
 
 
 def _file_of(main: str, files: Iterable[str]) -> str:

@@ -66,6 +66,11 @@ def test_the_engine_is_guessed_from_the_files(read: Read, suffix: str, engine: s
     assert definition.digest == hashlib.sha256(content).hexdigest()
 
 
+def test_hidden_files_say_nothing_of_the_engine(read: Read) -> None:
+    content = zipped({"main.nf": "workflow {}", ".cache/main.wdl": "version 1.0\nworkflow w {}"})
+    assert (read(content, {}).engine, read(content, {}).main) == ("NEXTFLOW", "main.nf")
+
+
 def test_a_given_engine_wins(read: Read) -> None:
     wdl = "version 1.0\nworkflow w {}"
     assert read(zipped({"main.wdl": wdl}), {"engine": "WDL_LENIENT"}).engine == "WDL_LENIENT"
@@ -79,6 +84,8 @@ def test_a_given_engine_wins(read: Read) -> None:
         ({"a.cwl": TOOL, "main.cwl": TOOL}, None, "main.cwl"),
         ({"flow/main.cwl": TOOL, "flow/tools/a.cwl": TOOL}, None, "flow/main.cwl"),
         ({"a.cwl": TOOL, "main.cwl": TOOL}, "a.cwl", "a.cwl"),
+        ({"a.cwl": TOOL, "tools/main.cwl": TOOL, "tools/b.cwl": TOOL}, None, "a.cwl"),
+        ({"flow/a.cwl": TOOL, "flow/tools/main.cwl": TOOL, ".cwl-cache/main.cwl": TOOL}, None, "flow/a.cwl"),
     ],
 )
 def test_the_main_file_is_found(read: Read, files: dict[str, str | bytes], request_main: str | None, main: str) -> None:
