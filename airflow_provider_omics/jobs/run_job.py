@@ -18,13 +18,13 @@ class RunJob:
 
     :param request: the StartRun request.
     :param prove: called once before a run is submitted, where none of an earlier try is taken over.
-    :param look_up: returns members that are known only when a run is submitted; they win.
+    :param late_members: returns members that are known only when a run is submitted; they win.
     """
 
     submitter: IdempotentSubmitter[RunSnapshot]
     request: Mapping[str, Any]
     prove: Callable[[], None] = lambda: None
-    look_up: Callable[[], Mapping[str, Any]] = dict
+    late_members: Callable[[], Mapping[str, Any]] = dict
 
     def submit(self, generation: int = 0) -> RunSnapshot:
         """Submit a run without looking for those of earlier tries.
@@ -32,7 +32,7 @@ class RunJob:
         :raises OmicsServiceError: the service refused it.
         """
         self.prove()
-        run = self.submitter.submit(generation, {**self.request, **self.look_up()})
+        run = self.submitter.submit(generation, {**self.request, **self.late_members()})
         self._log_started(run)
         return run
 
@@ -67,7 +67,7 @@ class RunJob:
         return submitter.submit_or_confirm(
             earlier[-1].generation + 1 if earlier else record.job.epoch,
             try_number - 1 - (tries_before_clear if record.job.epoch else 0),
-            lambda generation: submitter.submit(generation, {**self.request, **self.look_up()}, since=since),
+            lambda generation: submitter.submit(generation, {**self.request, **self.late_members()}, since=since),
             self._log_started,
         )
 
