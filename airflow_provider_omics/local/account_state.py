@@ -137,6 +137,7 @@ class AccountState:
             return
         del self.runs[run.run_id]
         self.run_index.remove(run)
+        self.unread.forget(run)
         self._free_run_ids.append(run.run_id)
 
     def runs_of_batch(self, batch_id: str) -> Sequence[Run]:

@@ -210,12 +210,17 @@ class Aws:
             # Whatever is wrong with a user's rule or target, the change of state has already happened.
             log.warning("An EventBridge target failed for %s of %s", detail_type, resources, exc_info=True)
 
-    @cached_property
+    @property
     def _s3(self) -> S3Backend:
+        # Each time, since nothing is watched before there is somebody to tell.
+        watch_reads()
+        return self._s3_backend
+
+    @cached_property
+    def _s3_backend(self) -> S3Backend:
         from moto.backends import get_backend
         from moto.utilities.utils import get_partition
 
-        watch_reads()
         return get_backend("s3")[self.account][get_partition(self.region)]
 
     @cached_property

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from cwl_service import LOG_GROUP, CwlService, await_that
+from botocore.exceptions import ClientError
+from cwl_service import LOG_GROUP, CwlService, await_that, zip_of
 
 from airflow_provider_omics.local import LocalOmics, ManualClock, Quotas, SimulatedOutcomes, Timings
 
@@ -383,3 +385,98 @@ def test_whoever_is_notified_of_objects_need_not_read(service: CwlService, serve
         return any(wanted in message["Body"] for message in messages)
 
     await_that(is_told, "the notification")
+
+
+def redefined(service: CwlService, engine: str, main: str) -> dict[str, Any]:
+    """End a run whose definition became one that its engine may not take; servers without the engine take it."""
+    given = {"CWL": ("main.cwl", CWL), "WDL": ("main.wdl", WDL)}[engine]
+    parameters = {"sample": "a"} if engine == "WDL" else {}
+    run = service.end(service.start(workflow(service, engine, dict([given])), parameters))
+    account = service.server.account()
+    with account.lock:
+        account.runs[run["id"]].workflow.definition_zip = zip_of({given[0]: main})
+    return run
+
+
+def test_arrays_in_arrays_stay_few_files(service: CwlService) -> None:
+    deep = f"{'Array[' * 22}File{']' * 22}"
+    text = f"version 1.1\nworkflow w {{ output {{ {deep} deep = [] Array[Array[Array[Int]]] counts = [] }} }}\n"
+    run = redefined(service, "WDL", text)
+    assert len(keys(service)) == 4 + 2
+    assert service.outputs(run)["w.counts"] == [[[1], [1]], [[1], [1]]]
+
+
+def test_a_run_leaves_a_thousand_files_at_most(service: CwlService) -> None:
+    outputs = {f"o{n}": {"type": "File", "outputSource": "x"} for n in range(1001)}
+    outputs["folder"] = {"type": "Directory", "outputSource": "x"}
+    main = json.dumps({"cwlVersion": "v1.2", "class": "Workflow", "inputs": [], "steps": [], "outputs": outputs})
+    run = redefined(service, "CWL", main)
+    summary = service.outputs(run)
+    assert [summary[name] for name in ("o1000", "folder")] == [None, None]
+    assert summary["o999"]["basename"] == "o999.txt"
+    assert len(keys(service)) == 1000 + 2
+
+
+def test_who_reads_while_another_writes_sees_all_of_it(service: CwlService) -> None:
+    outputs = " ".join(f'File o{n} = "x"' for n in range(200))
+    workflow_id = workflow(service, "WDL", {"main.wdl": f"version 1.1\nworkflow w {{ output {{ {outputs} }} }}\n"})
+    run = service.end(service.start(workflow_id, {}))
+    seen: list[int] = []
+    readers = [threading.Thread(target=lambda: seen.append(len(keys(service, f"out/{run['id']}/")))) for _ in range(4)]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    assert seen == [202] * 4
+
+
+UNREADABLE = {
+    "no process of that name": ({"$graph": [{"id": "p.cwl#other", "outputs": {"a": "File"}}]}, {}),
+    "a process of a file": ({"$graph": [{"id": "p.cwl#main", "outputs": {"p.cwl#main/a": "int"}}]}, {"a": 1}),
+    "no symbols": ({"outputs": {"a": {"type": {"type": "enum", "symbols": []}}}}, {"a": None}),
+    "text in place of processes": ({"$graph": ["main"]}, {}),
+    "arrays without an end": ({"outputs": {"a": "File" + "[]" * 5000}}, {}),
+}
+
+
+@pytest.mark.parametrize(("document", "summary"), UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_odd_declarations_harm_nobody(
+    service: CwlService, wdl: str, document: dict[str, Any], summary: dict[str, Any]
+) -> None:
+    other = service.end(service.start(wdl, {"sample": "a"}))
+    run = redefined(service, "CWL", json.dumps(document))
+    assert f"out/{other['id']}/out/bam/bam.txt" in keys(service)
+    assert service.outputs(run) == summary
+
+
+@pytest.mark.parametrize("main", [f"{'x' * 400_000} {'y' * 400_000}", "command <<< " * 40_000, "{output{}" * 50_000])
+def test_long_definitions_are_read_in_one_go(service: CwlService, main: str) -> None:
+    text = f'version 1.1\nworkflow w {{ output {{ File first = "x" }} {main}'
+    run = redefined(service, "WDL", text)
+    assert service.outputs(run) == {"w.first": f"{run['runOutputUri']}/out/first/first.txt"}
+
+
+def test_what_cannot_be_made_up_for_one_run_is_there_for_others(service: CwlService, wdl: str) -> None:
+    broken = service.end(service.start(wdl, {"sample": "a"}))
+    other = service.end(service.start(wdl, {"sample": "a"}))
+    with service.server.account().lock:
+        service.server.account().runs[broken["id"]].start_time = None
+    assert f"out/{other['id']}/logs/engine.log" in keys(service)
+    assert f"run/{other['id']}/engine" in service.streams(other["id"])
+
+
+def test_a_deleted_run_keeps_no_definition(service: CwlService, wdl: str) -> None:
+    run_id = service.start(wdl, {"sample": "a"})
+    run = service.end(run_id)
+    record = service.server.account().runs[run_id]
+    service.omics.delete_run(id=run_id)
+    service.omics.delete_workflow(id=wdl)
+    assert record.workflow.definition_zip is None
+    assert service.outputs(run)["mapping.reads"] == 1
+
+
+def test_a_bucket_with_what_nobody_has_read_is_not_empty(service: CwlService, wdl: str) -> None:
+    run = service.end(service.start(wdl, {"sample": "a"}))
+    with pytest.raises(ClientError, match="BucketNotEmpty"):
+        service.s3.delete_bucket(Bucket=service.bucket)
+    assert service.outputs(run)

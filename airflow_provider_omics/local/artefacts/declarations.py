@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Literal
 
 import yaml
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +31,16 @@ class OtherKind:
 
 Kind = Literal["File", "Directory"] | ArrayKind | OtherKind
 
+# Longer files are left unread: YAML takes a second for each 100 kB.
+_MOST_BYTES = 1 << 20
+# None of these looks at a character more than a few times, however the text goes on.
 _WDL_SKIPPED = re.compile(
-    r"""(?P<command>\bcommand\s*<<<.*?>>>)|(?P<comment>\#[^\n]*)|(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')""",
+    r"""(?P<command>\bcommand\s*<<<.*?(?:>>>|\Z))|(?P<comment>\#[^\n]*)|(?P<string>"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')""",
     re.DOTALL,
 )
 _WDL_WORKFLOW = re.compile(r"\bworkflow\s+(?P<name>\w+)\s*\{")
 _WDL_OUTPUT = re.compile(r"\boutput\s*\{")
-_WDL_DECLARATION = re.compile(r"(?P<type>[A-Za-z]\w*(?:\s*\[[\w\s,\[\]?+]*\])?[?+]?)\s+(?P<name>[A-Za-z]\w*)\s*=(?!=)")
+_WDL_TOKEN = re.compile(r"\w+|[=!<>]=|[^\w\s]")
 _WDL_VALUES: Mapping[str, Any] = {"Int": 1, "Float": 1.0, "Boolean": True, "String": "simulated"}
 _CWL_VALUES: Mapping[str, Any] = {
     "int": 1,
@@ -62,23 +67,25 @@ class Declarations:
         return f"{self.prefix}{name}"
 
 
-@lru_cache(maxsize=64)
 def declared_outputs(archive: bytes | None, engine: str, main: str | None) -> Declarations:
     """Return the outputs that the main file declares; none where there is no definition, or it cannot be read.
 
     :param archive: the zipped definition.
     :param engine: ``WDL``, ``WDL_LENIENT`` or ``CWL``.
-    :param main: path of the main file in the archive.
+    :param main: path of the main file in the archive; files of more than 1 MiB are not read.
     """
     if archive is None or main is None:
         return Declarations()
     path, _, entry = main.partition("#")
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+            if opened.getinfo(path).file_size > _MOST_BYTES:
+                return Declarations()
             text = opened.read(path).decode("utf-8", errors="replace")
         return _cwl_outputs(text, entry or "main") if engine == "CWL" else _wdl_outputs(text)
-    except (KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, yaml.YAMLError):
+    except Exception:
         # It was checked when the workflow was made; what this reader cannot follow has no outputs here.
+        log.debug("The outputs that %s declares cannot be told", main, exc_info=True)
         return Declarations()
 
 
@@ -88,9 +95,46 @@ def _wdl_outputs(text: str) -> Declarations:
     if workflow is None:
         return Declarations()
     body = _block(plain, workflow.end())
-    section = next((match for match in _WDL_OUTPUT.finditer(body) if _depth(body, match.start()) == 0), None)
-    declared = _WDL_DECLARATION.finditer(_block(body, section.end())) if section else iter(())
-    return Declarations(f"{workflow['name']}.", {each["name"]: _wdl_kind(each["type"]) for each in declared})
+    section = _wdl_section(body)
+    return Declarations(f"{workflow['name']}.", {name: _wdl_kind(kind) for kind, name in _wdl_declarations(section)})
+
+
+def _wdl_section(body: str) -> str:
+    """Return what is in the outputs section of a workflow, and not of what is inside of it."""
+    depth = at = 0
+    for match in _WDL_OUTPUT.finditer(body):
+        depth += body.count("{", at, match.start()) - body.count("}", at, match.start())
+        at = match.start()
+        if depth == 0:
+            return _block(body, match.end())
+    return ""
+
+
+def _wdl_declarations(section: str) -> Iterator[tuple[str, str]]:
+    """Yield type and name of each declaration: what stands before a ``=``, after the expression before it."""
+    before: list[str] = []
+    for token in _WDL_TOKEN.findall(section):
+        if token != "=":
+            before.append(token)
+            continue
+        name = before.pop() if before else ""
+        declared = _wdl_type(before)
+        if name.isidentifier() and declared:
+            yield declared, name
+        before = []
+
+
+def _wdl_type(tokens: list[str]) -> str:
+    """Return the type at the end of these tokens, such as ``Array[File]+``; empty where there is none."""
+    depth = 0
+    for place in range(len(tokens) - 1, -1, -1):
+        token = tokens[place]
+        depth += (token == "]") - (token == "[")
+        if depth < 0:
+            return ""
+        if depth == 0 and token not in ("?", "+", "["):
+            return "".join(tokens[place:]) if token.isidentifier() else ""
+    return ""
 
 
 def _block(text: str, start: int) -> str:
@@ -103,12 +147,8 @@ def _block(text: str, start: int) -> str:
     return text[start:]
 
 
-def _depth(text: str, end: int) -> int:
-    return text.count("{", 0, end) - text.count("}", 0, end)
-
-
 def _wdl_kind(declared: str) -> Kind:
-    outer, bracket, inner = declared.replace(" ", "").rstrip("?+").partition("[")
+    outer, bracket, inner = declared.rstrip("?+").partition("[")
     if outer in ("File", "Directory"):
         return "File" if outer == "File" else "Directory"
     if outer == "Array" and bracket:
@@ -119,7 +159,7 @@ def _wdl_kind(declared: str) -> Kind:
 def _cwl_outputs(text: str, entry: str) -> Declarations:
     document = yaml.safe_load(text)
     if "$graph" in document:
-        document = next(each for each in document["$graph"] if str(each.get("id", "")).lstrip("#") == entry)
+        document = next((each for each in document["$graph"] if _name(each.get("id")) == entry), {})
     return Declarations(outputs={name: _cwl_kind(kind) for name, kind in _cwl_members(document.get("outputs") or {})})
 
 
@@ -127,7 +167,13 @@ def _cwl_members(outputs: Any) -> Iterator[tuple[str, Any]]:
     entries = outputs.items() if isinstance(outputs, Mapping) else ((each["id"], each) for each in outputs)
     for name, about in entries:
         kind = about["type"] if isinstance(about, Mapping) and "type" in about else about
-        yield str(name).lstrip("#").rpartition("/")[2], kind
+        yield _name(name).rpartition("/")[2], kind
+
+
+def _name(identifier: Any) -> str:
+    """Return what an identifier such as ``file.cwl#main/bam`` names within its file."""
+    # Anything else may be a list that YAML's aliases make larger than any memory, once it is text.
+    return identifier.rpartition("#")[2] if isinstance(identifier, str) else ""
 
 
 def _cwl_kind(kind: Any) -> Kind:
@@ -137,7 +183,7 @@ def _cwl_kind(kind: Any) -> Kind:
         if kind.get("type") == "array":
             return ArrayKind(_cwl_kind(kind.get("items")))
         if kind.get("type") == "enum":
-            return OtherKind(str(kind["symbols"][0]).rpartition("/")[2])
+            return OtherKind(next((_name(each).rpartition("/")[2] for each in kind.get("symbols") or ()), None))
         return OtherKind({})
     plain = str(kind).removesuffix("?")
     if plain.endswith("[]"):

@@ -52,7 +52,7 @@ def watch_reads() -> None:
             from moto.logs.models import LogsBackend
             from moto.s3.models import S3Backend
 
-            for name in ("get_object", "list_objects", "list_object_versions", "delete_object"):
+            for name in ("get_object", "list_objects", "list_object_versions", "delete_object", "delete_bucket"):
                 _wrap(S3Backend, name, _objects)
             for name in (
                 "get_log_events",

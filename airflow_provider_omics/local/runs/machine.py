@@ -164,10 +164,11 @@ def _end(state: AccountState, run: Run, end: RunStatus, reason: str | None = Non
     stop_tasks(state, run, TaskStatus.CANCELLED)
     # Whoever reads the run's log meanwhile takes this for the end of all changes.
     run.end_status = end
+    # Before anybody hears of the end and looks for what it has left.
+    state.unread.run_ended(run)
     set_status(state, run, end)
     if run.simulation is not None:
         save_finished_tasks(state, run)
-    state.unread.run_ended(run)
     if run.request["retentionMode"] == "REMOVE":
         state.run_index.mark_removable(run)
     start_waiting_runs(state)
