@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import pytest
 from omics_service import ADMIN_HEADERS
@@ -112,9 +113,31 @@ def test_other_pages_are_refused(server: LocalOmics, method: str, path: str, hea
     assert server.client("s3").list_buckets()["Buckets"] == []
 
 
-def test_the_server_s_own_origin_is_none_of_them(server: LocalOmics) -> None:
-    status, _ = ask(server, "GET", "/run", {**OMICS, "Origin": server.endpoint_url, "Sec-Fetch-Site": "same-origin"})
-    assert status == 200
+def test_a_page_that_the_server_itself_serves_is_another_page(server: LocalOmics) -> None:
+    status, answer = ask(
+        server, "GET", "/run", {**OMICS, "Origin": server.endpoint_url, "Sec-Fetch-Site": "same-origin"}
+    )
+    assert status == 403
+    assert "outside of a browser" in answer["message"]
+    s3 = server.client("s3")
+    s3.create_bucket(Bucket="reports")
+    s3.put_object(Bucket="reports", Key="report.html", Body=b"<script>0</script>", ContentType="text/html")
+    url = s3.generate_presigned_url("get_object", Params={"Bucket": "reports", "Key": "report.html"})
+    with urlopen(url) as page:
+        assert page.headers["Content-Security-Policy"] == "sandbox allow-scripts"
+    s3.delete_object(Bucket="reports", Key="report.html")
+    s3.delete_bucket(Bucket="reports")
+
+
+@pytest.mark.parametrize("chunks", [b"no number\r\n", b"-5\r\nabc\r\n"])
+def test_chunks_that_cannot_be_read_are_told(server: LocalOmics, chunks: bytes) -> None:
+    address = urlsplit(server.endpoint_url)
+    head = f"POST /run HTTP/1.1\r\nHost: {address.netloc}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    with socket.create_connection((address.hostname, address.port)) as connection:
+        connection.sendall(head + chunks)
+        answer = connection.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"its chunks cannot be read" in answer
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "health"), ("POST", "reset"), ("DELETE", "faults")])

@@ -9,7 +9,7 @@ import socket
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.test import run_wsgi_app
@@ -29,6 +29,8 @@ _POLL_SECONDS = 0.05
 _BLOCK_BYTES = 65_536
 # The most that S3 takes at once, too.
 _MOST_BYTES_OF_BODY = 5 << 30
+# What a person opens from S3 in a browser is no part of the server for the browser: it gets an origin of its own.
+_SANDBOX = ("Content-Security-Policy", "sandbox allow-scripts")
 _BLOCKS_TO_DISCARD = 1024
 _SECONDS_TO_DISCARD = 2
 
@@ -53,7 +55,10 @@ class _Handler(WSGIRequestHandler):
         if refusal is not None:
             self._refuse(refusal)
             return
-        self._take_body(length)
+        refusal = self._take_body(length)
+        if refusal is not None:
+            self._refuse(refusal)
+            return
         try:
             chunks, status, headers = run_wsgi_app(self.server.app, self.environ, buffered=True)
         except ConnectionError:
@@ -75,14 +80,21 @@ class _Handler(WSGIRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         log.debug("%s %s %s %s", self.command, self.path, code, size)
 
-    def _take_body(self, length: int) -> None:
+    def _take_body(self, length: int) -> HttpAnswer | None:
+        """Read the body, and return why the request is refused where that cannot be done."""
         environ = self.environ
-        if environ.pop("HTTP_TRANSFER_ENCODING", None) is not None:
-            body = environ["wsgi.input"].read()
-        else:
+        if environ.pop("HTTP_TRANSFER_ENCODING", None) is None:
             body = self.rfile.read(length)
+        else:
+            try:
+                body = _read_bounded(environ["wsgi.input"], _MOST_BYTES_OF_BODY)
+            except OSError as error:
+                return refuse(400, f"its chunks cannot be read ({error})")
+            except _TooLong:
+                return refuse(413, f"its body has more than {_MOST_BYTES_OF_BODY:,} bytes; upload it in parts")
         environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
         environ["omics.headers"] = list(self.headers.items())
+        return None
 
     def _refuse(self, answer: HttpAnswer) -> None:
         # The body stays unread, and what follows it on the connection cannot be told from it.
@@ -106,6 +118,7 @@ class _Handler(WSGIRequestHandler):
         names = {name.lower() for name, _ in headers}
         for name, value in headers:
             self.send_header(name, value)
+        self.send_header(*_SANDBOX)
         if "content-length" not in names and int(code) not in (204, 304):
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -175,6 +188,19 @@ class HttpServer:
 
     def _serve(self) -> None:
         self._server.serve_forever(poll_interval=_POLL_SECONDS)
+
+
+class _TooLong(Exception):
+    """A body has more bytes than are taken."""
+
+
+def _read_bounded(source: IO[bytes], most: int) -> bytes:
+    body = io.BytesIO()
+    while block := source.read(_BLOCK_BYTES):
+        if body.tell() + len(block) > most:
+            raise _TooLong
+        body.write(block)
+    return body.getvalue()
 
 
 def _length_of(environ: dict[str, Any]) -> int:
