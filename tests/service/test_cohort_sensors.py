@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from importlib.metadata import version
@@ -15,7 +14,7 @@ from airflow_states import answer_task_states
 from cohorts import MODES, OUT, ROLE, CohortLab, cohort, instance, lasting
 from omics_errors import raises, unwrapped
 from pytest_mock import MockerFixture
-from task_runs import TaskInstance, TaskRun, run_task
+from task_runs import TaskInstance, TaskRun, may_execute_here, run_task
 
 from airflow_provider_omics.exceptions import (
     OmicsBatchFailedError,
@@ -71,13 +70,6 @@ def airflow_says(mocker: MockerFixture) -> Says:
         answer_task_states(mocker, answer)
 
     return says
-
-
-def may_execute_here() -> None:
-    """Let an operator be run in this thread, which Airflow 2.11 keeps something for in the main thread only."""
-    if version("apache-airflow").startswith("2."):
-        safeguard = importlib.import_module("airflow.models.baseoperator").ExecutorSafeguard
-        safeguard._sentinel.callers = getattr(safeguard._sentinel, "callers", {})
 
 
 class FirstLook(TaskInstance):

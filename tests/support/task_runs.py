@@ -7,6 +7,7 @@ import importlib
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib.metadata import version
 from typing import Any
 
 from airflow.providers.common.compat.sdk import BaseOperator, TaskDeferred
@@ -59,10 +60,18 @@ class TaskRun:
     timeouts: list[Any]
 
 
+def may_execute_here() -> None:
+    """Let an operator be run in this thread, which Airflow 2.11 keeps something for in the main thread only."""
+    if version("apache-airflow").startswith("2."):
+        safeguard = importlib.import_module("airflow.models.baseoperator").ExecutorSafeguard
+        safeguard._sentinel.callers = getattr(safeguard._sentinel, "callers", {})
+
+
 def run_task(operator: BaseOperator, ti: TaskInstance | None = None, **context: Any) -> TaskRun:
     """Run a task to its end, through the triggerer where it defers."""
     ti = ti or TaskInstance(task_id=operator.task_id)
     full: Any = {"ti": ti, "task_instance": ti, "params": {}, "run_id": ti.run_id, **context}
+    may_execute_here()
     operator.render_template_fields(full)
     triggers: list[tuple[str, dict[str, Any]]] = []
     timeouts: list[Any] = []
