@@ -23,7 +23,7 @@ from airflow_provider_omics.workflows.creation_request import (
     literal_creation_issues,
     named_version,
 )
-from airflow_provider_omics.workflows.lookup import find_workflow
+from airflow_provider_omics.workflows.lookup import UNKNOWN_ID, find_workflow
 from airflow_provider_omics.workflows.snapshot import WorkflowSnapshot
 
 # Where a user looks for them.
@@ -296,8 +296,7 @@ class OmicsCreateWorkflowVersionOperator(OmicsCreationOperator):
         issues = list(_one_workflow(self.workflow_id, self.workflow_name))
         if issues:
             raise OmicsRequestInvalidError(self.operation, issues)
-        # The number of a workflow that is looked up later is as good as any other for the checks.
-        own = {"workflowId": self.workflow_id or "0", "versionName": self.version_name}
+        own = {"workflowId": self.workflow_id or UNKNOWN_ID, "versionName": self.version_name}
         more = self.create_workflow_version_kwargs
         creation = named_version(self.build(own, "create_workflow_version_kwargs", more))
         if self.workflow_name is None:

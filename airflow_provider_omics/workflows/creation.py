@@ -13,7 +13,7 @@ from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
 from airflow_provider_omics.healthomics.api.statuses import Phase
 from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
-from airflow_provider_omics.workflows.creation_request import CREATE_WORKFLOW, Creation
+from airflow_provider_omics.workflows.creation_request import CREATE_WORKFLOW, Creation, version_name_of
 from airflow_provider_omics.workflows.poll import get_workflow, list_workflows
 from airflow_provider_omics.workflows.snapshot import CONTENT_TAG, WorkflowSnapshot
 
@@ -115,7 +115,7 @@ class WorkflowCreator:
         named = self._named()
         same = [found for found in named if self._is_same(found)]
         if same:
-            return next((found for found in same if found.phase in _USABLE), same[0])
+            return _first_usable(same)
         # What has failed with other content is in nobody's way, unless it has the name of the version.
         others = [found for found in named if self._is_version or found.phase in _USABLE]
         if others and not self.keeps_other:
@@ -141,7 +141,7 @@ class WorkflowCreator:
         if found.content is not None:
             return found.content == self.creation.digest
         # A name that was made of the digest says it too.
-        return not self.is_tagged or found.version_name == f"sha-{self.creation.digest[:16]}"
+        return not self.is_tagged or found.version_name == version_name_of(self.creation.digest)
 
     def _taken(self, found: WorkflowSnapshot) -> Issue:
         made_of = "carries no tag with its content" if found.content is None else "was made of other content"
@@ -203,7 +203,7 @@ class WorkflowCreator:
         same = [found for found in named if self._is_same(found)]
         if named and not same and self._is_version:
             raise OmicsRequestInvalidError(self.creation.operation, [self._taken(named[0])])
-        return next((found for found in same if found.phase in _USABLE), same[0] if same else None)
+        return _first_usable(same) if same else None
 
     def _found_after(self, error: OmicsServiceError) -> WorkflowSnapshot | None:
         """Return what stands behind a conflict, as soon as the service shows it; None if it is gone.
@@ -248,3 +248,8 @@ class WorkflowCreator:
         listed = self.service.send_requests(list_workflows(self._request["name"]), made.label)
         found = next((one for one in listed if one.workflow_id == made.workflow_id), None)
         return made if found is not None and found.phase is not Phase.DELETED else found
+
+
+def _first_usable(same: list[WorkflowSnapshot]) -> WorkflowSnapshot:
+    """Return the oldest that can be used, or will be soon; the oldest of all where none can."""
+    return next((found for found in same if found.phase in _USABLE), same[0])

@@ -8,9 +8,9 @@ from typing import Any
 import yaml
 
 from airflow_provider_omics.workflows.bundle import DefinitionError
+from airflow_provider_omics.workflows.descriptions import description
 
 _CLASSES = ("Workflow", "CommandLineTool", "ExpressionTool", "Operation")
-_MOST_DESCRIPTION = 256
 
 
 def cwl_process(main: str, text: str, process_id: str = "main") -> dict[str, Any]:
@@ -48,10 +48,14 @@ def cwl_template(main: str, process: Mapping[str, Any]) -> dict[str, dict[str, A
     if not isinstance(inputs, dict):
         what = "has inputs that are neither a map nor a list of maps"
         raise DefinitionError(main, what, "Write each input as a name and its type")
-    return {str(name): _parameter(entry) for name, entry in inputs.items()}
+    return {str(name): cwl_parameter(entry) for name, entry in inputs.items()}
 
 
-def _parameter(entry: Any) -> dict[str, Any]:
+def cwl_parameter(entry: Any) -> dict[str, Any]:
+    """Return one input of a CWL process as a parameter of a template.
+
+    :param entry: the input as a document has it, or as cwltool has read it.
+    """
     settings = entry if isinstance(entry, dict) else {"type": entry}
     kind = settings.get("type")
     optional = (
@@ -60,8 +64,8 @@ def _parameter(entry: Any) -> dict[str, Any]:
         or (isinstance(kind, list) and "null" in kind)
     )
     described = settings.get("doc") or settings.get("label")
-    description = {"description": str(described)[:_MOST_DESCRIPTION]} if described else {}
-    return {**description, "optional": optional}
+    text = "\n".join(map(str, described)) if isinstance(described, list) else described
+    return {**description(text), "optional": optional}
 
 
 def _entry_of_graph(main: str, graph: Any, process_id: str) -> dict[str, Any]:

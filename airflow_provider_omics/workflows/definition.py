@@ -82,7 +82,7 @@ def _given_main(bundle: Bundle, engine: str | None, main: str) -> str:
         raise_of(_missing("main", "main file", main, bundle))
     suffix = PurePosixPath(_file_of(main)).suffix
     if engine is not None and _engine_of(main) != engine.removesuffix("_LENIENT"):
-        wanted = next(known for known, name in ENGINES.items() if engine.startswith(name))
+        wanted = suffix_of(engine)
         what = f"is no main file of the engine {engine}, whose files end in {wanted}"
         raise DefinitionError(main, what, f"Give a {wanted} file, or the engine of {suffix or 'this'} files")
     if _engine_of(main) is None:
@@ -114,17 +114,25 @@ def _engine_of(path: str) -> str | None:
 
 
 def _only_engine(bundle: Bundle) -> str:
-    nearest: dict[str, int] = {}
-    for path, engine in ((path, _engine_of(path)) for path in visible_files(bundle.files)):
-        if engine is not None:
-            nearest[engine] = min(_depth(path), nearest.get(engine, 99))
-    if not nearest:
+    engines = engines_of(bundle.files)
+    if not engines:
         what = f"holds no {', '.join(ENGINES)} file"
         raise DefinitionError(bundle.origin, what, "Give the folder that holds the workflow's definition")
-    if len(nearest) > 1:
-        what = f"holds files of more than one engine ({', '.join(sorted(nearest))})"
+    if len(engines) > 1:
+        what = f"holds files of more than one engine ({', '.join(sorted(engines))})"
         raise DefinitionError(bundle.origin, what, "Give the engine, or main")
-    return next(iter(nearest))
+    return engines.pop()
+
+
+def engines_of(paths: Iterable[str]) -> set[str]:
+    """Return the engines whose files there are among these paths, hidden files aside."""
+    suffixes = {PurePosixPath(path).suffix for path in paths if not _is_hidden(path)}
+    return {ENGINES[suffix] for suffix in suffixes & ENGINES.keys()}
+
+
+def suffix_of(engine: str) -> str:
+    """Return what the files of an engine end in, such as ``.wdl``."""
+    return next(suffix for suffix, name in ENGINES.items() if engine.startswith(name))
 
 
 def main_candidates(paths: Iterable[str], suffix: str) -> list[str]:
@@ -135,7 +143,7 @@ def main_candidates(paths: Iterable[str], suffix: str) -> list[str]:
     :param paths: paths of all files, with slashes.
     :param suffix: of the engine's files, such as ``.wdl``.
     """
-    found = sorted(path for path in visible_files(paths) if path.endswith(suffix))
+    found = sorted(path for path in paths if path.endswith(suffix) and not _is_hidden(path))
     level = min(map(_depth, found), default=0)
     nearest = [path for path in found if _depth(path) == level]
     named = [path for path in nearest if PurePosixPath(path).stem == "main"]
@@ -143,7 +151,7 @@ def main_candidates(paths: Iterable[str], suffix: str) -> list[str]:
 
 
 def _found_main(bundle: Bundle, engine: str) -> str:
-    suffix = next(suffix for suffix, name in ENGINES.items() if engine.startswith(name))
+    suffix = suffix_of(engine)
     nearest = main_candidates(bundle.files, suffix)
     if not nearest:
         what = f"holds no {suffix} file for the engine {engine}"
@@ -155,9 +163,8 @@ def _found_main(bundle: Bundle, engine: str) -> str:
     raise DefinitionError(bundle.origin, what, "Give main, the path of the main file")
 
 
-def visible_files(paths: Iterable[str]) -> list[str]:
-    """Return the paths without a hidden part; hidden files are of no account where engine and main are found."""
-    return [path for path in paths if not any(part.startswith(".") for part in path.split("/"))]
+def _is_hidden(path: str) -> bool:
+    return any(part.startswith(".") for part in path.split("/"))
 
 
 def _depth(path: str) -> int:

@@ -7,9 +7,9 @@ from typing import Any
 
 from airflow_provider_omics.healthomics.run_settings.definition_types import schema_groups
 from airflow_provider_omics.workflows.bundle import Bundle, DefinitionError
+from airflow_provider_omics.workflows.descriptions import description
 
 SCHEMA = "nextflow_schema.json"
-_MOST_DESCRIPTION = 256
 
 
 def nextflow_template(bundle: Bundle, main: str) -> dict[str, dict[str, Any]] | None:
@@ -38,7 +38,10 @@ def _template(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
     required = {name for group in groups for name in group.get("required") or ()}
     members = {name: about for group in groups for name, about in (group.get("properties") or {}).items()}
     return {
-        name: {**_description(about), "optional": name not in required or "default" in about}
+        name: {
+            **description(about.get("description") or about.get("help_text")),
+            "optional": name not in required or "default" in about,
+        }
         for name, about in members.items()
         if isinstance(about, dict)
     }
@@ -57,8 +60,3 @@ def read_json_file(bundle: Bundle, path: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise DefinitionError(f"{path}:1", f"is {type(content).__name__}, not an object", "Put it into braces")
     return content
-
-
-def _description(about: dict[str, Any]) -> dict[str, str]:
-    described = about.get("description") or about.get("help_text")
-    return {"description": str(described)[:_MOST_DESCRIPTION]} if described else {}

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_omics.healthomics.run_settings.wdl_types import load_document
+from airflow_provider_omics.healthomics.run_settings.wdl_types import entry_of, load_document
 from airflow_provider_omics.workflows.wdl_template import wdl_template
 
 
@@ -26,7 +26,7 @@ def main(folder: str, name: str) -> None:
         root = Path(folder).resolve()
         print(json.dumps({"problems": [_problem(one, root, name) for one in _causes(error)]}))
         return
-    process = document.workflow or (document.tasks[0] if len(document.tasks) == 1 else None)
+    process = entry_of(document)
     if process is None:
         what = f"has {len(document.tasks)} tasks and no workflow" if document.tasks else "has no workflow"
         print(json.dumps({"problems": [{"file": name, "line": 1, "column": 1, "message": what}]}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-_MOST_DESCRIPTION = 256
+from airflow_provider_omics.workflows.descriptions import description
 
 
 def wdl_template(process: Any) -> dict[str, dict[str, Any]]:
@@ -26,4 +26,4 @@ def wdl_template(process: Any) -> dict[str, dict[str, Any]]:
 def _description(about: Any) -> dict[str, str]:
     if isinstance(about, dict):
         about = next((about[name] for name in ("description", "help", "label") if name in about), None)
-    return {"description": " ".join(about.split())[:_MOST_DESCRIPTION]} if isinstance(about, str) and about else {}
+    return description(" ".join(about.split())) if isinstance(about, str) else {}

@@ -20,13 +20,18 @@ _SCALARS |= {"Directory": "directory"}
 def main(folder: str, name: str) -> None:
     """Print the types."""
     WDL, document = load_document(folder, name)
-    process = document.workflow or (document.tasks[0] if len(document.tasks) == 1 else None)
+    process = entry_of(document)
     if process is None:
         raise ValueError(f"{name} has no workflow")
     # Inputs of calls, which have a dot, are no parameters of a run.
     inputs = {binding.name: binding.value.type for binding in process.available_inputs if "." not in binding.name}
     types = {name: _type(kind, WDL.Type) for name, kind in inputs.items()}
     print(json.dumps({name: kind for name, kind in types.items() if kind is not None}))
+
+
+def entry_of(document: Any) -> Any | None:
+    """Return what a run of miniwdl's document begins with: its workflow, or its one task; None if it has neither."""
+    return document.workflow or (document.tasks[0] if len(document.tasks) == 1 else None)
 
 
 def load_document(folder: str, name: str) -> tuple[Any, Any]:

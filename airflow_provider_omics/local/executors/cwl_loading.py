@@ -23,11 +23,10 @@ from schema_salad.ref_resolver import uri_file_path
 
 from airflow_provider_omics.local.executors.cwl_tasks import LocalTool
 from airflow_provider_omics.local.workflows.archives import DefinitionArchive
+from airflow_provider_omics.workflows.cwl import cwl_parameter
 
 LOGGERS = ("cwltool", "salad", "rdflib")
 """Names of the loggers that say what is wrong with a definition."""
-
-_LONGEST_DESCRIPTION = 256
 
 
 def preload() -> None:
@@ -78,7 +77,7 @@ def load_definition(archive: Path, folder: Path, main: str) -> tuple[Process, st
 
 def parameter_template(process: Process) -> dict[str, dict[str, Any]]:
     """Return what a run may and must give, as CreateWorkflow's ``parameterTemplate`` has it."""
-    return {shortname(declared["id"]): _parameter(declared) for declared in process.tool["inputs"]}
+    return {shortname(declared["id"]): cwl_parameter(declared) for declared in process.tool["inputs"]}
 
 
 class _DefinitionFetcher(DefaultFetcher):
@@ -156,11 +155,3 @@ def _steps(process: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _fragment(reference: Any) -> str:
     return reference.rpartition("#")[2] if isinstance(reference, str) else ""
-
-
-def _parameter(declared: Mapping[str, Any]) -> dict[str, Any]:
-    kinds = declared["type"] if isinstance(declared["type"], list) else [declared["type"]]
-    described = declared.get("doc") or declared.get("label")
-    text = "\n".join(described) if isinstance(described, list) else described
-    description = {"description": str(text)[:_LONGEST_DESCRIPTION]} if text else {}
-    return {**description, "optional": "default" in declared or "null" in kinds}

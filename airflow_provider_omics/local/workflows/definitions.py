@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any, Protocol
 
 from airflow_provider_omics.healthomics.requests.shapes import check_shape, service_model
@@ -14,7 +13,7 @@ from airflow_provider_omics.local.workflows.archives import DefinitionArchive
 from airflow_provider_omics.local.workflows.archives import DefinitionError as DefinitionError
 from airflow_provider_omics.workflows.bundle import Bundle, BundleFile
 from airflow_provider_omics.workflows.bundle import DefinitionError as UnreadableError
-from airflow_provider_omics.workflows.definition import ENGINES, main_candidates, visible_files
+from airflow_provider_omics.workflows.definition import engines_of, main_candidates, suffix_of
 from airflow_provider_omics.workflows.nextflow import SCHEMA, nextflow_template
 
 
@@ -134,13 +133,13 @@ def _unzip(archive: bytes) -> DefinitionArchive:
 
 
 def _guess_engine(files: Iterable[str]) -> str:
-    engines = {ENGINES.get(PurePosixPath(name).suffix) for name in visible_files(files)} - {None}
+    engines = engines_of(files)
     if not engines:
         raise DefinitionError("The definition holds no .wdl, .nf or .cwl file")
     if len(engines) > 1:
-        names = ", ".join(sorted(str(engine) for engine in engines))
+        names = ", ".join(sorted(engines))
         raise DefinitionError(f"The definition holds files of more than one engine ({names}): give the engine")
-    return str(engines.pop())
+    return engines.pop()
 
 
 def _find_main(files: Mapping[str, bytes], engine: str, main: str | None) -> str:
@@ -149,7 +148,7 @@ def _find_main(files: Mapping[str, bytes], engine: str, main: str | None) -> str
         if path not in files:
             raise DefinitionError(f"The main file {path!r} is not in the definition")
         return main
-    suffix = next(suffix for suffix, name in ENGINES.items() if engine.startswith(name))
+    suffix = suffix_of(engine)
     candidates = main_candidates(files, suffix)
     if not candidates:
         raise DefinitionError(f"The definition holds no {suffix} file for the engine {engine}")

@@ -13,6 +13,7 @@ from WDL.Error import ImportError as WdlImportError
 from WDL.Error import MultipleValidationErrors, SourcePosition
 from WDL.Tree import Document, ReadSourceResult, Task, Workflow
 
+from airflow_provider_omics.healthomics.run_settings.wdl_types import entry_of
 from airflow_provider_omics.local.workflows.archives import DefinitionError
 
 Target = Workflow | Task
@@ -51,7 +52,7 @@ def load_definition(files: Mapping[str, bytes], root: Path, main: str, *, lenien
         raise DefinitionError(f"{main}: it is nested too deeply to be read") from None
     except Exception as error:
         raise DefinitionError(explain(error, root)) from error
-    target = document.workflow or (document.tasks[0] if len(document.tasks) == 1 else None)
+    target: Target | None = entry_of(document)
     if target is None:
         raise DefinitionError(f"{main} has no workflow, and {len(document.tasks)} tasks; a run needs one to begin with")
     return target
