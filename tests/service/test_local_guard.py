@@ -16,6 +16,7 @@ from omics_service import ADMIN_HEADERS
 from airflow_provider_omics.healthomics.requests.shapes import service_model
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.local.http.guard import HOST_PREFIXES
+from airflow_provider_omics.local.http.moto import reset_moto
 
 OMICS = {
     "Authorization": "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/omics/aws4_request, "
@@ -25,6 +26,8 @@ OMICS = {
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LocalOmics]:
+    # Tests of other modules may have left buckets in moto, which all servers of this process share.
+    reset_moto()
     with LocalOmics(executor="simulated") as started:
         yield started
 
