@@ -24,7 +24,7 @@ from airflow_provider_omics.operators.batch_end import (
 )
 from airflow_provider_omics.operators.cohort_base import OmicsCohortOperator
 from airflow_provider_omics.operators.cohort_input import INPUT_TEMPLATE_FIELDS
-from airflow_provider_omics.workflows.lookup import lookup_issues, with_unknown_id
+from airflow_provider_omics.workflows.lookup import with_unknown_id, workflow_name_issues
 
 # Where a user looks for them.
 __all__ = [
@@ -309,7 +309,7 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
     @classmethod
     def request_issues(cls, plain: Mapping[str, Any], templated: Collection[str] | None) -> Iterable[Issue]:
         """Return what is wrong with the StartRunBatch request whatever its templates come to."""
-        yield from lookup_issues(plain)
+        yield from workflow_name_issues(plain)
         yield from start_run_batch_issues(*with_unknown_id(without_file(plain), templated))
 
     def build_request(self) -> dict[str, Any]:

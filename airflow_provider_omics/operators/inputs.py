@@ -16,7 +16,7 @@ from airflow_provider_omics.hooks.input_check import InputReport, describe_unkno
 from airflow_provider_omics.hooks.object_settings import ObjectSettings
 from airflow_provider_omics.jobs.kinds import JobT
 from airflow_provider_omics.operators.job import OmicsJobOperator
-from airflow_provider_omics.workflows.lookup import UNKNOWN_ID, FoundWorkflow, find_workflow, lookup_issues
+from airflow_provider_omics.workflows.lookup import UNKNOWN_ID, FoundWorkflow, find_workflow, workflow_name_issues
 
 if TYPE_CHECKING:
     from airflow_provider_omics.hooks.omics import OmicsHook
@@ -100,7 +100,7 @@ class OmicsInputOperator(OmicsJobOperator[JobT]):
         named = {issue.where for issue in known}
         given = {name: getattr(self, name, None) for name in ("workflow_name", "workflow_id", "run_id")}
         given["workflow_owner_id"] = getattr(self, "workflow_owner_id", None)
-        found = (*self.object_settings.issues(), *lookup_issues(given))
+        found = (*self.object_settings.issues(), *workflow_name_issues(given))
         return [*known, *(issue for issue in found if issue.where not in named)]
 
     def read_parameters(self, operation: str) -> Any:

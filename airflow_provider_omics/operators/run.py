@@ -36,7 +36,7 @@ from airflow_provider_omics.operators.run_end import OmicsCancelRunOperator, Omi
 from airflow_provider_omics.operators.xcom_keys import XCOM_RUN_ARN_KEY, XCOM_RUN_OUTPUT_URI_KEY, XCOM_RUN_UUID_KEY
 from airflow_provider_omics.operators.xcoms import push_xcoms
 from airflow_provider_omics.triggers.run import OmicsRunTrigger
-from airflow_provider_omics.workflows.lookup import lookup_issues, with_unknown_id
+from airflow_provider_omics.workflows.lookup import with_unknown_id, workflow_name_issues
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -226,7 +226,7 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
     @classmethod
     def request_issues(cls, plain: Mapping[str, Any], templated: Collection[str] | None) -> Iterable[Issue]:
         """Return what is wrong with the StartRun request whatever its templates come to."""
-        yield from lookup_issues(plain)
+        yield from workflow_name_issues(plain)
         yield from start_run_issues(START_RUN_FIELDS, *with_unknown_id(without_file(plain), templated))
 
     def execute(self, context: Context) -> str:
@@ -326,9 +326,9 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
             fingerprint_of_0_1_0(asked),
         )
         submitter = self.submitter_of(context, key, request.get("name"))
-        return RunJob(submitter, request, partial(self._prove, request), self._look_up)
+        return RunJob(submitter, request, partial(self._prove, request), self._named_workflow)
 
-    def _look_up(self) -> Mapping[str, Any]:
+    def _named_workflow(self) -> Mapping[str, Any]:
         """Return the members that name the workflow, where the user has given its name."""
         return {} if self.workflow_name is None else self.find_workflow("StartRun").members
 

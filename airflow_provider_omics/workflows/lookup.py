@@ -98,7 +98,7 @@ UNKNOWN_ID = "0"
 """Id of a workflow that is looked up later, for the checks before."""
 
 
-def lookup_issues(plain: Mapping[str, Any]) -> Iterator[Issue]:
+def workflow_name_issues(plain: Mapping[str, Any]) -> Iterator[Issue]:
     """Yield what is wrong with the name of a workflow, as far as the arguments beside it tell.
 
     :param plain: arguments that are no templates, by name.

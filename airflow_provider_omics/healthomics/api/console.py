@@ -48,5 +48,10 @@ def task_log_stream(run_id: str, task_id: str) -> str:
     return f"run/{run_id}/task/{task_id}"
 
 
+def manifest_log_stream(run_id: str, run_uuid: str) -> str:
+    """Return the name of the log stream of a run's manifest."""
+    return f"manifest/run/{run_id}/{run_uuid}"
+
+
 def _console(region: str, partition: str) -> str:
     return f"https://{region}.console.{_DOMAINS.get(partition, 'aws.amazon.com')}"

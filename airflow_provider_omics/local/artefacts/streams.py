@@ -6,7 +6,12 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from airflow_provider_omics.healthomics.api.console import engine_log_stream, run_log_stream, task_log_stream
+from airflow_provider_omics.healthomics.api.console import (
+    engine_log_stream,
+    manifest_log_stream,
+    run_log_stream,
+    task_log_stream,
+)
 from airflow_provider_omics.healthomics.api.statuses import RunStatus, TaskStatus
 from airflow_provider_omics.local.executors.manifest import manifest_entries
 from airflow_provider_omics.local.executors.outcomes import COMPLETED
@@ -35,7 +40,7 @@ def run_streams(run: Run, started_by: str) -> dict[str, list[Line]]:
     streams = {} if simulation is None else _simulated_streams(run, simulation)
     if run.end_status is not None and run.stop_time is not None:
         entries = manifest_entries(run, started_by)
-        streams[f"manifest/run/{run.run_id}/{run.uuid}"] = [(run.stop_time, entry) for entry in entries]
+        streams[manifest_log_stream(run.run_id, run.uuid)] = [(run.stop_time, entry) for entry in entries]
     return streams
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +29,12 @@ def run(connection: socket.socket) -> None:
     The message names the ``directory`` that holds ``definition.zip``, and its ``main`` file.
     """
     stream = MessageStream(connection)
-    messages = iter(stream)
-    order = next(messages)
+    order = next(iter(stream))
     errors = ErrorMemory(stream, Path(order["directory"]))
     take_loggers(errors)
     try:
         if "parameters" in order:
-            _run(order, stream, messages, errors)
+            _run(order, stream, errors)
         else:
             confine()
             _read(order, stream)
@@ -48,14 +46,10 @@ def run(connection: socket.socket) -> None:
         stream.send({"failed": reason})
 
 
-def _run(order: Message, stream: MessageStream, messages: Iterator[Message], errors: ErrorMemory) -> None:
-    def ask(request: Message) -> Message:
-        stream.send(request)
-        return next(messages)
-
+def _run(order: Message, stream: MessageStream, errors: ErrorMemory) -> None:
     directory = Path(order["directory"])
     process, _main = load_definition(directory / "definition.zip", directory / "definition", order["main"])
-    parameters = job_order(process, order["parameters"], directory / "inputs", ask)
+    parameters = job_order(process, order["parameters"], directory / "inputs", stream.ask)
     outputs, status = _execute(process, parameters, directory, stream, errors)
     if status == "success":
         stream.send({"outputs": outputs})

@@ -112,7 +112,7 @@ class _UncheckedReader:
         self._engine = engine
 
     def __call__(self, _archive: bytes, main: str) -> LoadedDefinition:
-        _tell_that_nothing_is_checked(self._engine)
+        _warn_unchecked(self._engine)
         return LoadedDefinition(main, {})
 
     def kept(self, archive: bytes, main: str) -> LoadedDefinition:
@@ -120,7 +120,7 @@ class _UncheckedReader:
 
 
 @cache
-def _tell_that_nothing_is_checked(engine: Engine) -> None:
+def _warn_unchecked(engine: Engine) -> None:
     log.warning(
         "%s definitions are not checked, and %s runs are simulated, since %s is not installed: "
         "pip install 'airflow-provider-omics[%s]'",

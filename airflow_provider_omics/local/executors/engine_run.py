@@ -218,15 +218,18 @@ class EngineRun:
         )
 
     @property
+    def _root(self) -> str:
+        return self.run.output_root.rstrip("/")
+
+    @property
     def _out(self) -> str:
-        return f"{self.run.output_root.rstrip('/')}/out"
+        return f"{self._root}/out"
 
     def _export(self, folder: RunFolder, ended: Message) -> None:
         """Upload what the engine has made.
 
         :param ended: has the ``outputs`` with local files in it, or with URIs and beside them the ``files``.
         """
-        root = self.run.output_root.rstrip("/")
         exports = Exports(self._aws, folder, self._out, self._check)
         self.logs.run_line(f"Exporting outputs to {self._out}")
         described = ended["outputs"] or {}
@@ -235,13 +238,12 @@ class EngineRun:
                 exports.export({"class": "File", "location": Path(path).as_uri()})
         else:
             described = exports.export(described)
-        exports.put(f"{root}/logs/outputs.json", json.dumps(described, indent=2).encode())
-        exports.put(f"{root}/logs/engine.log", self._engine_log.content())
+        exports.put(f"{self._root}/logs/outputs.json", json.dumps(described, indent=2).encode())
+        exports.put(f"{self._root}/logs/engine.log", self._engine_log.content())
 
     def _save_engine_log(self, folder: RunFolder) -> None:
-        uri = f"{self.run.output_root.rstrip('/')}/logs/engine.log"
         try:
-            Exports(self._aws, folder, "", self._check).put(uri, self._engine_log.content())
+            Exports(self._aws, folder, "", self._check).put(f"{self._root}/logs/engine.log", self._engine_log.content())
         except RunFailure as failure:
             # The run has failed for a better reason already.
             self.logs.run_line(failure.message)

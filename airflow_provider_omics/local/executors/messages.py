@@ -29,6 +29,14 @@ class MessageStream:
         with self._lock:
             self._connection.sendall(line)
 
+    def ask(self, message: Message) -> Message:
+        """Send a message and return the next one that comes.
+
+        :raises OSError: the other side is gone.
+        """
+        self.send(message)
+        return next(iter(self))
+
     def __iter__(self) -> Iterator[Message]:
         """Yield messages until the other side is gone; a line that a killed process left unfinished is dropped."""
         with contextlib.suppress(ConnectionResetError):

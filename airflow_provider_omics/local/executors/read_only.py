@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
+from airflow_provider_omics.local.executors.sandbox import checked
+
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x20000, 0x10000000
 _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 0x40000
 _MOUNT_SETATTR = 442
@@ -76,10 +78,10 @@ def _isolate(folder: Path) -> None:
     user, group = os.geteuid(), os.getegid()
     library = ctypes.CDLL(None, use_errno=True)
     with _ids_mapped(user, group):
-        _check(library.unshare(_CLONE_NEWUSER | _CLONE_NEWNS))
-    _check(library.mount(None, b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None))
+        checked(library.unshare(_CLONE_NEWUSER | _CLONE_NEWNS))
+    checked(library.mount(None, b"/", None, ctypes.c_ulong(_MS_REC | _MS_PRIVATE), None))
     path = os.fsencode(folder)
-    _check(library.mount(path, path, None, ctypes.c_ulong(_MS_BIND | _MS_REC), None))
+    checked(library.mount(path, path, None, ctypes.c_ulong(_MS_BIND | _MS_REC), None))
     _set_attributes(library, b"/", _AT_RECURSIVE, _MountAttributes(attr_set=_MOUNT_ATTR_RDONLY))
     _set_attributes(library, path, 0, _MountAttributes(attr_clr=_MOUNT_ATTR_RDONLY))
     os.chdir(folder)
@@ -129,7 +131,7 @@ def _map_own_ids(user: int, group: int) -> None:
 def _set_attributes(library: ctypes.CDLL, path: bytes, flags: int, attributes: _MountAttributes) -> None:
     library.syscall.restype = ctypes.c_long
     size = ctypes.sizeof(attributes)
-    _check(
+    checked(
         library.syscall(
             ctypes.c_long(_MOUNT_SETATTR),
             ctypes.c_int(_AT_FDCWD),
@@ -144,14 +146,8 @@ def _set_attributes(library: ctypes.CDLL, path: bytes, flags: int, attributes: _
 def _drop_administration(library: ctypes.CDLL) -> None:
     """Give up the capability by which all this could be undone."""
     header, data = _CapabilityHeader(_CAPABILITIES_OF_64_BITS, 0), (_CapabilityData * 2)()
-    _check(library.capget(ctypes.byref(header), data))
+    checked(library.capget(ctypes.byref(header), data))
     for name in ("effective", "permitted", "inheritable"):
         setattr(data[0], name, getattr(data[0], name) & ~(1 << _CAP_SYS_ADMIN))
-    _check(library.prctl(_PR_CAPBSET_DROP, _CAP_SYS_ADMIN, 0, 0, 0))
-    _check(library.capset(ctypes.byref(header), data))
-
-
-def _check(result: int) -> None:
-    if result < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, os.strerror(code))
+    checked(library.prctl(_PR_CAPBSET_DROP, _CAP_SYS_ADMIN, 0, 0, 0))
+    checked(library.capset(ctypes.byref(header), data))

@@ -88,7 +88,7 @@ def confine_writes(folder: Path) -> bool:
     try:
         _allow(ruleset, [folder], handled & ~_DEVICES)
         _allow(ruleset, [sink for sink in _SINKS if Path(sink).exists()], handled & (_WRITE_FILE | _TRUNCATE))
-        _check(ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+        checked(ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
         _syscall(_RESTRICT_SELF, ruleset, 0)
     finally:
         os.close(ruleset)
@@ -114,10 +114,14 @@ def _opened(path: Path | str) -> Iterator[int]:
 def _syscall(number: int, *arguments: object) -> int:
     library = ctypes.CDLL(None, use_errno=True)
     library.syscall.restype = ctypes.c_long
-    return _check(library.syscall(ctypes.c_long(number), *arguments))
+    return checked(library.syscall(ctypes.c_long(number), *arguments))
 
 
-def _check(result: int) -> int:
+def checked(result: int) -> int:
+    """Return what a system call returned.
+
+    :raises OSError: it failed; the library has to be loaded with ``use_errno``.
+    """
     if result < 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))

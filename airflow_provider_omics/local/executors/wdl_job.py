@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from collections.abc import Iterator
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -48,20 +47,18 @@ def run(connection: socket.socket) -> None:
     also the URI ``out`` below which outputs go.
     """
     stream = MessageStream(connection)
-    messages = iter(stream)
-    order = next(messages)
+    order = next(iter(stream))
     directory = Path(order["directory"]).resolve()
     log = ErrorMemory(stream, directory)
     _take_logger(log)
     if "parameters" in order:
-        _run(order, stream, messages, log)
+        _run(order, directory, stream, log)
     else:
         confine()
-        _read(order, stream, log)
+        _read(order, directory, stream, log)
 
 
-def _read(order: Message, stream: MessageStream, log: ErrorMemory) -> None:
-    directory = Path(order["directory"]).resolve()
+def _read(order: Message, directory: Path, stream: MessageStream, log: ErrorMemory) -> None:
     stream.send({"reading": order["main"]})
     try:
         target, _archive = _loaded(order, directory)
@@ -72,18 +69,13 @@ def _read(order: Message, stream: MessageStream, log: ErrorMemory) -> None:
         stream.send({"failed": log.shorten(_reason(error, directory / _DEFINITION))})
 
 
-def _run(order: Message, stream: MessageStream, messages: Iterator[Message], log: ErrorMemory) -> None:
-    def ask(request: Message) -> Message:
-        stream.send(request)
-        return next(messages)
-
-    directory = Path(order["directory"]).resolve()
+def _run(order: Message, directory: Path, stream: MessageStream, log: ErrorMemory) -> None:
     folder = directory / _DEFINITION
     reports = TaskReports(stream)
     try:
         target, archive = _loaded(order, directory)
         archive.extract(folder)
-        inputs = bind_inputs(target, order["parameters"], directory / "inputs", ask)
+        inputs = bind_inputs(target, order["parameters"], directory / "inputs", stream.ask)
         outputs = _execute(target, inputs, directory, reports)
         stream.send(_described(target, outputs, directory / "out", order["out"]))
     except Exception as error:

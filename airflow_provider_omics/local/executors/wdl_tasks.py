@@ -146,7 +146,7 @@ class LocalContainer(TaskContainer):
 
     def host_work_dir(self) -> str:
         """Return the work folder, which is the same for every try."""
-        return f"{self.host_dir}/work"
+        return str(Path(self.host_dir, "work"))
 
     def process_runtime(self, logger: logging.Logger, runtime_eval: dict[str, Value.Base]) -> None:
         """Take the resources that a task asks for, and tell once that its container is not used."""

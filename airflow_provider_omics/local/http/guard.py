@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_provider_omics.local.http.wire import HttpAnswer
@@ -23,11 +23,6 @@ HOST_PREFIXES = ("workflows-", "analytics-", "storage-", "control-storage-", "ta
 
 _MOTO_PREFIX = "/moto-api"
 _WILDCARDS = ("0.0.0.0", "::")
-
-
-class _Authority(NamedTuple):
-    host: str
-    port: int | None
 
 
 class RequestGuard:
@@ -56,8 +51,8 @@ class RequestGuard:
         given = environ.get("HTTP_HOST")
         if given is None:
             return refuse(400, "the request has no Host header; send the host of the endpoint, such as 127.0.0.1")
-        authority = _authority_of(given)
-        if authority is not None and self._is_accepted(authority.host):
+        host = _host_of(given)
+        if host is not None and self._is_accepted(host):
             return None
         return refuse(
             403,
@@ -118,15 +113,17 @@ def _unasked_control(environ: Mapping[str, Any]) -> HttpAnswer | None:
     return None
 
 
-def _authority_of(netloc: str) -> _Authority | None:
+def _host_of(netloc: str) -> str | None:
+    """Return the host that a ``Host`` header names; None where it is not one with, at most, a port."""
     if not netloc.strip() or any(sign in netloc for sign in "/\\@?#, \t%"):
         return None
     try:
         parts = urlsplit(f"//{netloc}")
-        host, port = parts.hostname, parts.port
+        # Asked for since it raises the error of what is no port.
+        host, _port = parts.hostname, parts.port
     except ValueError:
         return None
-    return _Authority(host.removesuffix("."), port) if host else None
+    return host.removesuffix(".") if host else None
 
 
 def _address_of(name: str) -> IPv4Address | IPv6Address | None:

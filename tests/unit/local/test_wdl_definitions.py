@@ -167,7 +167,7 @@ def test_without_miniwdl_nothing_is_checked_and_the_log_says_so(
     definition: Read, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(engines, "find_spec", lambda _name: None)
-    engine_reading._tell_that_nothing_is_checked.cache_clear()
+    engine_reading._warn_unchecked.cache_clear()
     with caplog.at_level(logging.WARNING):
         assert [definition({"a.wdl": "version 1.0\nno WDL"}).parameter_template for _ in range(2)] == [{}, {}]
     (record,) = [record for record in caplog.records if record.name == engine_reading.__name__]
