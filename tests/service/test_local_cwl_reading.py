@@ -13,7 +13,7 @@ from airflow_provider_omics.local import LocalOmics, Quotas, Timings
 from airflow_provider_omics.local.clock import ManualClock
 from airflow_provider_omics.local.executors.engine_pool import EnginePool
 from airflow_provider_omics.local.executors.engine_reading import EngineReader
-from airflow_provider_omics.local.workflows.definitions import DefinitionError
+from airflow_provider_omics.local.workflows.definitions import DefinitionError, read_outline
 
 TOOL = """
 cwlVersion: v1.2
@@ -237,7 +237,7 @@ def test_a_definition_without_an_end_is_given_up() -> None:
     pool = EnginePool()
     try:
         with pytest.raises(DefinitionError, match=r"within 0\.2 seconds"):
-            EngineReader(pool, "CWL", seconds=0.2)(zip_of({"main.cwl": ENDLESS}), "main.cwl")
+            EngineReader(pool, "CWL", seconds=0.2)(read_outline(zip_of({"main.cwl": ENDLESS}), {}))
     finally:
         pool.close()
 

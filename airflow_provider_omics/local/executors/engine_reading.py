@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
 import logging
 import threading
-import zipfile
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +13,17 @@ from airflow_provider_omics.local.workflows.definitions import DefinitionError, 
 if TYPE_CHECKING:
     from airflow_provider_omics.local.executors.engine_pool import EnginePool
     from airflow_provider_omics.local.executors.engine_processes import EngineProcess
+    from airflow_provider_omics.local.workflows.definitions import DefinitionOutline
 
 log = logging.getLogger(__name__)
 
 LONGEST_SECONDS = 120.0
 """Longest time, in real seconds, that reading one definition may take."""
 
-_BLOCK_BYTES = 1 << 16
 _MOST_KEPT = 256
-# What was read, by content: tests make the same workflow on server after server, and loading an engine takes seconds.
-_kept: dict[str, LoadedDefinition] = {}
+# What was read, by engine, main file and content: tests make the same workflow on server after server, and loading an
+# engine takes seconds.
+_kept: dict[tuple[str, str, str], LoadedDefinition] = {}
 
 
 def engine_readers(pool: EnginePool) -> dict[str, Loader]:
@@ -56,27 +54,28 @@ class EngineReader:
         self._engine = ENGINES[name]
         self._seconds = seconds
 
-    def __call__(self, archive: bytes, main: str) -> LoadedDefinition:
+    def __call__(self, outline: DefinitionOutline) -> LoadedDefinition:
         """Load a definition and return what it says.
 
-        :param archive: the zipped definition.
-        :param main: path of the main file, maybe with the process in it after ``#``.
         :raises DefinitionError: with the engine's message, or because it took too long.
         """
-        key = _key(self._name, archive, main)
+        key = self._key(outline)
         loaded = _kept.get(key)
         if loaded is None:
-            loaded = self._load(archive, main)
+            loaded = self._load(outline)
             if len(_kept) >= _MOST_KEPT:
                 _kept.clear()
             _kept[key] = loaded
         return loaded
 
-    def kept(self, archive: bytes, main: str) -> LoadedDefinition | None:
+    def kept(self, outline: DefinitionOutline) -> LoadedDefinition | None:
         """Return what a definition says if it was loaded before, by whichever server of this process."""
-        return _kept.get(_key(self._name, archive, main))
+        return _kept.get(self._key(outline))
 
-    def _load(self, archive: bytes, main: str) -> LoadedDefinition:
+    def _key(self, outline: DefinitionOutline) -> tuple[str, str, str]:
+        return self._name, outline.main, outline.content
+
+    def _load(self, outline: DefinitionOutline) -> LoadedDefinition:
         try:
             process = self._pool.processes(self._engine).start()
         except OSError as error:
@@ -84,8 +83,8 @@ class EngineReader:
                 f"{self._engine.tool} could not be started to read the definition: {error}"
             ) from error
         try:
-            process.directory.joinpath("definition.zip").write_bytes(archive)
-            process.send({"directory": str(process.directory), "main": main, "engine": self._name})
+            process.directory.joinpath("definition.zip").write_bytes(outline.archive)
+            process.send({"directory": str(process.directory), "main": outline.main, "engine": self._name})
             return self._answer(process)
         finally:
             process.close()
@@ -111,12 +110,12 @@ class _UncheckedReader:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def __call__(self, _archive: bytes, main: str) -> LoadedDefinition:
+    def __call__(self, outline: DefinitionOutline) -> LoadedDefinition:
         _warn_unchecked(self._engine)
-        return LoadedDefinition(main, {})
+        return LoadedDefinition(outline.main, {})
 
-    def kept(self, archive: bytes, main: str) -> LoadedDefinition:
-        return self(archive, main)
+    def kept(self, outline: DefinitionOutline) -> LoadedDefinition:
+        return self(outline)
 
 
 @cache
@@ -133,14 +132,3 @@ def _warn_unchecked(engine: Engine) -> None:
 
 def _loaded(read: dict[str, Any]) -> LoadedDefinition:
     return LoadedDefinition(main=read["main"], parameter_template=read["parameters"])
-
-
-def _key(engine: str, archive: bytes, main: str) -> str:
-    digest = hashlib.sha256(f"{engine} {main!r}\n".encode())
-    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-        for info in sorted(opened.infolist(), key=lambda info: info.filename):
-            digest.update(f"{info.filename!r} {info.file_size}\n".encode())
-            with opened.open(info) as file:
-                while block := file.read(_BLOCK_BYTES):
-                    digest.update(block)
-    return digest.hexdigest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import stat
 import struct
@@ -78,16 +79,21 @@ class DefinitionArchive(Mapping[str, bytes]):
         """Return the number of files."""
         return len(self._members)
 
-    def check_contents(self) -> None:
-        """Read every file to its end and keep nothing.
+    def content_digest(self) -> str:
+        """Read every file to its end and return the SHA-256 of names and contents, in hexadecimal.
+
+        It is the same for archives that were made of the same files at different times.
 
         :raises DefinitionError: one of them is damaged.
         """
+        digest = hashlib.sha256()
         with self._opened() as archive:
-            for info in archive.infolist():
+            for info in sorted(archive.infolist(), key=lambda info: info.filename):
+                digest.update(f"{info.filename!r} {info.file_size}\n".encode())
                 with archive.open(info) as file:
-                    while file.read(_BLOCK_BYTES):
-                        pass
+                    while block := file.read(_BLOCK_BYTES):
+                        digest.update(block)
+        return digest.hexdigest()
 
     def extract(self, folder: Path) -> None:
         """Write every file below a folder, with the permissions that it has in the archive.

@@ -32,13 +32,13 @@ class LoadedDefinition:
 class Loader(Protocol):
     """Loads zipped definitions as an engine does."""
 
-    def __call__(self, archive: bytes, main: str, /) -> LoadedDefinition:
+    def __call__(self, outline: DefinitionOutline, /) -> LoadedDefinition:
         """Load a definition by its main file, which may take a while.
 
         :raises DefinitionError: with the engine's message.
         """
 
-    def kept(self, archive: bytes, main: str, /) -> LoadedDefinition | None:
+    def kept(self, outline: DefinitionOutline, /) -> LoadedDefinition | None:
         """Return what is known of the same definition from before, if it was loaded before."""
 
 
@@ -64,11 +64,13 @@ class Definition:
 class DefinitionOutline:
     """What can be said of a zipped definition without its engine.
 
+    :ivar content: digest of the names and contents of its files.
     :ivar given_template: the parameter template that came with the request or in the archive, or that was read without
         an engine's process; may be empty.
     """
 
     archive: bytes
+    content: str
     engine: str
     main: str
     given_template: dict[str, dict[str, Any]]
@@ -80,7 +82,7 @@ class DefinitionOutline:
         :param load: loads it as the engine does; without it the parameters stay unknown unless they were given.
         :raises DefinitionError: the engine does not take it.
         """
-        loaded = LoadedDefinition(self.main, {}) if load is None else load(self.archive, self.main)
+        loaded = LoadedDefinition(self.main, {}) if load is None else load(self)
         return self._completed(loaded)
 
     def known_definition(self, load: Loader | None) -> Definition | None:
@@ -88,7 +90,7 @@ class DefinitionOutline:
 
         :param load: as of :meth:`definition`; it is only asked for what it has kept.
         """
-        loaded = LoadedDefinition(self.main, {}) if load is None else load.kept(self.archive, self.main)
+        loaded = LoadedDefinition(self.main, {}) if load is None else load.kept(self)
         return None if loaded is None else self._completed(loaded)
 
     def _completed(self, loaded: LoadedDefinition) -> Definition:
@@ -109,7 +111,10 @@ def read_outline(archive: bytes, request: Mapping[str, Any]) -> DefinitionOutlin
         ``parameterTemplatePath`` and ``readmePath`` are read.
     :raises DefinitionError: the archive, its main file or its parameter template cannot be used.
     """
-    files = _unzip(archive)
+    files = DefinitionArchive(archive)
+    if not files:
+        raise DefinitionError("The definition is an empty zip archive")
+    content = files.content_digest()
     engine = request.get("engine") or _guess_engine(files)
     main = _find_main(files, engine, request.get("main"))
     _check_text(main, files[_file_of(main, files)])
@@ -117,19 +122,12 @@ def read_outline(archive: bytes, request: Mapping[str, Any]) -> DefinitionOutlin
     generated = _nextflow_parameters(files, main) if engine == "NEXTFLOW" else {}
     return DefinitionOutline(
         archive=archive,
+        content=content,
         engine=engine,
         main=main,
         given_template=_given_template(files, request) or generated,
         readme=_find_readme(files, request.get("readmePath")),
     )
-
-
-def _unzip(archive: bytes) -> DefinitionArchive:
-    files = DefinitionArchive(archive)
-    if not files:
-        raise DefinitionError("The definition is an empty zip archive")
-    files.check_contents()
-    return files
 
 
 def _guess_engine(files: Iterable[str]) -> str:

@@ -107,14 +107,14 @@ def little_memory() -> Iterator[None]:
 def test_what_is_refused_takes_no_memory(make: Callable[[], bytes], message: str) -> None:
     content = make()
     with little_memory(), pytest.raises(DefinitionError, match=message):
-        DefinitionArchive(content).check_contents()
+        DefinitionArchive(content).content_digest()
 
 
 def test_a_large_file_is_unpacked_but_not_read_as_text(tmp_path: Path) -> None:
     content = zipped(zeros(20 * MIB, 20 * MIB))
     with little_memory():
         archive = DefinitionArchive(content)
-        archive.check_contents()
+        archive.content_digest()
         assert list(archive) == ["main.cwl", "zeros"]
         assert archive["main.cwl"].decode() == TOOL
         with pytest.raises(DefinitionError, match="'zeros' is larger than 8 MiB"):
@@ -127,3 +127,19 @@ def test_permissions_are_kept_but_never_more_than_a_file_s(tmp_path: Path) -> No
     content = zipped(member("run.sh", stat.S_IFREG | stat.S_ISUID | stat.S_ISGID))
     DefinitionArchive(content).extract(tmp_path / "definition")
     assert stat.S_IMODE(tmp_path.joinpath("definition", "run.sh").stat().st_mode) == 0o777
+
+
+def test_the_digest_is_of_names_and_contents_in_any_order_at_any_time() -> None:
+    def digest(*files: tuple[str, str], year: int = 2026) -> str:
+        def fill(archive: zipfile.ZipFile) -> None:
+            for name, text in files:
+                archive.writestr(zipfile.ZipInfo(name, (year, 1, 1, 0, 0, 0)), text)
+
+        return DefinitionArchive(zipped(fill)).content_digest()
+
+    first = digest(("a", "1"), ("b", "2"))
+    assert digest(("b", "2"), ("a", "1"), year=1999) == first
+    assert (
+        len({first, digest(("a", "1"), ("b", "3")), digest(("a", "1"), ("c", "2")), digest(("a", "12"), ("b", ""))})
+        == 4
+    )

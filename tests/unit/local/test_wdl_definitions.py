@@ -154,7 +154,7 @@ NESTED = (
 
 def test_a_definition_without_an_end_is_given_up(pool: EnginePool) -> None:
     with pytest.raises(DefinitionError, match=r"miniwdl did not get to the end of the definition within 0\.2 seconds"):
-        EngineReader(pool, "WDL", seconds=0.2)(zipped({"main.wdl": NESTED}), "main.wdl")
+        EngineReader(pool, "WDL", seconds=0.2)(read_outline(zipped({"main.wdl": NESTED}), {}))
 
 
 def test_a_definition_that_is_nested_too_deeply_is_told(definition: Read) -> None:
