@@ -33,11 +33,12 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "compat": ("healthomics",),
     "exceptions": ("healthomics", "workflows"),
     "provider_info": (),
+    "usage": ("healthomics",),
     "hooks": ("healthomics", "workflows", "compat", "exceptions"),
-    "jobs": ("healthomics", "compat", "exceptions", "hooks"),
+    "jobs": ("healthomics", "usage", "compat", "exceptions", "hooks"),
     "links": ("healthomics", "hooks"),
     "triggers": ("healthomics", "workflows", "compat", "exceptions", "hooks", "jobs"),
-    "operators": ("healthomics", "workflows", "compat", "exceptions", "hooks", "jobs", "links", "triggers"),
+    "operators": ("healthomics", "workflows", "usage", "compat", "exceptions", "hooks", "jobs", "links", "triggers"),
     "sensors": ("healthomics", "workflows", "compat", "exceptions", "hooks", "links", "triggers", "operators"),
     "local": ("healthomics", "workflows"),
 }
@@ -104,7 +105,7 @@ def test_no_modules_need_each_other() -> None:
 
 
 def test_healthomics_workflows_and_local_do_without_airflow() -> None:
-    outside = [name for name in MODULES if room(name, PACKAGE) in ("healthomics", "workflows", "local")]
+    outside = [name for name in MODULES if room(name, PACKAGE) in ("healthomics", "workflows", "usage", "local")]
     assert [name for name in outside if name != f"{PACKAGE}.local.pytest_plugin" and _wants_airflow(name)] == []
 
 
