@@ -23,6 +23,7 @@ from airflow.providers.common.compat.sdk import (
     AirflowSkipException,
 )
 
+from airflow_provider_omics.account.failure import OmicsConfigurationFailedError
 from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OmicsBatchFailedError",
+    "OmicsConfigurationFailedError",
     "OmicsConnectionNotFoundError",
     "OmicsError",
     "OmicsRequestInvalidError",
@@ -184,7 +186,9 @@ def _is_no_mistake(error: OmicsError) -> bool:
             return error.end.why is not StopReason.ERROR
         case OmicsSampleFailedError():
             return not error.failure.is_mistake
-    return isinstance(error, (OmicsRunFailedError, OmicsBatchFailedError, OmicsWorkflowFailedError))
+    return isinstance(
+        error, (OmicsRunFailedError, OmicsBatchFailedError, OmicsWorkflowFailedError, OmicsConfigurationFailedError)
+    )
 
 
 def _if_retry_is_useless(error: OmicsError) -> OmicsError | None:
@@ -193,7 +197,9 @@ def _if_retry_is_useless(error: OmicsError) -> OmicsError | None:
             return None if error.failure_class.retry_may_help else non_retryable(error)
         case OmicsBatchFailedError():
             return None if error.outcome.retry_may_help else non_retryable(error)
-        case OmicsRequestInvalidError() | OmicsRunsNotDeletedError() | OmicsWorkflowFailedError():
+        case OmicsRequestInvalidError() | OmicsRunsNotDeletedError():
+            return non_retryable(error)
+        case OmicsWorkflowFailedError() | OmicsConfigurationFailedError():
             return non_retryable(error)
     return None
 

@@ -34,6 +34,8 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [_modules("hooks.omics")],
         "operators": [
             _modules(
+                "operators.account",
+                "operators.account_end",
                 "operators.batch",
                 "operators.batch_end",
                 "operators.run",
@@ -42,8 +44,16 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.workflow_end",
             )
         ],
-        "sensors": [_modules("sensors.batch", "sensors.run", "sensors.workflow")],
-        "triggers": [_modules("triggers.batch", "triggers.events", "triggers.run", "triggers.workflow")],
+        "sensors": [_modules("sensors.batch", "sensors.configuration", "sensors.run", "sensors.workflow")],
+        "triggers": [
+            _modules(
+                "triggers.batch",
+                "triggers.configuration",
+                "triggers.events",
+                "triggers.run",
+                "triggers.workflow",
+            )
+        ],
         "extra-links": [
             f"airflow_provider_omics.links.omics.{link}"
             for link in (

@@ -8,12 +8,12 @@ from typing import Any
 
 from airflow_provider_omics.healthomics.api import calls
 from airflow_provider_omics.healthomics.api.start_call import submit_idempotent
-from airflow_provider_omics.hooks.client import OmicsClientHook
+from airflow_provider_omics.hooks.account import OmicsAccountHook
 from airflow_provider_omics.workflows import commands, poll
 from airflow_provider_omics.workflows.snapshot import WorkflowSnapshot
 
 
-class OmicsWorkflowHook(OmicsClientHook):
+class OmicsWorkflowHook(OmicsAccountHook):
     """Base of :class:`~airflow_provider_omics.hooks.omics.OmicsHook`: workflows and their versions."""
 
     def create_workflow(

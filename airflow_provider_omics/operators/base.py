@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -122,3 +123,16 @@ class OmicsBaseOperator(TemplatesMixin, BaseOperator):
     def ask(self, requests: Requests[T]) -> T:
         """Make the requests of one poll; errors are botocore's."""
         return self.hook.poll(requests)
+
+
+class KillableOperator(OmicsBaseOperator):
+    """Base of the operators that pause between their calls."""
+
+    @cached_property
+    def _killed(self) -> threading.Event:
+        # Made when first asked for: a lock would keep the DAG from being copied.
+        return threading.Event()
+
+    def on_kill(self) -> None:
+        """Stop waiting; what was requested goes on."""
+        self._killed.set()

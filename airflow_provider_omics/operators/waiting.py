@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from abc import abstractmethod
 from datetime import timedelta
 from functools import cached_property
@@ -20,7 +19,7 @@ from airflow_provider_omics.healthomics.polling.result import WaitResult
 from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 from airflow_provider_omics.hooks.arguments import argument_issues, as_read
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
-from airflow_provider_omics.operators.base import OmicsBaseOperator
+from airflow_provider_omics.operators.base import KillableOperator
 from airflow_provider_omics.triggers.base import DEFER_TIMEOUT_GRACE, OmicsWaitTrigger
 
 if TYPE_CHECKING:
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 _RESUME_MARGIN = 60.0
 
 
-class OmicsWaitingOperator(OmicsBaseOperator, Generic[SnapshotT]):
+class OmicsWaitingOperator(KillableOperator, Generic[SnapshotT]):
     """Base of the operators that may wait for what they started, stopped or deleted.
 
     :cvar waits_for: what a subclass waits for.
@@ -61,11 +60,6 @@ class OmicsWaitingOperator(OmicsBaseOperator, Generic[SnapshotT]):
         self.waiter_delay: float = as_read(waiter_delay)
         self.waiter_max_attempts: int | None = as_read(waiter_max_attempts)
         self.error_budget: float = as_read(error_budget)
-
-    @cached_property
-    def _killed(self) -> threading.Event:
-        # Made when first asked for: a lock would keep the DAG from being copied.
-        return threading.Event()
 
     @cached_property
     def retrying(self) -> Retrying:
@@ -157,7 +151,3 @@ class OmicsRequestOperator(OmicsWaitingOperator[SnapshotT]):
         self.deferrable = False
         with non_retryable_errors(self):
             return self.make_request(context)
-
-    def on_kill(self) -> None:
-        """Stop waiting; what was requested goes on."""
-        self._killed.set()

@@ -41,6 +41,11 @@ XCOM_WORKFLOW_UUID_KEY = "workflow_uuid"
 XCOM_WORKFLOW_IS_NEW_KEY = "workflow_is_new"
 """Whether this task has made it, and it was not there already."""
 
+XCOM_RESOURCE_ARN_KEY = "resource_arn"
+"""ARN of the run group, run cache or configuration, once it is there."""
+XCOM_RESOURCE_IS_NEW_KEY = "resource_is_new"
+"""Whether this task has made it, and it was not there already."""
+
 
 def run_result(run: RunSnapshot) -> dict[str, Any]:
     """Return what a sensor tells of a run."""

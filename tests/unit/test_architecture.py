@@ -29,17 +29,39 @@ HEALTHOMICS: Mapping[str, tuple[str, ...]] = {
 #: What each room of the package may import, beside itself.
 PACKAGES: Mapping[str, tuple[str, ...]] = {
     "healthomics": (),
+    "account": ("healthomics",),
     "workflows": ("healthomics",),
     "compat": ("healthomics",),
-    "exceptions": ("healthomics", "workflows"),
+    "exceptions": ("healthomics", "account", "workflows"),
     "provider_info": (),
     "usage": ("healthomics",),
-    "hooks": ("healthomics", "workflows", "compat", "exceptions"),
+    "hooks": ("healthomics", "account", "workflows", "compat", "exceptions"),
     "jobs": ("healthomics", "usage", "compat", "exceptions", "hooks"),
     "links": ("healthomics", "hooks"),
-    "triggers": ("healthomics", "workflows", "compat", "exceptions", "hooks", "jobs"),
-    "operators": ("healthomics", "workflows", "usage", "compat", "exceptions", "hooks", "jobs", "links", "triggers"),
-    "sensors": ("healthomics", "workflows", "compat", "exceptions", "hooks", "links", "triggers", "operators"),
+    "triggers": ("healthomics", "account", "workflows", "compat", "exceptions", "hooks", "jobs"),
+    "operators": (
+        "healthomics",
+        "account",
+        "workflows",
+        "usage",
+        "compat",
+        "exceptions",
+        "hooks",
+        "jobs",
+        "links",
+        "triggers",
+    ),
+    "sensors": (
+        "healthomics",
+        "account",
+        "workflows",
+        "compat",
+        "exceptions",
+        "hooks",
+        "links",
+        "triggers",
+        "operators",
+    ),
     "local": ("healthomics", "workflows"),
 }
 
@@ -104,8 +126,10 @@ def test_no_modules_need_each_other() -> None:
         pytest.fail(f"these modules import each other: {' -> '.join(error.args[1])}")
 
 
-def test_healthomics_workflows_and_local_do_without_airflow() -> None:
-    outside = [name for name in MODULES if room(name, PACKAGE) in ("healthomics", "workflows", "usage", "local")]
+def test_healthomics_account_workflows_and_local_do_without_airflow() -> None:
+    outside = [
+        name for name in MODULES if room(name, PACKAGE) in ("healthomics", "account", "workflows", "usage", "local")
+    ]
     assert [name for name in outside if name != f"{PACKAGE}.local.pytest_plugin" and _wants_airflow(name)] == []
 
 

@@ -16,10 +16,19 @@ from airflow_provider_omics.healthomics.requests.literal_requests import (
     START_RUN_REQUIRED,
 )
 from airflow_provider_omics.healthomics.requests.shapes import snake_case
+from airflow_provider_omics.hooks.account import OmicsAccountHook
 from airflow_provider_omics.hooks.arguments import ARGUMENTS, Number
 from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 from airflow_provider_omics.hooks.workflows import OmicsWorkflowHook
+from airflow_provider_omics.operators.account import (
+    OmicsCreateConfigurationOperator,
+    OmicsCreateRunCacheOperator,
+    OmicsCreateRunGroupOperator,
+    OmicsDeleteConfigurationOperator,
+    OmicsDeleteRunCacheOperator,
+    OmicsDeleteRunGroupOperator,
+)
 from airflow_provider_omics.operators.batch import (
     OmicsCancelRunBatchOperator,
     OmicsDeleteBatchOperator,
@@ -34,9 +43,11 @@ from airflow_provider_omics.operators.workflow import (
     OmicsDeleteWorkflowVersionOperator,
 )
 from airflow_provider_omics.sensors.batch import OmicsBatchRunSensor, OmicsBatchSensor
+from airflow_provider_omics.sensors.configuration import OmicsConfigurationSensor
 from airflow_provider_omics.sensors.run import OmicsRunSensor
 from airflow_provider_omics.sensors.workflow import OmicsWorkflowSensor
 from airflow_provider_omics.triggers.batch import OmicsBatchRunTrigger, OmicsBatchTrigger
+from airflow_provider_omics.triggers.configuration import OmicsConfigurationTrigger
 from airflow_provider_omics.triggers.run import OmicsRunTrigger
 from airflow_provider_omics.triggers.workflow import OmicsWorkflowTrigger
 
@@ -52,6 +63,14 @@ PUBLIC: tuple[type, ...] = (
     OmicsCreateWorkflowVersionOperator,
     OmicsDeleteWorkflowOperator,
     OmicsDeleteWorkflowVersionOperator,
+    OmicsCreateRunGroupOperator,
+    OmicsCreateRunCacheOperator,
+    OmicsCreateConfigurationOperator,
+    OmicsDeleteRunGroupOperator,
+    OmicsDeleteRunCacheOperator,
+    OmicsDeleteConfigurationOperator,
+    OmicsConfigurationSensor,
+    OmicsConfigurationTrigger,
     OmicsRunSensor,
     OmicsBatchSensor,
     OmicsBatchRunSensor,
@@ -145,7 +164,9 @@ def test_a_text_is_the_same_wherever_the_parameter_is_inherited(one: type, name:
 API = "See https://docs.aws.amazon.com/omics/latest/api/API_"
 DEPRECATED = ("look_up", "perform")
 OPERATIONS = [
-    name for name in (*vars(OmicsHook), *vars(OmicsWorkflowHook)) if not name.startswith("_") and name not in DEPRECATED
+    name
+    for name in (*vars(OmicsHook), *vars(OmicsWorkflowHook), *vars(OmicsAccountHook))
+    if not name.startswith("_") and name not in DEPRECATED
 ]
 
 

@@ -203,7 +203,15 @@ def test_airflow_maps_over_no_xcom_but_what_a_task_returns() -> None:
 
 def test_evidently_right_is_only_what_the_model_allows() -> None:
     shapes = {**default_run_setting_shape().members, **inline_setting_shape().members}
-    for operation in ("CreateWorkflow", "CreateWorkflowVersion", "StartRun", "StartRunBatch", "GetRun", "GetBatch"):
+    for operation in (
+        "CreateRunCache",
+        "CreateWorkflow",
+        "CreateWorkflowVersion",
+        "StartRun",
+        "StartRunBatch",
+        "GetRun",
+        "GetBatch",
+    ):
         shape: Any = operation_model(operation).input_shape
         shapes.update(shape.members)
     for name, pattern in EVIDENT.items():

@@ -48,6 +48,8 @@ REQUIRED_BY_HEALTHOMICS = {
     "role_arn": "arn:aws:iam::123456789012:role/omics",
     "output_uri": "s3://results/out",
     "definition": "s3://definitions/read-qc.zip",
+    "cache_s3_location": "s3://caches/nightly",
+    "run_configurations": {"vpcConfig": {"securityGroupIds": ["sg-1"], "subnetIds": ["subnet-01"]}},
 }
 
 
@@ -65,7 +67,7 @@ def some_arguments(task_class: Any) -> dict[str, Any]:
 def is_base(member: type) -> bool:
     return (
         inspect.isabstract(member)
-        or member.__module__.endswith((".base", ".waiting"))
+        or member.__module__.endswith((".base", ".waiting", ".account_base"))
         or member.__name__ == "OmicsLink"
     )
 

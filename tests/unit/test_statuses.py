@@ -8,6 +8,7 @@ import pytest
 
 from airflow_provider_omics.healthomics.api.statuses import (
     BatchStatus,
+    ConfigurationStatus,
     Phase,
     RunStatus,
     SubmissionStatus,
@@ -21,6 +22,7 @@ ENUMS: list[tuple[str, type[StrEnum]]] = [
     ("TaskStatus", TaskStatus),
     ("BatchStatus", BatchStatus),
     ("SubmissionStatus", SubmissionStatus),
+    ("ConfigurationStatus", ConfigurationStatus),
 ]
 
 

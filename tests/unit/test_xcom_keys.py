@@ -5,6 +5,11 @@ from __future__ import annotations
 import inspect
 
 from airflow_provider_omics.operators import xcom_keys
+from airflow_provider_omics.operators.account import (
+    OmicsCreateConfigurationOperator,
+    OmicsCreateRunCacheOperator,
+    OmicsCreateRunGroupOperator,
+)
 from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator
 from airflow_provider_omics.operators.run import OmicsStartRunOperator
 from airflow_provider_omics.operators.workflow import OmicsCreateWorkflowOperator, OmicsCreateWorkflowVersionOperator
@@ -13,17 +18,21 @@ RUN = {"run_arn", "run_uuid", "run_output_uri"}
 BATCH = {"batch_id", "batch_arn", "batch_summary", "results_uri", "failed_run_setting_ids", "failures", "runs"}
 WORKFLOW = {"workflow_arn", "workflow_uuid", "workflow_is_new"}
 VERSION = {"workflow_id", *WORKFLOW}
+RESOURCE = {"resource_arn", "resource_is_new"}
 DESCRIBED = (
     (OmicsStartRunOperator, RUN),
     (OmicsStartRunBatchOperator, BATCH),
     (OmicsCreateWorkflowOperator, WORKFLOW),
     (OmicsCreateWorkflowVersionOperator, VERSION),
+    (OmicsCreateRunGroupOperator, RESOURCE),
+    (OmicsCreateRunCacheOperator, RESOURCE),
+    (OmicsCreateConfigurationOperator, RESOURCE),
 )
 
 
 def test_the_keys_are_those_that_dags_have_written() -> None:
     keys = {name: value for name, value in vars(xcom_keys).items() if name.startswith("XCOM_")}
-    assert set(keys.values()) == RUN | BATCH | VERSION
+    assert set(keys.values()) == RUN | BATCH | VERSION | RESOURCE
     assert all(name == f"XCOM_{value.upper()}_KEY" for name, value in keys.items())
 
 

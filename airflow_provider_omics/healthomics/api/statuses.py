@@ -68,6 +68,17 @@ class WorkflowStatus(StrEnum):
     INACTIVE = "INACTIVE"
 
 
+class ConfigurationStatus(StrEnum):
+    """Status of a configuration (GetConfiguration)."""
+
+    CREATING = "CREATING"
+    ACTIVE = "ACTIVE"
+    UPDATING = "UPDATING"
+    DELETING = "DELETING"
+    DELETED = "DELETED"
+    FAILED = "FAILED"
+
+
 class Phase(StrEnum):
     """What a state means to someone who waits for its end."""
 
@@ -137,6 +148,14 @@ _PHASES: dict[type[StrEnum], dict[str, Phase]] = {
         WorkflowStatus.DELETED: Phase.DELETED,
         WorkflowStatus.FAILED: Phase.FAILED,
         WorkflowStatus.INACTIVE: Phase.CANCELLED,
+    },
+    ConfigurationStatus: {
+        ConfigurationStatus.CREATING: Phase.ACTIVE,
+        ConfigurationStatus.ACTIVE: Phase.SUCCEEDED,
+        ConfigurationStatus.UPDATING: Phase.ACTIVE,
+        ConfigurationStatus.DELETING: Phase.DELETED,
+        ConfigurationStatus.DELETED: Phase.DELETED,
+        ConfigurationStatus.FAILED: Phase.FAILED,
     },
 }
 

@@ -55,12 +55,15 @@ EVIDENT: dict[str, re.Pattern[str]] = {
         "description": r"[A-Za-z0-9 ,.:;()/_-]{1,256}",
         "accelerators": "GPU",
         "workflowBucketOwnerId": _ACCOUNT,
+        "cacheS3Location": r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.=/-]{0,600})?",
+        "cacheBucketOwnerId": _ACCOUNT,
         "outputUriPrefixMode": "SERVICE_DEFINED|NONE_WITH_OVERWRITE",
     }.items()
 }
 """Text that the model allows, by the member; not all of it."""
 _DOCUMENTS = ("parameters", "engineSettings")
 _NUMBERS = ("priority", "storageCapacity")
+_LIMITS = ("maxCpus", "maxGpus", "maxRuns", "maxDuration")
 _TAGS = ("tags", "runTags")
 _TAG = re.compile(r"[\w .:/=+@-]{1,128}", re.ASCII)
 _TEMPLATED = object()
@@ -118,6 +121,7 @@ def _is_evident(name: str, value: Any) -> bool:
         return isinstance(value, Mapping)
     if name in _TAGS:
         return isinstance(value, Mapping) and all(_is_tag(text) for entry in value.items() for text in entry)
-    if name in _NUMBERS:
-        return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 100_000
+    if name in _NUMBERS or name in _LIMITS:
+        lowest = 1 if name in _LIMITS else 0
+        return isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= 100_000
     return isinstance(value, bool) and name == "requesterPaysEnabled"

@@ -1,0 +1,224 @@
+"""Idempotent creation of run groups, run caches and configurations: one of each name, with the settings asked for."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from airflow_provider_omics.account.commands import update_resource
+from airflow_provider_omics.account.kinds import ResourceKind
+from airflow_provider_omics.account.poll import find_resources, get_resource
+from airflow_provider_omics.account.resource import DELETED, DELETING, FAILED, Resource
+from airflow_provider_omics.healthomics.api.calls import Requests, or_none
+from airflow_provider_omics.healthomics.api.errors import OmicsError
+from airflow_provider_omics.healthomics.api.logger import Log, entry
+from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
+from airflow_provider_omics.healthomics.requests.checks import as_typed
+from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.requests.shapes import operation_model
+
+# Never change it: resources were made with ids from it.
+_NAMESPACE = uuid.UUID("5b1c3b0e-9a52-5f0f-8a55-2f1d3c9b7e40")
+# What the service has just named may be not found for a minute before it counts as deleted; and what is being deleted
+# has its name for about as long.
+_CONFIRM_PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0)
+_CONFLICT = "ConflictException"
+_MOST_GENERATIONS = 5
+_MOST_SHOWN = 5
+
+
+class ResourceService(Protocol):
+    """What creation needs of a connection to HealthOmics."""
+
+    def create_resource(
+        self,
+        kind: ResourceKind,
+        request: Mapping[str, Any],
+        *,
+        find: Callable[[], Resource | None] | None = None,
+        pause: Callable[[float], object] = ...,
+    ) -> Resource:
+        """Create a resource, and ask again while that may help."""
+
+    def send_requests(self, requests: Requests[Any], subject: str) -> Any:
+        """Make requests and return what they came to."""
+
+
+@dataclass(frozen=True)
+class CreatedResource:
+    """Resource that was made, or was there.
+
+    :param is_new: whether this call has made it.
+    """
+
+    resource: Resource
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class ResourceCreator:
+    """Creator of one run group, run cache or configuration.
+
+    :param request: members by their API names, checked, without ``requestId`` unless it was given.
+    :param pause: sleeps so many seconds and returns whether the task was killed meanwhile.
+    :param takes_oldest: whether the oldest is meant where several have the name; otherwise that is refused.
+    """
+
+    service: ResourceService
+    kind: ResourceKind
+    request: Mapping[str, Any]
+    log: Log
+    pause: Callable[[float], object]
+    takes_oldest: bool = False
+
+    def get_or_create(self) -> CreatedResource:
+        """Return the resource of the name, with its settings as they are asked for, or make it.
+
+        :raises OmicsRequestInvalidError: one of the name differs in what the API cannot change, is FAILED, or is not
+            the only one.
+        :raises OmicsServiceError: the service refused it.
+        """
+        found = self._find()
+        if found is not None:
+            self.log.info("%s", entry("HealthOmics %s is there already", found.label))
+            return CreatedResource(self._as_asked(found), is_new=False)
+        made = self._create()
+        if self.takes_oldest:
+            # Others may have been as fast, with a service that has forgotten the request id.
+            made = self._find() or made
+        self.log.info("%s", entry("Made HealthOmics %s", made.label))
+        return CreatedResource(self._as_asked(made), is_new=True)
+
+    @property
+    def _name(self) -> str:
+        return str(self.request["name"])
+
+    @property
+    def _subject(self) -> str:
+        return f"{self.kind.name} {self._name!r}"
+
+    @property
+    def _operation(self) -> str:
+        return self.kind.operation("Create")
+
+    def _find(self) -> Resource | None:
+        named = self._settled()
+        usable = [one for one in named if one.status != FAILED]
+        if len(usable) > 1 and not self.takes_oldest:
+            shown = ", ".join(one.identifier for one in usable[:_MOST_SHOWN])
+            what = f"{len(usable)} {self.kind.name}s are called {self._name!r} ({shown})"
+            self._refuse(Issue("name", what, "Give another name, or delete or rename all but one"))
+        if named and not usable:
+            self._refuse(self._failed(named[0]))
+        return usable[0] if usable else None
+
+    def _settled(self) -> list[Resource]:
+        """Return what has the name once none of it is being deleted."""
+        for seconds in _CONFIRM_PAUSES:
+            if seconds and self.pause(seconds) is True:
+                break
+            named: list[Resource] = self.service.send_requests(find_resources(self.kind, self._name), self._subject)
+            deleting = next((one for one in named if one.status == DELETING), None)
+            if deleting is None:
+                return named
+            self.log.info("%s", entry("HealthOmics %s is being deleted; waiting for its name", deleting.label))
+        raise OmicsError(
+            f"{self._operation}: nothing was sent, since {self._subject} is still being deleted. Try again"
+        )
+
+    def _create(self) -> Resource:
+        refused: OmicsServiceError | None = None
+        for request_id in self._request_ids():
+            members = {**self.request, "requestId": request_id}
+            try:
+                made = self.service.create_resource(self.kind, members, find=self._find, pause=self.pause)
+            except OmicsServiceError as error:
+                if error.code != _CONFLICT:
+                    raise
+                refused, found = error, self._shown(self._find)
+            else:
+                refused, found = None, self._confirmed(made)
+            if found is not None:
+                return found
+        gone = f"{self._operation} for {self._subject}: HealthOmics names one that it made before, and that one is gone"
+        raise refused or OmicsError(f"{gone}. Give a request_id that was not used yet")
+
+    def _request_ids(self) -> Iterator[str]:
+        """Yield request ids; one that is not the first is for what was deleted since the one before was used."""
+        own = self.request.get("requestId")
+        if own is not None:
+            yield own
+            return
+        for generation in range(_MOST_GENERATIONS):
+            # Only the name: two that ask at once for different settings are to make one, too.
+            yield str(uuid.uuid5(_NAMESPACE, "\x1f".join([self.kind.suffix, self._name, str(generation)])))
+
+    def _confirmed(self, made: Resource) -> Resource | None:
+        """Return what the service has named, as it shows it; None if it is gone, since an id was remembered."""
+        as_made = replace(made, name=self._name, settings=self.request, tags=self.request.get("tags") or {})
+
+        def read() -> Resource | None:
+            try:
+                found: Resource | None = self.service.send_requests(
+                    or_none(get_resource(self.kind, made.identifier)), made.label
+                )
+            except OmicsServiceError as error:
+                # It was made, which is what was asked.
+                self.log.warning("%s", entry("Cannot look at HealthOmics %s, and go on: %s", made.label, error))
+                return as_made
+            return found
+
+        found = self._shown(read, as_made)
+        # Ids of what was deleted may be given to others.
+        is_gone = found is None or found.status in (DELETED, DELETING) or found.name not in (None, self._name)
+        return None if is_gone else found
+
+    def _shown(self, look: Callable[[], Resource | None], made: Resource | None = None) -> Resource | None:
+        """Return what is looked for as soon as the service shows it; None if it does not for a minute.
+
+        :param made: what to go on with if the task is killed meanwhile.
+        """
+        for seconds in _CONFIRM_PAUSES:
+            if seconds and self.pause(seconds) is True:
+                return made
+            found = look()
+            if found is not None:
+                return found
+            if not seconds:
+                longest = sum(_CONFIRM_PAUSES)
+                text = "HealthOmics does not show %s; looking again for up to %.0f s"
+                self.log.info("%s", entry(text, self._subject, longest))
+        return None
+
+    def _as_asked(self, found: Resource) -> Resource:
+        """Return the resource once it has the settings and the tags that are asked for."""
+        if found.status == FAILED:
+            self._refuse(self._failed(found))
+        differences = list(found.differences(self.request))
+        fixed = [one for one in differences if one[0] not in self.kind.changeable]
+        if fixed:
+            self._refuse(*(self._differs(found, *one) for one in fixed))
+        tags = found.missing_tags(self.request)
+        if not differences and not tags:
+            return found
+        members = {name: asked for name, _, asked in differences}
+        self.service.send_requests(update_resource(found, members, tags), found.label)
+        changes = [f"{name} from {there} to {asked}" for name, there, asked in differences]
+        changes += [f"tag {key} to {value!r}" for key, value in tags.items()]
+        self.log.info("%s", entry("Changed HealthOmics %s: %s", found.label, ", ".join(changes)))
+        return found
+
+    def _differs(self, found: Resource, name: str, there: Any, asked: Any) -> Issue:
+        what = f"is {asked!r}, and {found.label} has {there!r}, which the API cannot change"
+        return Issue(name, what, f"Give another name, or delete it ({found.deletion}) and clear the task")
+
+    def _failed(self, found: Resource) -> Issue:
+        what = f"is taken: HealthOmics {found.label} is {found.status}"
+        return Issue("name", what, f"Give another name, or delete it ({found.deletion}) and clear the task")
+
+    def _refuse(self, *issues: Issue) -> None:
+        shape = operation_model(self._operation).input_shape
+        known = {} if shape is None else shape.members
+        raise OmicsRequestInvalidError(self._operation, [as_typed(issue, known) for issue in issues])

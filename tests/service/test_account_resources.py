@@ -1,0 +1,317 @@
+"""Run groups, run caches and configurations: one of each name, as asked for, against the local server."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from omics_errors import raises
+from task_runs import TaskRun, run_task
+
+from airflow_provider_omics.account import creation
+from airflow_provider_omics.account.creation import ResourceCreator
+from airflow_provider_omics.account.kinds import CONFIGURATION, RUN_CACHE, RUN_GROUP, ResourceKind
+from airflow_provider_omics.exceptions import OmicsConfigurationFailedError, OmicsError, OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.requests.shapes import operation_model, snake_case
+from airflow_provider_omics.hooks.omics import OmicsHook
+from airflow_provider_omics.local import Assumptions, LocalOmics
+from airflow_provider_omics.local.account_state import AccountState
+from airflow_provider_omics.local.assumptions import RepeatedRequestId
+from airflow_provider_omics.local.faults import FaultKind, FaultRule
+from airflow_provider_omics.operators.account import (
+    OmicsCreateConfigurationOperator,
+    OmicsCreateRunCacheOperator,
+    OmicsCreateRunGroupOperator,
+    OmicsDeleteConfigurationOperator,
+    OmicsDeleteRunCacheOperator,
+    OmicsDeleteRunGroupOperator,
+)
+from airflow_provider_omics.sensors.configuration import OmicsConfigurationSensor
+
+MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
+VPC = {"vpcConfig": {"securityGroupIds": ["sg-1", "sg-2"], "subnetIds": ["subnet-01", "subnet-02"]}}
+ASKED: dict[str, dict[str, Any]] = {
+    "RunGroup": {"name": "nightly", "maxRuns": 5},
+    "RunCache": {"name": "nightly", "cacheS3Location": "s3://caches/nightly"},
+    "Configuration": {"name": "nightly", "runConfigurations": VPC},
+}
+KINDS = pytest.mark.parametrize("kind", [RUN_GROUP, RUN_CACHE, CONFIGURATION], ids=lambda kind: kind.suffix)
+CREATORS: dict[str, Callable[..., Any]] = {
+    "RunGroup": OmicsCreateRunGroupOperator,
+    "RunCache": OmicsCreateRunCacheOperator,
+    "Configuration": OmicsCreateConfigurationOperator,
+}
+DELETERS: dict[str, Callable[..., Any]] = {
+    "RunGroup": OmicsDeleteRunGroupOperator,
+    "RunCache": OmicsDeleteRunCacheOperator,
+    "Configuration": OmicsDeleteConfigurationOperator,
+}
+
+
+@pytest.fixture
+def server(omics_local: LocalOmics) -> LocalOmics:
+    """Airflow's connection leads to the server of the shared fixtures, which has a bucket for caches."""
+    omics_local.client("s3").create_bucket(Bucket="caches")
+    return omics_local
+
+
+@pytest.fixture
+def account(server: LocalOmics) -> AccountState:
+    return server.account("us-east-1")
+
+
+@pytest.fixture
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not found counts as deleted at once."""
+    monkeypatch.setattr(creation, "_CONFIRM_PAUSES", (0.0, 0.01))
+
+
+def create(kind: ResourceKind, **kwargs: Any) -> TaskRun:
+    asked = {snake_case(name): value for name, value in ASKED[kind.suffix].items()}
+    waiting = {"waiter_delay": 0.02} if kind is CONFIGURATION else {}
+    return run_task(CREATORS[kind.suffix](task_id="create", **{**asked, **waiting, **kwargs}))
+
+
+def delete(kind: ResourceKind, identifier: str) -> TaskRun:
+    return run_task(DELETERS[kind.suffix](task_id="delete", **{kind.argument: identifier}))
+
+
+def made(account: AccountState, kind: ResourceKind) -> list[Any]:
+    stores: dict[str, Any] = {
+        "RunGroup": account.run_groups,
+        "RunCache": account.run_caches,
+        "Configuration": account.configurations,
+    }
+    return list(stores[kind.suffix].values())
+
+
+def shown(omics: Any, kind: ResourceKind, identifier: str) -> dict[str, Any]:
+    answer: dict[str, Any] = getattr(omics, f"get_{snake_case(kind.suffix[0].lower() + kind.suffix[1:])}")(
+        **{kind.identifier: identifier}
+    )
+    return answer
+
+
+@KINDS
+def test_one_is_made_of_a_name(server: LocalOmics, account: AccountState, omics: Any, kind: ResourceKind) -> None:
+    first = create(kind, tags={"team": "qc"})
+    answer = shown(omics, kind, first.result)
+    assert (answer["name"], answer["tags"]) == ("nightly", {"team": "qc"})
+    assert first.ti.xcoms == {"resource_arn": answer["arn"], "resource_is_new": True}
+    again = create(kind)
+    assert again.result == first.result
+    assert again.ti.xcoms["resource_is_new"] is False
+    assert len(made(account, kind)) == 1
+
+
+@KINDS
+def test_every_member_of_the_model_is_an_argument(kind: ResourceKind) -> None:
+    shape: Any = operation_model(kind.operation("Create")).input_shape
+    arguments = {snake_case(name) for name in shape.members}
+    assert arguments == {"name", *kind.fields}
+    assert {"name", *kind.fields} <= set(CREATORS[kind.suffix].template_fields)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "expected"),
+    [
+        (RUN_GROUP, {"max_runs": "7", "max_cpus": 100}, {"maxRuns": 7, "maxCpus": 100}),
+        (RUN_CACHE, {"cache_behavior": "CACHE_ALWAYS", "description": "All"}, {"cacheBehavior": "CACHE_ALWAYS"}),
+        (CONFIGURATION, {"tags": {"team": "qc"}}, {"tags": {"team": "qc", "cost": "42"}}),
+    ],
+    ids=lambda value: getattr(value, "suffix", None),
+)
+def test_what_the_api_can_change_is_changed(
+    server: LocalOmics,
+    omics: Any,
+    kind: ResourceKind,
+    changes: dict[str, Any],
+    expected: dict[str, Any],
+) -> None:
+    first = create(kind, tags={"cost": "42"})
+    assert create(kind, **changes).result == first.result
+    answer = shown(omics, kind, first.result)
+    assert {name: answer[name] for name in expected} == expected
+    changing = "TagResource" if kind is CONFIGURATION else kind.operation("Update")
+    create(kind, **changes)
+    assert len(server.journal.calls(changing)) == 1
+
+
+def test_what_the_api_cannot_change_is_refused_member_by_member(server: LocalOmics, account: AccountState) -> None:
+    create(CONFIGURATION, description="Ours")
+    with raises(
+        OmicsRequestInvalidError, match=r"vpcConfig\.subnetIds: is .*\n.*description: is 'Theirs', and"
+    ) as error:
+        other = {"vpcConfig": {**VPC["vpcConfig"], "subnetIds": ["subnet-09"]}}
+        create(CONFIGURATION, run_configurations=other, description="Theirs")
+    assert "aws omics delete-configuration --name nightly" in str(error.value)
+    turned = {"vpcConfig": {name: ids[::-1] for name, ids in VPC["vpcConfig"].items()}}
+    create(CONFIGURATION, run_configurations=turned)
+    create(RUN_CACHE)
+    with raises(OmicsRequestInvalidError, match="cache_s3_location: is 's3://caches/else', and run cache"):
+        create(RUN_CACHE, cache_s3_location="s3://caches/else")
+    create(RUN_CACHE, cache_s3_location="s3://caches/nightly/")
+
+
+def test_several_of_one_name_are_refused(server: LocalOmics, omics: Any) -> None:
+    for request_id in "12":
+        omics.create_run_group(name="nightly", requestId=request_id)
+    with raises(OmicsRequestInvalidError, match="2 run groups are called 'nightly'"):
+        create(RUN_GROUP)
+
+
+@KINDS
+@pytest.mark.parametrize("fault", [FaultKind.ERROR_AFTER, FaultKind.LOST_ANSWER])
+def test_an_answer_that_was_lost_makes_no_second_one(
+    server: LocalOmics, account: AccountState, kind: ResourceKind, fault: FaultKind
+) -> None:
+    account.assumptions = Assumptions(repeated_request_id=RepeatedRequestId.FORGOTTEN)
+    server.faults.add(FaultRule(kind=fault, operation=kind.operation("Create")))
+    assert create(kind).result == create(kind).result
+    assert len(made(account, kind)) == 1
+
+
+@KINDS
+def test_a_try_that_died_between_call_and_answer_has_made_the_one(
+    server: LocalOmics, account: AccountState, kind: ResourceKind
+) -> None:
+    class WorkerDied(BaseException):
+        """As a process that is gone."""
+
+    def die(_: Any) -> None:
+        raise WorkerDied
+
+    hook = OmicsHook()
+    hook.conn.meta.events.register(f"after-call.omics.{kind.operation('Create')}", lambda **_: die(None))
+    with pytest.raises(WorkerDied):
+        creator(kind, hook).get_or_create()
+    create(kind)
+    assert len(made(account, kind)) == 1
+
+
+@KINDS
+@pytest.mark.parametrize(
+    "reading", [RepeatedRequestId.FIRST_ANSWER, RepeatedRequestId.CONFLICT], ids=["first_answer", "conflict"]
+)
+def test_many_who_ask_at_the_same_time_make_one(
+    server: LocalOmics, account: AccountState, kind: ResourceKind, reading: RepeatedRequestId
+) -> None:
+    account.assumptions = Assumptions(repeated_request_id=reading)
+    count = 4
+    all_have_looked = threading.Barrier(count, timeout=20)
+    found: list[str] = []
+
+    class LooksFirst(ResourceCreator):
+        """Has looked for it at the same time as the others."""
+
+        def _create(self) -> Any:
+            all_have_looked.wait()
+            return super()._create()
+
+    def ask() -> None:
+        asked = creator(kind)
+        one = LooksFirst(asked.service, kind, asked.request, asked.log, asked.pause)
+        found.append(one.get_or_create().resource.identifier)
+
+    threads = [threading.Thread(target=ask) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(found) == count
+    assert len(set(found)) == 1
+    assert len(made(account, kind)) == 1
+
+
+def test_two_who_ask_for_different_limits_at_the_same_time_make_one(server: LocalOmics, account: AccountState) -> None:
+    other = creator(RUN_GROUP, maxRuns=9)
+    server.faults.add(
+        FaultRule(kind=FaultKind.THROTTLE, operation="CreateRunGroup", act=lambda _: other.get_or_create())
+    )
+    creator(RUN_GROUP).get_or_create()
+    assert [group.settings["maxRuns"] for group in account.run_groups.values()] == [5]
+
+
+@KINDS
+def test_what_was_deleted_is_made_anew(
+    server: LocalOmics, account: AccountState, kind: ResourceKind, impatience: None
+) -> None:
+    first = create(kind)
+    assert delete(kind, first.result).result == first.result
+    assert delete(kind, first.result).result == first.result
+    again = create(kind)
+    assert again.ti.xcoms["resource_is_new"] is True
+    assert [one.arn for one in made(account, kind) if getattr(one, "status", "ACTIVE") == "ACTIVE"] == [
+        again.ti.xcoms["resource_arn"]
+    ]
+
+
+@MODES
+def test_a_configuration_is_waited_for(server: LocalOmics, account: AccountState, omics: Any, deferrable: bool) -> None:
+    account.timings = replace(account.timings, configuration_creating=0.2)
+    created = create(CONFIGURATION, deferrable=deferrable)
+    assert created.result == "nightly"
+    assert omics.get_configuration(name="nightly")["status"] == "ACTIVE"
+    assert bool(created.triggers) is deferrable
+    sensor = OmicsConfigurationSensor(task_id="wait", name="nightly", deferrable=deferrable, poke_interval=0.02)
+    assert run_task(sensor).result["configuration_arn"] == created.ti.xcoms["resource_arn"]
+
+
+@MODES
+def test_a_configuration_that_fails_fails_the_task(server: LocalOmics, account: AccountState, deferrable: bool) -> None:
+    account.timings = replace(account.timings, configuration_creating=60)
+
+    def fail(_: Any) -> None:
+        account.configurations["nightly"].status = "FAILED"
+
+    server.faults.add(
+        FaultRule(
+            kind=FaultKind.THROTTLE,
+            operation="GetConfiguration",
+            act=fail,
+            matches=lambda _: len(server.journal.calls("GetConfiguration")) >= 2,
+        )
+    )
+    with raises(OmicsConfigurationFailedError, match="aws omics delete-configuration"):
+        create(CONFIGURATION, deferrable=deferrable)
+    sensor = OmicsConfigurationSensor(task_id="wait", name="nightly", deferrable=deferrable, poke_interval=0.02)
+    with raises(OmicsConfigurationFailedError, match="configuration nightly is FAILED"):
+        run_task(sensor)
+
+
+def test_one_that_is_being_deleted_is_waited_out(server: LocalOmics, account: AccountState, impatience: None) -> None:
+    create(CONFIGURATION)
+    account.configurations["nightly"].status = "DELETING"
+    assert delete(CONFIGURATION, "nightly").result == "nightly"
+    with raises(OmicsError, match="is still being deleted. Try again"):
+        create(CONFIGURATION)
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "message"),
+    [
+        (RUN_GROUP, {"max_runs": 0}, "max_runs"),
+        (RUN_GROUP, {"name": None}, "name: is missing"),
+        (RUN_CACHE, {"cache_s3_location": "caches"}, "cache_s3_location"),
+        (CONFIGURATION, {"run_configurations": {}}, "run_configurations: has no vpcConfig"),
+        (
+            CONFIGURATION,
+            {"run_configurations": {"vpcConfig": {"subnetIds": ["subnet-01"]}}},
+            "securityGroupIds: is missing",
+        ),
+        (CONFIGURATION, {"name": "not good"}, "name"),
+    ],
+)
+def test_mistakes_are_seen_when_the_dag_is_parsed(kind: ResourceKind, arguments: dict[str, Any], message: str) -> None:
+    with raises(OmicsRequestInvalidError, match=message):
+        asked = {snake_case(name): value for name, value in ASKED[kind.suffix].items()}
+        CREATORS[kind.suffix](task_id="create", **{**asked, **arguments})
+
+
+def creator(kind: ResourceKind, hook: OmicsHook | None = None, **changes: Any) -> ResourceCreator:
+    hook = hook or OmicsHook()
+    return ResourceCreator(hook, kind, {**ASKED[kind.suffix], **changes}, logging.getLogger(__name__), lambda _: False)
