@@ -220,15 +220,18 @@ class OmicsClientHook(_HookBase):
         client: S3Client = self.hook_of("s3", _FOR_MANY_CALLS).conn
         return self.object_settings.of_inputs().apply(client)
 
-    def hook_of(self, service: str, defaults: Config | None = None) -> SessionHook[Any]:
+    def hook_of(
+        self, service: str, defaults: Config | None = None, *, region_name: str | None = None
+    ) -> SessionHook[Any]:
         """Return a hook of another service that uses the same connection.
 
         :param service: such as ``s3``.
         :param defaults: settings that give way to those of the connection and the hook.
+        :param region_name: AWS Region; None for the hook's.
         """
         hook: SessionHook[Any] = SessionHook(
             aws_conn_id=self.aws_conn_id,
-            region_name=self.region_name,
+            region_name=region_name or self.region_name,
             verify=self.verify,
             client_type=service,
             config=(defaults or Config()).merge(self._get_config()),
@@ -236,7 +239,7 @@ class OmicsClientHook(_HookBase):
         # Not read again: Airflow tells in the log each time where the credentials come from.
         hook.conn_config = AwsConnectionWrapper(
             conn=self.conn_config,
-            region_name=self._region_name,
+            region_name=region_name or self._region_name,
             botocore_config=hook._config,
             verify=self._verify,
         )

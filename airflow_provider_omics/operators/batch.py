@@ -133,6 +133,15 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
         retry asks for the cause of up to 10,000 before it runs them again, unless it runs them whatever the cause.
         Default ``100``.
     :param runs_limit: most completed samples for which ``runs`` is pushed; 0 or more. Default ``1000``.
+    :param usage: of which samples the use and cost are looked up at the end, all of their runs included, for further
+        columns of the results table and sums in ``batch_summary``: ``off``, ``failed`` (those with a run that did not
+        complete), ``sample`` (some of them, by chance, the same ones in each try) or ``all``. A call for each run
+        (ListRunTasks), two more with dynamic storage (GetLogEvents), at the rate that the connection allows. What
+        cannot be looked up is empty, and a warning. Default ``off``.
+    :param usage_sample_size: how many samples ``sample`` takes, 1 or more. Default ``100``.
+    :param usage_calls_limit: most calls for ``usage``, 0 or more; samples beyond it stay empty. Default ``10000``.
+    :param price_file: prices as JSON, a path or ``s3://`` URI, in the form of the local server's price file; the
+        default is the AWS Price List Service, which needs ``pricing:GetProducts``. Without either, costs are unknown.
     :param run_setting_id_column: column of a sheet that names the sample; all other columns become parameters of the
         same name, and empty cells are not sent. It is a parameter too where the workflow's template has one of its
         name. Objects of a list, JSON or JSONL are then rows of a sheet too. Spaces around ids, values and column names
@@ -220,6 +229,7 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
         "results_uri",
         "s3_kms_key_id",
         "s3_expected_bucket_owner",
+        "price_file",
         *TEMPLATED,
     )
     template_fields_renderers = {  # noqa: RUF012 - Airflow declares it without ClassVar
@@ -278,6 +288,10 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
         retry_permanent_failures: bool | str = False,
         failure_lookup_limit: int | str = 100,
         runs_limit: int | str = 1000,
+        usage: str = "off",
+        usage_sample_size: int | str = 100,
+        usage_calls_limit: int | str = 10_000,
+        price_file: str | None = None,
         **kwargs: Any,
     ) -> None:
         given = locals()
@@ -295,6 +309,10 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
             retry_permanent_failures=retry_permanent_failures,
             failure_lookup_limit=failure_lookup_limit,
             runs_limit=runs_limit,
+            usage=usage,
+            usage_sample_size=usage_sample_size,
+            usage_calls_limit=usage_calls_limit,
+            price_file=price_file,
             **kwargs,
         )
         for field in DEFAULT_RUN_SETTING_FIELDS:

@@ -29,7 +29,7 @@ from airflow_provider_omics.jobs.cohort_paths import CohortPaths
 from airflow_provider_omics.jobs.kinds import BATCH
 from airflow_provider_omics.jobs.submission import IdempotentSubmitter
 from airflow_provider_omics.links.omics import COHORT_LINKS, store_batch_links, store_outcome_links
-from airflow_provider_omics.operators.cohort_input import OmicsCohortInputOperator
+from airflow_provider_omics.operators.cohort_usage import OmicsCohortUsageOperator
 from airflow_provider_omics.operators.definition_types import types_uri
 from airflow_provider_omics.operators.mapped_places import refuse, shared_place_issues
 from airflow_provider_omics.operators.named_workflow import KeptWorkflow, naming_kept
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 _MAX_FAILURE_DETAILS = 3
 
 
-class OmicsCohortOperator(OmicsCohortInputOperator):
+class OmicsCohortOperator(OmicsCohortUsageOperator):
     """Base of the operator that runs a cohort: submits it, waits, redrives what failed, gathers and judges.
 
     The parameters are described in
@@ -186,6 +186,7 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
 
     def _prove(self, job: CohortJob, cohort: Cohort) -> None:
         """Find out, before anything is submitted, what would go wrong later."""
+        self.prove_prices()
         paths = self._paths(job)
         paths.prove_writable(self.hook.storage, job.key, with_results=self.wait_for_completion)
         self.look_for_inputs(cohort, job.request["defaultRunSetting"])
@@ -295,7 +296,9 @@ class OmicsCohortOperator(OmicsCohortInputOperator):
             note_left_out(table)
         with job.collector.explained(last, self.next_step):
             csv_uri, jsonl_uri = job.collector.write(table, checkpoint)
-        outcome = self._outcome(checkpoint, table, last, results_uri=csv_uri, results_jsonl_uri=jsonl_uri)
+            usage = self.add_usage(job, checkpoint, table)
+        paths = {"results_uri": csv_uri, "results_jsonl_uri": jsonl_uri}
+        outcome = replace(self._outcome(checkpoint, table, last, **paths), usage=usage)
         if outcome.counts.completed > self.runs_limit:
             self.log.info("XCom 'runs' is not pushed for more than %s samples (runs_limit)", f"{self.runs_limit:,}")
         self._push(context, xcoms_of(outcome, table, self.runs_limit))

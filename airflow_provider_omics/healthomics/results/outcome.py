@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from fractions import Fraction
 from itertools import islice
 from typing import Any, Self
@@ -67,6 +67,7 @@ class BatchOutcome:
     :param results_jsonl_uri: where it is as JSONL.
     :param failure_details: what is known about single runs beyond the table, such as the tails of their logs.
     :param permanent: how many samples no retry runs again since it would not mend them, by the code of their failure.
+    :param usage: sums of what the runs used and cost, as JSON values by their names; empty if nothing was looked up.
     :param is_summary: whether this is only what GetBatch shows, with some of the failures and no groups.
     """
 
@@ -82,6 +83,7 @@ class BatchOutcome:
     failure_details: tuple[RunFailure, ...] = ()
     permanent: tuple[tuple[str, int], ...] = ()
     is_summary: bool = False
+    usage: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -171,6 +173,7 @@ class BatchOutcome:
             "failure_classes": self.failure_classes,
             "results_uri": self.results_uri,
             "results_jsonl_uri": self.results_jsonl_uri,
+            **self.usage,
         }
 
     def describe(self) -> str:

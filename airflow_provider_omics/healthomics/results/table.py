@@ -218,6 +218,8 @@ class ResultsTable:
         }
         self._uuid_in_uri: bool | None = None
         self._batches: dict[str, int] = {}
+        self._more_columns: tuple[str, ...] = ()
+        self._more_values: Mapping[str, Mapping[str, str | None]] = {}
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -307,18 +309,29 @@ class ResultsTable:
         """Whether the form of output URIs is known, or not needed since none is shown."""
         return self._uuid_in_uri is not None
 
+    def add_columns(self, names: Iterable[str], values: Mapping[str, Mapping[str, str | None]]) -> None:
+        """Add columns after all others, in place of those that were added before.
+
+        :param values: by sample and name; what is missing is empty.
+        """
+        self._more_columns, self._more_values = tuple(names), values
+
+    def _more(self, row: SampleResult) -> dict[str, str | None]:
+        values = self._more_values.get(row.run_setting_id, {})
+        return {name: values.get(name) for name in self._more_columns}
+
     def csv_lines(self) -> Iterator[str]:
         """Yield the table as CSV (RFC 4180), line by line, with a line of names; what is missing is empty."""
         writer = csv.writer(_Echo())
-        yield writer.writerow(COLUMNS)
+        yield writer.writerow((*COLUMNS, *self._more_columns))
         for row in self.rows():
-            yield writer.writerow(_VALUES(row))
+            yield writer.writerow((*_VALUES(row), *self._more(row).values()))
 
     def jsonl_lines(self) -> Iterator[str]:
         """Yield the table as lines of JSON objects by the columns' names; what is missing is null."""
         encode = json.JSONEncoder(ensure_ascii=False).encode
         for row in self.rows():
-            yield encode(row.to_json()) + "\n"
+            yield encode({**row.to_json(), **self._more(row)}) + "\n"
 
     def _output_uri(self, row: SampleResult) -> str | None:
         if row.output_place is None or row.run_id is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,34 @@ def rates_of(setting: Any) -> dict[str, float]:
     return rates
 
 
+def usual_rate(rates: Mapping[str, float], operation: str) -> float:
+    """Return how often an operation may be called while nothing is throttled, in calls a second."""
+    return rates.get(operation) or rates.get(EVERY_OPERATION) or DEFAULT_RATE
+
+
+@dataclass
+class BlockingRateLimiter:
+    """Spaces the calls of each operation evenly in a process that makes one after the other.
+
+    :param sleep: sleeps so many seconds, and returns whether it was woken to stop.
+    :param clock: returns seconds that never go back.
+    :param rates: calls a second by operation, in place of the default.
+    """
+
+    sleep: Callable[[float], bool]
+    clock: Callable[[], float]
+    rates: Mapping[str, float] = field(default_factory=dict)
+    _opens_at: dict[str, float] = field(default_factory=dict, init=False)
+
+    def acquire(self, operation: str) -> bool:
+        """Wait until an operation may be called, and return whether to stop instead."""
+        early = self._opens_at.get(operation, float("-inf")) - self.clock()
+        if early > 0 and self.sleep(early):
+            return True
+        self._opens_at[operation] = self.clock() + 1 / usual_rate(self.rates, operation)
+        return False
+
+
 @dataclass
 class _Slot:
     """The place where the calls of one operation queue up."""
@@ -64,8 +92,7 @@ class AdaptiveRateLimiter:
 
     def rate(self, operation: str) -> float:
         """Return how often an operation may be called now, in calls a second."""
-        usual = self.rates.get(operation) or self.rates.get(EVERY_OPERATION) or DEFAULT_RATE
-        return usual / self._backoff_factor
+        return usual_rate(self.rates, operation) / self._backoff_factor
 
     async def acquire(self, operation: str) -> float:
         """Wait until an operation may be called, first come, first served, and return the time.
