@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Protocol, TypeVar, cast
 
 from airflow_provider_omics.healthomics.requests.issues import Issue
@@ -155,6 +156,38 @@ class Object:
         return value is None or isinstance(value, Mapping)
 
 
+@dataclass(frozen=True)
+class Span:
+    """A length of time.
+
+    :param is_optional: whether it may be None.
+    """
+
+    is_optional: bool = False
+
+    @property
+    def wanted(self) -> str:
+        """What to give."""
+        return "Give a timedelta of 0 or more, or text such as P30D or PT12H" + (", or None" * self.is_optional)
+
+    def read(self, value: Any) -> Any:
+        """Read text as an ISO 8601 duration."""
+        if not isinstance(value, str):
+            return value
+        if self.is_optional and value.strip().lower() in _NOTHING:
+            return None
+        with suppress(ValueError):
+            import pendulum
+
+            span = pendulum.parse(value.strip())
+            return span if isinstance(span, timedelta) else value
+        return value
+
+    def fits(self, value: Any) -> bool:
+        """Whether it is a length of time that is not negative."""
+        return self.is_optional if value is None else isinstance(value, timedelta) and value >= timedelta()
+
+
 _FLAG, _LEVEL = Flag(), Choice(LEVELS)
 _COUNT = Number(0, is_whole=True)
 # Clocks and locks cannot wait for very much longer.
@@ -195,6 +228,12 @@ ARGUMENTS: dict[str, Kind] = {
     "whole_cohort": _FLAG,
     "cohort_map_index": Number(-1, is_whole=True),
     "target": Choice(("completed", "submitted")),
+    "older_than": Span(is_optional=True),
+    "protect_for": Span(),
+    "include_untagged": _FLAG,
+    "include_other_deployments": _FLAG,
+    "dry_run": _FLAG,
+    "max_deletions": Number(1, 100_000, is_whole=True),
 }
 """What each argument is, by its name."""
 

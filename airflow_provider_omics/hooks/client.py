@@ -162,8 +162,15 @@ class OmicsClientHook(_HookBase):
         """
         self._retries_itself = False
         client: AsyncOmicsClient = await self.open_async_client()
-        rates = rates_of(self.conn_config.get_service_config("omics").get("calls_per_second"))
-        return ClientConfig(client, self._attempts(), rates)
+        return ClientConfig(client, self._attempts(), self.call_rates)
+
+    @property
+    def call_rates(self) -> dict[str, float]:
+        """How often which operation may be called, in calls a second: ``calls_per_second`` of the connection.
+
+        :raises ValueError: it is no number, nor a dict of numbers by operation.
+        """
+        return rates_of(self.conn_config.get_service_config("omics").get("calls_per_second"))
 
     def _attempts(self) -> int:
         retries = _with_defaults(getattr(self._merged_config(None), "retries", None))

@@ -24,6 +24,7 @@ HEALTHOMICS: Mapping[str, tuple[str, ...]] = {
     "discovery": (*API, "requests", "polling"),
     "batches": (*API, "requests", "polling", "discovery", "runs"),
     "results": (*API, "requests", "runs", "batches"),
+    "pruning": (*API, "requests", "discovery", "runs", "batches"),
     "watcher": (*API, "polling", "discovery", "runs", "batches"),
 }
 #: What each room of the package may import, beside itself.

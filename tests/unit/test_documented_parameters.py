@@ -35,6 +35,7 @@ from airflow_provider_omics.operators.batch import (
     OmicsDeleteRunBatchOperator,
     OmicsStartRunBatchOperator,
 )
+from airflow_provider_omics.operators.prune import OmicsPruneRunBatchesOperator, OmicsPruneRunsOperator
 from airflow_provider_omics.operators.run import OmicsCancelRunOperator, OmicsDeleteRunOperator, OmicsStartRunOperator
 from airflow_provider_omics.operators.workflow import (
     OmicsCreateWorkflowOperator,
@@ -71,6 +72,8 @@ PUBLIC: tuple[type, ...] = (
     OmicsDeleteConfigurationOperator,
     OmicsConfigurationSensor,
     OmicsConfigurationTrigger,
+    OmicsPruneRunsOperator,
+    OmicsPruneRunBatchesOperator,
     OmicsRunSensor,
     OmicsBatchSensor,
     OmicsBatchRunSensor,

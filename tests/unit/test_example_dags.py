@@ -94,3 +94,7 @@ def test_the_lifecycle_example_deletes_versions_only_once_there_are_results() ->
         "outdated": ["prune"],
         "prune": [],
     }
+
+
+def test_the_pruning_example_prunes_batches_before_runs() -> None:
+    assert tasks_of("example_omics_prune_runs") == {"batches": ["runs"], "runs": []}

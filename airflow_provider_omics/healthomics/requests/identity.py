@@ -223,6 +223,11 @@ TAG_COUNT = 9
 """How many tags the provider gives a run: those of :meth:`JobKey.tags`, and later ``FINISHED_TAG``."""
 
 
+def namespace_tag(namespace: str) -> str:
+    """Return the namespace of a deployment as jobs carry it in ``NAMESPACE_TAG``."""
+    return _tag_value(namespace)
+
+
 def _printable(text: str) -> str:
     return "".join(char for char in text if unicodedata.category(char)[0] != "C")
 

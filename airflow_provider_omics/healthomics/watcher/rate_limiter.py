@@ -101,13 +101,30 @@ class AdaptiveRateLimiter:
         """
         slot = self._slots.setdefault(operation, _Slot())
         async with slot.lock:
-            # A clock that was set back must not make anybody wait until it has caught up.
-            early = min(slot.opens_at - self.clock.now(), 1 / self.rate(operation))
+            early = self._early(slot, operation)
             if early > 0:
                 await self.clock.sleep(early)
-            now = self.clock.now()
-            slot.opens_at = now + 1 / self.rate(operation)
-            return now
+            return self._take(slot, operation)
+
+    def acquire_blocking(self, operation: str, sleep: Callable[[float], object]) -> float:
+        """Do what :meth:`acquire` does for the only caller, without an event loop.
+
+        :param sleep: sleeps so many seconds.
+        """
+        slot = self._slots.setdefault(operation, _Slot())
+        early = self._early(slot, operation)
+        if early > 0:
+            sleep(early)
+        return self._take(slot, operation)
+
+    def _early(self, slot: _Slot, operation: str) -> float:
+        # A clock that was set back must not make anybody wait until it has caught up.
+        return min(slot.opens_at - self.clock.now(), 1 / self.rate(operation))
+
+    def _take(self, slot: _Slot, operation: str) -> float:
+        now = self.clock.now()
+        slot.opens_at = now + 1 / self.rate(operation)
+        return now
 
     def on_throttle(self, called_at: float) -> None:
         """Slow down after a call that was throttled."""

@@ -1,0 +1,204 @@
+"""Listing and reading of what may be pruned: runs and batches, each the oldest first and no more than is needed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Requests, list_pages
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus, Phase, RunStatus, classify
+from airflow_provider_omics.healthomics.discovery.cohort_batches import CohortBatch, find_cohort
+from airflow_provider_omics.healthomics.discovery.jobs import BATCH_API, RUN_API, JobApi, seconds, show
+from airflow_provider_omics.healthomics.pruning.candidate import Ownership, PruneCandidate
+from airflow_provider_omics.healthomics.pruning.criteria import PruneCriteria
+from airflow_provider_omics.healthomics.pruning.plan import PlanEntry, Protection, PrunePlan, Verdict
+from airflow_provider_omics.healthomics.requests.identity import FINISHED_TAG, INTENT_TAG, NAMESPACE_TAG
+
+Progress = Callable[[str, int], object]
+
+
+@dataclass
+class PruneReader(ABC):
+    """Reader of the runs, or of the batches, that may be pruned.
+
+    :param api: how they are listed and shown.
+    :param criteria: which are meant.
+    :param protection: which of them are protected.
+    :param now: in seconds since the epoch.
+    :param progress: is told what was done, and how many times by now.
+    """
+
+    api: JobApi
+    criteria: PruneCriteria
+    protection: Protection
+    now: float
+    progress: Progress
+    _cohorts: dict[str, Ownership | None] = field(default_factory=dict, init=False)
+
+    def plan(self, most: int) -> Requests[PrunePlan]:
+        """List what is meant, and read it one by one, the oldest first, until there is enough to delete.
+
+        :param most: most that may be deleted.
+        """
+        listed = yield from self._list()
+        plan_entries: list[PlanEntry] = []
+        deletable = 0
+        for place, job in enumerate(listed):
+            if deletable == most:
+                return PrunePlan(plan_entries, len(listed) - place)
+            read = job if job.is_active and not self.criteria.tags else (yield from self.read(job))
+            self.progress(f"examined of {len(listed):,}", place + 1)
+            if read is None or not self.criteria.matches(read, self.now):
+                continue
+            verdict = self.protection.judge(read, self.now)
+            deletable += verdict is Verdict.DELETE
+            until = self.protection.until(read) if verdict is Verdict.RECENT else None
+            plan_entries.append(PlanEntry(read, verdict, until))
+        return PrunePlan(plan_entries)
+
+    @abstractmethod
+    def read(self, job: PruneCandidate) -> Requests[PruneCandidate | None]:
+        """Return a candidate with its tags and who owns it; None if it is gone."""
+
+    @abstractmethod
+    def is_prunable(self, job: PruneCandidate) -> bool:
+        """Whether something of it is there that is not being deleted already."""
+
+    @abstractmethod
+    def candidate(self, item: Mapping[str, Any]) -> PruneCandidate:
+        """Read an item of the list."""
+
+    def _list(self) -> Requests[list[PruneCandidate]]:
+        found: dict[str, PruneCandidate] = {}
+        count = 0
+
+        def take(page: Mapping[str, Any]) -> None:
+            nonlocal count
+            items = page.get("items") or ()
+            count += len(items)
+            self.progress("listed", count)
+            for job in map(self.candidate, items):
+                if self.is_prunable(job) and self.criteria.may_match(job, self.now):
+                    found[job.job_id] = job
+
+        members = {self.api.page_size: PAGE_SIZE, **self.criteria.listed_by}
+        yield from list_pages(self.api.list_operation, take, **members)
+        return sorted(found.values(), key=lambda job: job.order)
+
+    def cohort(self, batch_id: str) -> Requests[Ownership | None]:
+        """Return who owns a batch and the others of its cohort; None if it is gone."""
+        if batch_id not in self._cohorts:
+            found = yield from find_cohort(batch_id)
+            own = next((batch for batch in found.batches if batch.batch_id == batch_id), None)
+            self._cohorts[batch_id] = None
+            if own is not None:
+                ends = [end for batch in found.batches if (end := _end_of(batch.answer)) is not None]
+                self._cohorts[batch_id] = replace(
+                    owner_by_tags(_tags(own.answer)),
+                    is_active=any(not _phase_of(batch).is_final for batch in found.batches),
+                    is_finished=own.is_finished or found.is_finished,
+                    ended_at=max(ends, default=None),
+                    is_complete=not found.unread,
+                )
+        return self._cohorts[batch_id]
+
+
+class RunReader(PruneReader):
+    """Reader of the runs that may be pruned."""
+
+    @classmethod
+    def of(cls, criteria: PruneCriteria, protection: Protection, now: float, progress: Progress) -> RunReader:
+        """Return the reader."""
+        return cls(RUN_API, criteria, protection, now, progress)
+
+    def candidate(self, item: Mapping[str, Any]) -> PruneCandidate:
+        """Read an item of ListRuns, or the answer of GetRun."""
+        status = item.get("status")
+        return PruneCandidate(
+            job_id=item["id"],
+            phase=classify(RunStatus, status),
+            status=status,
+            name=item.get("name"),
+            workflow_id=item.get("workflowId"),
+            created_at=seconds(item.get("creationTime")),
+            ended_at=seconds(item.get("stopTime")),
+            batch_id=item.get("batchId"),
+            tags=_tags(item),
+        )
+
+    def is_prunable(self, job: PruneCandidate) -> bool:
+        """Whether it is there still: the service may list runs that were deleted."""
+        return job.status != RunStatus.DELETED
+
+    def read(self, job: PruneCandidate) -> Requests[PruneCandidate | None]:
+        """Return a run with its tags and its owner; of a batch's run, the owner is the batch's."""
+        batch = (yield from self.cohort(job.batch_id)) if job.batch_id else None
+        if batch is not None and not self.criteria.tags:
+            return replace(job, owner=batch)
+        answer = yield from show(RUN_API, job.job_id)
+        if not answer:
+            return None
+        read = self.candidate(answer)
+        return replace(read, owner=batch or owner_by_tags(read.tags))
+
+
+class BatchReader(PruneReader):
+    """Reader of the batches that may be pruned."""
+
+    @classmethod
+    def of(cls, criteria: PruneCriteria, protection: Protection, now: float, progress: Progress) -> BatchReader:
+        """Return the reader."""
+        return cls(BATCH_API, criteria, protection, now, progress)
+
+    def candidate(self, item: Mapping[str, Any]) -> PruneCandidate:
+        """Read an item of ListBatch, or the answer of GetBatch."""
+        status = item.get("status")
+        return PruneCandidate(
+            job_id=item["id"],
+            phase=classify(BatchStatus, status),
+            status=status,
+            name=item.get("name"),
+            workflow_id=item.get("workflowId") or (item.get("defaultRunSetting") or {}).get("workflowId"),
+            created_at=seconds(item.get("createdAt") or item.get("creationTime")),
+            ended_at=_end_of(item),
+            tags=_tags(item),
+        )
+
+    def is_prunable(self, job: PruneCandidate) -> bool:
+        """Whether it is not being deleted already."""
+        return job.status != BatchStatus.RUNS_DELETING
+
+    def read(self, job: PruneCandidate) -> Requests[PruneCandidate | None]:
+        """Return a batch with its tags and its owner."""
+        answer = yield from show(BATCH_API, job.job_id)
+        if not answer:
+            return None
+        owner = yield from self.cohort(job.job_id)
+        return None if owner is None else replace(self.candidate(answer), owner=owner)
+
+
+def owner_by_tags(tags: Mapping[str, str]) -> Ownership:
+    """Return who owns a run or a batch, by its tags alone."""
+    if INTENT_TAG not in tags:
+        return Ownership()
+    return Ownership(tags.get(NAMESPACE_TAG, ""), is_finished=FINISHED_TAG in tags)
+
+
+def _tags(answer: Mapping[str, Any]) -> Mapping[str, str]:
+    tags: Mapping[str, str] = answer.get("tags") or {}
+    return tags
+
+
+def _phase_of(batch: CohortBatch) -> Phase:
+    return classify(BatchStatus, batch.answer.get("status"))
+
+
+def _end_of(answer: Mapping[str, Any]) -> float | None:
+    """Return when a batch ended; of one that was cancelled, for which there is no time, when it was last busy."""
+    for names in (("processedTime", "failedTime"), ("submittedTime",), ("creationTime",)):
+        times = [moment for name in names if (moment := seconds(answer.get(name))) is not None]
+        if times:
+            return max(times)
+    return None

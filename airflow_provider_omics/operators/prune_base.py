@@ -1,0 +1,274 @@
+"""Base of the operators that prune: the plan, its bounds, and the deletions one by one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import abstractmethod
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.providers.common.compat.sdk import AirflowException
+
+from airflow_provider_omics.exceptions import non_retryable_errors
+from airflow_provider_omics.healthomics.api.calls import Requests, T
+from airflow_provider_omics.healthomics.api.retrying import Retrying
+from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
+from airflow_provider_omics.healthomics.polling.engine import RETRY_TIMEOUT
+from airflow_provider_omics.healthomics.pruning.criteria import CRITERIA, PruneCriteria, criteria_issues, statuses_of
+from airflow_provider_omics.healthomics.pruning.plan import Outcome, Protection, PrunePlan, Verdict
+from airflow_provider_omics.healthomics.pruning.reading import PruneReader
+from airflow_provider_omics.healthomics.requests.identity import namespace_tag
+from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.watcher.pacing import Pacer
+from airflow_provider_omics.hooks.arguments import argument_issues, as_read
+from airflow_provider_omics.hooks.parameters import TEMPLATED
+from airflow_provider_omics.operators.base import OmicsBaseOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+_MOST_SHOWN = 20
+_LOG_SECONDS = 30.0
+_FIRST_DELAY = 1.0
+
+
+class OmicsPruneOperator(OmicsBaseOperator):
+    """Base of the operators that delete old records.
+
+    :cvar operation: the API operation that deletes.
+    :cvar noun: what is deleted, in the plural.
+    :cvar label: the same of one.
+    :cvar statuses: in which it can be deleted.
+    :param older_than: age, as a timedelta or as ISO 8601 text such as ``P30D``, counted from the end; of a batch that
+        was cancelled, for whose end the service has no time, from its last submission. None for any age.
+    :param status: statuses that are meant, as one or as a list, such as ``["COMPLETED", "FAILED"]``; None for all.
+    :param name_pattern: pattern of the name with ``*``, ``?`` and ``[...]``, case-sensitive, such as ``nightly-*``;
+        None for any name.
+    :param tags: tags that have to be there, as a dict; a value of None stands for any value. None for no tags.
+    :param run_group_id: id of the run group, 1 to 18 digits; None for any.
+    :param workflow_id: id of the workflow, 1 to 18 digits; None for any.
+    :param workflow_name: name of the workflow, which may stand for several; None for any.
+    :param protect_for: time since the end, as a timedelta or as ISO 8601 text, for which everything is kept, since a
+        later try of its task may look for it; what its task is known to have succeeded with is kept for a day at most.
+        Default ``P7D``.
+    :param include_untagged: whether what carries no tags of this provider is meant too: made by hand, by other tools,
+        or by tasks with ``identity_tags=False``. Default ``False``.
+    :param include_other_deployments: whether what other Airflow deployments have started is meant too, and what
+        release 0.1.0 has. Default ``False``.
+    :param dry_run: whether only the plan is made. Default ``True``.
+    :param max_deletions: most records of one call, 1 to 100,000, the oldest first; a batch counts once, whatever its
+        runs. Default ``1000``.
+    :param plan_uri: ``s3://`` URI of an object that gets the plan as CSV, in place of what is there; None for none.
+    :param error_budget: seconds for which errors that pass by themselves (throttling, 5xx, network) are put up with
+        in a row, 0 or more. Default ``3600``.
+    """
+
+    template_fields: Sequence[str] = (*CRITERIA, "plan_uri", *TEMPLATED)
+    template_fields_renderers: ClassVar[dict[str, str]] = {"tags": "json"}
+    operation: ClassVar[str]
+    noun: ClassVar[str]
+    label: ClassVar[str]
+    statuses: ClassVar[tuple[str, ...]]
+    _logged_at = 0.0
+
+    def __init__(
+        self,
+        *,
+        older_than: timedelta | str | None = None,
+        status: str | Sequence[str] | None = None,
+        name_pattern: str | None = None,
+        tags: dict[str, str | None] | None = None,
+        run_group_id: str | None = None,
+        workflow_id: str | None = None,
+        workflow_name: str | None = None,
+        protect_for: timedelta | str = "P7D",
+        include_untagged: bool | str = False,
+        include_other_deployments: bool | str = False,
+        dry_run: bool | str = True,
+        max_deletions: int | str = 1000,
+        plan_uri: str | None = None,
+        error_budget: float | str = RETRY_TIMEOUT,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.older_than: timedelta | None = as_read(older_than)
+        self.status = status
+        self.name_pattern = name_pattern
+        self.tags = tags
+        self.run_group_id = run_group_id
+        self.workflow_id = workflow_id
+        self.workflow_name = workflow_name
+        self.protect_for: timedelta = as_read(protect_for)
+        self.include_untagged: bool = as_read(include_untagged)
+        self.include_other_deployments: bool = as_read(include_other_deployments)
+        # In place of what "airflow tasks test --dry-run" calls, which would only show the templates.
+        self.dry_run: bool = as_read(dry_run)  # type: ignore[assignment]
+        self.max_deletions: int = as_read(max_deletions)
+        self.plan_uri = plan_uri
+        self.error_budget: float = as_read(error_budget)
+        self.check_literals()
+
+    @classmethod
+    def request_issues(cls, plain: Mapping[str, Any], templated: Collection[str] | None) -> Iterable[Issue]:
+        """Return what is wrong with criteria that are no templates."""
+        unknown = CRITERIA if templated is None else templated
+        return criteria_issues(plain, [name for name in unknown if name not in plain], cls.statuses)
+
+    @abstractmethod
+    def reader(self, criteria: PruneCriteria, protection: Protection, now: float) -> PruneReader:
+        """Return the reader of what may be pruned."""
+
+    @abstractmethod
+    def deletion(self, job_id: str) -> Requests[Outcome]:
+        """Return the requests that delete one record."""
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Make the plan and, unless it is a dry run, delete what it names; return the counts."""
+        with non_retryable_errors(self):
+            self._check()
+            now, self._logged_at = time.time(), time.monotonic()
+            reader = self.reader(self._criteria(), self._protection(), now)
+            plan = self._send(reader.plan(self.max_deletions), f"the {self.noun} to prune")
+            self._write(plan)
+            self._log_plan(plan)
+            if not self.dry_run:
+                self._carry_out(plan)
+            return self._summary(plan)
+
+    def on_kill(self) -> None:
+        """Stop before the next deletion; the next try goes on there."""
+        self.killed.set()
+
+    @cached_property
+    def killed(self) -> threading.Event:
+        """Whether the task was killed."""
+        # Made when first asked for: a lock would keep the DAG from being copied.
+        return threading.Event()
+
+    @cached_property
+    def _pacer(self) -> Pacer:
+        try:
+            return Pacer(self.hook.call_rates, self.killed.wait)
+        except ValueError as error:
+            where = "calls_per_second in the connection's service_config, under omics"
+            raise OmicsRequestInvalidError(self.operation, [Issue(where, str(error), "Correct it")]) from error
+
+    @cached_property
+    def _retrying(self) -> Retrying:
+        subject = f"pruning by task {self.task_id}"
+        return Retrying(
+            self.error_budget, _FIRST_DELAY, self.killed.wait, self.log, subject, self.hook.renew, only_transient=True
+        )
+
+    def _check(self) -> None:
+        given = {name: getattr(self, name) for name in (*CRITERIA, "plan_uri")}
+        issues = [*argument_issues(self), *criteria_issues(given, (), self.statuses)]
+        if issues:
+            raise OmicsRequestInvalidError(self.operation, issues)
+
+    def _criteria(self) -> PruneCriteria:
+        return PruneCriteria(
+            older_than=None if self.older_than is None else self.older_than.total_seconds(),
+            statuses=statuses_of(self.status),
+            name_pattern=self.name_pattern or None,
+            tags=self.tags or {},
+            run_group_id=str(self.run_group_id) if self.run_group_id else None,
+            workflow_ids=self._workflow_ids(),
+        )
+
+    def _workflow_ids(self) -> frozenset[str] | None:
+        ids = {str(self.workflow_id)} if self.workflow_id else None
+        if not self.workflow_name:
+            return None if ids is None else frozenset(ids)
+        named = {workflow.workflow_id for workflow in self.hook.list_workflows(self.workflow_name)}
+        self.log.info("Workflows named %r: %s", self.workflow_name, ", ".join(sorted(named)) or "none")
+        return frozenset(named if ids is None else named & ids)
+
+    def _protection(self) -> Protection:
+        return Protection(
+            namespace_tag(self.hook.namespace),
+            self.protect_for.total_seconds(),
+            self.include_untagged,
+            self.include_other_deployments,
+        )
+
+    def _send(self, requests: Requests[T], subject: str) -> T:
+        return self.hook.send_requests(self._pacer.pace(requests), subject, retrying=self._retrying)
+
+    def _carry_out(self, plan: PrunePlan) -> None:
+        try:
+            self._delete(plan)
+        except Exception:
+            self._log_outcomes(plan)
+            with suppress(OmicsServiceError):
+                self._write(plan)
+            raise
+        self._log_outcomes(plan)
+        self._write(plan)
+
+    def _delete(self, plan: PrunePlan) -> None:
+        deletable = plan.deletable
+        for done, job in enumerate(deletable):
+            if self.killed.is_set():
+                raise AirflowException(f"Killed: {done:,} of {len(deletable):,} {self.noun} are done")
+            subject = f"{self.label} {job.job_id}"
+            try:
+                plan.outcomes[job.job_id] = self._send(self.deletion(job.job_id), subject)
+            except OmicsServiceError as error:
+                found = error.explanation
+                total = len(deletable)
+                rest = f"{done:,} of {total:,} {self.noun} to be deleted are done, {total - done:,} remain"
+                raise OmicsServiceError(
+                    replace(found, remedy=f"{found.remedy}. {rest}; the next try goes on there")
+                ) from error.__cause__
+            self.log_progress(f"of {len(deletable):,} {self.noun} done", done + 1)
+
+    def _write(self, plan: PrunePlan) -> None:
+        if self.plan_uri:
+            self.hook.storage.write(self.plan_uri, plan.csv_lines(), "text/csv")
+
+    def _log_plan(self, plan: PrunePlan) -> None:
+        what = "would be deleted (dry run)" if self.dry_run else "will be deleted"
+        self.log.info("%s %s", self._count(len(plan.deletable)), what)
+        for line in plan.table(_MOST_SHOWN):
+            self.log.info("%s", line)
+        for verdict, count in plan.protected.items():
+            self.log.info("%s kept: %s", self._count(count), Verdict(verdict).text)
+        if plan.unexamined:
+            text = "%s not examined, since max_deletions is %s: prune again"
+            self.log.info(text, self._count(plan.unexamined), f"{self.max_deletions:,}")
+        if self.plan_uri:
+            self.log.info("The whole plan: %s", self.plan_uri)
+
+    def _log_outcomes(self, plan: PrunePlan) -> None:
+        counts, total = plan.counts, self._count(len(plan.deletable))
+        text = "Of %s to be deleted, %s deleted, %s gone, %s had become active"
+        self.log.info(text, total, *(f"{counts[outcome.value]:,}" for outcome in Outcome))
+        for job_id, outcome in plan.outcomes.items():
+            if outcome is Outcome.ACTIVE:
+                self.log.warning("%s %s has become active, or has a run that is: it is kept", self.label, job_id)
+
+    def _count(self, number: int) -> str:
+        return f"{number:,} {self.label if number == 1 else self.noun}"
+
+    def _summary(self, plan: PrunePlan) -> dict[str, Any]:
+        return {
+            "dry_run": self.dry_run,
+            "deletable": len(plan.deletable),
+            "protected": plan.protected,
+            "unexamined": plan.unexamined,
+            **plan.counts,
+            "plan_uri": self.plan_uri,
+        }
+
+    def log_progress(self, what: str, count: int) -> None:
+        """Log how far it is, now and then."""
+        now = time.monotonic()
+        if now - self._logged_at >= _LOG_SECONDS:
+            self._logged_at = now
+            self.log.info("%s %s", f"{count:,}", what)

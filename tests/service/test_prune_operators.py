@@ -1,0 +1,256 @@
+"""Pruning of runs and batches on the local server: what goes, what is protected, and where it stops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from omics_errors import raises
+from omics_service import await_status
+from prune_lab import BUCKET, NOW, BatchLab, connect, left, plan_rows, prune, set_run, tags_of
+from task_runs import TaskInstance, run_task
+
+from airflow_provider_omics.exceptions import OmicsRequestInvalidError, OmicsServiceError
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus
+from airflow_provider_omics.local import LocalOmics
+from airflow_provider_omics.local.faults import FaultKind, FaultRule
+from airflow_provider_omics.operators.prune import OmicsPruneRunBatchesOperator, OmicsPruneRunsOperator
+
+Start = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def server(omics_local: LocalOmics, monkeypatch: pytest.MonkeyPatch) -> LocalOmics:
+    """Airflow's connection leads to the server, and is of the deployment "here"."""
+    connect(omics_local, monkeypatch)
+    return omics_local
+
+
+@pytest.fixture
+def aged(server: LocalOmics, omics: Any, start_run: Start) -> Callable[..., str]:
+    """Start a run and have it be so many days old, COMPLETED unless something else is said."""
+
+    def start(days: float, status: RunStatus = RunStatus.COMPLETED, **settings: Any) -> str:
+        run_id = str(start_run(**settings)["id"])
+        await_status(lambda: dict(omics.get_run(id=run_id)), "COMPLETED")
+        set_run(server, run_id, days, status)
+        return run_id
+
+    return start
+
+
+def test_only_what_no_task_needs_is_deleted(server: LocalOmics, aged: Callable[..., str]) -> None:
+    finished = aged(40, tags=tags_of("finished", finished=True))
+    failed = aged(40, RunStatus.FAILED, tags=tags_of("failed"))
+    kept = {
+        aged(2, tags=tags_of("young", finished=True)),
+        aged(40, RunStatus.RUNNING, tags=tags_of("active", finished=True)),
+        aged(40, tags=tags_of("elsewhere", "there", finished=True)),
+        aged(40),
+    }
+    result = prune(plan_uri=f"s3://{BUCKET}/plan.csv")
+    assert left(server) == kept
+    assert result["deleted"] == 2
+    assert result["protected"] == {"active": 1, "other_deployment": 1, "untagged": 1}
+    rows = {row["id"]: row for row in plan_rows(server)}
+    assert {run_id for run_id, row in rows.items() if row["outcome"] == "deleted"} == {finished, failed}
+    assert sorted(row["verdict"] for row in rows.values()) == sorted(
+        ["delete", "delete", "active", "other_deployment", "untagged"]
+    )
+
+
+def test_what_a_later_try_may_look_for_is_protected_until_a_time_after_its_end(
+    server: LocalOmics, aged: Callable[..., str]
+) -> None:
+    unfinished, finished = aged(3, tags=tags_of("a")), aged(3, tags=tags_of("b", finished=True))
+    assert prune(older_than=timedelta(days=1))["protected"] == {"recent": 1}
+    assert left(server) == {unfinished}
+    assert finished not in left(server)
+    assert prune(older_than=timedelta(days=1), protect_for="P2D")["deleted"] == 1
+
+
+@pytest.mark.parametrize(
+    ("criteria", "chosen"),
+    [
+        ({"status": "FAILED"}, {"failed"}),
+        ({"status": ["FAILED", "COMPLETED"], "name_pattern": "nightly-*"}, {"nightly"}),
+        ({"tags": {"project": "x"}}, {"nightly"}),
+        ({"tags": {"project": None}}, {"nightly", "failed"}),
+        ({"older_than": "P50D"}, {"oldest"}),
+    ],
+)
+def test_criteria_select(
+    server: LocalOmics, aged: Callable[..., str], criteria: dict[str, Any], chosen: set[str]
+) -> None:
+    runs = {
+        "nightly": aged(40, name="nightly-1", tags={"project": "x"}),
+        "failed": aged(40, RunStatus.FAILED, name="weekly-1", tags={"project": "y"}),
+        "oldest": aged(60, name="other"),
+    }
+    prune(**{"older_than": None, **criteria}, include_untagged=True)
+    assert left(server) == {run_id for name, run_id in runs.items() if name not in chosen}
+
+
+def test_a_workflow_and_a_run_group_select(
+    server: LocalOmics, omics: Any, make_workflow: Callable[..., str], aged: Callable[..., str]
+) -> None:
+    group = omics.create_run_group(name="group", requestId="group")["id"]
+    own = make_workflow(name="own")
+    of_workflow, of_group, other = aged(40, workflowId=own), aged(40, runGroupId=group), aged(40)
+    assert prune(older_than=None, workflow_name="nobody", include_untagged=True)["deletable"] == 0
+    assert prune(older_than=None, workflow_name="own", include_untagged=True)["deleted"] == 1
+    assert left(server) == {of_group, other}
+    assert of_workflow not in left(server)
+    assert prune(older_than=None, run_group_id=group, include_untagged=True)["deleted"] == 1
+    assert left(server) == {other}
+
+
+def test_a_dry_run_is_the_default_and_changes_nothing(
+    server: LocalOmics, aged: Callable[..., str], told: Callable[[], str]
+) -> None:
+    run_id = aged(40, tags=tags_of("a"))
+    told()
+    task = OmicsPruneRunsOperator(task_id="prune", older_than="P30D", plan_uri=f"s3://{BUCKET}/plan.csv")
+    result = run_task(task).result
+    assert (result["dry_run"], result["deletable"], result["deleted"]) == (True, 1, 0)
+    assert left(server) == {run_id}
+    assert server.journal.calls("DeleteRun") == []
+    assert [row["id"] for row in plan_rows(server)] == [run_id]
+    log = told()
+    assert "1 run would be deleted (dry run)" in log
+    assert run_id in log
+
+
+def test_the_bound_of_a_call_leaves_the_younger_for_the_next(server: LocalOmics, aged: Callable[..., str]) -> None:
+    ids = [aged(days, tags=tags_of(str(days))) for days in (40, 60, 50)]
+    first = prune(max_deletions=2)
+    assert (first["deleted"], first["unexamined"]) == (2, 1)
+    assert left(server) == {ids[0]}
+    assert prune(max_deletions=2)["deleted"] == 1
+    calls = len(server.journal.calls("DeleteRun"))
+    last = prune(max_deletions=2)
+    assert (last["deletable"], last["deleted"]) == (0, 0)
+    assert len(server.journal.calls("DeleteRun")) == calls
+
+
+@pytest.mark.usefixtures("quick_retries")
+def test_the_first_lasting_error_stops_and_tells_what_is_done(server: LocalOmics, aged: Callable[..., str]) -> None:
+    ids = [aged(60 - place, tags=tags_of(str(place))) for place in range(4)]
+    denied = FaultRule(
+        kind=FaultKind.ERROR_BEFORE,
+        operation="DeleteRun",
+        code="AccessDeniedException",
+        http_status=403,
+        skip=2,
+        count=None,
+    )
+    server.faults.add(denied)
+    with raises(OmicsServiceError, match="2 of 4 runs to be deleted are done, 2 remain; the next try goes on there"):
+        prune()
+    assert left(server) == set(ids[2:])
+    assert len(server.journal.calls("DeleteRun")) == 3
+    server.faults.clear()
+    assert prune()["deleted"] == 2
+    assert left(server) == set()
+
+
+@pytest.mark.usefixtures("quick_retries")
+def test_throttles_are_waited_out(server: LocalOmics, aged: Callable[..., str]) -> None:
+    for place in range(3):
+        aged(40, tags=tags_of(str(place)))
+    server.faults.add(FaultRule(kind=FaultKind.THROTTLE, operation="DeleteRun", count=4))
+    server.faults.add(FaultRule(kind=FaultKind.THROTTLE, operation="ListRuns", count=2))
+    assert prune()["deleted"] == 3
+
+
+def test_what_is_gone_or_has_become_active_is_told_and_no_error(
+    server: LocalOmics, aged: Callable[..., str], told: Callable[[], str]
+) -> None:
+    gone, active, plain = (aged(days, tags=tags_of(str(days))) for days in (60, 50, 40))
+    task = OmicsPruneRunsOperator(task_id="prune", older_than="P30D", dry_run=False)
+    delete = task.deletion
+
+    def change(job_id: str) -> Any:
+        if job_id == gone:
+            server.client("omics").delete_run(id=gone)
+            set_run(server, active, 50, RunStatus.RUNNING)
+        return delete(job_id)
+
+    task.deletion = change  # type: ignore[method-assign]
+    may = TaskInstance(task_id="prune")
+    context: Any = {"ti": may, "task_instance": may, "params": {}, "run_id": may.run_id}
+    result = task.execute(context)
+    assert {name: result[name] for name in ("deleted", "gone", "active")} == {"deleted": 1, "gone": 1, "active": 1}
+    assert left(server) == {active}
+    assert plain not in left(server)
+    assert f"{active} has become active" in told()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        ({}, "every other criterion"),
+        ({"older_than": "a month"}, "older_than: is 'a month'"),
+        ({"older_than": "P1D", "status": "RUNNING"}, "status: has 'RUNNING'"),
+        ({"older_than": "P1D", "max_deletions": 0}, "max_deletions: is 0"),
+        ({"older_than": "P1D", "plan_uri": "plan.csv"}, "plan_uri"),
+        ({"workflow_id": "read-qc"}, "workflow_id: is 'read-qc'"),
+        ({"tags": ["a"]}, "tags: is"),
+    ],
+)
+@pytest.mark.parametrize("kind", [OmicsPruneRunsOperator, OmicsPruneRunBatchesOperator])
+def test_what_cannot_be_meant_is_refused_when_the_dag_is_parsed(
+    kind: type[OmicsPruneRunsOperator], arguments: dict[str, Any], what: str
+) -> None:
+    with raises(OmicsRequestInvalidError, match=what):
+        kind(task_id="prune", **arguments)
+
+
+def test_a_criterion_that_comes_to_nothing_deletes_nothing(server: LocalOmics, aged: Callable[..., str]) -> None:
+    run_id = aged(40, tags=tags_of("a"))
+    with raises(OmicsRequestInvalidError, match="every other criterion"):
+        prune(older_than=None, name_pattern="{{ '' }}")
+    assert left(server) == {run_id}
+
+
+@pytest.fixture
+def lab(server: LocalOmics, make_workflow: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> BatchLab:
+    monkeypatch.setattr("airflow_provider_omics.operators.prune._POLL_SECONDS", 0.01)
+    return BatchLab(server, make_workflow())
+
+
+def test_a_batch_goes_with_its_runs(lab: BatchLab) -> None:
+    processed = lab.make(40, name="a", **tags_of("a"))
+    cancelled = lab.make(40, BatchStatus.CANCELLED, name="b", **tags_of("b", finished=True))
+    failed = lab.make(40, BatchStatus.FAILED, name="c", **tags_of("c"))
+    kept = {
+        lab.make(3, name="young", **tags_of("d")),
+        lab.make(40, BatchStatus.INPROGRESS, name="active", **tags_of("e")),
+        lab.make(40, name="hand-made"),
+        lab.make(40, name="elsewhere", **tags_of("f", "there")),
+    }
+    result = lab.prune()
+    assert lab.batches == kept
+    assert [lab.runs(gone) for gone in (processed, cancelled, failed)] == [0, 0, 0]
+    assert all(lab.runs(batch_id) == 2 for batch_id in kept)
+    assert result["deleted"] == 3
+    assert result["protected"] == {"active": 1, "other_deployment": 1, "untagged": 1}
+    assert lab.prune()["deletable"] == 0
+
+
+def test_a_batch_of_a_cohort_that_goes_on_is_protected_however_old_it_is(lab: BatchLab) -> None:
+    first = lab.make(40, name="cohort", **tags_of("cohort"))
+    later = {**tags_of("cohort"), "airflow-generation": "1"}
+    second = lab.make(0, BatchStatus.INPROGRESS, name="cohort", **later)
+    assert lab.prune(older_than="P10D")["protected"] == {"cohort_active": 1}
+    runs = prune(older_than="P10D")
+    assert runs["protected"] == {"cohort_active": 2}
+    assert lab.batches == {first, second}
+    with lab.state.lock:
+        lab.state.batches[second].status = BatchStatus.PROCESSED
+        lab.state.batches[second].processed_time = NOW
+    assert lab.prune(older_than="P10D")["protected"] == {"recent": 1}
+    assert lab.prune(older_than="P10D", protect_for="PT0S")["deleted"] == 1
+    assert lab.batches == {second}
