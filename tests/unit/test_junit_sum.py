@@ -114,3 +114,10 @@ def test_a_step_of_ci_that_is_no_test_counts_if_it_fails(checkout: Path) -> None
     code, last = run_ci(checkout)
     assert code == 1
     assert last.endswith(" passed, 1 failed")
+
+
+def test_what_fails_beside_the_smoke_sets_counts_too(checkout: Path) -> None:
+    (checkout / "mypy").write_text("#!/usr/bin/env bash\nexit 3\n")
+    code, last = run_ci(checkout)
+    assert code == 1
+    assert last.endswith(" passed, 1 failed")
