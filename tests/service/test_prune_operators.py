@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
+import runpy
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowException
+from examples import example_files
 from omics_errors import raises
 from omics_service import await_status
 from prune_lab import BUCKET, NOW, BatchLab, connect, left, plan_rows, prune, set_run, tags_of
@@ -254,3 +260,76 @@ def test_a_batch_of_a_cohort_that_goes_on_is_protected_however_old_it_is(lab: Ba
     assert lab.prune(older_than="P10D")["protected"] == {"recent": 1}
     assert lab.prune(older_than="P10D", protect_for="PT0S")["deleted"] == 1
     assert lab.batches == {second}
+
+
+def test_an_active_run_of_a_failed_batch_keeps_the_batch(lab: BatchLab) -> None:
+    batch_id = lab.make(40, BatchStatus.FAILED, **tags_of("a"))
+    with lab.state.lock:
+        active = next(run for run in lab.state.runs.values() if run.batch_id == batch_id)
+        active.status, active.stop_time = RunStatus.RUNNING, None
+    result = lab.prune()
+    assert (result["deleted"], result["active"]) == (0, 1)
+    assert left(lab.server) == {active.run_id}
+    assert lab.batches == {batch_id}
+
+
+@pytest.mark.usefixtures("quick_retries")
+def test_the_first_lasting_error_of_batches_stops_too(lab: BatchLab) -> None:
+    first, second = (lab.make(days, name=str(days), **tags_of(str(days))) for days in (50, 40))
+    denied = FaultRule(
+        kind=FaultKind.ERROR_BEFORE,
+        operation="DeleteBatch",
+        code="AccessDeniedException",
+        http_status=403,
+        skip=1,
+        count=None,
+    )
+    lab.server.faults.add(denied)
+    with raises(OmicsServiceError, match="1 of 2 batches to be deleted are done, 1 remain"):
+        lab.prune()
+    assert lab.batches == {second}
+    assert first not in lab.batches
+    lab.server.faults.clear()
+    # Its runs are gone: only the record is left to delete.
+    assert lab.prune()["deleted"] == 1
+    assert lab.batches == set()
+
+
+def test_a_kill_stops_before_the_next_deletion_and_the_next_try_goes_on(
+    server: LocalOmics, aged: Callable[..., str]
+) -> None:
+    ids = [aged(days, tags=tags_of(str(days))) for days in (60, 50, 40)]
+    task = OmicsPruneRunsOperator(task_id="prune", older_than="P30D", dry_run=False)
+    killing = FaultRule(kind=FaultKind.SLOW_ANSWER, operation="DeleteRun", seconds=0, act=lambda _facts: task.on_kill())
+    server.faults.add(killing)
+    with pytest.raises(AirflowException, match="Killed: 1 of 3 runs are done"):
+        run_task(task)
+    assert left(server) == set(ids[1:])
+    assert prune()["deleted"] == 2
+
+
+def test_calls_keep_to_the_rate_of_the_connection(server: LocalOmics, aged: Callable[..., str]) -> None:
+    for place in range(3):
+        aged(40, tags=tags_of(str(place)))
+    connection = json.loads(os.environ["AIRFLOW_CONN_AWS_DEFAULT"])
+    connection["extra"]["service_config"]["omics"]["calls_per_second"] = {"DeleteRun": 10, "*": 1e6}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(connection))
+        began = time.monotonic()
+        assert prune()["deleted"] == 3
+        # The first is made at once.
+        assert time.monotonic() - began >= 0.2
+
+
+def test_the_example_prunes_what_its_parameters_say(server: LocalOmics, aged: Callable[..., str]) -> None:
+    run_id = aged(100, tags=tags_of("a"))
+    (example,) = (path for path in example_files() if path.stem == "example_omics_prune_runs")
+    params = {"older_than": "P90D", "dry_run": "true", "plans": f"s3://{BUCKET}/plans"}
+    for dry_run, remaining in (("true", {run_id}), ("false", set())):
+        dag = runpy.run_path(str(example))["dag"]
+        results = [
+            run_task(dag.get_task(name), params={**params, "dry_run": dry_run}).result for name in ("batches", "runs")
+        ]
+        assert [result["dry_run"] for result in results] == [dry_run == "true"] * 2
+        assert left(server) == remaining
+        assert results[1]["plan_uri"].endswith("-runs.csv")
