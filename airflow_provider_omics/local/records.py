@@ -163,11 +163,15 @@ class CacheEntry:
 
     :ivar s3_uri: the folder that it lies in.
     :ivar files: paths of the task's files below the folder.
+    :ivar cpus: that the task has reserved.
+    :ivar memory: that it has reserved, in GiB.
     """
 
     s3_uri: str
     entry_id: str
     files: tuple[str, ...] = ()
+    cpus: int = 1
+    memory: int = 2
 
 
 @dataclass(slots=True)

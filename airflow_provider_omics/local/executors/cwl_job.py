@@ -19,6 +19,7 @@ from airflow_provider_omics.local.executors.cwl_loading import preload as preloa
 from airflow_provider_omics.local.executors.cwl_tasks import TaskExecutor
 from airflow_provider_omics.local.executors.engine_log import ErrorMemory
 from airflow_provider_omics.local.executors.messages import Message, MessageStream
+from airflow_provider_omics.local.executors.task_cache import TaskCache
 
 _PLACE = re.compile(r"\S:\d+:")
 
@@ -50,7 +51,8 @@ def _run(order: Message, stream: MessageStream, errors: ErrorMemory) -> None:
     directory = Path(order["directory"])
     process, _main = load_definition(directory / "definition.zip", directory / "definition", order["main"])
     parameters = job_order(process, order["parameters"], directory / "inputs", stream.ask)
-    outputs, status = _execute(process, parameters, directory, stream, errors)
+    cache = TaskCache(stream, directory / "cache") if order["cached"] else None
+    outputs, status = _execute(process, parameters, directory, stream, errors, cache)
     if status == "success":
         stream.send({"outputs": outputs})
     else:
@@ -71,7 +73,12 @@ def _read(order: Message, stream: MessageStream) -> None:
 
 
 def _execute(
-    process: Process, parameters: dict[str, Any], directory: Path, stream: MessageStream, errors: ErrorMemory
+    process: Process,
+    parameters: dict[str, Any],
+    directory: Path,
+    stream: MessageStream,
+    errors: ErrorMemory,
+    cache: TaskCache | None,
 ) -> tuple[Any, str]:
     work = directory / "work"
     work.mkdir()
@@ -82,5 +89,5 @@ def _execute(
     context.use_container = False
     context.compute_checksum = False
     boundary = confine_running(context, directory)
-    executor = TaskExecutor(stream, errors.last, boundary, workers=os.cpu_count() or 1)
+    executor = TaskExecutor(stream, errors.last, boundary, cache, workers=os.cpu_count() or 1)
     return executor.execute(process, parameters, context)

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_omics.healthomics.api.statuses import RunStatus
+from airflow_provider_omics.local.executors.engine_cache import EngineCache
 from airflow_provider_omics.local.executors.engines import ENGINES
 from airflow_provider_omics.local.executors.run_folder import RunFolder
 from airflow_provider_omics.local.executors.run_logs import RunLogs
@@ -64,6 +66,7 @@ class EngineRun:
         self._engine_log = EngineLog()
         self._workflow = workflow
         self._report = report
+        self._state = state
         self._aws = state.aws
         self._lock = threading.Lock()
         self._process: EngineProcess | None = None
@@ -113,16 +116,31 @@ class EngineRun:
             self.logs.run_line(f"Running {self._workflow.main} with {tool}, without containers")
             if landlock_version() == 0:
                 self.logs.run_line(_NOT_CONFINED)
-            folder = RunFolder(process.directory)
-            outputs = self._run_engine(process, folder)
-            # Nobody may change what was made while it is read.
-            process.end()
-            self._export(folder, outputs)
+            self._carry_out_in(process)
         finally:
             with self._lock:
                 self._process = None
             self._report.storage_used(_storage_of(process.directory))
             process.close()
+
+    def _carry_out_in(self, process: EngineProcess) -> None:
+        folder = RunFolder(process.directory)
+        cache = self._cache = EngineCache(self._state, self.run, folder)
+        try:
+            outputs = self._run_engine(process, folder)
+            # Nobody may change what was made while it is read.
+            process.end()
+            self._export(folder, outputs)
+        except RunFailure as failure:
+            process.end()
+            cache.save(RunStatus.FAILED, failure.reason)
+            raise
+        except RunCancelled:
+            process.end()
+            if self.run.cancel_requested:
+                cache.save(RunStatus.CANCELLED)
+            raise
+        cache.save(RunStatus.COMPLETED)
 
     def _fail(self, failure: RunFailure) -> None:
         message = failure.message[:_LONGEST_MESSAGE]
@@ -146,6 +164,7 @@ class EngineRun:
                 "engine": self._workflow.engine,
                 "out": self._out,
                 "parameters": self.run.request.get("parameters") or {},
+                "cached": self._cache.is_used,
             }
         )
         try:
@@ -164,6 +183,8 @@ class EngineRun:
                 raise self._failure(message)
             if "fetch" in message:
                 process.send({"found": self._fetch(imports, message)})
+            if "recall" in message:
+                process.send({"found": self._recall(message["recall"])})
             exit_code = message.get("exit")
             self._handle(message)
         self._check()
@@ -183,6 +204,14 @@ class EngineRun:
             Path(message["to"]),
             optional=message.get("optional", False),
         )
+
+    def _recall(self, wanted: dict[str, Any]) -> bool:
+        entry = self._cache.recall(wanted)
+        if entry is None:
+            return False
+        task_id = self._report.task_cached(wanted["name"], entry.s3_uri, cpus=entry.cpus, memory=entry.memory)
+        self.logs.run_line(f"Task {task_id} ({wanted['name']}) does not run: the run cache has {entry.s3_uri}")
+        return True
 
     def _failure(self, message: Message) -> RunFailure:
         """Return why the run fails: by the task that the engine blames, or else by the first that failed."""
@@ -209,6 +238,8 @@ class EngineRun:
         if error is None:
             self.logs.run_line(f"Task {task_id} ({name}) completed")
             self._report.task_ended(task_id, use=use)
+            if end.get("kept") is not None:
+                self._cache.keep(task_id, end["kept"])
             return
         text = f"Task {task_id} ({name}) failed: {error}"
         self._failed_tasks[end["task"]] = text

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import socket
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,14 @@ import WDL
 from WDL import Env, Value
 from WDL.runtime import config, task_container, workflow
 from WDL.runtime.error import RunFailed
-from WDL.runtime.task import run_local_task
 from WDL.runtime.workflow import run_local_workflow
 from WDL.Tree import Task
 
 from airflow_provider_omics.local.executors.confinement import OUT_OF_MEMORY, confine
 from airflow_provider_omics.local.executors.engine_log import ErrorMemory
 from airflow_provider_omics.local.executors.messages import Message, MessageStream
+from airflow_provider_omics.local.executors.task_cache import TaskCache
+from airflow_provider_omics.local.executors.wdl_caching import TaskRunner
 from airflow_provider_omics.local.executors.wdl_inputs import bind_inputs
 from airflow_provider_omics.local.executors.wdl_tasks import LocalContainer, TaskReports
 from airflow_provider_omics.local.workflows.archives import DefinitionArchive, DefinitionError
@@ -76,7 +76,8 @@ def _run(order: Message, directory: Path, stream: MessageStream, log: ErrorMemor
         target, archive = _loaded(order, directory)
         archive.extract(folder)
         inputs = bind_inputs(target, order["parameters"], directory / "inputs", stream.ask)
-        outputs = _execute(target, inputs, directory, reports)
+        cache = TaskCache(stream, directory / "cache") if order["cached"] else None
+        outputs = _execute(target, inputs, directory, TaskRunner(reports, cache, folder))
         stream.send(_described(target, outputs, directory / "out", order["out"]))
     except Exception as error:
         task = reports.failed_task(error)
@@ -101,11 +102,11 @@ def _take_logger(handler: logging.Handler) -> None:
 
 
 def _execute(
-    target: Target, inputs: Env.Bindings[Value.Base], directory: Path, reports: TaskReports
+    target: Target, inputs: Env.Bindings[Value.Base], directory: Path, runner: TaskRunner
 ) -> Env.Bindings[Value.Base]:
     # Both are where miniwdl keeps them; its own way in, entry points, would need an installed distribution.
     task_container._backends[_BACKEND] = LocalContainer
-    run_task = partial(run_local_task, _plugins=[reports.watch])
+    run_task: Any = runner.run
     workflow.run_local_task = run_task  # type: ignore[attr-defined]
     run_target: Any = run_task if isinstance(target, Task) else run_local_workflow
     outputs: Env.Bindings[Value.Base]

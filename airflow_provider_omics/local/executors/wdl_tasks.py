@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar
 
-from WDL import Value
+from WDL import Env, Value
 from WDL.runtime import config
 from WDL.runtime.error import CommandFailed, Terminated
 from WDL.runtime.task_container import TaskContainer
@@ -42,9 +42,19 @@ class TaskReports:
         self._failures: list[tuple[BaseException, int]] = []
 
     def watch(
-        self, cfg: config.Loader, logger: logging.Logger, run_id_stack: list[str], run_dir: str, task: Any, **state: Any
+        self,
+        keep: Callable[[Env.Bindings[Value.Base]], dict[str, str] | None] | None,
+        cfg: config.Loader,
+        logger: logging.Logger,
+        run_id_stack: list[str],
+        run_dir: str,
+        task: Any,
+        **state: Any,
     ) -> Generator[dict[str, Any], dict[str, Any], None]:
-        """Follow one call through its stages, as a plugin of miniwdl's for tasks does."""
+        """Follow one call through its stages, as a plugin of miniwdl's for tasks does.
+
+        :param keep: keeps the outputs for the run cache, and returns what the server needs to know of them.
+        """
         state = yield state
         container: LocalContainer = state["container"]
         report = _TaskReport(self, run_id_stack[1:] or [task.name], container.runtime_values)
@@ -59,7 +69,7 @@ class TaskReports:
             report.end(_why(error, report))
             self._failures.append((error, report.key))
             raise
-        report.end(None)
+        report.end(None, keep(state["outputs"]) if keep is not None else None)
         yield state
 
     def failed_task(self, error: BaseException) -> int | None:
@@ -89,15 +99,15 @@ class _TaskReport:
         memory = self._runtime.get("memory_reservation", _DEFAULT_GIB * _GIB)
         started = {
             "task": self.key,
-            "name": _task_name(self._stack, self._attempt),
+            "name": task_name(self._stack, self._attempt),
             "cpus": self._runtime.get("cpu", 1),
             "memory": max(1, math.ceil(memory / _GIB)),
         }
         self._reports.stream.send({"task_started": started})
 
-    def end(self, error: str | None) -> None:
+    def end(self, error: str | None, kept: dict[str, str] | None = None) -> None:
         figures = self.usage.figures() if self.usage is not None else None
-        self._reports.stream.send({"task_ended": {"task": self.key, "error": error, "use": figures}})
+        self._reports.stream.send({"task_ended": {"task": self.key, "error": error, "use": figures, "kept": kept}})
 
     def stdout_lines(self, lines: list[str]) -> None:
         """Log lines of the standard output, which may be the task's data and of any size, up to a bound."""
@@ -230,7 +240,7 @@ def _exit_code(process: subprocess.Popen[bytes], terminating: Callable[[], bool]
         return code if code >= 0 else 128 - code
 
 
-def _task_name(stack: list[str], attempt: int) -> str:
+def task_name(stack: list[str], attempt: int) -> str:
     """Return what the service calls a task: the names of its calls, and for a shard or another try its numbers."""
     calls = [call.removeprefix("call-").split("-") for call in stack]
     shards = [number for _name, *numbers in calls for number in numbers]

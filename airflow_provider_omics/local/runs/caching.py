@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import uuid
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.healthomics.api.console import LOG_GROUP
@@ -31,19 +31,22 @@ def cache_of(state: AccountState, run: Run) -> RunCache | None:
     return cache if cache is not None and cache.status == "ACTIVE" else None
 
 
-def find_entry(state: AccountState, run: Run, key: str, task_name: str) -> CacheEntry | None:
+def find_entry(
+    state: AccountState, run: Run, key: str, task_name: str, fetch: Callable[[CacheEntry], None] | None = None
+) -> CacheEntry | None:
     """Return what the run's cache has for a task, and note a hit or a miss in the cache's log.
 
-    An entry whose manifest is no longer in S3 is a miss, never an error.
+    An entry of which something is no longer in S3 is a miss, never an error.
 
     :param key: tells tasks apart that differ in anything that their outputs depend on.
+    :param fetch: copies what the task has made; may raise :class:`S3Error`.
     """
     cache = cache_of(state, run)
     if cache is None:
         return None
     entry = cache.entries.get(key)
-    if entry is not None and not _is_there(state, entry):
-        del cache.entries[key]
+    if entry is not None and not _is_there(state, entry, fetch):
+        cache.entries.pop(key, None)
         entry = None
     if entry is None:
         _note(state, run, cache, f"CACHE_MISS run {run.run_id} task {task_name}")
@@ -52,22 +55,26 @@ def find_entry(state: AccountState, run: Run, key: str, task_name: str) -> Cache
     return entry
 
 
-def is_saved(state: AccountState, run: Run) -> bool:
-    """Whether a run that has just ended saves what its finished tasks have made."""
+def is_saved(state: AccountState, run: Run, end: RunStatus | None, failure_reason: str | None) -> bool:
+    """Whether a run saves what its finished tasks have made.
+
+    :param end: how it ends.
+    :param failure_reason: the code with which it fails, if it does.
+    """
     if cache_of(state, run) is None:
         return False
-    if run.end_status is RunStatus.COMPLETED:
+    if end is RunStatus.COMPLETED:
         return bool(run.request["cacheBehavior"] == "CACHE_ALWAYS")
-    if run.end_status is RunStatus.CANCELLED:
+    if end is RunStatus.CANCELLED:
         return state.assumptions.cancelled_run_fills_cache
-    return run.failure_reason not in _SAVES_NOTHING
+    return failure_reason not in _SAVES_NOTHING
 
 
-def save_task(state: AccountState, run: Run, task: Task, key: str, files: Mapping[str, bytes | Path]) -> None:
+def save_task(state: AccountState, run: Run, task: Task, key: str, files: Iterable[tuple[str, bytes]]) -> None:
     """Save what a finished task has made: its files, and the manifest of the entry beside them.
 
     :param key: as :func:`find_entry` takes it.
-    :param files: content by path below the entry's folder.
+    :param files: path below the entry's folder and content; may raise :class:`S3Error` where one cannot be read.
     """
     cache = cache_of(state, run)
     if cache is None:
@@ -76,12 +83,14 @@ def save_task(state: AccountState, run: Run, task: Task, key: str, files: Mappin
     location = cache.settings["cacheS3Location"].rstrip("/")
     uri = f"{location}/{cache.uuid}/{run.run_id}/{task.task_id}/{entry_id}"
     try:
-        heads = {path: state.aws.put_object(f"{uri}/{path}", content) for path, content in files.items()}
+        heads = {path: state.aws.put_object(f"{uri}/{path}", content) for path, content in files}
         manifest = {
             "arn": f"{cache.arn}/cacheEntry/{entry_id}",
             "s3uri": uri,
             "taskArn": state.arn(f"task/{task.task_id}"),
-            "files": [{"name": Path(path).name, "path": path, "etag": head.etag} for path, head in heads.items()],
+            "files": [
+                {"name": PurePosixPath(path).name, "path": path, "etag": head.etag} for path, head in heads.items()
+            ],
             "otherOutputs": {},
             "version": _MANIFEST_VERSION,
         }
@@ -91,19 +100,19 @@ def save_task(state: AccountState, run: Run, task: Task, key: str, files: Mappin
             "Run cache %s could not save task %s of run %s: %s", cache.cache_id, task.task_id, run.run_id, error
         )
         return
-    cache.entries[key] = CacheEntry(s3_uri=uri, entry_id=entry_id, files=tuple(files))
+    cache.entries[key] = CacheEntry(uri, entry_id, tuple(heads), task.cpus, task.memory)
     _note(state, run, cache, f"CACHE_ENTRY_CREATED run {run.run_id} task {task.task_id} {uri}")
 
 
 def save_finished_tasks(state: AccountState, run: Run) -> None:
     """Save the finished tasks of a simulated run that has just ended, if it saves any; those that failed are not."""
     keys = run.simulation.cache_keys if run.simulation is not None else None
-    if not keys or not is_saved(state, run):
+    if not keys or not is_saved(state, run, run.end_status, run.failure_reason):
         return
     for task in run.tasks.values():
         if task.status is TaskStatus.COMPLETED and not task.cache_hit and task.task_id in keys:
             made_up = f"Simulated output of task {task.name} of run {run.run_id}\n".encode()
-            save_task(state, run, task, keys[task.task_id], {f"out/{task.name}.txt": made_up})
+            save_task(state, run, task, keys[task.task_id], [(f"out/{task.name}.txt", made_up)])
 
 
 def etags_of(state: AccountState, parameters: Any) -> dict[str, str | None]:
@@ -126,8 +135,15 @@ def _etag(state: AccountState, uri: str) -> str | None:
     return head.etag if head else None
 
 
-def _is_there(state: AccountState, entry: CacheEntry) -> bool:
-    return _etag(state, f"{entry.s3_uri}/{entry.entry_id}.json") is not None
+def _is_there(state: AccountState, entry: CacheEntry, fetch: Callable[[CacheEntry], None] | None) -> bool:
+    if _etag(state, f"{entry.s3_uri}/{entry.entry_id}.json") is None:
+        return False
+    try:
+        if fetch is not None:
+            fetch(entry)
+    except S3Error:
+        return False
+    return True
 
 
 def _note(state: AccountState, run: Run, cache: RunCache, text: str) -> None:
