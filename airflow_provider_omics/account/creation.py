@@ -63,7 +63,8 @@ class ResourceCreator:
 
     :param request: members by their API names, checked, without ``requestId`` unless it was given.
     :param pause: sleeps so many seconds and returns whether the task was killed meanwhile.
-    :param takes_oldest: whether the oldest is meant where several have the name; otherwise that is refused.
+    :param takes_oldest: whether the oldest of the name is meant, as it is: its name says what it is for. Otherwise
+        several are refused, and one is changed to be as asked.
     """
 
     service: ResourceService
@@ -196,6 +197,8 @@ class ResourceCreator:
         """Return the resource once it has the settings and the tags that are asked for."""
         if found.status == FAILED:
             self._refuse(self._failed(found))
+        if self.takes_oldest:
+            return found
         differences = list(found.differences(self.request))
         fixed = [one for one in differences if one[0] not in self.kind.changeable]
         if fixed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from airflow_provider_omics.account.kinds import CONFIGURATION
 from airflow_provider_omics.account.poll import ConfigurationSnapshot
 from airflow_provider_omics.healthomics.api.errors import OmicsError
+from airflow_provider_omics.healthomics.api.statuses import Phase
 
 
 class OmicsConfigurationFailedError(OmicsError):
@@ -20,6 +21,8 @@ class OmicsConfigurationFailedError(OmicsError):
     def message(self) -> str:
         """Return cause and remedy, as lines."""
         one = self.configuration
+        if one.phase is Phase.DELETED:
+            return f"{one.describe()}\nWhat to do: somebody has deleted it meanwhile; clear the task that makes it"
         deletion = CONFIGURATION.command("delete", one.name)
         return (
             f"{one.describe()}; HealthOmics gives no reason\n"

@@ -117,21 +117,29 @@ class Flag:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some words."""
+    """One of some words.
+
+    :param is_optional: whether it may be None.
+    """
 
     words: tuple[str, ...]
+    is_optional: bool = False
 
     @property
     def wanted(self) -> str:
         """What to give."""
-        return f"Use one of {', '.join(self.words)}"
+        return f"Use one of {', '.join(self.words)}{', or None' if self.is_optional else ''}"
 
     def read(self, value: Any) -> Any:
         """Read a word with spaces around it."""
+        if self.is_optional and isinstance(value, str) and value.strip().lower() in _NOTHING:
+            return None
         return value.strip() if isinstance(value, str) else value
 
     def fits(self, value: Any) -> bool:
         """Whether it is one of them."""
+        if value is None:
+            return self.is_optional
         return isinstance(value, str) and value in self.words
 
 
@@ -204,6 +212,7 @@ ARGUMENTS: dict[str, Kind] = {
     "durable": _FLAG,
     "identity_tags": _FLAG,
     "check_inputs": _LEVEL,
+    "cache": Choice(("auto",), is_optional=True),
     "check_definition": _LEVEL,
     "on_other_content": Choice(("fail", "keep")),
     "check_inputs_timeout": Number(0, _WEEK),
@@ -221,6 +230,7 @@ ARGUMENTS: dict[str, Kind] = {
     "redrive_attempts": _COUNT,
     "retry_permanent_failures": _FLAG,
     "failure_lookup_limit": _COUNT,
+    "cache_hits_limit": _COUNT,
     "runs_limit": _COUNT,
     "usage": Choice(("off", "failed", "sample", "all")),
     "usage_sample_size": Number(1, is_whole=True),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -38,12 +38,15 @@ class CohortJob:
     :param request: StartRunBatch without ``batchRunSettings``.
     :param retrying: makes calls again that collect what became of the samples.
     :param cancels_superseded: whether batches of which nothing is wanted any more are cancelled.
+    :param late_defaults: returns members of ``defaultRunSetting`` that are known only when a batch is submitted; they
+        win.
     """
 
     submitter: IdempotentSubmitter[BatchSnapshot]
     request: Mapping[str, Any]
     retrying: Retrying
     cancels_superseded: bool = True
+    late_defaults: Callable[[], Mapping[str, Any]] = dict
 
     @property
     def hook(self) -> OmicsHook:
@@ -219,7 +222,8 @@ class CohortJob:
         generation: int,
         since: float | None = None,
     ) -> BatchSnapshot:
-        request = {**self.request, "batchRunSettings": settings}
+        defaults = {**self._defaults, **self.late_defaults()}
+        request = {**self.request, "defaultRunSetting": defaults, "batchRunSettings": settings}
         digest = f"{checkpoint.cohort} {part.digest}"
         return self.submitter.submit(generation, request, digest=digest, cohort=checkpoint.cohort, since=since)
 

@@ -21,7 +21,12 @@ from airflow_provider_omics.healthomics.batches.snapshots import DELETED, BatchS
 from airflow_provider_omics.healthomics.discovery.checkpoint import CohortAttempt, CohortCheckpoint
 from airflow_provider_omics.healthomics.discovery.jobs import BATCH_API, show
 from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason, WaitResult
-from airflow_provider_omics.healthomics.results.collection import collect_batch, confirm_unsettled, look_up_failures
+from airflow_provider_omics.healthomics.results.collection import (
+    collect_batch,
+    confirm_unsettled,
+    count_hits,
+    look_up_failures,
+)
 from airflow_provider_omics.healthomics.results.redrive import MOST_CAUSES
 from airflow_provider_omics.healthomics.results.table import NOT_SUBMITTED, ResultsTable, SampleStatus
 from airflow_provider_omics.healthomics.run_settings.cohort import entries, run_setting_digest, setting_digest
@@ -127,6 +132,18 @@ class ResultCollector:
         if left:
             self.log.info("%s more failed runs were not looked up (failure_lookup_limit %s)", f"{left:,}", lookups)
         return table
+
+    def count_cache_hits(self, table: ResultsTable, limit: int) -> None:
+        """Count which samples took tasks from a run cache; that is left out where it cannot be found out.
+
+        :param limit: most runs to count them of.
+        """
+        try:
+            runs = self._perform(count_hits(table, limit=limit), "the tasks of the runs", is_optional=True)
+        except OmicsServiceError as error:
+            self.log.warning("%s", entry("The cache hits of the samples were not counted: %s", error))
+            return
+        self.log.info("%s samples took finished tasks from their run cache", f"{runs:,}")
 
     def write(self, table: ResultsTable, checkpoint: CohortCheckpoint) -> tuple[str, str]:
         """Write the results table to S3, in place of what is there, and return where it is as CSV and as JSONL."""

@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from airflow_provider_omics.account.auto_cache import auto_cache_issues, with_unknown_cache
 from airflow_provider_omics.healthomics.discovery.checkpoint import BATCH_TAG_COUNT
 from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.healthomics.requests.literal_requests import start_run_batch_issues
@@ -132,6 +133,9 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
     :param failure_lookup_limit: most failed runs to ask the cause of at the end of a try, one call each; 0 or more. A
         retry asks for the cause of up to 10,000 before it runs them again, unless it runs them whatever the cause.
         Default ``100``.
+    :param cache_hits_limit: most runs with a run cache whose cache hits are counted at the end of a try, for the column
+        ``run_cache_hits`` of the table, one call for every 100 tasks of each, the first of the input first; 0 or more.
+        Default ``100``.
     :param runs_limit: most completed samples for which ``runs`` is pushed; 0 or more. Default ``1000``.
     :param usage: of which samples the use and cost are looked up at the end, all of their runs included, for further
         columns of the results table and sums in ``batch_summary``: ``off``, ``failed`` (those with a run that did not
@@ -178,6 +182,9 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
     :param validate_parameters: whether every sample's parameter names are compared with the workflow's parameter
         template first, and with those of the Nextflow profiles that its engine settings choose, which needs
         ``omics:GetWorkflow`` (``omics:GetWorkflowVersion`` for a version). Default ``True``.
+    :param cache: ``auto`` to have the runs use one run cache for the workflow, which is found by its name or made below
+        ``output_uri``, with ``CACHE_ON_FAILURE`` unless ``cache_behavior`` is given: a later try, or a redrive, goes on
+        after the last task that was finished. None for ``cache_id``, or for no cache.
     :param check_inputs: whether the inputs in S3 are looked for before anything is submitted: ``off``, since it takes a
         call for each input, and the worker's role often may not read what the run's role may; ``warn`` logs what is
         missing, archived or denied; ``fail`` refuses it. Each distinct object is looked for once (HeadObject), up to
@@ -287,6 +294,7 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
         redrive_attempts: int | str = 0,
         retry_permanent_failures: bool | str = False,
         failure_lookup_limit: int | str = 100,
+        cache_hits_limit: int | str = 100,
         runs_limit: int | str = 1000,
         usage: str = "off",
         usage_sample_size: int | str = 100,
@@ -308,6 +316,7 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
             redrive_attempts=redrive_attempts,
             retry_permanent_failures=retry_permanent_failures,
             failure_lookup_limit=failure_lookup_limit,
+            cache_hits_limit=cache_hits_limit,
             runs_limit=runs_limit,
             usage=usage,
             usage_sample_size=usage_sample_size,
@@ -327,14 +336,15 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
     @classmethod
     def request_issues(cls, plain: Mapping[str, Any], templated: Collection[str] | None) -> Iterable[Issue]:
         """Return what is wrong with the StartRunBatch request whatever its templates come to."""
-        yield from workflow_name_issues(plain)
-        yield from start_run_batch_issues(*with_unknown_id(without_file(plain), templated))
+        yield from (*workflow_name_issues(plain), *auto_cache_issues(plain))
+        yield from start_run_batch_issues(*with_unknown_cache(*with_unknown_id(without_file(plain), templated)))
 
     def build_request(self) -> dict[str, Any]:
         """Return the StartRunBatch request without its ``batchRunSettings``, checked."""
         fields = {api_name(name): getattr(self, name) for name in DEFAULT_RUN_SETTING_FIELDS}
         fields["parameters"] = self.read_parameters("StartRunBatch")
         fields.update(self.unknown_workflow if self.kept_workflow is None else self.kept_workflow.members)
+        fields.update(self.unknown_cache)
         return build_start_run_batch(
             build_default_run_setting(fields, self.default_run_setting),
             batch_name=self.batch_name,

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.compat import dag_run_life, is_just_cleared, tries_before_clear
@@ -69,6 +70,7 @@ class OmicsCohortOperator(OmicsCohortUsageOperator):
         redrive_attempts: int | str = 0,
         retry_permanent_failures: bool | str = False,
         failure_lookup_limit: int | str = 100,
+        cache_hits_limit: int | str = 100,
         runs_limit: int | str = 1000,
         **kwargs: Any,
     ) -> None:
@@ -85,6 +87,7 @@ class OmicsCohortOperator(OmicsCohortUsageOperator):
         self.redrive_attempts: int = as_read(redrive_attempts)
         self.retry_permanent_failures: bool = as_read(retry_permanent_failures)
         self.failure_lookup_limit: int = as_read(failure_lookup_limit)
+        self.cache_hits_limit: int = as_read(cache_hits_limit)
         self.runs_limit: int = as_read(runs_limit)
         self.kept_workflow: FoundWorkflow | None = None
         self._kept: KeptWorkflow | None = None
@@ -159,7 +162,8 @@ class OmicsCohortOperator(OmicsCohortUsageOperator):
             self._kept = kept
             request = self.build_request()
         submitter = self.submitter_of(context, key, request.get("batchName"))
-        return CohortJob(submitter, request, self.retrying, cancels_superseded=self.cancel_on_kill)
+        late = partial(self.cache_members, "StartRunBatch", request["defaultRunSetting"])
+        return CohortJob(submitter, request, self.retrying, self.cancel_on_kill, late)
 
     def _submit_or_reattach(self, context: Context, job: CohortJob, cohort: Cohort) -> CohortCheckpoint:
         earlier_tries = context["ti"].try_number - 1
@@ -295,6 +299,8 @@ class OmicsCohortOperator(OmicsCohortUsageOperator):
         if not self.retry_permanent_failures:
             note_left_out(table)
         with job.collector.explained(last, self.next_step):
+            if job.request["defaultRunSetting"].get("cacheId") is not None:
+                job.collector.count_cache_hits(table, self.cache_hits_limit)
             csv_uri, jsonl_uri = job.collector.write(table, checkpoint)
             usage = self.add_usage(job, checkpoint, table)
         paths = {"results_uri": csv_uri, "results_jsonl_uri": jsonl_uri}

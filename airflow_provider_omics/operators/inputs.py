@@ -15,6 +15,7 @@ from airflow_provider_omics.hooks.arguments import as_read
 from airflow_provider_omics.hooks.input_check import InputReport, describe_unknown, look_for_inputs
 from airflow_provider_omics.hooks.object_settings import ObjectSettings
 from airflow_provider_omics.jobs.kinds import JobT
+from airflow_provider_omics.operators.auto_cache import OmicsAutoCacheOperator
 from airflow_provider_omics.operators.job import OmicsJobOperator
 from airflow_provider_omics.workflows.lookup import UNKNOWN_ID, FoundWorkflow, find_workflow, workflow_name_issues
 
@@ -24,11 +25,14 @@ if TYPE_CHECKING:
 _MOST_LOGGED = 20
 
 
-class OmicsInputOperator(OmicsJobOperator[JobT]):
+class OmicsInputOperator(OmicsAutoCacheOperator, OmicsJobOperator[JobT]):
     """Base of the operators that start a job with inputs.
 
     :param workflow_name: name of the workflow, in place of ``workflow_id``: the only ACTIVE one of that name, which is
         looked up (ListWorkflows) before something is submitted, and said in the log; several are refused.
+    :param cache: ``auto`` to have the runs use one run cache for the workflow, which is found by its name or made below
+        ``output_uri``, with ``CACHE_ON_FAILURE`` unless ``cache_behavior`` is given: a later try, or a redrive, goes on
+        after the last task that was finished. None for ``cache_id``, or for no cache.
     :param check_inputs: whether the inputs in S3 are looked for before anything is submitted: ``off``, since it takes a
         call for each input, and the worker's role often may not read what the run's role may; ``warn`` logs what is
         missing, archived or denied; ``fail`` refuses it. Each distinct object is looked for once (HeadObject), up to
@@ -42,7 +46,6 @@ class OmicsInputOperator(OmicsJobOperator[JobT]):
 
     parameters: Any = None
     workflow_version_name: str | None = None
-    workflow_type: str | None = None
 
     def __init__(
         self,
@@ -100,7 +103,7 @@ class OmicsInputOperator(OmicsJobOperator[JobT]):
         named = {issue.where for issue in known}
         given = {name: getattr(self, name, None) for name in ("workflow_name", "workflow_id", "run_id")}
         given["workflow_owner_id"] = getattr(self, "workflow_owner_id", None)
-        found = (*self.object_settings.issues(), *workflow_name_issues(given))
+        found = (*self.object_settings.issues(), *workflow_name_issues(given), *self.cache_issues())
         return [*known, *(issue for issue in found if issue.where not in named)]
 
     def read_parameters(self, operation: str) -> Any:

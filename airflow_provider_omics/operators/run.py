@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_omics.account.auto_cache import auto_cache_issues, with_unknown_cache
 from airflow_provider_omics.compat import dag_run_life, is_just_cleared, tries_before_clear
 from airflow_provider_omics.exceptions import non_retryable_errors
 from airflow_provider_omics.healthomics.api.console import run_url
@@ -33,7 +34,12 @@ from airflow_provider_omics.links.omics import RUN_LINKS, store_run_links
 from airflow_provider_omics.operators.inputs import OmicsInputOperator
 from airflow_provider_omics.operators.run_details import look_up_details
 from airflow_provider_omics.operators.run_end import OmicsCancelRunOperator, OmicsDeleteRunOperator
-from airflow_provider_omics.operators.xcom_keys import XCOM_RUN_ARN_KEY, XCOM_RUN_OUTPUT_URI_KEY, XCOM_RUN_UUID_KEY
+from airflow_provider_omics.operators.xcom_keys import (
+    XCOM_RUN_ARN_KEY,
+    XCOM_RUN_CACHE_HITS_KEY,
+    XCOM_RUN_OUTPUT_URI_KEY,
+    XCOM_RUN_UUID_KEY,
+)
 from airflow_provider_omics.operators.xcoms import push_xcoms
 from airflow_provider_omics.triggers.run import OmicsRunTrigger
 from airflow_provider_omics.workflows.lookup import with_unknown_id, workflow_name_issues
@@ -80,9 +86,9 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
     """Start a HealthOmics run, once however often the task is tried, and wait for its end.
 
     Returns the run's id, and pushes ``run_arn``, ``run_uuid`` and ``run_output_uri`` under these XCom keys as soon
-    as the run has started. A run that does not end COMPLETED fails the task with an
-    :class:`~airflow_provider_omics.exceptions.OmicsRunFailedError`, which is retried only where a retry
-    can help.
+    as the run has started, and ``run_cache_hits`` at the end of one with ``cache`` or ``cache_id``. A run that does not
+    end COMPLETED fails the task with an :class:`~airflow_provider_omics.exceptions.OmicsRunFailedError`, which is
+    retried only where a retry can help.
 
     Parameters that are None are not sent. All but ``deferrable`` and ``botocore_config`` are templates; numbers and
     flags are read from text too.
@@ -128,6 +134,9 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
     :param request_id: idempotency token, up to 128 characters. The default is made from the task instance and the
         request, so that a task that is tried again finds its run; with one of your own that is up to you.
     :param start_run_kwargs: members of StartRun that this release does not name, by their API names.
+    :param cache: ``auto`` to have the runs use one run cache for the workflow, which is found by its name or made below
+        ``output_uri``, with ``CACHE_ON_FAILURE`` unless ``cache_behavior`` is given: a later try, or a redrive, goes on
+        after the last task that was finished. None for ``cache_id``, or for no cache.
     :param check_inputs: whether the inputs in S3 are looked for before anything is submitted: ``off``, since it takes a
         call for each input, and the worker's role often may not read what the run's role may; ``warn`` logs what is
         missing, archived or denied; ``fail`` refuses it. Each distinct object is looked for once (HeadObject), up to
@@ -226,8 +235,9 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
     @classmethod
     def request_issues(cls, plain: Mapping[str, Any], templated: Collection[str] | None) -> Iterable[Issue]:
         """Return what is wrong with the StartRun request whatever its templates come to."""
-        yield from workflow_name_issues(plain)
-        yield from start_run_issues(START_RUN_FIELDS, *with_unknown_id(without_file(plain), templated))
+        yield from (*workflow_name_issues(plain), *auto_cache_issues(plain))
+        known = with_unknown_cache(*with_unknown_id(without_file(plain), templated))
+        yield from start_run_issues(START_RUN_FIELDS, *known)
 
     def execute(self, context: Context) -> str:
         """Start the run, or find the one of an earlier try, and, if wanted, wait for it."""
@@ -252,6 +262,9 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
         # Of a run that has completed, the outputs are only logged: no worker waits for that.
         retrying = None if succeeded else replace(self.retrying, only_transient=True)
         details = look_up_details(self.hook, run, self.log, retrying)
+        hits = self.look_up_cache_hits(run)
+        if hits is not None and self.do_xcom_push:
+            push_xcoms(context, self.log, {XCOM_RUN_CACHE_HITS_KEY: hits.hits})
         if not succeeded:
             raise OmicsRunFailedError(details.explain(self.explain(details.run)))
         self.log.info("%s", details.completion)
@@ -312,7 +325,7 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
         ours = TAG_COUNT if self.identity_tags else 0
         fields = {api_name(name): getattr(self, name) for name in START_RUN_FIELDS}
         fields["parameters"] = self.read_parameters("StartRun")
-        fields.update(self.unknown_workflow)
+        fields.update({**self.unknown_workflow, **self.unknown_cache})
         request = build_start_run(fields, self.start_run_kwargs, reserved_tags=ours)
         for line in input_place_notes(request.get("parameters")):
             self.log.warning("%s", entry(line))
@@ -326,11 +339,12 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
             fingerprint_of_0_1_0(asked),
         )
         submitter = self.submitter_of(context, key, request.get("name"))
-        return RunJob(submitter, request, partial(self._prove, request), self._named_workflow)
+        return RunJob(submitter, request, partial(self._prove, request), partial(self._late_members, request))
 
-    def _named_workflow(self) -> Mapping[str, Any]:
-        """Return the members that name the workflow, where the user has given its name."""
-        return {} if self.workflow_name is None else self.find_workflow("StartRun").members
+    def _late_members(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the members that name the workflow, where the user has given its name, and the cache."""
+        named = {} if self.workflow_name is None else self.find_workflow("StartRun").members
+        return {**named, **self.cache_members("StartRun", {**request, **named})}
 
     def _prove(self, request: Mapping[str, Any]) -> None:
         """Find out, before anything is submitted, what would go wrong later."""

@@ -16,6 +16,8 @@ XCOM_RUN_UUID_KEY = "run_uuid"
 """UUID of the run, which no other run ever has, once it has started."""
 XCOM_RUN_OUTPUT_URI_KEY = "run_output_uri"
 """S3 URI that the run's outputs are below, once it has started."""
+XCOM_RUN_CACHE_HITS_KEY = "run_cache_hits"
+"""How many tasks of the run came out of its run cache, at its end."""
 
 XCOM_BATCH_ID_KEY = "batch_id"
 """Id of the newest batch, once it has started."""

@@ -25,6 +25,7 @@ from task_runs import TaskInstance, fire, load_trigger, run_task
 
 import airflow_provider_omics.triggers
 from airflow_provider_omics.local import LocalOmics
+from airflow_provider_omics.operators.account import OmicsCreateConfigurationOperator
 from airflow_provider_omics.operators.batch import OmicsDeleteBatchOperator
 from airflow_provider_omics.operators.run import OmicsStartRunOperator
 from airflow_provider_omics.operators.workflow import OmicsCreateWorkflowOperator
@@ -40,6 +41,7 @@ STORED = [
     for stored in json.loads(path.read_text())
 ]
 LATEST_BATCH = next(stored for stored in LATEST if stored["task"] == "OmicsStartRunBatchOperator")
+VPC = {"vpcConfig": {"securityGroupIds": ["sg-1"], "subnetIds": ["subnet-01"]}}
 RUN, BATCH, SAMPLES = "1000002", "1000005", 2
 
 
@@ -57,6 +59,8 @@ def lab(server: LocalOmics, make_workflow: Callable[..., str], monkeypatch: pyte
     lab = CohortLab(server, make_workflow())
     assert run_task(start_run(lab)).result == RUN
     lab.crash(cohort(SAMPLES))
+    # Last, since everything before has the ids that were stored.
+    lab.omics.create_configuration(name="private", runConfigurations=VPC)
     return lab
 
 
@@ -88,6 +92,8 @@ def task_of(name: str, lab: CohortLab) -> tuple[Any, TaskInstance]:
             return OmicsBatchRunSensor(task_id="wait", cohort_task_id="cohort", run_setting_id="sample-1"), wait
         case "OmicsCreateWorkflowOperator":
             return OmicsCreateWorkflowOperator(task_id="wait", name="workflow", definition="s3://flows/flow.zip"), wait
+        case "OmicsCreateConfigurationOperator":
+            return OmicsCreateConfigurationOperator(task_id="wait", name="private", run_configurations=VPC), wait
         case "OmicsDeleteBatchOperator":
             return OmicsDeleteBatchOperator(task_id="wait", batch_id=BATCH), wait
     raise AssertionError(name)

@@ -67,7 +67,7 @@ def some_arguments(task_class: Any) -> dict[str, Any]:
 def is_base(member: type) -> bool:
     return (
         inspect.isabstract(member)
-        or member.__module__.endswith((".base", ".waiting", ".account_base"))
+        or member.__module__.endswith((".base", ".waiting", ".account_base", ".auto_cache"))
         or member.__name__ == "OmicsLink"
     )
 

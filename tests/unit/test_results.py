@@ -199,13 +199,13 @@ def test_a_row_is_not_set_for_a_sample_outside_the_cohort() -> None:
 def test_the_columns_are_those_that_users_read() -> None:
     assert next(ResultsTable([]).csv_lines()) == (
         "run_setting_id,batch_id,run_id,uuid,arn,submission_status,submission_failure_reason,run_status,"
-        "failure_code,failure_class,failure_message,start_time,stop_time,output_uri\r\n"
+        "failure_code,failure_class,failure_message,start_time,stop_time,output_uri,run_cache_hits\r\n"
     )
 
 
 def test_a_sample_that_never_ran_has_a_line_that_says_so() -> None:
     table = ResultsTable([('tumour "1", left', None)])
-    assert list(table.csv_lines())[1] == '"tumour ""1"", left",,,,,NOT_SUBMITTED,,NOT_STARTED,,unknown,,,,\r\n'
+    assert list(table.csv_lines())[1] == '"tumour ""1"", left",,,,,NOT_SUBMITTED,,NOT_STARTED,,unknown,,,,,\r\n'
     assert read_jsonl(table) == [
         dict.fromkeys(COLUMNS)
         | {

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping
 from typing import Any
 
-from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Request, Requests, list_pages
+from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Request, Requests, list_pages, or_none
 from airflow_provider_omics.healthomics.api.service_errors import ErrorCategory, categorize, explain, is_from_aws
 from airflow_provider_omics.healthomics.results.merging import BatchMerge
 from airflow_provider_omics.healthomics.results.table import ResultsTable, SampleResult, SampleStatus, one_line
+from airflow_provider_omics.healthomics.runs.cache_hits import count_cache_hits
 
 
 def collect_batch(
@@ -92,6 +93,22 @@ def look_up_failures(table: ResultsTable, *, limit: int = 100) -> Requests[int]:
     if not table.knows_form:
         yield from _learn_form(table)
     return max(0, len(failed) - limit)
+
+
+def count_hits(table: ResultsTable, *, limit: int = 100) -> Requests[int]:
+    """Count the cache hits of runs that have ended, the first of the input first. Operation: ListRunTasks.
+
+    :param limit: most runs to count them of.
+    :return: how many of these runs had any.
+    """
+    ended = [row for row in table.rows() if row.end in _WITH_TASKS and row.run_cache_hits is None]
+    for row in ended[:limit]:
+        found = yield from or_none(count_cache_hits(str(row.run_id)))
+        row.run_cache_hits = None if found is None else str(found.hits)
+    return sum(row.run_cache_hits not in (None, "0") for row in ended[:limit])
+
+
+_WITH_TASKS = (SampleStatus.COMPLETED, SampleStatus.FAILED, SampleStatus.CANCELLED)
 
 
 def _learn_form(table: ResultsTable) -> Requests[None]:

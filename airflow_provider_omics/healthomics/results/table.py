@@ -33,6 +33,7 @@ COLUMNS = (
     "start_time",
     "stop_time",
     "output_uri",
+    "run_cache_hits",
 )
 """The columns of the table, in their order; names are kept from release to release, new ones come last."""
 
@@ -86,6 +87,7 @@ class SampleResult:
     :param failure_message: one line of at most 500 characters.
     :param start_time: ISO 8601 in UTC, as ``stop_time`` is.
     :param output_uri: what the run wrote, once it COMPLETED or GetRun has shown it.
+    :param run_cache_hits: how many tasks of the run came out of its run cache; None where that was not counted.
     :param advice: what is known about the failure; None for a completed sample.
     """
 
@@ -103,6 +105,7 @@ class SampleResult:
     start_time: str | None = None
     stop_time: str | None = None
     output_uri: str | None = None
+    run_cache_hits: str | None = None
     advice: FailureAdvice | None = failures.NOT_SUBMITTED
 
     @property
@@ -260,7 +263,7 @@ class ResultsTable:
         if row.uuid is not None and row.uuid == saved.get("uuid"):
             row.run_status, row.advice, row.failure_message = RunStatus.COMPLETED.value, None, None
             row.start_time, row.stop_time = saved.get("start_time"), saved.get("stop_time")
-            row.output_uri = saved.get("output_uri")
+            row.output_uri, row.run_cache_hits = saved.get("output_uri"), saved.get("run_cache_hits")
 
     def mark_unsubmitted_unknown(self, batch_id: str) -> None:
         """Mark samples as unknown that a batch does not list, and that may have been submitted all the same."""
