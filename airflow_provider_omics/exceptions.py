@@ -33,6 +33,7 @@ from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, St
 from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.results.outcome import OmicsBatchFailedError
 from airflow_provider_omics.healthomics.runs.failure import OmicsRunFailedError
+from airflow_provider_omics.preflight.findings import OmicsPreflightError
 from airflow_provider_omics.workflows.failure import OmicsWorkflowFailedError
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ __all__ = [
     "OmicsConfigurationFailedError",
     "OmicsConnectionNotFoundError",
     "OmicsError",
+    "OmicsPreflightError",
     "OmicsRequestInvalidError",
     "OmicsRunFailedError",
     "OmicsRunsNotDeletedError",
@@ -197,6 +199,8 @@ def _if_retry_is_useless(error: OmicsError) -> OmicsError | None:
             return None if error.failure_class.retry_may_help else non_retryable(error)
         case OmicsBatchFailedError():
             return None if error.outcome.retry_may_help else non_retryable(error)
+        case OmicsPreflightError():
+            return None if error.retry_may_help else non_retryable(error)
         case OmicsRequestInvalidError() | OmicsRunsNotDeletedError():
             return non_retryable(error)
         case OmicsWorkflowFailedError() | OmicsConfigurationFailedError():

@@ -38,6 +38,7 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.account_end",
                 "operators.batch",
                 "operators.batch_end",
+                "operators.preflight",
                 "operators.prune",
                 "operators.run",
                 "operators.run_end",

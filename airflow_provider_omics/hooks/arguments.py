@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar, cast
 
 from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.healthomics.requests.levels import LEVELS
+from airflow_provider_omics.preflight.levels import LevelsArgument
 
 _WHOLE = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf", re.ASCII | re.IGNORECASE)
@@ -211,6 +212,8 @@ ARGUMENTS: dict[str, Kind] = {
     "on_timeout": Choice(("cancel", "detach")),
     "durable": _FLAG,
     "identity_tags": _FLAG,
+    "preflight": LevelsArgument(),
+    "runs": Number(1, is_whole=True),
     "check_inputs": _LEVEL,
     "cache": Choice(("auto",), is_optional=True),
     "check_definition": _LEVEL,

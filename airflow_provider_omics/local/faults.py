@@ -22,11 +22,15 @@ S3_OPERATIONS = frozenset(f"s3:{method}" for method in ("GET", "HEAD", "PUT", "P
 """Calls of S3, by their HTTP method."""
 SQS_OPERATIONS = frozenset(f"sqs:{name}" for name in ("ReceiveMessage", "DeleteMessage", "DeleteMessageBatch"))
 """Calls of those who read a queue of SQS."""
+ADVICE_OPERATIONS = frozenset({"ecr:DescribeImages", "ecr:GetRepositoryPolicy", "servicequotas:ListServiceQuotas"})
+"""Calls of ECR and Service Quotas that a preflight makes."""
 VALIDATE, SUBMIT, ABORT = "RunBatch.validate", "RunBatch.submit", "RunBatch.abort"
 CANCEL, DELETE = "RunBatch.cancel", "RunBatch.delete"
 BATCH_STEPS = frozenset({VALIDATE, SUBMIT, ABORT, CANCEL, DELETE})
 """Steps inside of a batch, which no call of a client makes."""
-KNOWN_OPERATIONS = frozenset({EVERY_OPERATION, *SERVED_OPERATIONS, *S3_OPERATIONS, *SQS_OPERATIONS, *BATCH_STEPS})
+KNOWN_OPERATIONS = frozenset(
+    {EVERY_OPERATION, *SERVED_OPERATIONS, *S3_OPERATIONS, *SQS_OPERATIONS, *ADVICE_OPERATIONS, *BATCH_STEPS}
+)
 """What a rule can name."""
 
 
@@ -69,9 +73,9 @@ class FaultRule:
     :param kind: what goes wrong. ``error_before`` and ``error_after`` answer an error without and with the
         effect; ``lost_answer`` closes the connection after the effect, ``dropped_connection`` without it.
     :param operation: operation name such as ``StartRun``, ``*`` for every operation, a call of S3 by its HTTP method
-        (``s3:PUT``), a call of SQS by its name (``sqs:ReceiveMessage``), or a step inside of a batch:
-        ``RunBatch.validate`` (the batch fails), ``RunBatch.submit``, ``RunBatch.cancel``, ``RunBatch.delete`` (this one
-        run's does), ``RunBatch.abort`` (the batch fails before its next submission).
+        (``s3:PUT``), a call of SQS, ECR or Service Quotas by its name (``sqs:ReceiveMessage``), or a step inside of a
+        batch: ``RunBatch.validate`` (the batch fails), ``RunBatch.submit``, ``RunBatch.cancel``, ``RunBatch.delete``
+        (this one run's does), ``RunBatch.abort`` (the batch fails before its next submission).
     :param count: how many calls it is injected into; None for no end.
     :param skip: how many matching calls pass before it begins.
     :param share: the part of the remaining matching calls that it is injected into, more than 0, at most 1.

@@ -192,6 +192,12 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
         be checked, since calls failed or time was over, is logged and submitted. A try that takes over a job of an
         earlier one does not check them. Default ``off``.
     :param check_inputs_timeout: seconds after which no more inputs are looked for, 0 to 604,800. Default ``600``.
+    :param preflight: whether what the job needs is checked before anything is submitted: workflow, configuration, run
+        cache, run group, place for outputs, role, images and quotas. ``warn`` logs what is wrong, ``fail`` refuses all
+        of it at once, ``off`` does not look; or a dict of these by kind (``workflow``, ``configuration``, ``cache``,
+        ``run_group``, ``output``, ``role``, ``images``, ``quota``), with ``unknown`` for what could not be found out
+        and ``*`` for the kinds that it does not name, both ``warn`` unless given. A try that takes over a job of an
+        earlier one checks nothing. None, the default, is ``off``.
     :param s3_requester_pays: whether this account pays for what the task itself reads and writes in buckets that use
         Requester Pays; for the runs' own reading there is ``requester_pays_enabled``. Default ``False``.
     :param wait_for_completion: whether to wait for the end. Default ``True``.

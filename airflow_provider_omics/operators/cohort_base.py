@@ -191,9 +191,14 @@ class OmicsCohortOperator(OmicsCohortUsageOperator):
     def _prove(self, job: CohortJob, cohort: Cohort) -> None:
         """Find out, before anything is submitted, what would go wrong later."""
         self.prove_prices()
-        paths = self._paths(job)
-        paths.prove_writable(self.hook.storage, job.key, with_results=self.wait_for_completion)
-        self.look_for_inputs(cohort, job.request["defaultRunSetting"])
+        paths, defaults = self._paths(job), job.request["defaultRunSetting"]
+        self.prove(
+            "StartRunBatch",
+            defaults,
+            cohort.count,
+            lambda: paths.prove_writable(self.hook.storage, job.key, with_results=self.wait_for_completion),
+            lambda: self.look_for_inputs(cohort, defaults),
+        )
 
     def _read(self, job: CohortJob) -> Cohort:
         defaults = job.request["defaultRunSetting"]

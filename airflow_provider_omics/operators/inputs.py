@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from airflow_provider_omics.hooks.input_check import InputReport, describe_unkno
 from airflow_provider_omics.hooks.object_settings import ObjectSettings
 from airflow_provider_omics.jobs.kinds import JobT
 from airflow_provider_omics.operators.auto_cache import OmicsAutoCacheOperator
+from airflow_provider_omics.operators.before_start import BeforeStart
 from airflow_provider_omics.operators.job import OmicsJobOperator
 from airflow_provider_omics.workflows.lookup import UNKNOWN_ID, FoundWorkflow, find_workflow, workflow_name_issues
 
@@ -40,6 +42,12 @@ class OmicsInputOperator(OmicsAutoCacheOperator, OmicsJobOperator[JobT]):
         be checked, since calls failed or time was over, is logged and submitted. A try that takes over a job of an
         earlier one does not check them. Default ``off``.
     :param check_inputs_timeout: seconds after which no more inputs are looked for, 0 to 604,800. Default ``600``.
+    :param preflight: whether what the job needs is checked before anything is submitted: workflow, configuration, run
+        cache, run group, place for outputs, role, images and quotas. ``warn`` logs what is wrong, ``fail`` refuses all
+        of it at once, ``off`` does not look; or a dict of these by kind (``workflow``, ``configuration``, ``cache``,
+        ``run_group``, ``output``, ``role``, ``images``, ``quota``), with ``unknown`` for what could not be found out
+        and ``*`` for the kinds that it does not name, both ``warn`` unless given. A try that takes over a job of an
+        earlier one checks nothing. None, the default, is ``off``.
     :param s3_requester_pays: whether this account pays for what the task itself reads and writes in buckets that use
         Requester Pays; for the runs' own reading there is ``requester_pays_enabled``. Default ``False``.
     """
@@ -53,6 +61,7 @@ class OmicsInputOperator(OmicsAutoCacheOperator, OmicsJobOperator[JobT]):
         workflow_name: str | None = None,
         check_inputs: str = OFF,
         check_inputs_timeout: float | str = 600,
+        preflight: str | dict[str, str] | None = None,
         s3_requester_pays: bool | str = False,
         **kwargs: Any,
     ) -> None:
@@ -61,6 +70,7 @@ class OmicsInputOperator(OmicsAutoCacheOperator, OmicsJobOperator[JobT]):
         self.workflow_name = workflow_name
         self.check_inputs = check_inputs
         self.check_inputs_timeout: float = as_read(check_inputs_timeout)
+        self.preflight = preflight
         self.s3_requester_pays: bool = as_read(s3_requester_pays)
 
     @property
@@ -119,6 +129,25 @@ class OmicsInputOperator(OmicsAutoCacheOperator, OmicsJobOperator[JobT]):
             self._parameters_in = name, read_parameters(operation, name, self.hook.inputs.open)
             self.log.info("Read the parameters from %s", name)
         return self._parameters_in[1]
+
+    def prove(
+        self,
+        operation: str,
+        members: Mapping[str, Any],
+        runs: int,
+        *others: Callable[[], None],
+        named_workflow: Callable[[], Mapping[str, Any]] = dict,
+    ) -> None:
+        """Find out, before anything is submitted, what would go wrong later; all of it at once.
+
+        :param operation: API operation that would be sent.
+        :param members: members of StartRun that name what is needed.
+        :param runs: how many runs would be started.
+        :param others: checks beside the preflight, which raise what they find.
+        :param named_workflow: looks up the members that stand for the name of a workflow; none where none is given.
+        :raises OmicsPreflightError: the preflight found what is refused.
+        """
+        BeforeStart(self.hook, self.log, operation, self.preflight).prove(members, runs, others, named_workflow)
 
     def look_for(self, operation: str, objects: InputObjects) -> None:
         """Look for inputs, and log or refuse what is wrong with them.

@@ -144,6 +144,12 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
         be checked, since calls failed or time was over, is logged and submitted. A try that takes over a job of an
         earlier one does not check them. Default ``off``.
     :param check_inputs_timeout: seconds after which no more inputs are looked for, 0 to 604,800. Default ``600``.
+    :param preflight: whether what the job needs is checked before anything is submitted: workflow, configuration, run
+        cache, run group, place for outputs, role, images and quotas. ``warn`` logs what is wrong, ``fail`` refuses all
+        of it at once, ``off`` does not look; or a dict of these by kind (``workflow``, ``configuration``, ``cache``,
+        ``run_group``, ``output``, ``role``, ``images``, ``quota``), with ``unknown`` for what could not be found out
+        and ``*`` for the kinds that it does not name, both ``warn`` unless given. A try that takes over a job of an
+        earlier one checks nothing. None, the default, is ``off``.
     :param s3_requester_pays: whether this account pays for what the task itself reads and writes in buckets that use
         Requester Pays; for the runs' own reading there is ``requester_pays_enabled``. Default ``False``.
     :param wait_for_completion: whether to wait for the end. Default ``True``.
@@ -343,11 +349,18 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
 
     def _late_members(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the members that name the workflow, where the user has given its name, and the cache."""
-        named = {} if self.workflow_name is None else self.find_workflow("StartRun").members
+        named = self._named_workflow()
         return {**named, **self.cache_members("StartRun", {**request, **named})}
+
+    def _named_workflow(self) -> Mapping[str, Any]:
+        return {} if self.workflow_name is None else self.find_workflow("StartRun").members
 
     def _prove(self, request: Mapping[str, Any]) -> None:
         """Find out, before anything is submitted, what would go wrong later."""
+        inputs = partial(self._look_for_inputs, request)
+        self.prove("StartRun", request, 1, inputs, named_workflow=self._named_workflow)
+
+    def _look_for_inputs(self, request: Mapping[str, Any]) -> None:
         if not self.looks_for_inputs:
             return
         with closing(InputObjects()) as objects:

@@ -80,8 +80,21 @@ def test_what_is_not_served_is_named_and_not_asked_for_again(
 def test_service_quotas_that_moto_has_are_answered_or_refused(server: LocalOmics) -> None:
     quotas = client(server, "service-quotas")
     with pytest.raises(ClientError) as caught:
-        quotas.get_service_quota(ServiceCode="omics", QuotaCode="L-A30FD31B")
+        quotas.get_service_quota(ServiceCode="ec2", QuotaCode="L-A30FD31B")
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] < 500
+    assert quotas.list_aws_default_service_quotas(ServiceCode="vpc")["Quotas"]
+
+
+def test_service_quotas_has_those_of_the_server(server: LocalOmics) -> None:
+    quotas = client(server, "service-quotas")
+    known = {quota["QuotaCode"]: quota["Value"] for quota in quotas.list_service_quotas(ServiceCode="omics")["Quotas"]}
+    kept = server.account("us-east-1").quotas.stored_runs
+    assert known["L-C9679DBC"] == kept
+    named = {"ServiceCode": "omics", "QuotaCode": "L-C9679DBC"}
+    assert quotas.get_service_quota(**named)["Quota"]["Value"] == kept
+    assert quotas.get_aws_default_service_quota(**named)["Quota"]["Value"] == 100_000
+    with pytest.raises(ClientError, match="NoSuchResourceException"):
+        quotas.get_service_quota(ServiceCode="omics", QuotaCode="L-00000000")
 
 
 class TestSignatures:

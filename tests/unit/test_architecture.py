@@ -33,16 +33,18 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "account": ("healthomics",),
     "workflows": ("healthomics",),
     "compat": ("healthomics",),
-    "exceptions": ("healthomics", "account", "workflows"),
+    "preflight": ("healthomics",),
+    "exceptions": ("healthomics", "account", "preflight", "workflows"),
     "provider_info": (),
     "usage": ("healthomics",),
-    "hooks": ("healthomics", "account", "workflows", "compat", "exceptions"),
+    "hooks": ("healthomics", "account", "preflight", "workflows", "compat", "exceptions"),
     "jobs": ("healthomics", "usage", "compat", "exceptions", "hooks"),
     "links": ("healthomics", "hooks"),
     "triggers": ("healthomics", "account", "workflows", "compat", "exceptions", "hooks", "jobs"),
     "operators": (
         "healthomics",
         "account",
+        "preflight",
         "workflows",
         "usage",
         "compat",
@@ -128,9 +130,8 @@ def test_no_modules_need_each_other() -> None:
 
 
 def test_healthomics_account_workflows_and_local_do_without_airflow() -> None:
-    outside = [
-        name for name in MODULES if room(name, PACKAGE) in ("healthomics", "account", "workflows", "usage", "local")
-    ]
+    rooms = ("healthomics", "account", "preflight", "workflows", "usage", "local")
+    outside = [name for name in MODULES if room(name, PACKAGE) in rooms]
     assert [name for name in outside if name != f"{PACKAGE}.local.pytest_plugin" and _wants_airflow(name)] == []
 
 

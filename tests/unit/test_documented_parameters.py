@@ -35,6 +35,7 @@ from airflow_provider_omics.operators.batch import (
     OmicsDeleteRunBatchOperator,
     OmicsStartRunBatchOperator,
 )
+from airflow_provider_omics.operators.preflight import OmicsPreflightOperator
 from airflow_provider_omics.operators.prune import OmicsPruneRunBatchesOperator, OmicsPruneRunsOperator
 from airflow_provider_omics.operators.run import OmicsCancelRunOperator, OmicsDeleteRunOperator, OmicsStartRunOperator
 from airflow_provider_omics.operators.workflow import (
@@ -72,6 +73,7 @@ PUBLIC: tuple[type, ...] = (
     OmicsDeleteConfigurationOperator,
     OmicsConfigurationSensor,
     OmicsConfigurationTrigger,
+    OmicsPreflightOperator,
     OmicsPruneRunsOperator,
     OmicsPruneRunBatchesOperator,
     OmicsRunSensor,

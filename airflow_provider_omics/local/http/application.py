@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from airflow_provider_omics.local.http.error_forms import operation_of
 from airflow_provider_omics.local.http.guard import ADMIN_PREFIX
+from airflow_provider_omics.local.http.service_quotas import answer_quotas, is_about_healthomics
 from airflow_provider_omics.local.http.signatures import Scope, scope_of, signature_refusal
 from airflow_provider_omics.local.http.wire import HttpAnswer, HttpRequest, respond
 
@@ -54,19 +56,28 @@ class Application:
             return respond(self._service.answer(state, _request(environ, path, scope)), start_response)
         if scope.service == "pricing":
             return respond(self._prices.answer(operation_of(environ), environ["wsgi.input"].read()), start_response)
-        if scope.service in ("s3", "sqs"):
+        if scope.service in ("s3", "sqs", "ecr", "servicequotas"):
             return self._moto_answer(environ, path, scope, start_response)
         return self._moto(environ, start_response, scope)
 
     def _moto_answer(
         self, environ: WSGIEnvironment, path: str, scope: Scope, start_response: StartResponse
     ) -> Iterable[bytes]:
-        request = _request(environ, path, scope, with_body=False)
+        is_quotas = scope.service == "servicequotas"
+        request = _request(environ, path, scope, with_body=is_quotas)
         # SQS has one path and one method for all; the header is such as AmazonSQS.ReceiveMessage.
         operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2] or request.method
-        answer = self._moto_faults.answer(
-            f"{scope.service}:{operation}", request, lambda: self._moto(environ, start_response, scope)
-        )
+        quotas = self._regions.account(scope.region).quotas if is_quotas else None
+
+        def carry_out() -> Iterable[bytes] | HttpAnswer:
+            if quotas is not None:
+                if is_about_healthomics(request.body):
+                    return answer_quotas(operation, request.body, quotas, scope.region)
+                # moto, which has the quotas of others, reads it once more.
+                environ["wsgi.input"] = io.BytesIO(request.body)
+            return self._moto(environ, start_response, scope)
+
+        answer = self._moto_faults.answer(f"{scope.service}:{operation}", request, carry_out)
         return respond(answer, start_response) if isinstance(answer, HttpAnswer) else answer
 
 

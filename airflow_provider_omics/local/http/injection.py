@@ -1,4 +1,4 @@
-"""Injecting faults into calls of HealthOmics, S3 and SQS."""
+"""Injecting faults into calls of HealthOmics, S3, SQS, ECR and Service Quotas."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_provider_omics.local.errors import ServiceError, ThrottlingException, error_of_code
 from airflow_provider_omics.local.faults import (
+    ADVICE_OPERATIONS,
     S3_OPERATIONS,
     SQS_OPERATIONS,
     CallFacts,
@@ -67,7 +68,7 @@ def after_the_effect(fault: FaultRule | None, facts: CallFacts, stopping: thread
 
 
 class MotoFaults:
-    """Injects faults into the calls of moto's S3 and SQS.
+    """Injects faults into the calls of other services: S3, SQS, ECR, Service Quotas.
 
     :param now: tells the server's time.
     :param stopping: set when the server stops.
@@ -79,7 +80,7 @@ class MotoFaults:
         self._stopping = stopping
 
     def answer(
-        self, name: str, request: HttpRequest, carry_out: Callable[[], Iterable[bytes]]
+        self, name: str, request: HttpRequest, carry_out: Callable[[], Iterable[bytes] | HttpAnswer]
     ) -> Iterable[bytes] | HttpAnswer:
         """Carry out one call, unless a fault is injected before.
 
@@ -88,7 +89,7 @@ class MotoFaults:
         :return: that body, or what a fault answers in its place.
         :raises AnswerLost: the connection is to be closed.
         """
-        if name not in S3_OPERATIONS | SQS_OPERATIONS:
+        if name not in S3_OPERATIONS | SQS_OPERATIONS | ADVICE_OPERATIONS:
             return carry_out()
         call = Call(self._now(), name, resource_id=request.path)
         facts = facts_of(call, request)

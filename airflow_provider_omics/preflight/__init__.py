@@ -1,0 +1,1 @@
+"""Finding out before anything is submitted what would go wrong later; does without Airflow."""

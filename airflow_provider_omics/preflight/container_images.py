@@ -1,0 +1,133 @@
+"""Container images that a definition names in plain text, as far as that can be read without its engine."""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+MOST_IMAGES = 200
+"""Most images that are checked."""
+_READ_SUFFIXES = (".wdl", ".cwl", ".nf", ".config", ".json", ".yml", ".yaml")
+_MOST_FILES, _MOST_FILE_BYTES, _MOST_BYTES = 5000, 4 << 20, 40 << 20
+_ECR = re.compile(
+    r"(?P<account>[0-9]{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
+    r"(?P<repository>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)"
+    r"(?:@(?P<digest>sha256:[0-9a-f]{64})|:(?P<tag>[A-Za-z0-9_][\w.-]{0,127}))?",
+    re.ASCII,
+)
+# What WDL, CWL and Nextflow have before a literal name; one with a placeholder is not a literal.
+_NAMED = re.compile(
+    r"\b(?:docker|container|dockerPull|dockerImageId)[\"']?\s*[:=]?\s*(?P<quote>[\"']?)"
+    r"(?P<name>[a-z0-9][\w./:@-]*[\w])(?P=quote)(?=[\s,}\]]|$)",
+    re.ASCII,
+)
+
+
+class UnreadableArchiveError(ValueError):
+    """A definition cannot be read for images."""
+
+
+@dataclass(frozen=True, order=True)
+class EcrImage:
+    """Image in a private registry of ECR.
+
+    :param tag: ``latest`` where neither a tag nor a digest is given.
+    """
+
+    account: str
+    region: str
+    repository: str
+    tag: str | None = None
+    digest: str | None = None
+
+    @classmethod
+    def found_in(cls, text: str) -> Iterator[EcrImage]:
+        """Yield the images that a text names."""
+        for match in _ECR.finditer(text):
+            tag = match["tag"] or (None if match["digest"] else "latest")
+            yield cls(match["account"], match["region"], match["repository"], tag, match["digest"])
+
+    @property
+    def identifier(self) -> dict[str, str]:
+        """Its tag or digest, as ECR's calls have it."""
+        return {"imageDigest": self.digest} if self.digest is not None else {"imageTag": self.tag or "latest"}
+
+    def __str__(self) -> str:
+        end = f"@{self.digest}" if self.digest is not None else f":{self.tag}"
+        return f"{self.account}.dkr.ecr.{self.region}.amazonaws.com/{self.repository}{end}"
+
+
+@dataclass(frozen=True)
+class NamedImages:
+    """The images of a workflow.
+
+    :param ecr: those in ECR.
+    :param others: names of images elsewhere that no container registry map leads to ECR.
+    """
+
+    ecr: tuple[EcrImage, ...]
+    others: tuple[str, ...]
+
+
+def named_images(texts: Iterable[str], registry_map: Mapping[str, Any], account: str, region: str) -> NamedImages:
+    """Return the images that texts name, each once.
+
+    :param texts: files of a definition, and parameters.
+    :param registry_map: the workflow's ``containerRegistryMap``.
+    :param account: account id of the registry where the map names none.
+    :param region: AWS Region of the registry that the map leads to.
+    """
+    ecr: set[EcrImage] = set()
+    others: set[str] = set()
+    for text in texts:
+        ecr.update(EcrImage.found_in(text))
+        for match in _NAMED.finditer(text):
+            name = match["name"]
+            if _ECR.fullmatch(name) or not _is_image(name):
+                continue
+            mapped = _mapped(name, registry_map, account, region)
+            if mapped is None:
+                others.add(name)
+            else:
+                ecr.update(EcrImage.found_in(mapped))
+    return NamedImages(tuple(sorted(ecr, key=str)), tuple(sorted(others)))
+
+
+def texts_in(archive: bytes) -> list[str]:
+    """Return the files of a zipped definition that may name images.
+
+    :raises UnreadableArchiveError: it is no archive, or too large.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+            wanted = [info for info in opened.infolist() if info.filename.endswith(_READ_SUFFIXES)]
+            sizes = [info.file_size for info in wanted]
+            if len(sizes) > _MOST_FILES or max(sizes, default=0) > _MOST_FILE_BYTES or sum(sizes) > _MOST_BYTES:
+                raise UnreadableArchiveError("it has too many files, or too large ones")
+            return [opened.read(info).decode("utf-8", "replace") for info in wanted]
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        raise UnreadableArchiveError(f"it is no zip archive that can be read: {error}") from error
+
+
+def _is_image(name: str) -> bool:
+    # A word alone is mostly a variable, or a profile of Nextflow.
+    return "/" in name or ":" in name
+
+
+def _mapped(name: str, registry_map: Mapping[str, Any], account: str, region: str) -> str | None:
+    for image in registry_map.get("imageMappings") or ():
+        if name == image.get("sourceImage"):
+            return str(image.get("destinationImage"))
+    for registry in registry_map.get("registryMappings") or ():
+        upstream = "/".join(
+            filter(None, (registry.get("upstreamRegistryUrl"), registry.get("upstreamRepositoryPrefix")))
+        )
+        if upstream and name.startswith(f"{upstream}/"):
+            owner = registry.get("ecrAccountId") or account
+            place = "/".join(filter(None, (registry.get("ecrRepositoryPrefix"), name.removeprefix(f"{upstream}/"))))
+            return f"{owner}.dkr.ecr.{region}.amazonaws.com/{place}"
+    return None
