@@ -24,7 +24,7 @@ class OmicsPruneRunsOperator(OmicsPruneOperator):
     See https://docs.aws.amazon.com/omics/latest/api/API_DeleteRun.html
 
     :param older_than: age, as a timedelta or as ISO 8601 text such as ``P30D``, counted from the end; of a batch that
-        was cancelled, for whose end the service has no time, from its last submission. None for any age.
+        was cancelled or FAILED, from that of its last run. None for any age.
     :param status: statuses that are meant, as one or as a list, such as ``["COMPLETED", "FAILED"]``; None for all.
     :param name_pattern: pattern of the name with ``*``, ``?`` and ``[...]``, case-sensitive, such as ``nightly-*``;
         None for any name.
@@ -80,7 +80,7 @@ class OmicsPruneRunBatchesOperator(OmicsPruneOperator):
     See https://docs.aws.amazon.com/omics/latest/api/API_DeleteRunBatch.html
 
     :param older_than: age, as a timedelta or as ISO 8601 text such as ``P30D``, counted from the end; of a batch that
-        was cancelled, for whose end the service has no time, from its last submission. None for any age.
+        was cancelled or FAILED, from that of its last run. None for any age.
     :param status: statuses that are meant, as one or as a list, such as ``["COMPLETED", "FAILED"]``; None for all.
     :param name_pattern: pattern of the name with ``*``, ``?`` and ``[...]``, case-sensitive, such as ``nightly-*``;
         None for any name.

@@ -45,7 +45,7 @@ class OmicsPruneOperator(OmicsBaseOperator):
     :cvar label: the same of one.
     :cvar statuses: in which it can be deleted.
     :param older_than: age, as a timedelta or as ISO 8601 text such as ``P30D``, counted from the end; of a batch that
-        was cancelled, for whose end the service has no time, from its last submission. None for any age.
+        was cancelled or FAILED, from that of its last run. None for any age.
     :param status: statuses that are meant, as one or as a list, such as ``["COMPLETED", "FAILED"]``; None for all.
     :param name_pattern: pattern of the name with ``*``, ``?`` and ``[...]``, case-sensitive, such as ``nightly-*``;
         None for any name.
@@ -68,7 +68,7 @@ class OmicsPruneOperator(OmicsBaseOperator):
         in a row, 0 or more. Default ``3600``.
     """
 
-    template_fields: Sequence[str] = (*CRITERIA, "plan_uri", *TEMPLATED)
+    template_fields: Sequence[str] = (*CRITERIA, "plan_uri", "is_dry_run", *TEMPLATED)
     template_fields_renderers: ClassVar[dict[str, str]] = {"tags": "json"}
     operation: ClassVar[str]
     noun: ClassVar[str]
@@ -106,8 +106,8 @@ class OmicsPruneOperator(OmicsBaseOperator):
         self.protect_for: timedelta = as_read(protect_for)
         self.include_untagged: bool = as_read(include_untagged)
         self.include_other_deployments: bool = as_read(include_other_deployments)
-        # In place of what "airflow tasks test --dry-run" calls, which would only show the templates.
-        self.dry_run: bool = as_read(dry_run)  # type: ignore[assignment]
+        # BaseOperator.dry_run is a method, which "airflow tasks test --dry-run" calls.
+        self.is_dry_run: bool = as_read(dry_run)
         self.max_deletions: int = as_read(max_deletions)
         self.plan_uri = plan_uri
         self.error_budget: float = as_read(error_budget)
@@ -136,7 +136,7 @@ class OmicsPruneOperator(OmicsBaseOperator):
             plan = self._send(reader.plan(self.max_deletions), f"the {self.noun} to prune")
             self._write(plan)
             self._log_plan(plan)
-            if not self.dry_run:
+            if not self.is_dry_run:
                 self._carry_out(plan)
             return self._summary(plan)
 
@@ -233,7 +233,7 @@ class OmicsPruneOperator(OmicsBaseOperator):
             self.hook.storage.write(self.plan_uri, plan.csv_lines(), "text/csv")
 
     def _log_plan(self, plan: PrunePlan) -> None:
-        what = "would be deleted (dry run)" if self.dry_run else "will be deleted"
+        what = "would be deleted (dry run)" if self.is_dry_run else "will be deleted"
         self.log.info("%s %s", self._count(len(plan.deletable)), what)
         for line in plan.table(_MOST_SHOWN):
             self.log.info("%s", line)
@@ -258,7 +258,7 @@ class OmicsPruneOperator(OmicsBaseOperator):
 
     def _summary(self, plan: PrunePlan) -> dict[str, Any]:
         return {
-            "dry_run": self.dry_run,
+            "dry_run": self.is_dry_run,
             "deletable": len(plan.deletable),
             "protected": plan.protected,
             "unexamined": plan.unexamined,

@@ -267,10 +267,61 @@ def test_an_active_run_of_a_failed_batch_keeps_the_batch(lab: BatchLab) -> None:
     with lab.state.lock:
         active = next(run for run in lab.state.runs.values() if run.batch_id == batch_id)
         active.status, active.stop_time = RunStatus.RUNNING, None
+    assert lab.prune()["protected"] == {"cohort_active": 1}
+    assert prune()["protected"] == {"active": 1, "cohort_active": 1}
+    assert lab.runs(batch_id) == 2
+    assert lab.batches == {batch_id}
+
+
+def test_a_run_of_a_failed_batch_that_has_become_active_keeps_the_batch(lab: BatchLab) -> None:
+    batch_id = lab.make(40, BatchStatus.FAILED, **tags_of("a"))
+
+    def activate(_facts: object) -> None:
+        run = next(run for run in lab.state.runs.values() if run.batch_id == batch_id)
+        run.status, run.stop_time = RunStatus.RUNNING, None
+
+    # ListRuns is called once for the plan, and once for the deletion.
+    lab.server.faults.add(FaultRule(kind=FaultKind.SLOW_ANSWER, operation="ListRuns", seconds=0, act=activate))
     result = lab.prune()
     assert (result["deleted"], result["active"]) == (0, 1)
-    assert left(lab.server) == {active.run_id}
+    assert len(left(lab.server)) == 1
     assert lab.batches == {batch_id}
+
+
+@pytest.mark.parametrize("status", [BatchStatus.CANCELLED, BatchStatus.FAILED])
+def test_a_batch_without_an_end_of_its_own_has_ended_with_its_last_run(lab: BatchLab, status: BatchStatus) -> None:
+    batch_id = lab.make(40, status, **tags_of("a"))
+    # Of a cohort that was submitted weeks ago, the first sample has completed early, and the last one yesterday.
+    with lab.state.lock:
+        last = next(run for run in lab.state.runs.values() if run.batch_id == batch_id)
+        last.stop_time = NOW - timedelta(days=1)
+    assert lab.prune()["deletable"] == 0
+    assert lab.prune(older_than=None, status=status)["protected"] == {"recent": 1}
+    assert prune()["protected"] == {"recent": 1}
+    assert lab.runs(batch_id) == 2
+    assert lab.prune(older_than="PT12H", protect_for="PT12H")["deleted"] == 1
+
+
+def test_a_redrive_that_began_after_the_plan_keeps_the_batches_before(lab: BatchLab) -> None:
+    first = lab.make(40, name="cohort", **tags_of("cohort"))
+    later = {**tags_of("cohort"), "airflow-generation": "1"}
+    task = OmicsPruneRunBatchesOperator(task_id="prune", older_than="P30D", dry_run=False)
+    delete = task.deletion
+
+    def begin_redrive(batch_id: str) -> Any:
+        lab.make(0, BatchStatus.INPROGRESS, name="cohort", **later)
+        return delete(batch_id)
+
+    task.deletion = begin_redrive  # type: ignore[method-assign]
+    result = run_task(task).result
+    assert (result["deletable"], result["deleted"], result["active"]) == (1, 0, 1)
+    assert lab.runs(first) == 2
+
+
+@pytest.mark.parametrize("kind", [OmicsPruneRunsOperator, OmicsPruneRunBatchesOperator])
+def test_airflows_own_dry_run_can_be_called(kind: type[OmicsPruneRunsOperator]) -> None:
+    # It is what "airflow tasks test --dry-run" calls.
+    kind(task_id="prune", older_than="P30D").dry_run()
 
 
 @pytest.mark.usefixtures("quick_retries")

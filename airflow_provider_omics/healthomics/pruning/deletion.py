@@ -12,6 +12,7 @@ from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStat
 from airflow_provider_omics.healthomics.batches.batch_poll import get_batch
 from airflow_provider_omics.healthomics.batches.deletion import delete_record, delete_runs
 from airflow_provider_omics.healthomics.batches.snapshots import DELETED
+from airflow_provider_omics.healthomics.discovery.cohort_batches import find_cohort
 from airflow_provider_omics.healthomics.pruning.plan import Outcome
 from airflow_provider_omics.healthomics.runs.commands import delete_run
 
@@ -38,6 +39,9 @@ def prune_batch(batch_id: str, pause: MakePause) -> Requests[Outcome]:
     :param pause: makes what waits between two polls of a batch whose runs are being deleted.
     """
     try:
+        # Deleting many takes hours, in which a task may have been cleared and have begun a redrive.
+        if (yield from find_cohort(batch_id)).active:
+            return Outcome.ACTIVE
         status = yield from _status(batch_id)
         if status in _WITH_ALL_RUNS:
             yield from delete_runs(batch_id)
@@ -62,16 +66,22 @@ def _status(batch_id: str) -> Requests[str | None]:
 
 def _prune_each(batch_id: str) -> Requests[bool]:
     """Delete the runs of a batch one by one; return whether none of them is active."""
-    run_ids: list[str] = []
+    runs = yield from runs_of(batch_id)
+    is_clear = True
+    for run in runs:
+        is_clear = (yield from prune_run(run["id"])) is not Outcome.ACTIVE and is_clear
+    return is_clear
+
+
+def runs_of(batch_id: str) -> Requests[list[Mapping[str, Any]]]:
+    """Return the runs of a batch that are not deleted (ListRuns)."""
+    runs: list[Mapping[str, Any]] = []
 
     def take(page: Mapping[str, Any]) -> None:
-        run_ids.extend(item["id"] for item in page.get("items") or () if item.get("status") != RunStatus.DELETED)
+        runs.extend(item for item in page.get("items") or () if item.get("status") != RunStatus.DELETED)
 
     yield from list_pages("ListRuns", take, batchId=batch_id, maxResults=PAGE_SIZE)
-    is_clear = True
-    for run_id in run_ids:
-        is_clear = (yield from prune_run(run_id)) is not Outcome.ACTIVE and is_clear
-    return is_clear
+    return runs
 
 
 def _active_or_raise(refused: InvalidStateError) -> Outcome:

@@ -8,15 +8,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Requests, list_pages
-from airflow_provider_omics.healthomics.api.statuses import BatchStatus, Phase, RunStatus, classify
+from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus, classify
 from airflow_provider_omics.healthomics.discovery.cohort_batches import CohortBatch, find_cohort
 from airflow_provider_omics.healthomics.discovery.jobs import BATCH_API, RUN_API, JobApi, seconds, show
 from airflow_provider_omics.healthomics.pruning.candidate import Ownership, PruneCandidate
 from airflow_provider_omics.healthomics.pruning.criteria import PruneCriteria
+from airflow_provider_omics.healthomics.pruning.deletion import runs_of
 from airflow_provider_omics.healthomics.pruning.plan import PlanEntry, Protection, PrunePlan, Verdict
 from airflow_provider_omics.healthomics.requests.identity import FINISHED_TAG, INTENT_TAG, NAMESPACE_TAG
 
 Progress = Callable[[str, int], object]
+
+# Runs may end long after what the service notes of the batch: cancelling one has no time, and what a FAILED one has
+# started goes on, as does a run that could not be cancelled.
+_WITH_LATER_RUNS = (BatchStatus.CANCELLED, BatchStatus.FAILED, BatchStatus.RUNS_DELETE_FAILED)
 
 
 @dataclass
@@ -36,6 +41,7 @@ class PruneReader(ABC):
     now: float
     progress: Progress
     _cohorts: dict[str, Ownership | None] = field(default_factory=dict, init=False)
+    _ends: dict[str, float | None] = field(default_factory=dict, init=False)
 
     def plan(self, most: int) -> Requests[PrunePlan]:
         """List what is meant, and read it one by one, the oldest first, until there is enough to delete.
@@ -94,15 +100,29 @@ class PruneReader(ABC):
             own = next((batch for batch in found.batches if batch.batch_id == batch_id), None)
             self._cohorts[batch_id] = None
             if own is not None:
-                ends = [end for batch in found.batches if (end := _end_of(batch.answer)) is not None]
+                is_active = False
+                for batch in found.batches:
+                    is_active = (yield from self._goes_on(batch)) or is_active
+                ends = [end for batch in found.batches if (end := self._ends[batch.batch_id]) is not None]
                 self._cohorts[batch_id] = replace(
                     owner_by_tags(_tags(own.answer)),
-                    is_active=any(not _phase_of(batch).is_final for batch in found.batches),
+                    is_active=is_active,
                     is_finished=own.is_finished or found.is_finished,
                     ended_at=max(ends, default=None),
                     is_complete=not found.unread,
                 )
         return self._cohorts[batch_id]
+
+    def _goes_on(self, batch: CohortBatch) -> Requests[bool]:
+        """Return whether a batch, or a run of it, goes on, and keep when it ended."""
+        self._ends[batch.batch_id] = _end_of(batch.answer)
+        status = batch.answer.get("status")
+        if status not in _WITH_LATER_RUNS:
+            return not classify(BatchStatus, status).is_final
+        runs = yield from runs_of(batch.batch_id)
+        ends = [self._ends[batch.batch_id], *(seconds(run.get("stopTime")) for run in runs)]
+        self._ends[batch.batch_id] = max((end for end in ends if end is not None), default=None)
+        return any(not classify(RunStatus, run.get("status")).is_final for run in runs)
 
 
 class RunReader(PruneReader):
@@ -176,7 +196,9 @@ class BatchReader(PruneReader):
         if not answer:
             return None
         owner = yield from self.cohort(job.job_id)
-        return None if owner is None else replace(self.candidate(answer), owner=owner)
+        if owner is None:
+            return None
+        return replace(self.candidate(answer), owner=owner, ended_at=self._ends[job.job_id])
 
 
 def owner_by_tags(tags: Mapping[str, str]) -> Ownership:
@@ -191,12 +213,8 @@ def _tags(answer: Mapping[str, Any]) -> Mapping[str, str]:
     return tags
 
 
-def _phase_of(batch: CohortBatch) -> Phase:
-    return classify(BatchStatus, batch.answer.get("status"))
-
-
 def _end_of(answer: Mapping[str, Any]) -> float | None:
-    """Return when a batch ended; of one that was cancelled, for which there is no time, when it was last busy."""
+    """Return when a batch ended, or else when it was last submitted to, or created."""
     for names in (("processedTime", "failedTime"), ("submittedTime",), ("creationTime",)):
         times = [moment for name in names if (moment := seconds(answer.get(name))) is not None]
         if times:
