@@ -1,0 +1,191 @@
+"""Tasks that are killed while they create something: however far the call had got, there is one in the end."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import BaseOperator
+from killed_tasks import HeldCall, Task, TaskProcess
+from omics_service import wdl_zip
+
+from airflow_provider_omics.local import Assumptions, LocalOmics
+from airflow_provider_omics.local.account_state import AccountState
+from airflow_provider_omics.local.assumptions import RepeatedRequestId
+from airflow_provider_omics.local.faults import FaultKind, FaultRule
+from airflow_provider_omics.operators.account import (
+    OmicsCreateConfigurationOperator,
+    OmicsCreateRunCacheOperator,
+    OmicsCreateRunGroupOperator,
+)
+from airflow_provider_omics.operators.workflow import OmicsCreateWorkflowOperator, OmicsCreateWorkflowVersionOperator
+
+TOOL = "cwlVersion: v1.2\nclass: CommandLineTool\nbaseCommand: echo\ninputs:\n  text: string\noutputs: {}\n"
+VPC = {"vpcConfig": {"securityGroupIds": ["sg-1"], "subnetIds": ["subnet-01"]}}
+MOMENTS = BEFORE, UNANSWERED, ANSWERED = "before", "unanswered", "answered"
+
+
+@dataclass(frozen=True)
+class Creation:
+    """What is created: by which operator, with what arguments, and where the server keeps it.
+
+    :param kind: how its operations end, as in ``CreateRunCache``.
+    :param arguments: makes them of a name that nothing else has, and of a folder with a definition.
+    :param named: ids or names of those of a name that there are.
+    """
+
+    kind: str
+    operator: type[BaseOperator]
+    arguments: Callable[[str, Path], dict[str, Any]]
+    named: Callable[[AccountState, str], list[str]]
+
+
+WORKFLOW = Creation(
+    "Workflow",
+    OmicsCreateWorkflowOperator,
+    lambda name, folder: {"name": name, "definition": str(folder), "check_definition": "off"},
+    lambda state, name: [one.workflow_id for one in state.workflows.values() if one.name == name],
+)
+VERSION = Creation(
+    "WorkflowVersion",
+    OmicsCreateWorkflowVersionOperator,
+    lambda name, folder: {"workflow_name": f"{name}-parent", "definition": str(folder), "check_definition": "off"},
+    lambda state, name: [
+        str(version.version_name)
+        for one in state.workflows.values()
+        if one.name == f"{name}-parent"
+        for version in one.versions.values()
+    ],
+)
+RUN_CACHE = Creation(
+    "RunCache",
+    OmicsCreateRunCacheOperator,
+    lambda name, _: {"name": name, "cache_s3_location": f"s3://caches/{name}"},
+    lambda state, name: [one.cache_id for one in state.run_caches.values() if one.settings["name"] == name],
+)
+RUN_GROUP = Creation(
+    "RunGroup",
+    OmicsCreateRunGroupOperator,
+    lambda name, _: {"name": name, "max_runs": 5},
+    lambda state, name: [one.group_id for one in state.run_groups.values() if one.settings["name"] == name],
+)
+CONFIGURATION = Creation(
+    "Configuration",
+    OmicsCreateConfigurationOperator,
+    lambda name, _: {"name": name, "run_configurations": VPC, "waiter_delay": 0.02},
+    lambda state, name: [one for one in state.configurations if one == name],
+)
+MAIN, OTHERS = (WORKFLOW, VERSION, RUN_CACHE), (RUN_GROUP, CONFIGURATION)
+
+
+@dataclass
+class Trial:
+    """One creation whose first try is killed.
+
+    :param moment: when: before its call has its effect, after that but before the answer, or after the answer.
+    :param is_behind: whether the service does not show at first what the first try has made, so that the second asks
+        with the same request id.
+    """
+
+    creation: Creation
+    moment: str
+    is_behind: bool
+    server: LocalOmics
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.folder.mkdir()
+        # Content of its own, of which the version's name is made.
+        (self.folder / "main.cwl").write_text(f"{TOOL}# {self.name}\n")
+        if self.creation is VERSION:
+            settings = {"engine": "WDL", "definitionZip": wdl_zip()}
+            self.server.client("omics").create_workflow(name=f"{self.name}-parent", **settings)
+
+    @property
+    def asks_again(self) -> bool:
+        """Whether the second try cannot see at first that there is one."""
+        return self.moment == BEFORE or self.is_behind
+
+    @property
+    def name(self) -> str:
+        """What it creates, and the login of its tasks."""
+        return self.folder.name
+
+    def task(self) -> Task:
+        """Return one try."""
+        arguments = self.creation.arguments(self.name, self.folder)
+        return Task(self.server, self.name, self.creation.operator, arguments)
+
+    def hold(self) -> HeldCall:
+        """Have the server hold the call at which the first try is killed."""
+        verb = "Get" if self.moment == ANSWERED else "Create"
+        kind = FaultKind.LOST_ANSWER if self.moment == UNANSWERED else FaultKind.DROPPED_CONNECTION
+        is_made = self.moment == ANSWERED
+        return HeldCall(
+            self.server, self.name, verb + self.creation.kind, kind, when=lambda: bool(self.made()) is is_made
+        )
+
+    def fall_behind(self) -> None:
+        """Have the service not show once what the first try has made, if that is wanted."""
+        if not self.is_behind:
+            return
+        not_found = {"kind": FaultKind.ERROR_BEFORE, "code": "ResourceNotFoundException", "http_status": 404}
+        rule = {"operation": f"Get{self.creation.kind}", "matches": lambda facts: facts.access_key == self.name}
+        self.server.faults.add(FaultRule(**not_found, **rule))  # type: ignore[arg-type]
+
+    def made(self) -> list[str]:
+        """Return what there is of it."""
+        state = self.server.account()
+        with state.lock:
+            return self.creation.named(state, self.name)
+
+
+@pytest.mark.parametrize(
+    ("reading", "planned"),
+    [
+        (RepeatedRequestId.FORGOTTEN, [*itertools.product(MAIN, MOMENTS), *itertools.product(OTHERS, [UNANSWERED])]),
+        (RepeatedRequestId.FIRST_ANSWER, [*itertools.product(MAIN, [UNANSWERED])]),
+        (RepeatedRequestId.CONFLICT, [*itertools.product(MAIN, [UNANSWERED])]),
+    ],
+    ids=["forgotten", "first_answer", "conflict"],
+)
+def test_the_second_try_ends_with_the_one_that_there_is(
+    omics_local: LocalOmics, tmp_path: Path, reading: RepeatedRequestId, planned: list[tuple[Creation, str]]
+) -> None:
+    omics_local.account().assumptions = Assumptions(repeated_request_id=reading)
+    omics_local.client("s3").create_bucket(Bucket="caches")
+    # Where the service has forgotten the request id, nothing but what it shows keeps a task from making a second one.
+    is_behind = reading is not RepeatedRequestId.FORGOTTEN
+    trials = [
+        Trial(creation, moment, is_behind, omics_local, tmp_path / f"{creation.kind}-{moment}")
+        for creation, moment in planned
+    ]
+    journal = omics_local.journal
+    effects, counts = counted(journal.effects), counted(journal.counts)
+
+    with ExitStack() as stack:
+        held = [stack.enter_context(closing(trial.hold())) for trial in trials]
+        first = [TaskProcess(trial.task()) for trial in trials]
+        for call, task in zip(held, first, strict=True):
+            call.kill(task)
+    assert [len(trial.made()) for trial in trials] == [trial.moment != BEFORE for trial in trials]
+
+    for trial in trials:
+        trial.fall_behind()
+    second = TaskProcess(*(trial.task() for trial in trials))
+    assert [[result] for result in second.results()] == [trial.made() for trial in trials]
+    assert counted(journal.effects) - effects == Counter(trial.creation.kind for trial in trials)
+    # A second call was made only where the first one's effect could not be seen.
+    asked = Counter(kind for trial in trials for kind in [trial.creation.kind] * (1 + trial.asks_again))
+    assert counted(journal.counts) - counts == asked
+
+
+def counted(calls: Counter[str]) -> Counter[str]:
+    """Count the calls that create, by what they create."""
+    return Counter({one.kind: calls[f"Create{one.kind}"] for one in (*MAIN, *OTHERS)})
