@@ -218,6 +218,9 @@ class ResourceCreator:
         return Issue(name, what, f"Give another name, or delete it ({found.deletion}) and clear the task")
 
     def _failed(self, found: Resource) -> Issue:
+        if self.takes_oldest:
+            what = f"stands for HealthOmics {found.label}, which is {found.status}"
+            return Issue("name", what, f"Delete it ({found.deletion}) and clear the task, which makes another one")
         what = f"is taken: HealthOmics {found.label} is {found.status}"
         return Issue("name", what, f"Give another name, or delete it ({found.deletion}) and clear the task")
 

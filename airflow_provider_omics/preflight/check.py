@@ -20,6 +20,7 @@ from airflow_provider_omics.preflight.plan import Plan
 
 HEALTHOMICS = "omics"
 _ACTIVE, _ON_THE_WAY = "ACTIVE", ("CREATING", "UPDATING")
+_UNUSABLE = ("DELETED", "DELETING", "FAILED", "INACTIVE")
 # What IAM calls a service that boto3 calls otherwise.
 _IAM_PREFIXES = {"service-quotas": "servicequotas"}
 
@@ -115,4 +116,8 @@ def judge_status(kind: str, where: str, subject: str, status: str | None, messag
     what = f"{subject} is {status}" + (f": {message}" if message else "")
     if status in _ON_THE_WAY:
         return bad(kind, where, what, "Wait until it is ACTIVE", may_pass=True)
+    if status not in _UNUSABLE:
+        # No member of an answer is guaranteed, and a later release may have other words.
+        shown = "shows no status" if status is None else f"is {status}, which this release does not know"
+        return unknown(kind, where, f"{subject} {shown}", "Look at it in the console, or leave this check out")
     return bad(kind, where, what, fix)

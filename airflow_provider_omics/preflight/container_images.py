@@ -16,13 +16,17 @@ _MOST_FILES, _MOST_FILE_BYTES, _MOST_BYTES = 5000, 4 << 20, 40 << 20
 _ECR = re.compile(
     r"(?P<account>[0-9]{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
     r"(?P<repository>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)"
-    r"(?:@(?P<digest>sha256:[0-9a-f]{64})|:(?P<tag>[A-Za-z0-9_][\w.-]{0,127}))?",
+    r"(?:@(?P<digest>sha256:[0-9a-f]{64})|:(?P<tag>[A-Za-z0-9_][\w.-]{0,127}))?"
+    # What goes on is put together while it runs, and no name yet.
+    r"(?![\w./:@~${+-]|[\"']?\s*\+)",
     re.ASCII,
 )
+# A comment of WDL, CWL, Nextflow or YAML that has a line of its own.
+_COMMENT = re.compile(r"^[ \t]*(?:#|//).*$", re.MULTILINE)
 # What WDL, CWL and Nextflow have before a literal name; one with a placeholder is not a literal.
 _NAMED = re.compile(
     r"\b(?:docker|container|dockerPull|dockerImageId)[\"']?\s*[:=]?\s*(?P<quote>[\"']?)"
-    r"(?P<name>[a-z0-9][\w./:@-]*[\w])(?P=quote)(?=[\s,}\]]|$)",
+    r"(?P<name>[a-z0-9][\w./:@-]*[\w])(?P=quote)(?=[\s,}\]]|$)(?!\s*\+)",
     re.ASCII,
 )
 
@@ -45,11 +49,15 @@ class EcrImage:
     digest: str | None = None
 
     @classmethod
-    def found_in(cls, text: str) -> Iterator[EcrImage]:
-        """Yield the images that a text names."""
+    def found_in(cls, text: str, *, untagged: bool = False) -> Iterator[EcrImage]:
+        """Yield the images that a text names.
+
+        :param untagged: whether a name without tag and digest is one; it may also be what names begin with.
+        """
         for match in _ECR.finditer(text):
-            tag = match["tag"] or (None if match["digest"] else "latest")
-            yield cls(match["account"], match["region"], match["repository"], tag, match["digest"])
+            if untagged or match["tag"] or match["digest"]:
+                tag = match["tag"] or (None if match["digest"] else "latest")
+                yield cls(match["account"], match["region"], match["repository"], tag, match["digest"])
 
     @property
     def identifier(self) -> dict[str, str]:
@@ -67,34 +75,45 @@ class NamedImages:
 
     :param ecr: those in ECR.
     :param others: names of images elsewhere that no container registry map leads to ECR.
+    :param certain: those in ECR that tasks or parameters name; the others are mentioned somewhere.
+    :param pulled_through: those in ECR that the first pull brings there, by the container registry map.
     """
 
     ecr: tuple[EcrImage, ...]
     others: tuple[str, ...]
+    certain: frozenset[EcrImage] = frozenset()
+    pulled_through: frozenset[EcrImage] = frozenset()
 
 
-def named_images(texts: Iterable[str], registry_map: Mapping[str, Any], account: str, region: str) -> NamedImages:
+def named_images(
+    texts: Iterable[str], registry_map: Mapping[str, Any], account: str, region: str, parameters: str = ""
+) -> NamedImages:
     """Return the images that texts name, each once.
 
-    :param texts: files of a definition, and parameters.
+    :param texts: files of a definition.
     :param registry_map: the workflow's ``containerRegistryMap``.
     :param account: account id of the registry where the map names none.
     :param region: AWS Region of the registry that the map leads to.
+    :param parameters: the parameters, as JSON.
     """
-    ecr: set[EcrImage] = set()
+    mentioned: set[EcrImage] = set()
+    certain = set(EcrImage.found_in(parameters))
     others: set[str] = set()
-    for text in texts:
-        ecr.update(EcrImage.found_in(text))
+    for text in (*(_COMMENT.sub("", text) for text in texts), parameters):
+        mentioned.update(EcrImage.found_in(text))
         for match in _NAMED.finditer(text):
             name = match["name"]
-            if _ECR.fullmatch(name) or not _is_image(name):
-                continue
-            mapped = _mapped(name, registry_map, account, region)
-            if mapped is None:
-                others.add(name)
-            else:
-                ecr.update(EcrImage.found_in(mapped))
-    return NamedImages(tuple(sorted(ecr, key=str)), tuple(sorted(others)))
+            if _ECR.fullmatch(name):
+                certain.update(EcrImage.found_in(name, untagged=True))
+            elif _is_image(name):
+                mapped = _mapped(name, registry_map, account, region)
+                if mapped is None:
+                    others.add(name)
+                else:
+                    certain.update(EcrImage.found_in(mapped, untagged=True))
+    ecr = mentioned | certain
+    pulled = frozenset(image for image in ecr if _is_pulled_through(image, registry_map))
+    return NamedImages(tuple(sorted(ecr, key=str)), tuple(sorted(others)), frozenset(certain), pulled)
 
 
 def texts_in(archive: bytes) -> list[str]:
@@ -116,6 +135,11 @@ def texts_in(archive: bytes) -> list[str]:
 def _is_image(name: str) -> bool:
     # A word alone is mostly a variable, or a profile of Nextflow.
     return "/" in name or ":" in name
+
+
+def _is_pulled_through(image: EcrImage, registry_map: Mapping[str, Any]) -> bool:
+    prefixes = (one.get("ecrRepositoryPrefix") for one in registry_map.get("registryMappings") or ())
+    return any(prefix and image.repository.startswith(f"{prefix}/") for prefix in prefixes)
 
 
 def _mapped(name: str, registry_map: Mapping[str, Any], account: str, region: str) -> str | None:

@@ -60,12 +60,11 @@ class ImageCheck:
                 return []
             raise
         texts, findings = self._texts(workflow)
-        if plan.members.get("parameters") is not None:
-            texts.append(json.dumps(plan.members["parameters"]))
+        parameters = json.dumps(plan.members.get("parameters") or {})
         registry_map = workflow.get("containerRegistryMap") or {}
-        images = named_images(texts, registry_map, _account(workflow), plan.region)
+        images = named_images(texts, registry_map, _account(workflow), plan.region, parameters)
         findings += _elsewhere(images)
-        findings += yield from _checked(images.ecr, plan.region)
+        findings += yield from _checked(images, plan.region)
         return findings
 
     def _texts(self, workflow: Mapping[str, Any]) -> tuple[list[str], list[Finding]]:
@@ -81,27 +80,42 @@ class ImageCheck:
         return [], [unknown(IMAGES, self.where, f"the definition cannot be read for images: {why}", fix)]
 
 
-def _checked(images: tuple[EcrImage, ...], region: str) -> Requests[list[Finding]]:
+def _checked(images: NamedImages, region: str) -> Requests[list[Finding]]:
     findings: list[Finding] = []
-    policies: dict[tuple[str, str], Finding | None] = {}
-    for image in images[:MOST_IMAGES]:
+    policies: set[tuple[str, str]] = set()
+    for image in images.ecr[:MOST_IMAGES]:
         if image.region != region:
             what = f"{image} is in {image.region}, and the runs are in {region}"
-            findings.append(bad(IMAGES, str(image), what, f"Use a copy of it in {region}, by its name there"))
-            continue
-        found = yield from or_unknown(IMAGES, str(image), _present(image), "ecr")
-        findings += found
+            found = [bad(IMAGES, str(image), what, f"Use a copy of it in {region}, by its name there")]
+        else:
+            found = yield from or_unknown(IMAGES, str(image), _present(image), "ecr")
+        findings += [_weighed(one, image, images) for one in found]
         if any(one.verdict is Verdict.UNKNOWN for one in found):
             # What is refused for one image is refused for the others.
             break
         place = image.account, image.repository
         if place not in policies and all(one.verdict is Verdict.GOOD for one in found):
-            policies[place] = None
-            findings += yield from or_unknown(IMAGES, _repository(image), _readable(image), "ecr")
-    if len(images) > MOST_IMAGES:
-        what = f"of {len(images):,} images the first {MOST_IMAGES} were checked"
+            policies.add(place)
+            read = yield from or_unknown(IMAGES, _repository(image), _readable(image), "ecr")
+            findings += [_weighed(one, image, images) for one in read]
+    if len(images.ecr) > MOST_IMAGES:
+        what = f"of {len(images.ecr):,} images the first {MOST_IMAGES} were checked"
         findings.append(unknown(IMAGES, "definition", what, "Check the others yourself"))
     return findings
+
+
+def _weighed(found: Finding, image: EcrImage, images: NamedImages) -> Finding:
+    """Return a finding about an image, which is no more than unknown where no run may need what is not there."""
+    if found.verdict is not Verdict.BAD:
+        return found
+    issue = found.issue
+    if image in images.pulled_through and issue.where == str(image):
+        what = f"{issue.what}, and the first pull through the cache of the container registry map may bring it there"
+        return unknown(IMAGES, issue.where, what, "See that the cache has a rule for it")
+    if image not in images.certain:
+        what = f"{issue.what}; the definition mentions the image, but not plainly as that of a task"
+        return unknown(IMAGES, issue.where, what, f"If a task uses it: {issue.fix}")
+    return found
 
 
 def _present(image: EcrImage) -> Requests[list[Finding]]:

@@ -18,7 +18,6 @@ from airflow_provider_omics.preflight.plan import Plan
 
 PROOF = "airflow-preflight.write-test"
 """Name of the small object that is written below the place for outputs, and deleted again."""
-_LASTING = (FailureClass.PERMISSION, FailureClass.INPUT)
 _ABSENT = ("404", "NoSuchBucket")
 
 
@@ -58,8 +57,13 @@ class OutputCheck:
         except OmicsServiceError as error:
             explained = error.explanation
             what = f"nothing can be written to {uri} with this connection: {explained.code} ({explained.message})"
-            if error.failure_class in _LASTING:
-                return bad(OUTPUT, self.where, what, explained.remedy)
+            match error.failure_class:
+                case FailureClass.INPUT:
+                    return bad(OUTPUT, self.where, what, explained.remedy)
+                case FailureClass.PERMISSION:
+                    # It is the service role that writes the outputs.
+                    fix = f"{explained.remedy}; or see yourself that the service role may write there"
+                    return unknown(OUTPUT, self.where, what, fix)
             return unknown(OUTPUT, self.where, what, explained.remedy, may_pass=True)
         place = "" if region is None else f" in {region}"
         return good(OUTPUT, self.where, f"{uri}{place} can be written to with this connection")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Request, Requests
+from airflow_provider_omics.healthomics.api.statuses import RunStatus
 from airflow_provider_omics.preflight.check import ServiceRequest, is_missing, or_unknown
 from airflow_provider_omics.preflight.findings import QUOTA, Finding, bad, good, unknown
 from airflow_provider_omics.preflight.plan import Plan
@@ -94,7 +95,7 @@ def _kept_runs(most: int, planned: int) -> Requests[tuple[list[str], bool]]:
     while True:
         more: Mapping[str, str] = {"startingToken": token} if token else {}
         answer = yield Request("ListRuns", {"maxResults": PAGE_SIZE, **more})
-        runs += [run["id"] for run in answer.get("items", ()) if "id" in run]
+        runs += [run["id"] for run in answer.get("items", ()) if "id" in run and run.get("status") != RunStatus.DELETED]
         pages, token = pages + 1, answer.get("nextToken")
         if not token or len(runs) > most:
             return runs, not token

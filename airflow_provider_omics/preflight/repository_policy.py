@@ -34,6 +34,8 @@ def access_of(policy_text: str) -> Access:
 
 def _access(action: str, statements: Iterable[Mapping[str, Any]]) -> Access:
     held = [one for one in statements if _has_action(one, action)]
+    if any("NotPrincipal" in one or "NotAction" in one for one in statements):
+        return Access.CONDITIONAL
     denied = [one for one in held if one.get("Effect") == "Deny"]
     allowed = [one for one in held if one.get("Effect") == "Allow"]
     if not allowed or any(not one.get("Condition") for one in denied):
@@ -44,6 +46,8 @@ def _access(action: str, statements: Iterable[Mapping[str, Any]]) -> Access:
 
 
 def _is_about_us(statement: Mapping[str, Any]) -> bool:
+    if "NotPrincipal" in statement:
+        return True
     principal = statement.get("Principal")
     if isinstance(principal, Mapping):
         return HEALTHOMICS in _several(principal.get("Service")) or "*" in _several(principal.get("AWS"))

@@ -12,7 +12,7 @@ from omics_errors import raises
 from task_runs import TaskInstance, TaskRun, run_task
 
 from airflow_provider_omics.account.auto_cache import auto_cache_request
-from airflow_provider_omics.exceptions import OmicsRequestInvalidError, OmicsRunFailedError
+from airflow_provider_omics.exceptions import OmicsRequestInvalidError, OmicsRunFailedError, OmicsServiceError
 from airflow_provider_omics.local import Assumptions, LocalOmics, OutcomeRule, SimulatedOutcomes
 from airflow_provider_omics.local.assumptions import RepeatedRequestId
 from airflow_provider_omics.local.faults import FaultKind
@@ -187,3 +187,23 @@ def test_a_cache_needs_a_workflow_and_a_place(lab: CohortLab) -> None:
     with raises(OmicsRequestInvalidError, match="cache: is given, and cacheId 5 too"):
         start(lab, start_run_kwargs={"cacheId": "5"})
     assert lab.calls("CreateRunCache") == 0
+
+
+def test_a_cache_that_failed_is_to_be_deleted_and_none_is_submitted(lab: CohortLab) -> None:
+    start(lab, wait_for_completion=False)
+    (cache,) = caches(lab)
+    cache.status = "FAILED"
+    with raises(OmicsRequestInvalidError, match=f"stands for HealthOmics run cache {cache.cache_id}") as refusal:
+        start(lab, TaskInstance(task_id="align", map_index=1))
+    assert f"Delete it (aws omics delete-run-cache --id {cache.cache_id}) and clear the task" in str(refusal.value)
+    assert lab.effects("StartRun") == 1
+
+
+@pytest.mark.parametrize("operation", ["ListRunCaches", "CreateRunCache"])
+def test_a_permission_that_is_missing_for_the_cache_is_named(lab: CohortLab, operation: str) -> None:
+    lab.deny(operation)
+    with raises(OmicsServiceError, match=f"omics:{operation}"):
+        start(lab)
+    with raises(OmicsServiceError, match=f"omics:{operation}"):
+        lab.run(cohort(1), cache="auto")
+    assert lab.calls("StartRun") == lab.calls("StartRunBatch") == 0

@@ -180,11 +180,14 @@ def test_a_bucket_of_another_region_is_refused(lab: CohortLab, server: LocalOmic
     assert "bucket far-away is in eu-west-1, and the runs are in us-east-1" in error.message()
 
 
-def test_a_bucket_that_cannot_be_written_to_is_refused(lab: CohortLab, server: LocalOmics) -> None:
+def test_a_bucket_that_only_the_connection_may_not_write_to_is_unknown(lab: CohortLab, server: LocalOmics) -> None:
+    # The service role writes outputs; a worker needs no right to.
     deny(server, "s3:PUT", "AccessDenied")
-    error = refused(preflight, output_uri=OUT)
-    assert "nothing can be written to" in error.message()
-    assert "s3:PutObject" in error.message()
+    run = preflight(output_uri=OUT)
+    assert verdicts(run) == [("output", "unknown")]
+    assert "nothing can be written to" in run.result[0]["what"]
+    assert "s3:PutObject" in run.result[0]["fix"]
+    assert "the service role may write there" in run.result[0]["fix"]
 
 
 UNKNOWN = {
@@ -275,8 +278,14 @@ def test_a_container_registry_map_leads_to_images(
         definitionZip=wdl("quay.io/biocontainers/fastp:1", "quay.io/biocontainers/bwa:1"),
         containerRegistryMap={"registryMappings": [mapping]},
     )
-    error = refused(preflight, workflow_id=workflow_id)
-    assert [finding.issue.where for finding in error.findings] == [f"{REGISTRY}/quay/biocontainers/bwa:1"]
+    # The first pull makes the repository.
+    run = preflight(workflow_id=workflow_id)
+    assert verdicts(run) == [("images", "unknown")]
+    assert run.result[0]["where"] == f"{REGISTRY}/quay/biocontainers/bwa:1"
+    assert "the first pull through the cache" in run.result[0]["what"]
+    images = [{"sourceImage": "docker.io/library/bwa:1", "destinationImage": f"{REGISTRY}/own/bwa:1"}]
+    copied = make_workflow(definitionZip=wdl("docker.io/library/bwa:1"), containerRegistryMap={"imageMappings": images})
+    assert "no repository own/bwa" in refused(preflight, workflow_id=copied).message()
 
 
 def test_images_that_may_not_be_asked_for_are_unknown(
