@@ -218,6 +218,9 @@ def test_a_criterion_that_comes_to_nothing_deletes_nothing(server: LocalOmics, a
     run_id = aged(40, tags=tags_of("a"))
     with raises(OmicsRequestInvalidError, match="every other criterion"):
         prune(older_than=None, name_pattern="{{ '' }}")
+    # Beside another criterion, too: what it was to leave out would go.
+    with raises(OmicsRequestInvalidError, match="name_pattern: is empty"):
+        prune(older_than="P30D", name_pattern="{{ '' }}")
     assert left(server) == {run_id}
 
 

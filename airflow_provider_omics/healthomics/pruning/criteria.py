@@ -82,6 +82,12 @@ def criteria_issues(plain: Mapping[str, Any], templated: Collection[str], status
     if not any(_is_given(plain.get(name)) or name in templated for name in CRITERIA):
         fix = f"Give at least one of {', '.join(CRITERIA)}, such as older_than='P30D'"
         yield Issue("older_than", "is missing, and so is every other criterion: all records would be meant", fix)
+    for name in CRITERIA:
+        if plain.get(name) is not None and not _is_given(plain[name]):
+            fix = "Leave the argument out if it is not to select anything"
+            yield Issue(
+                name, "is empty; a criterion that comes to nothing would let more be deleted than is meant", fix
+            )
     yield from _status_issues(plain.get("status"), statuses)
     for name in ("name_pattern", "workflow_name"):
         if _is_given(plain.get(name)) and not isinstance(plain[name], str):
