@@ -1,12 +1,12 @@
 """Delete the records of old batches and runs that no task needs any more, once a week.
 
-The service stores 100,000 runs and refuses new ones then. Nothing is deleted unless ``dry_run`` is ``false``: the log
+The service stores 100,000 runs and refuses new ones then. Nothing is deleted unless ``plan_only`` is ``false``: the log
 shows what would go and what is protected and why, and the whole plan is a CSV file below ``plans``. Outputs, logs and
 results tables stay. Trigger the DAG with other values to try them::
 
     {
         "older_than": "P30D",
-        "dry_run": "true",
+        "plan_only": "true",
         "plans": "s3://my-bucket/pruning"
     }
 
@@ -27,21 +27,21 @@ with DAG(
     tags=["example", "healthomics"],
     params={
         "older_than": Param("P90D", type="string", pattern="^P.+", description="Age since the end, in ISO 8601."),
-        "dry_run": Param("true", type="string", enum=["true", "false"], description="Whether nothing is deleted."),
+        "plan_only": Param("true", type="string", enum=["true", "false"], description="Whether nothing is deleted."),
         "plans": Param(type="string", pattern="^s3://.+", description="Folder in S3 for the plans."),
     },
 ) as dag:
     batches = OmicsPruneRunBatchesOperator(
         task_id="batches",
         older_than="{{ params.older_than }}",
-        dry_run="{{ params.dry_run }}",
+        plan_only="{{ params.plan_only }}",
         plan_uri="{{ params.plans }}/{{ run_id }}-batches.csv",
         retries=2,
     )
     runs = OmicsPruneRunsOperator(
         task_id="runs",
         older_than="{{ params.older_than }}",
-        dry_run="{{ params.dry_run }}",
+        plan_only="{{ params.plan_only }}",
         plan_uri="{{ params.plans }}/{{ run_id }}-runs.csv",
         retries=2,
     )

@@ -245,7 +245,7 @@ ARGUMENTS: dict[str, Kind] = {
     "protect_for": Span(),
     "include_untagged": _FLAG,
     "include_other_deployments": _FLAG,
-    "is_dry_run": _FLAG,
+    "plan_only": _FLAG,
     "max_deletions": Number(1, 100_000, is_whole=True),
 }
 """What each argument is, by its name."""

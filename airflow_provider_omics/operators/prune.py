@@ -19,7 +19,7 @@ class OmicsPruneRunsOperator(OmicsPruneOperator):
     """Delete the records of runs that have ended and that no task needs; outputs, logs and results tables stay.
 
     Returns counts: ``deletable``, ``protected`` by reason, ``unexamined``, ``deleted``, ``gone``, ``active``; and
-    ``dry_run``, ``plan_uri``. At least one criterion is required. docs/pruning.md says what is protected.
+    ``plan_only``, ``plan_uri``. At least one criterion is required. docs/pruning.md says what is protected.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_DeleteRun.html
 
@@ -39,7 +39,7 @@ class OmicsPruneRunsOperator(OmicsPruneOperator):
         or by tasks with ``identity_tags=False``. Default ``False``.
     :param include_other_deployments: whether what other Airflow deployments have started is meant too, and what
         release 0.1.0 has. Default ``False``.
-    :param dry_run: whether only the plan is made. Default ``True``.
+    :param plan_only: whether only the plan is made. Default ``True``.
     :param max_deletions: most records of one call, 1 to 100,000, the oldest first; a batch counts once, whatever its
         runs. Default ``1000``.
     :param plan_uri: ``s3://`` URI of an object that gets the plan as CSV, in place of what is there; None for none.
@@ -75,7 +75,7 @@ class OmicsPruneRunBatchesOperator(OmicsPruneOperator):
     DeleteRun; those of a batch that FAILED, and those that it could not delete, are deleted one by one.
 
     Returns counts: ``deletable``, ``protected`` by reason, ``unexamined``, ``deleted``, ``gone``, ``active``; and
-    ``dry_run``, ``plan_uri``. At least one criterion is required. docs/pruning.md says what is protected.
+    ``plan_only``, ``plan_uri``. At least one criterion is required. docs/pruning.md says what is protected.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_DeleteRunBatch.html
 
@@ -95,7 +95,7 @@ class OmicsPruneRunBatchesOperator(OmicsPruneOperator):
         or by tasks with ``identity_tags=False``. Default ``False``.
     :param include_other_deployments: whether what other Airflow deployments have started is meant too, and what
         release 0.1.0 has. Default ``False``.
-    :param dry_run: whether only the plan is made. Default ``True``.
+    :param plan_only: whether only the plan is made. Default ``True``.
     :param max_deletions: most records of one call, 1 to 100,000, the oldest first; a batch counts once, whatever its
         runs. Default ``1000``.
     :param plan_uri: ``s3://`` URI of an object that gets the plan as CSV, in place of what is there; None for none.

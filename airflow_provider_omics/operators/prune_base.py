@@ -60,7 +60,7 @@ class OmicsPruneOperator(OmicsBaseOperator):
         or by tasks with ``identity_tags=False``. Default ``False``.
     :param include_other_deployments: whether what other Airflow deployments have started is meant too, and what
         release 0.1.0 has. Default ``False``.
-    :param dry_run: whether only the plan is made. Default ``True``.
+    :param plan_only: whether only the plan is made. Default ``True``.
     :param max_deletions: most records of one call, 1 to 100,000, the oldest first; a batch counts once, whatever its
         runs. Default ``1000``.
     :param plan_uri: ``s3://`` URI of an object that gets the plan as CSV, in place of what is there; None for none.
@@ -68,7 +68,7 @@ class OmicsPruneOperator(OmicsBaseOperator):
         in a row, 0 or more. Default ``3600``.
     """
 
-    template_fields: Sequence[str] = (*CRITERIA, "plan_uri", "is_dry_run", *TEMPLATED)
+    template_fields: Sequence[str] = (*CRITERIA, "plan_uri", "plan_only", *TEMPLATED)
     template_fields_renderers: ClassVar[dict[str, str]] = {"tags": "json"}
     operation: ClassVar[str]
     noun: ClassVar[str]
@@ -89,7 +89,7 @@ class OmicsPruneOperator(OmicsBaseOperator):
         protect_for: timedelta | str = "P7D",
         include_untagged: bool | str = False,
         include_other_deployments: bool | str = False,
-        dry_run: bool | str = True,
+        plan_only: bool | str = True,
         max_deletions: int | str = 1000,
         plan_uri: str | None = None,
         error_budget: float | str = RETRY_TIMEOUT,
@@ -106,8 +106,8 @@ class OmicsPruneOperator(OmicsBaseOperator):
         self.protect_for: timedelta = as_read(protect_for)
         self.include_untagged: bool = as_read(include_untagged)
         self.include_other_deployments: bool = as_read(include_other_deployments)
-        # BaseOperator.dry_run is a method, which "airflow tasks test --dry-run" calls.
-        self.is_dry_run: bool = as_read(dry_run)
+        # Not dry_run: that is a method of BaseOperator, which "airflow tasks test --dry-run" calls.
+        self.plan_only: bool = as_read(plan_only)
         self.max_deletions: int = as_read(max_deletions)
         self.plan_uri = plan_uri
         self.error_budget: float = as_read(error_budget)
@@ -136,7 +136,7 @@ class OmicsPruneOperator(OmicsBaseOperator):
             plan = self._send(reader.plan(self.max_deletions), f"the {self.noun} to prune")
             self._write(plan)
             self._log_plan(plan)
-            if not self.is_dry_run:
+            if not self.plan_only:
                 self._carry_out(plan)
             return self._summary(plan)
 
@@ -233,7 +233,7 @@ class OmicsPruneOperator(OmicsBaseOperator):
             self.hook.storage.write(self.plan_uri, plan.csv_lines(), "text/csv")
 
     def _log_plan(self, plan: PrunePlan) -> None:
-        what = "would be deleted (dry run)" if self.is_dry_run else "will be deleted"
+        what = "would be deleted (dry run)" if self.plan_only else "will be deleted"
         self.log.info("%s %s", self._count(len(plan.deletable)), what)
         for line in plan.table(_MOST_SHOWN):
             self.log.info("%s", line)
@@ -258,7 +258,7 @@ class OmicsPruneOperator(OmicsBaseOperator):
 
     def _summary(self, plan: PrunePlan) -> dict[str, Any]:
         return {
-            "dry_run": self.is_dry_run,
+            "plan_only": self.plan_only,
             "deletable": len(plan.deletable),
             "protected": plan.protected,
             "unexamined": plan.unexamined,

@@ -120,7 +120,7 @@ def test_a_dry_run_is_the_default_and_changes_nothing(
     told()
     task = OmicsPruneRunsOperator(task_id="prune", older_than="P30D", plan_uri=f"s3://{BUCKET}/plan.csv")
     result = run_task(task).result
-    assert (result["dry_run"], result["deletable"], result["deleted"]) == (True, 1, 0)
+    assert (result["plan_only"], result["deletable"], result["deleted"]) == (True, 1, 0)
     assert left(server) == {run_id}
     assert server.journal.calls("DeleteRun") == []
     assert [row["id"] for row in plan_rows(server)] == [run_id]
@@ -175,7 +175,7 @@ def test_what_is_gone_or_has_become_active_is_told_and_no_error(
     server: LocalOmics, aged: Callable[..., str], told: Callable[[], str]
 ) -> None:
     gone, active, plain = (aged(days, tags=tags_of(str(days))) for days in (60, 50, 40))
-    task = OmicsPruneRunsOperator(task_id="prune", older_than="P30D", dry_run=False)
+    task = OmicsPruneRunsOperator(task_id="prune", older_than="P30D", plan_only=False)
     delete = task.deletion
 
     def change(job_id: str) -> Any:
@@ -308,7 +308,7 @@ def test_a_batch_without_an_end_of_its_own_has_ended_with_its_last_run(lab: Batc
 def test_a_redrive_that_began_after_the_plan_keeps_the_batches_before(lab: BatchLab) -> None:
     first = lab.make(40, name="cohort", **tags_of("cohort"))
     later = {**tags_of("cohort"), "airflow-generation": "1"}
-    task = OmicsPruneRunBatchesOperator(task_id="prune", older_than="P30D", dry_run=False)
+    task = OmicsPruneRunBatchesOperator(task_id="prune", older_than="P30D", plan_only=False)
     delete = task.deletion
 
     def begin_redrive(batch_id: str) -> Any:
@@ -353,7 +353,7 @@ def test_a_kill_stops_before_the_next_deletion_and_the_next_try_goes_on(
     server: LocalOmics, aged: Callable[..., str]
 ) -> None:
     ids = [aged(days, tags=tags_of(str(days))) for days in (60, 50, 40)]
-    task = OmicsPruneRunsOperator(task_id="prune", older_than="P30D", dry_run=False)
+    task = OmicsPruneRunsOperator(task_id="prune", older_than="P30D", plan_only=False)
     killing = FaultRule(kind=FaultKind.SLOW_ANSWER, operation="DeleteRun", seconds=0, act=lambda _facts: task.on_kill())
     server.faults.add(killing)
     with pytest.raises(AirflowException, match="Killed: 1 of 3 runs are done"):
@@ -378,12 +378,13 @@ def test_calls_keep_to_the_rate_of_the_connection(server: LocalOmics, aged: Call
 def test_the_example_prunes_what_its_parameters_say(server: LocalOmics, aged: Callable[..., str]) -> None:
     run_id = aged(100, tags=tags_of("a"))
     (example,) = (path for path in example_files() if path.stem == "example_omics_prune_runs")
-    params = {"older_than": "P90D", "dry_run": "true", "plans": f"s3://{BUCKET}/plans"}
-    for dry_run, remaining in (("true", {run_id}), ("false", set())):
+    params = {"older_than": "P90D", "plan_only": "true", "plans": f"s3://{BUCKET}/plans"}
+    for plan_only, remaining in (("true", {run_id}), ("false", set())):
         dag = runpy.run_path(str(example))["dag"]
         results = [
-            run_task(dag.get_task(name), params={**params, "dry_run": dry_run}).result for name in ("batches", "runs")
+            run_task(dag.get_task(name), params={**params, "plan_only": plan_only}).result
+            for name in ("batches", "runs")
         ]
-        assert [result["dry_run"] for result in results] == [dry_run == "true"] * 2
+        assert [result["plan_only"] for result in results] == [plan_only == "true"] * 2
         assert left(server) == remaining
         assert results[1]["plan_uri"].endswith("-runs.csv")

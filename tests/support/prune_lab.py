@@ -50,7 +50,7 @@ def tags_of(task: str, namespace: str = "here", *, finished: bool = False) -> di
 
 
 def prune(**kwargs: Any) -> dict[str, Any]:
-    settings: dict[str, Any] = {"older_than": "P30D", "dry_run": False, **kwargs}
+    settings: dict[str, Any] = {"older_than": "P30D", "plan_only": False, **kwargs}
     result = run_task(OmicsPruneRunsOperator(task_id="prune", **settings)).result
     assert isinstance(result, dict)
     json.dumps(result)
@@ -103,7 +103,7 @@ class BatchLab:
         return batch_id
 
     def prune(self, **kwargs: Any) -> dict[str, Any]:
-        settings: dict[str, Any] = {"older_than": "P30D", "dry_run": False, **kwargs}
+        settings: dict[str, Any] = {"older_than": "P30D", "plan_only": False, **kwargs}
         result = run_task(OmicsPruneRunBatchesOperator(task_id="prune", **settings)).result
         assert isinstance(result, dict)
         return result
