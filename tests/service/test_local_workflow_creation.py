@@ -13,7 +13,7 @@ from cwl_service import ROLE, await_that, zip_of
 from airflow_provider_omics.local import LocalOmics, Quotas, Timings
 from airflow_provider_omics.local.clock import ManualClock
 from airflow_provider_omics.local.executors.engine_reading import EngineReader
-from airflow_provider_omics.local.workflows.definitions import DefinitionError, LoadedDefinition
+from airflow_provider_omics.local.workflows.definitions import DefinitionError, DefinitionOutline, LoadedDefinition
 from airflow_provider_omics.local.workflows.machine import await_definition
 
 RUN = {"roleArn": ROLE, "outputUri": "s3://results/x"}
@@ -27,14 +27,14 @@ class HeldLoader:
         self.may_go_on = threading.Event()
         self.error: DefinitionError | None = None
 
-    def __call__(self, _archive: bytes, main: str) -> LoadedDefinition:
+    def __call__(self, outline: DefinitionOutline) -> LoadedDefinition:
         self.asked.release()
         self.may_go_on.wait()
         if self.error is not None:
             raise self.error
-        return LoadedDefinition(main, {})
+        return LoadedDefinition(outline.main, {})
 
-    def kept(self, _archive: bytes, _main: str) -> LoadedDefinition | None:
+    def kept(self, _outline: DefinitionOutline) -> LoadedDefinition | None:
         return None
 
 

@@ -11,7 +11,7 @@ import pytest
 from batch_account import ACCOUNT, ROLE, SLOW, BatchAccount, refused
 
 from airflow_provider_omics.local.workflows.catalogue import find_workflow, share_workflow
-from airflow_provider_omics.local.workflows.definitions import LoadedDefinition
+from airflow_provider_omics.local.workflows.definitions import DefinitionOutline, LoadedDefinition
 
 OTHER = "210987654321"
 WDL = {"engine": "WDL", "definitionUri": "s3://definitions/flow.zip"}
@@ -60,10 +60,10 @@ def test_a_broken_definition_makes_a_failed_workflow_that_starts_nothing() -> No
 
 def test_whatever_goes_wrong_with_a_definition_leaves_a_failed_workflow(caplog: pytest.LogCaptureFixture) -> None:
     class BrokenLoader:
-        def __call__(self, _archive: bytes, _main: str) -> LoadedDefinition:
+        def __call__(self, _outline: DefinitionOutline) -> LoadedDefinition:
             raise AssertionError
 
-        def kept(self, _archive: bytes, _main: str) -> LoadedDefinition | None:
+        def kept(self, _outline: DefinitionOutline) -> LoadedDefinition | None:
             raise OSError("no space left")
 
     local = local_account(wdl())
