@@ -87,7 +87,9 @@ def _wrap(backend: type, name: str, tell: Callable[[Any, dict[str, Any]], None])
     @functools.wraps(method)
     def watched(self: Any, *args: Any, **kwargs: Any) -> Any:
         if _listeners:
-            tell(self, signature.bind(self, *args, **kwargs).arguments)
+            # moto's pages take arguments that the method below them does not know.
+            known = {key: value for key, value in kwargs.items() if key in signature.parameters}
+            tell(self, signature.bind_partial(self, *args, **known).arguments)
         return method(self, *args, **kwargs)
 
     setattr(backend, name, watched)
