@@ -5,10 +5,9 @@ from __future__ import annotations
 from airflow.providers.common.compat.sdk import AirflowException
 
 from airflow_provider_omics.healthomics.api.calls import Question, Requests
-from airflow_provider_omics.healthomics.pruning.criteria import PruneCriteria
 from airflow_provider_omics.healthomics.pruning.deletion import prune_batch, prune_run
-from airflow_provider_omics.healthomics.pruning.plan import Outcome, Protection
-from airflow_provider_omics.healthomics.pruning.reading import BatchReader, PruneReader, RunReader
+from airflow_provider_omics.healthomics.pruning.plan import Outcome
+from airflow_provider_omics.healthomics.pruning.reading import BatchReader, RunReader
 from airflow_provider_omics.operators.prune_base import OmicsPruneOperator
 
 # Between two polls of a batch whose runs are being deleted.
@@ -58,10 +57,7 @@ class OmicsPruneRunsOperator(OmicsPruneOperator):
     noun = "runs"
     label = "run"
     statuses = ("COMPLETED", "FAILED", "CANCELLED")
-
-    def reader(self, criteria: PruneCriteria, protection: Protection, now: float) -> PruneReader:
-        """Return the reader of runs (ListRuns, GetRun, and GetBatch for those of batches)."""
-        return RunReader.of(criteria, protection, now, self.log_progress)
+    reader = RunReader
 
     def deletion(self, job_id: str) -> Requests[Outcome]:
         """Return the requests that delete a run (DeleteRun)."""
@@ -114,10 +110,7 @@ class OmicsPruneRunBatchesOperator(OmicsPruneOperator):
     noun = "batches"
     label = "batch"
     statuses = ("PROCESSED", "FAILED", "CANCELLED", "RUNS_DELETED", "RUNS_DELETE_FAILED")
-
-    def reader(self, criteria: PruneCriteria, protection: Protection, now: float) -> PruneReader:
-        """Return the reader of batches (ListBatch, GetBatch)."""
-        return BatchReader.of(criteria, protection, now, self.log_progress)
+    reader = BatchReader
 
     def deletion(self, job_id: str) -> Requests[Outcome]:
         """Return the requests that delete a batch (DeleteRunBatch, DeleteRun, DeleteBatch)."""
@@ -125,7 +118,7 @@ class OmicsPruneRunBatchesOperator(OmicsPruneOperator):
 
     def _pause(self) -> Question:
         def ask() -> bool:
-            if self.killed.wait(_POLL_SECONDS):
+            if self._killed.wait(_POLL_SECONDS):
                 raise AirflowException("Killed: the service goes on deleting the runs of the batch")
             return False
 

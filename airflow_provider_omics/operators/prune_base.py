@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -27,7 +26,7 @@ from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsReque
 from airflow_provider_omics.healthomics.watcher.pacing import Pacer
 from airflow_provider_omics.hooks.arguments import argument_issues, as_read
 from airflow_provider_omics.hooks.parameters import TEMPLATED
-from airflow_provider_omics.operators.base import OmicsBaseOperator
+from airflow_provider_omics.operators.base import KillableOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -37,13 +36,14 @@ _LOG_SECONDS = 30.0
 _FIRST_DELAY = 1.0
 
 
-class OmicsPruneOperator(OmicsBaseOperator):
+class OmicsPruneOperator(KillableOperator):
     """Base of the operators that delete old records.
 
     :cvar operation: the API operation that deletes.
     :cvar noun: what is deleted, in the plural.
     :cvar label: the same of one.
     :cvar statuses: in which it can be deleted.
+    :cvar reader: reads what may be pruned.
     :param older_than: age, as a timedelta or as ISO 8601 text such as ``P30D``, counted from the end; of a batch that
         was cancelled or FAILED, from that of its last run. None for any age.
     :param status: statuses that are meant, as one or as a list, such as ``["COMPLETED", "FAILED"]``; None for all.
@@ -74,6 +74,7 @@ class OmicsPruneOperator(OmicsBaseOperator):
     noun: ClassVar[str]
     label: ClassVar[str]
     statuses: ClassVar[tuple[str, ...]]
+    reader: ClassVar[type[PruneReader]]
     _logged_at = 0.0
 
     def __init__(
@@ -120,10 +121,6 @@ class OmicsPruneOperator(OmicsBaseOperator):
         return criteria_issues(plain, [name for name in unknown if name not in plain], cls.statuses)
 
     @abstractmethod
-    def reader(self, criteria: PruneCriteria, protection: Protection, now: float) -> PruneReader:
-        """Return the reader of what may be pruned."""
-
-    @abstractmethod
     def deletion(self, job_id: str) -> Requests[Outcome]:
         """Return the requests that delete one record."""
 
@@ -132,7 +129,7 @@ class OmicsPruneOperator(OmicsBaseOperator):
         with non_retryable_errors(self):
             self._check()
             now, self._logged_at = time.time(), time.monotonic()
-            reader = self.reader(self._criteria(), self._protection(), now)
+            reader = self.reader(self._criteria(), self._protection(), now, self.log_progress)
             plan = self._send(reader.plan(self.max_deletions), f"the {self.noun} to prune")
             self._write(plan)
             self._log_plan(plan)
@@ -140,20 +137,10 @@ class OmicsPruneOperator(OmicsBaseOperator):
                 self._carry_out(plan)
             return self._summary(plan)
 
-    def on_kill(self) -> None:
-        """Stop before the next deletion; the next try goes on there."""
-        self.killed.set()
-
-    @cached_property
-    def killed(self) -> threading.Event:
-        """Whether the task was killed."""
-        # Made when first asked for: a lock would keep the DAG from being copied.
-        return threading.Event()
-
     @cached_property
     def _pacer(self) -> Pacer:
         try:
-            return Pacer(self.hook.call_rates, self.killed.wait)
+            return Pacer(self.hook.call_rates, self._killed.wait)
         except ValueError as error:
             where = "calls_per_second in the connection's service_config, under omics"
             raise OmicsRequestInvalidError(self.operation, [Issue(where, str(error), "Correct it")]) from error
@@ -162,7 +149,7 @@ class OmicsPruneOperator(OmicsBaseOperator):
     def _retrying(self) -> Retrying:
         subject = f"pruning by task {self.task_id}"
         return Retrying(
-            self.error_budget, _FIRST_DELAY, self.killed.wait, self.log, subject, self.hook.renew, only_transient=True
+            self.error_budget, _FIRST_DELAY, self._killed.wait, self.log, subject, self.hook.renew, only_transient=True
         )
 
     def _check(self) -> None:
@@ -175,15 +162,15 @@ class OmicsPruneOperator(OmicsBaseOperator):
         return PruneCriteria(
             older_than=None if self.older_than is None else self.older_than.total_seconds(),
             statuses=statuses_of(self.status),
-            name_pattern=self.name_pattern or None,
+            name_pattern=self.name_pattern,
             tags=self.tags or {},
-            run_group_id=str(self.run_group_id) if self.run_group_id else None,
+            run_group_id=None if self.run_group_id is None else str(self.run_group_id),
             workflow_ids=self._workflow_ids(),
         )
 
     def _workflow_ids(self) -> frozenset[str] | None:
-        ids = {str(self.workflow_id)} if self.workflow_id else None
-        if not self.workflow_name:
+        ids = None if self.workflow_id is None else {str(self.workflow_id)}
+        if self.workflow_name is None:
             return None if ids is None else frozenset(ids)
         named = {workflow.workflow_id for workflow in self.hook.list_workflows(self.workflow_name)}
         self.log.info("Workflows named %r: %s", self.workflow_name, ", ".join(sorted(named)) or "none")
@@ -214,7 +201,7 @@ class OmicsPruneOperator(OmicsBaseOperator):
     def _delete(self, plan: PrunePlan) -> None:
         deletable = plan.deletable
         for done, job in enumerate(deletable):
-            if self.killed.is_set():
+            if self._killed.is_set():
                 raise AirflowException(f"Killed: {done:,} of {len(deletable):,} {self.noun} are done")
             subject = f"{self.label} {job.job_id}"
             try:

@@ -120,7 +120,7 @@ RUNS = st.lists(
 
 
 def plan_of(account: Account, most: int = 1000, **criteria: Any) -> PrunePlan:
-    reader = RunReader.of(PruneCriteria(**criteria), Protection("here", 7 * DAY), NOW, lambda *_: None)
+    reader = RunReader(PruneCriteria(**criteria), Protection("here", 7 * DAY), NOW, lambda *_: None)
     return run_with(account, reader.plan(most))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Requests, list_pages
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus, classify
@@ -28,14 +28,14 @@ _WITH_LATER_RUNS = (BatchStatus.CANCELLED, BatchStatus.FAILED, BatchStatus.RUNS_
 class PruneReader(ABC):
     """Reader of the runs, or of the batches, that may be pruned.
 
-    :param api: how they are listed and shown.
+    :cvar api: how they are listed and shown.
     :param criteria: which are meant.
     :param protection: which of them are protected.
     :param now: in seconds since the epoch.
     :param progress: is told what was done, and how many times by now.
     """
 
-    api: JobApi
+    api: ClassVar[JobApi]
     criteria: PruneCriteria
     protection: Protection
     now: float
@@ -126,12 +126,9 @@ class PruneReader(ABC):
 
 
 class RunReader(PruneReader):
-    """Reader of the runs that may be pruned."""
+    """Reader of the runs that may be pruned (ListRuns, GetRun, and GetBatch for those of batches)."""
 
-    @classmethod
-    def of(cls, criteria: PruneCriteria, protection: Protection, now: float, progress: Progress) -> RunReader:
-        """Return the reader."""
-        return cls(RUN_API, criteria, protection, now, progress)
+    api = RUN_API
 
     def candidate(self, item: Mapping[str, Any]) -> PruneCandidate:
         """Read an item of ListRuns, or the answer of GetRun."""
@@ -165,12 +162,9 @@ class RunReader(PruneReader):
 
 
 class BatchReader(PruneReader):
-    """Reader of the batches that may be pruned."""
+    """Reader of the batches that may be pruned (ListBatch, GetBatch)."""
 
-    @classmethod
-    def of(cls, criteria: PruneCriteria, protection: Protection, now: float, progress: Progress) -> BatchReader:
-        """Return the reader."""
-        return cls(BATCH_API, criteria, protection, now, progress)
+    api = BATCH_API
 
     def candidate(self, item: Mapping[str, Any]) -> PruneCandidate:
         """Read an item of ListBatch, or the answer of GetBatch."""
