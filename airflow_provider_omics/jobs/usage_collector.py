@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -18,7 +17,8 @@ from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.api.retrying import Retrying
 from airflow_provider_omics.healthomics.api.service_errors import error_code
 from airflow_provider_omics.healthomics.discovery.checkpoint import CohortCheckpoint
-from airflow_provider_omics.healthomics.watcher.rate_limiter import BlockingRateLimiter, rates_of
+from airflow_provider_omics.healthomics.watcher.clock import Clock
+from airflow_provider_omics.healthomics.watcher.rate_limiter import AdaptiveRateLimiter
 from airflow_provider_omics.usage.choice import UsageMode, choose
 from airflow_provider_omics.usage.columns import SampleUse
 from airflow_provider_omics.usage.lookup import list_runs_of_batch, look_up_tasks
@@ -133,9 +133,8 @@ class UsageCollector:
         return self.hook.hook_of("logs").conn
 
     @cached_property
-    def _limiter(self) -> BlockingRateLimiter:
-        rates = rates_of(self.hook.conn_config.get_service_config("omics").get("calls_per_second"))
-        return BlockingRateLimiter(self.retrying.sleep, time.monotonic, rates)
+    def _limiter(self) -> AdaptiveRateLimiter:
+        return AdaptiveRateLimiter(Clock(), self.hook.call_rates)
 
     def _list(self, do: Callable[[], T]) -> T:
         # Both list operations of a batch take turns, and each has a quota of its own.
@@ -146,7 +145,7 @@ class UsageCollector:
             if self._calls >= self.calls_limit:
                 raise _CallsUsedUp("the number of calls is used up")
             self._calls += 1
-            if self._limiter.acquire(operation):
+            if self._limiter.acquire_blocking(operation, self.retrying.sleep) is None:
                 self.retrying.is_killed = True
                 raise OmicsError("the task was killed")
             return self.retrying(do)

@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from airflow_provider_omics.healthomics.watcher.rate_limiter import BlockingRateLimiter
+from airflow_provider_omics.healthomics.watcher.clock import Clock
+from airflow_provider_omics.healthomics.watcher.rate_limiter import AdaptiveRateLimiter
 from airflow_provider_omics.usage.choice import UsageMode, choose
 from airflow_provider_omics.usage.columns import USAGE_COLUMNS, SampleUse, describe, text_of, totals
 from airflow_provider_omics.usage.pricing import Price, PriceBook
@@ -100,7 +101,7 @@ def test_all_is_all_and_off_is_none() -> None:
     assert choose(all_runs, UsageMode.OFF, 1, "seed") == {}
 
 
-class TestBlockingRateLimiter:
+class TestTurnsWithoutAnEventLoop:
     def test_calls_of_an_operation_are_spaced_evenly(self) -> None:
         now, slept = [0.0], []
 
@@ -109,14 +110,14 @@ class TestBlockingRateLimiter:
             now[0] += seconds
             return False
 
-        limiter = BlockingRateLimiter(sleep, lambda: now[0], {"ListRunTasks": 4})
-        assert not any(limiter.acquire("ListRunTasks") for _ in range(3))
-        assert not limiter.acquire("GetLogEvents")
+        limiter = AdaptiveRateLimiter(Clock(now=lambda: now[0]), {"ListRunTasks": 4})
+        assert all(limiter.acquire_blocking("ListRunTasks", sleep) is not None for _ in range(3))
+        assert limiter.acquire_blocking("GetLogEvents", sleep) is not None
         now[0] += 10
-        limiter.acquire("ListRunTasks")
+        limiter.acquire_blocking("ListRunTasks", sleep)
         assert slept == [0.25, 0.25]
 
     def test_who_is_woken_to_stop_gets_no_turn(self) -> None:
-        limiter = BlockingRateLimiter(lambda _: True, lambda: 0.0)
-        assert not limiter.acquire("ListRunTasks")
-        assert limiter.acquire("ListRunTasks")
+        limiter = AdaptiveRateLimiter(Clock(now=lambda: 0.0))
+        assert limiter.acquire_blocking("ListRunTasks", lambda _: True) is not None
+        assert limiter.acquire_blocking("ListRunTasks", lambda _: True) is None

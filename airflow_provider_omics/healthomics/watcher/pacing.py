@@ -46,7 +46,8 @@ class Pacer:
 
     def _turn(self, request: Request) -> Question:
         def ask() -> float:
-            return self._limiter.acquire_blocking(request.operation, self._sleep)
+            # Whoever is killed stops between two things that belong together, not here.
+            return self._limiter.acquire_blocking(request.operation, self._sleep) or 0.0
 
         async def aask() -> float:
             return await asyncio.to_thread(ask)

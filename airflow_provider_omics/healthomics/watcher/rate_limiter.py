@@ -41,34 +41,6 @@ def rates_of(setting: Any) -> dict[str, float]:
     return rates
 
 
-def usual_rate(rates: Mapping[str, float], operation: str) -> float:
-    """Return how often an operation may be called while nothing is throttled, in calls a second."""
-    return rates.get(operation) or rates.get(EVERY_OPERATION) or DEFAULT_RATE
-
-
-@dataclass
-class BlockingRateLimiter:
-    """Spaces the calls of each operation evenly in a process that makes one after the other.
-
-    :param sleep: sleeps so many seconds, and returns whether it was woken to stop.
-    :param clock: returns seconds that never go back.
-    :param rates: calls a second by operation, in place of the default.
-    """
-
-    sleep: Callable[[float], bool]
-    clock: Callable[[], float]
-    rates: Mapping[str, float] = field(default_factory=dict)
-    _opens_at: dict[str, float] = field(default_factory=dict, init=False)
-
-    def acquire(self, operation: str) -> bool:
-        """Wait until an operation may be called, and return whether to stop instead."""
-        early = self._opens_at.get(operation, float("-inf")) - self.clock()
-        if early > 0 and self.sleep(early):
-            return True
-        self._opens_at[operation] = self.clock() + 1 / usual_rate(self.rates, operation)
-        return False
-
-
 @dataclass
 class _Slot:
     """The place where the calls of one operation queue up."""
@@ -92,7 +64,8 @@ class AdaptiveRateLimiter:
 
     def rate(self, operation: str) -> float:
         """Return how often an operation may be called now, in calls a second."""
-        return usual_rate(self.rates, operation) / self._backoff_factor
+        usual = self.rates.get(operation) or self.rates.get(EVERY_OPERATION) or DEFAULT_RATE
+        return usual / self._backoff_factor
 
     async def acquire(self, operation: str) -> float:
         """Wait until an operation may be called, first come, first served, and return the time.
@@ -106,15 +79,16 @@ class AdaptiveRateLimiter:
                 await self.clock.sleep(early)
             return self._take(slot, operation)
 
-    def acquire_blocking(self, operation: str, sleep: Callable[[float], object]) -> float:
+    def acquire_blocking(self, operation: str, sleep: Callable[[float], object]) -> float | None:
         """Do what :meth:`acquire` does for the only caller, without an event loop.
 
-        :param sleep: sleeps so many seconds.
+        :param sleep: sleeps so many seconds, and may return True to say that it was woken to stop.
+        :return: the time; None, and no turn is taken, for a caller who is to stop.
         """
         slot = self._slots.setdefault(operation, _Slot())
         early = self._early(slot, operation)
-        if early > 0:
-            sleep(early)
+        if early > 0 and sleep(early) is True:
+            return None
         return self._take(slot, operation)
 
     def _early(self, slot: _Slot, operation: str) -> float:
