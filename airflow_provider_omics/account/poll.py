@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from airflow_provider_omics.account.kinds import CONFIGURATION, ResourceKind
 from airflow_provider_omics.account.resource import DELETED, Resource
-from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Request, Requests, list_pages, or_none
+from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Request, Requests, list_items, or_none
 from airflow_provider_omics.healthomics.api.payload import Payload
 from airflow_provider_omics.healthomics.api.statuses import ConfigurationStatus, Phase, classify
 from airflow_provider_omics.healthomics.polling.poll import describe_change
@@ -35,13 +35,9 @@ def find_resources(kind: ResourceKind, name: str) -> Requests[list[Resource]]:
 
 
 def _list_named(kind: ResourceKind, name: str) -> Requests[list[Resource]]:
-    found: list[Resource] = []
     members = {"maxResults": PAGE_SIZE, **({"name": name} if kind.lists_by_name else {})}
-    yield from list_pages(
-        kind.operation("List"),
-        lambda page: found.extend(Resource.of(kind, item) for item in page["items"] if item.get("name") == name),
-        **members,
-    )
+    listed = yield from list_items(kind.operation("List"), "items", **members)
+    found = [Resource.of(kind, item) for item in listed if item.get("name") == name]
     return sorted((one for one in found if one.status != DELETED), key=lambda one: one.age)
 
 

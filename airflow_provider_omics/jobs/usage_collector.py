@@ -21,7 +21,7 @@ from airflow_provider_omics.healthomics.watcher.clock import Clock
 from airflow_provider_omics.healthomics.watcher.rate_limiter import AdaptiveRateLimiter
 from airflow_provider_omics.usage.choice import UsageMode, choose
 from airflow_provider_omics.usage.columns import SampleUse
-from airflow_provider_omics.usage.lookup import list_runs_of_batch, look_up_tasks
+from airflow_provider_omics.usage.lookup import list_runs_of_batch, read_tasks
 from airflow_provider_omics.usage.manifest import manifest_stream, read_manifest
 from airflow_provider_omics.usage.records import RunRecord
 from airflow_provider_omics.usage.run_use import DYNAMIC, RunUse
@@ -94,7 +94,7 @@ class UsageCollector:
             return stored
         label = f"run {run.run_id}"
         # Of a run that was deleted meanwhile the lists tell times and storage, and no tasks.
-        with_tasks = self.hook.send_requests(or_none(look_up_tasks(run)), label, retrying=self._paced("ListRunTasks"))
+        with_tasks = self.hook.send_requests(or_none(read_tasks(run)), label, retrying=self._paced("ListRunTasks"))
         if run.storage_type == DYNAMIC and run.uuid and run.started is not None:
             run_use = RunUse.of((with_tasks or run).with_manifest(self._manifest(run)))
         else:

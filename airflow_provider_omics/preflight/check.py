@@ -100,11 +100,6 @@ def unknown_by(kind: str, where: str, error: BaseException, service: str) -> Fin
     return unknown(kind, where, what, f"{fix}, or leave this check out", may_pass=may_pass)
 
 
-def is_missing(error: BaseException) -> bool:
-    """Whether the service does not know what a call was about."""
-    return categorize(error) is ErrorCategory.NOT_FOUND
-
-
 def judge_status(kind: str, where: str, subject: str, status: str | None, message: str | None, fix: str) -> Finding:
     """Judge something that runs can use only while it is ACTIVE.
 

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 from botocore.exceptions import ClientError
 
-from airflow_provider_omics.healthomics.api.calls import Requests
+from airflow_provider_omics.healthomics.api.calls import Requests, or_none
 from airflow_provider_omics.healthomics.api.service_errors import error_code
-from airflow_provider_omics.preflight.check import ServiceRequest, is_missing, or_unknown
+from airflow_provider_omics.preflight.check import ServiceRequest, or_unknown
 from airflow_provider_omics.preflight.container_images import (
     MOST_IMAGES,
     EcrImage,
@@ -52,13 +52,10 @@ class ImageCheck:
         if plan.get("workflowOwnerId") is not None:
             what = "the definition of a shared workflow cannot be read, so its images are not known"
             return [unknown(IMAGES, self.where, what, "Ask its owner whether this account may pull them")]
-        try:
-            workflow = yield from get_workflow(plan, export=["DEFINITION"])
-        except ClientError as error:
-            if is_missing(error):
-                # The check of the workflow says so.
-                return []
-            raise
+        workflow = yield from or_none(get_workflow(plan, export=["DEFINITION"]))
+        if workflow is None:
+            # The check of the workflow says so.
+            return []
         texts, findings = self._texts(workflow)
         parameters = json.dumps(plan.members.get("parameters") or {})
         registry_map = workflow.get("containerRegistryMap") or {}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Request, Requests
+from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Request, Requests, one_request, or_none
 from airflow_provider_omics.healthomics.api.statuses import RunStatus
-from airflow_provider_omics.preflight.check import ServiceRequest, is_missing, or_unknown
+from airflow_provider_omics.preflight.check import ServiceRequest, or_unknown
 from airflow_provider_omics.preflight.findings import QUOTA, Finding, bad, good, unknown
 from airflow_provider_omics.preflight.plan import Plan
 
@@ -106,22 +106,11 @@ def _kept_runs(most: int, planned: int) -> Requests[tuple[list[str], bool]]:
 def _removable(runs: list[str]) -> Requests[tuple[int, int]]:
     """Return how many of some runs, spread over all, give way to others, and how many were asked for."""
     sample = runs[:: max(len(runs) // _SAMPLE, 1)][:_SAMPLE]
-    removable = asked = 0
+    removable = 0
     for run_id in sample:
-        answer = yield from _run(run_id)
-        asked += 1
-        removable += answer.get("retentionMode") == _REMOVE
-    return removable, asked
-
-
-def _run(run_id: str) -> Requests[Mapping[str, Any]]:
-    try:
-        answer: Mapping[str, Any] = yield Request("GetRun", {"id": run_id})
-    except Exception as error:
-        if is_missing(error):
-            return {}
-        raise
-    return answer
+        run = yield from or_none(one_request("GetRun", {"id": run_id}))
+        removable += run is not None and run.get("retentionMode") == _REMOVE
+    return removable, len(sample)
 
 
 def _at_a_time(plan: Plan, quotas: Mapping[str, float]) -> list[Finding]:

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from airflow_provider_omics.healthomics.api.calls import Request, Requests
-from airflow_provider_omics.preflight.check import is_missing
+from airflow_provider_omics.healthomics.api.calls import Requests, one_request, or_none
 from airflow_provider_omics.preflight.findings import WORKFLOW, Finding, bad
 from airflow_provider_omics.preflight.plan import Plan
 
@@ -40,11 +36,8 @@ class Rerun:
         run_id = plan.get("runId")
         if run_id is None:
             return []
-        try:
-            answer: Mapping[str, Any] = yield Request("GetRun", {"id": run_id})
-        except Exception as error:
-            if not is_missing(error):
-                raise
+        answer = yield from or_none(one_request("GetRun", {"id": run_id}))
+        if answer is None:
             fix = "Give workflow_id and what else it had, or correct run_id"
             return [bad(WORKFLOW, self.where, f"there is no run {run_id} in {plan.region} to be run again", fix)]
         taken = {name: answer[name] for name in _TAKEN if answer.get(name) is not None}

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from botocore.exceptions import ClientError
-
-from airflow_provider_omics.healthomics.api.calls import Request, Requests
-from airflow_provider_omics.preflight.check import is_missing, judge_status
+from airflow_provider_omics.healthomics.api.calls import Requests, one_request, or_none
+from airflow_provider_omics.preflight.check import judge_status
 from airflow_provider_omics.preflight.findings import CACHE, CONFIGURATION, RUN_GROUP, Finding, bad, good
 from airflow_provider_omics.preflight.plan import Plan
 
@@ -32,7 +30,7 @@ class ConfigurationCheck:
         if name is None:
             return []
         subject = f"configuration {name}"
-        answer = yield from _answer_or_missing(Request("GetConfiguration", {"name": name}))
+        answer = yield from or_none(one_request("GetConfiguration", {"name": name}))
         if answer is None:
             return [_missing(self.kind, self.where, subject, plan)]
         fix = "Use another one, or create it again"
@@ -51,7 +49,7 @@ class CacheCheck:
         if cache_id is None:
             return []
         subject = f"run cache {cache_id}"
-        answer = yield from _answer_or_missing(Request("GetRunCache", {"id": cache_id}))
+        answer = yield from or_none(one_request("GetRunCache", {"id": cache_id}))
         if answer is None:
             return [_missing(self.kind, self.where, subject, plan)]
         fix = "Use another one, create it again, or start without a cache"
@@ -70,7 +68,7 @@ class RunGroupCheck:
         if group_id is None:
             return []
         subject = f"run group {group_id}"
-        answer = yield from _answer_or_missing(Request("GetRunGroup", {"id": group_id}))
+        answer = yield from or_none(one_request("GetRunGroup", {"id": group_id}))
         if answer is None:
             return [_missing(self.kind, self.where, subject, plan)]
         return [good(self.kind, self.where, f"{subject} is there{_limits(answer, plan.runs)}")]
@@ -83,16 +81,6 @@ def _limits(group: Mapping[str, Any], runs: int) -> str:
     most = group.get("maxRuns")
     waiting = f", so that {runs - most:,} of {runs:,} runs wait as PENDING at first" if most and runs > most else ""
     return f"; it allows {', '.join(limits)}{waiting}"
-
-
-def _answer_or_missing(request: Request) -> Requests[Mapping[str, Any] | None]:
-    try:
-        answer: Mapping[str, Any] = yield request
-    except ClientError as error:
-        if is_missing(error):
-            return None
-        raise
-    return answer
 
 
 def _missing(kind: str, where: str, subject: str, plan: Plan) -> Finding:

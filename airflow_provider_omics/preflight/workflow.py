@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from botocore.exceptions import ClientError
-
-from airflow_provider_omics.healthomics.api.calls import Request, Requests
-from airflow_provider_omics.preflight.check import is_missing, judge_status
+from airflow_provider_omics.healthomics.api.calls import Request, Requests, or_none
+from airflow_provider_omics.preflight.check import judge_status
 from airflow_provider_omics.preflight.findings import WORKFLOW, Finding, bad
 from airflow_provider_omics.preflight.plan import Plan
 
@@ -43,11 +41,8 @@ def get_workflow(plan: Plan, **more: Any) -> Requests[Any]:
 
 
 def _judged(plan: Plan, where: str) -> Requests[Finding]:
-    try:
-        answer = yield from get_workflow(plan)
-    except ClientError as error:
-        if not is_missing(error):
-            raise
+    answer = yield from or_none(get_workflow(plan))
+    if answer is None:
         fix = "Correct it, its type and its owner, the Region or the connection, or create it"
         return bad(WORKFLOW, where, f"there is no {plan.workflow} in {plan.region}", fix)
     fix = "Use another one, or create it again"

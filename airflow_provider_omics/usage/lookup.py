@@ -6,19 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Requests, list_pages
+from airflow_provider_omics.healthomics.runs.tasks import list_tasks
 from airflow_provider_omics.usage.records import RunRecord
 
 
-def look_up_tasks(run: RunRecord) -> Requests[RunRecord]:
+def read_tasks(run: RunRecord) -> Requests[RunRecord]:
     """Return a run with its tasks, with one call for every 100 of them (ListRunTasks).
 
     :param run: one that the service shows; ids of deleted runs are given to others.
     """
-    items: list[Mapping[str, Any]] = []
-    yield from list_pages(
-        "ListRunTasks", lambda page: items.extend(page.get("items") or ()), id=run.run_id, maxResults=PAGE_SIZE
-    )
-    return run.with_tasks(items)
+    return run.with_tasks((yield from list_tasks(run.run_id)))
 
 
 def list_runs_of_batch(batch_id: str) -> Requests[list[tuple[str, RunRecord]]]:

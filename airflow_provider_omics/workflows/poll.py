@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Request, Requests, list_pages
+from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Request, Requests, list_items
 from airflow_provider_omics.healthomics.polling.poll import describe_change
 from airflow_provider_omics.workflows.snapshot import WorkflowSnapshot
 
@@ -46,22 +46,15 @@ def get_workflow(workflow_id: str, version_name: str | None = None) -> Requests[
 
 def list_workflows(name: str, workflow_type: str | None = None) -> Requests[list[WorkflowSnapshot]]:
     """List the workflows of exactly one name, oldest first (ListWorkflows)."""
-    found: list[WorkflowSnapshot] = []
     members = {"name": name, "maxResults": PAGE_SIZE, **({"type": workflow_type} if workflow_type else {})}
-    yield from list_pages(
-        "ListWorkflows", lambda page: found.extend(map(WorkflowSnapshot.of, page["items"])), **members
-    )
-    return sorted((one for one in found if one.name == name), key=_age)
+    listed = yield from list_items("ListWorkflows", "items", **members)
+    return sorted((one for one in map(WorkflowSnapshot.of, listed) if one.name == name), key=_age)
 
 
 def list_versions(workflow_id: str) -> Requests[list[WorkflowSnapshot]]:
     """List the versions of a workflow, oldest first (ListWorkflowVersions)."""
-    found: list[WorkflowSnapshot] = []
-    members = {"workflowId": workflow_id, "maxResults": PAGE_SIZE}
-    yield from list_pages(
-        "ListWorkflowVersions", lambda page: found.extend(map(WorkflowSnapshot.of, page["items"])), **members
-    )
-    return sorted(found, key=_age)
+    listed = yield from list_items("ListWorkflowVersions", "items", workflowId=workflow_id, maxResults=PAGE_SIZE)
+    return sorted(map(WorkflowSnapshot.of, listed), key=_age)
 
 
 def _age(snapshot: WorkflowSnapshot) -> tuple[float, str]:

@@ -17,7 +17,7 @@ from airflow_provider_omics.healthomics.api.calls import run_sync
 from airflow_provider_omics.healthomics.api.console import LOG_GROUP
 from airflow_provider_omics.local import LocalOmics, Quotas
 from airflow_provider_omics.local.clock import ManualClock
-from airflow_provider_omics.usage.lookup import list_runs_of_batch, look_up_tasks
+from airflow_provider_omics.usage.lookup import list_runs_of_batch, read_tasks
 from airflow_provider_omics.usage.manifest import manifest_stream, read_manifest
 from airflow_provider_omics.usage.pricing import PriceBook, listed_prices, price_filters, read_price_file
 from airflow_provider_omics.usage.run_use import RunUse
@@ -163,7 +163,7 @@ def test_a_recount_comes_to_the_same(server: LocalOmics, batches: list[str], pri
             assert run.run_id is not None
             assert run.uuid is not None
             said = events(logs, run.run_id, run.uuid)
-            used = RunUse.of(run_sync(omics, look_up_tasks(run)).with_manifest(read_manifest(said, run.uuid)))
+            used = RunUse.of(run_sync(omics, read_tasks(run)).with_manifest(read_manifest(said, run.uuid)))
             cost, cpu_seconds, hits = recount(omics, raw[run.run_id], [json.loads(line) for line in said])
             counted = book.cost(used)
             assert counted is not None

@@ -131,6 +131,16 @@ def list_pages(operation: str, take: Callable[[Mapping[str, Any]], bool | None],
             return
 
 
+def list_items(operation: str, member: str, **members: Any) -> Requests[list[Mapping[str, Any]]]:
+    """Return the items of all pages of a list operation, of which there are few enough to hold.
+
+    :param member: what answers call them, such as ``items``.
+    """
+    items: list[Mapping[str, Any]] = []
+    yield from list_pages(operation, lambda page: items.extend(page.get(member) or ()), **members)
+    return items
+
+
 def failed_operation(error: BaseException) -> str | None:
     """Return the API name of the operation whose call raised an error, as far as the error tells."""
     return getattr(error, "operation_name", None)

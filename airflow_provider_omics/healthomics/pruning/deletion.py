@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Question, Requests, list_pages, or_none
+from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Question, Requests, list_items, or_none
 from airflow_provider_omics.healthomics.api.failures import FailureClass
 from airflow_provider_omics.healthomics.api.service_errors import InvalidStateError
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus
@@ -75,13 +75,8 @@ def _prune_each(batch_id: str) -> Requests[bool]:
 
 def runs_of(batch_id: str) -> Requests[list[Mapping[str, Any]]]:
     """Return the runs of a batch that are not deleted (ListRuns)."""
-    runs: list[Mapping[str, Any]] = []
-
-    def take(page: Mapping[str, Any]) -> None:
-        runs.extend(item for item in page.get("items") or () if item.get("status") != RunStatus.DELETED)
-
-    yield from list_pages("ListRuns", take, batchId=batch_id, maxResults=PAGE_SIZE)
-    return runs
+    listed = yield from list_items("ListRuns", "items", batchId=batch_id, maxResults=PAGE_SIZE)
+    return [run for run in listed if run.get("status") != RunStatus.DELETED]
 
 
 def _active_or_raise(refused: InvalidStateError) -> Outcome:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Requests, list_pages
+from airflow_provider_omics.healthomics.api.calls import Requests
+from airflow_provider_omics.healthomics.runs.tasks import list_tasks
 
 
 @dataclass(frozen=True)
@@ -27,10 +26,5 @@ class CacheHits:
 
 def count_cache_hits(run_id: str) -> Requests[CacheHits]:
     """Count the cache hits of a run, with a call for every 100 tasks (ListRunTasks)."""
-    shown: list[bool] = []
-
-    def take(page: Mapping[str, Any]) -> None:
-        shown.extend(item.get("cacheHit") is True for item in page.get("items") or ())
-
-    yield from list_pages("ListRunTasks", take, id=run_id, maxResults=PAGE_SIZE)
+    shown = [task.get("cacheHit") is True for task in (yield from list_tasks(run_id))]
     return CacheHits(sum(shown), len(shown))
