@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import re
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_omics.healthomics.run_settings.definition_types import read_files
+
 MOST_IMAGES = 200
 """Most images that are checked."""
 _READ_SUFFIXES = (".wdl", ".cwl", ".nf", ".config", ".json", ".yml", ".yaml")
-_MOST_FILES, _MOST_FILE_BYTES, _MOST_BYTES = 5000, 4 << 20, 40 << 20
 _ECR = re.compile(
     r"(?P<account>[0-9]{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
     r"(?P<repository>[a-z0-9]+(?:[._/-]+[a-z0-9]+)*)"
@@ -29,10 +28,6 @@ _NAMED = re.compile(
     r"(?P<name>[a-z0-9][\w./:@-]*[\w])(?P=quote)(?=[\s,}\]]|$)(?!\s*\+)",
     re.ASCII,
 )
-
-
-class UnreadableArchiveError(ValueError):
-    """A definition cannot be read for images."""
 
 
 @dataclass(frozen=True, order=True)
@@ -119,17 +114,9 @@ def named_images(
 def texts_in(archive: bytes) -> list[str]:
     """Return the files of a zipped definition that may name images.
 
-    :raises UnreadableArchiveError: it is no archive, or too large.
+    :raises DefinitionUnreadableError: it is no archive, or too large.
     """
-    try:
-        with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-            wanted = [info for info in opened.infolist() if info.filename.endswith(_READ_SUFFIXES)]
-            sizes = [info.file_size for info in wanted]
-            if len(sizes) > _MOST_FILES or max(sizes, default=0) > _MOST_FILE_BYTES or sum(sizes) > _MOST_BYTES:
-                raise UnreadableArchiveError("it has too many files, or too large ones")
-            return [opened.read(info).decode("utf-8", "replace") for info in wanted]
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-        raise UnreadableArchiveError(f"it is no zip archive that can be read: {error}") from error
+    return [content.decode("utf-8", "replace") for content in read_files(archive, _READ_SUFFIXES).values()]
 
 
 def _is_image(name: str) -> bool:

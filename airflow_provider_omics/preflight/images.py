@@ -11,12 +11,12 @@ from botocore.exceptions import ClientError
 
 from airflow_provider_omics.healthomics.api.calls import Requests, or_none
 from airflow_provider_omics.healthomics.api.service_errors import error_code
+from airflow_provider_omics.healthomics.run_settings.definition_types import DefinitionUnreadableError
 from airflow_provider_omics.preflight.check import ServiceRequest, or_unknown
 from airflow_provider_omics.preflight.container_images import (
     MOST_IMAGES,
     EcrImage,
     NamedImages,
-    UnreadableArchiveError,
     named_images,
     texts_in,
 )
@@ -69,7 +69,7 @@ class ImageCheck:
         if link:
             try:
                 return texts_in(self.download(link)), []
-            except UnreadableArchiveError as error:
+            except DefinitionUnreadableError as error:
                 why = str(error)
             except Exception as error:  # whatever fetching it raises, it is no reason to fail
                 why = f"it could not be fetched ({type(error).__name__}: {error})"

@@ -115,10 +115,20 @@ def test_nextflow_says_them_in_its_schema() -> None:
     assert definition_types(archive, "NEXTFLOW", "main.nf") == expected
 
 
+def damaged() -> bytes:
+    """An archive whose compressed content is no such content."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("main.cwl", "class: CommandLineTool")
+    start = packed.getvalue().index(b"main.cwl") + len("main.cwl")
+    return packed.getvalue()[:start] + b"\xff" * 8 + packed.getvalue()[start + 8 :]
+
+
 @pytest.mark.parametrize(
     ("archive", "engine", "told"),
     [
         (b"no zip", "CWL", "no zip archive that can be read"),
+        (damaged(), "CWL", "no zip archive that can be read"),
         (zipped(**{"main.nf": ""}), "NEXTFLOW", "has no nextflow_schema.json"),
         (zipped(**{"a.wdl": "", "b.wdl": ""}), "WDL", "has 2 .wdl files"),
         (zipped(**{"a.wdl": ""}), "CWL", "has 0 .cwl files"),

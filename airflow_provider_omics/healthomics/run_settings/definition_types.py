@@ -10,6 +10,7 @@ import sys
 import tempfile
 import urllib.request
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
@@ -47,7 +48,7 @@ _KEPT_ENVIRONMENT = ("PATH", "PYTHONPATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY
 
 
 class DefinitionUnreadableError(Exception):
-    """A definition does not say the types of its parameters."""
+    """A definition cannot be read, or does not say the types of its parameters."""
 
 
 def is_exported(setting: Mapping[str, Any]) -> bool:
@@ -86,7 +87,7 @@ def definition_types(archive: bytes, engine: str, main: str | None) -> dict[str,
         only one, or the one that is named main.
     :raises DefinitionUnreadableError: it does not say.
     """
-    files = _unzip(archive)
+    files = read_files(archive, _READ_SUFFIXES)
     if engine == "NEXTFLOW":
         return _nextflow_types(files)
     suffix = ".cwl" if engine == "CWL" else ".wdl"
@@ -98,15 +99,19 @@ def definition_types(archive: bytes, engine: str, main: str | None) -> dict[str,
     return _cwl_types(files[path], entry) if suffix == ".cwl" else _wdl_types(files, path)
 
 
-def _unzip(archive: bytes) -> dict[str, bytes]:
+def read_files(archive: bytes, suffixes: tuple[str, ...]) -> dict[str, bytes]:
+    """Return the files of a zipped definition whose names end in one of some ways, by their names.
+
+    :raises DefinitionUnreadableError: it is no archive, or has too many such files, or too large ones.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-            wanted = [info for info in opened.infolist() if info.filename.endswith(_READ_SUFFIXES)]
+            wanted = [info for info in opened.infolist() if info.filename.endswith(suffixes)]
             sizes = [info.file_size for info in wanted]
             if len(sizes) > _MOST_FILES or max(sizes, default=0) > _MOST_FILE_BYTES or sum(sizes) > _MOST_BYTES:
                 raise DefinitionUnreadableError("it has too many files, or too large ones")
             return {info.filename.removeprefix("./"): opened.read(info) for info in wanted}
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
         raise DefinitionUnreadableError(f"it is no zip archive that can be read: {error}") from error
 
 
