@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -12,20 +12,15 @@ from airflow_provider_omics.account.kinds import ResourceKind
 from airflow_provider_omics.account.poll import find_resources, get_resource
 from airflow_provider_omics.account.resource import DELETED, DELETING, FAILED, Resource
 from airflow_provider_omics.healthomics.api.calls import Requests, or_none
+from airflow_provider_omics.healthomics.api.creation import CONFIRM_PAUSES, IdempotentCreation, request_ids
 from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.logger import Log, entry
-from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
 from airflow_provider_omics.healthomics.requests.checks import as_typed
 from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.requests.shapes import operation_model
 
 # Never change it: resources were made with ids from it.
 _NAMESPACE = uuid.UUID("5b1c3b0e-9a52-5f0f-8a55-2f1d3c9b7e40")
-# What the service has just named may be not found for a minute before it counts as deleted; and what is being deleted
-# has its name for about as long.
-_CONFIRM_PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0)
-_CONFLICT = "ConflictException"
-_MOST_GENERATIONS = 5
 _MOST_SHOWN = 5
 
 
@@ -105,7 +100,7 @@ class ResourceCreator:
         return self.kind.operation("Create")
 
     def _find(self) -> Resource | None:
-        named = self._settled()
+        named = self._named()
         usable = [one for one in named if one.status != FAILED]
         if len(usable) > 1 and not self.takes_oldest:
             shown = ", ".join(one.identifier for one in usable[:_MOST_SHOWN])
@@ -115,9 +110,9 @@ class ResourceCreator:
             self._refuse(self._failed(named[0]))
         return usable[0] if usable else None
 
-    def _settled(self) -> list[Resource]:
+    def _named(self) -> list[Resource]:
         """Return what has the name once none of it is being deleted."""
-        for seconds in _CONFIRM_PAUSES:
+        for seconds in CONFIRM_PAUSES:
             if seconds and self.pause(seconds) is True:
                 break
             named: list[Resource] = self.service.send_requests(find_resources(self.kind, self._name), self._subject)
@@ -130,68 +125,35 @@ class ResourceCreator:
         )
 
     def _create(self) -> Resource:
-        refused: OmicsServiceError | None = None
-        for request_id in self._request_ids():
-            members = {**self.request, "requestId": request_id}
-            try:
-                made = self.service.create_resource(self.kind, members, find=self._find, pause=self.pause)
-            except OmicsServiceError as error:
-                if error.code != _CONFLICT:
-                    raise
-                refused, found = error, self._shown(self._find)
-            else:
-                refused, found = None, self._confirmed(made)
-            if found is not None:
-                return found
+        creation = IdempotentCreation(
+            create=self._created,
+            find=self._find,
+            read=self._read,
+            is_gone=self._is_gone,
+            subject=self._subject,
+            label=lambda made: made.label,
+            log=self.log,
+            pause=self.pause,
+        )
+        # Only the name: two that ask at once for different settings are to make one, too.
+        ids = request_ids(self.request.get("requestId"), _NAMESPACE, self.kind.suffix, self._name)
         gone = f"{self._operation} for {self._subject}: HealthOmics names one that it made before, and that one is gone"
-        raise refused or OmicsError(f"{gone}. Give a request_id that was not used yet")
+        return creation.carry_out(ids, f"{gone}. Give a request_id that was not used yet")
 
-    def _request_ids(self) -> Iterator[str]:
-        """Yield request ids; one that is not the first is for what was deleted since the one before was used."""
-        own = self.request.get("requestId")
-        if own is not None:
-            yield own
-            return
-        for generation in range(_MOST_GENERATIONS):
-            # Only the name: two that ask at once for different settings are to make one, too.
-            yield str(uuid.uuid5(_NAMESPACE, "\x1f".join([self.kind.suffix, self._name, str(generation)])))
+    def _created(self, request_id: str) -> Resource:
+        """Make it, and return it as it was asked for, which is what it is until the service shows it."""
+        members = {**self.request, "requestId": request_id}
+        made = self.service.create_resource(self.kind, members, find=self._find, pause=self.pause)
+        return replace(made, name=self._name, settings=self.request, tags=self.request.get("tags") or {})
 
-    def _confirmed(self, made: Resource) -> Resource | None:
-        """Return what the service has named, as it shows it; None if it is gone, since an id was remembered."""
-        as_made = replace(made, name=self._name, settings=self.request, tags=self.request.get("tags") or {})
+    def _read(self, made: Resource) -> Resource | None:
+        asked = or_none(get_resource(self.kind, made.identifier))
+        found: Resource | None = self.service.send_requests(asked, made.label)
+        return found
 
-        def read() -> Resource | None:
-            try:
-                found: Resource | None = self.service.send_requests(
-                    or_none(get_resource(self.kind, made.identifier)), made.label
-                )
-            except OmicsServiceError as error:
-                # It was made, which is what was asked.
-                self.log.warning("%s", entry("Cannot look at HealthOmics %s, and go on: %s", made.label, error))
-                return as_made
-            return found
-
-        found = self._shown(read, as_made)
+    def _is_gone(self, found: Resource) -> bool:
         # Ids of what was deleted may be given to others.
-        is_gone = found is None or found.status in (DELETED, DELETING) or found.name not in (None, self._name)
-        return None if is_gone else found
-
-    def _shown(self, look: Callable[[], Resource | None], made: Resource | None = None) -> Resource | None:
-        """Return what is looked for as soon as the service shows it; None if it does not for a minute.
-
-        :param made: what to go on with if the task is killed meanwhile.
-        """
-        for seconds in _CONFIRM_PAUSES:
-            if seconds and self.pause(seconds) is True:
-                return made
-            found = look()
-            if found is not None:
-                return found
-            if not seconds:
-                longest = sum(_CONFIRM_PAUSES)
-                text = "HealthOmics does not show %s; looking again for up to %.0f s"
-                self.log.info("%s", entry(text, self._subject, longest))
-        return None
+        return found.status in (DELETED, DELETING) or found.name not in (None, self._name)
 
     def _as_asked(self, found: Resource) -> Resource:
         """Return the resource once it has the settings and the tags that are asked for."""

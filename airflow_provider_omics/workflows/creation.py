@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from airflow_provider_omics.healthomics.api.calls import Requests, or_none
-from airflow_provider_omics.healthomics.api.errors import OmicsError
+from airflow_provider_omics.healthomics.api.creation import MOST_GENERATIONS, IdempotentCreation, request_ids
 from airflow_provider_omics.healthomics.api.logger import Log, entry
-from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
 from airflow_provider_omics.healthomics.api.statuses import Phase
 from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 from airflow_provider_omics.workflows.creation_request import CREATE_WORKFLOW, Creation, version_name_of
@@ -19,11 +18,6 @@ from airflow_provider_omics.workflows.snapshot import CONTENT_TAG, WorkflowSnaps
 
 # Never change it: workflows were made with ids from it.
 _NAMESPACE = uuid.UUID("0d0f6c0a-8d0a-5f7e-9c64-6f4a5f1f2b58")
-# One that the service has just named may be not found for a minute, as for those who wait for it, before it counts as
-# deleted.
-_CONFIRM_PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0)
-_CONFLICT = "ConflictException"
-_MOST_GENERATIONS = 5
 _USABLE = (Phase.SUCCEEDED, Phase.ACTIVE, Phase.UNKNOWN)
 TAG_COUNT = 1
 """How many tags are added to those of the user."""
@@ -158,44 +152,34 @@ class WorkflowCreator:
 
     def _create(self) -> WorkflowSnapshot:
         create = self.service.create_workflow_version if self._is_version else self.service.create_workflow
-        refused: OmicsServiceError | None = None
-        for request_id in self._request_ids():
-            try:
-                made = create(self._members(request_id), find=self._find_made, pause=self.pause)
-            except OmicsServiceError as error:
-                if error.code != _CONFLICT:
-                    raise
-                refused, found = error, self._found_after(error)
-            else:
-                refused, found = None, self._confirmed(made)
-            if found is not None:
-                return found
-        raise refused or OmicsError(self._gone())
+        creation = IdempotentCreation(
+            create=lambda request_id: create(self._members(request_id), find=self._find_made, pause=self.pause),
+            find=self._find_made,
+            read=lambda made: self._read(made) or self._listed(made),
+            is_gone=lambda found: found.phase is Phase.DELETED,
+            subject=self._subject,
+            label=lambda made: made.label,
+            log=self.log,
+            pause=self.pause,
+        )
+        return creation.carry_out(self._request_ids(), self._gone())
 
     def _request_ids(self) -> Iterator[str]:
-        """Yield request ids; one that is not the first is for what was deleted since the one before was used."""
-        own = self._request.get("requestId")
-        if own is None:
-            yield from map(self._request_id, range(_MOST_GENERATIONS))
-        else:
-            yield own
+        asked = self._request
+        name = (asked["workflowId"], asked["versionName"]) if self._is_version else (asked["name"],)
+        return request_ids(asked.get("requestId"), _NAMESPACE, *name, self.creation.digest)
 
     def _gone(self) -> str:
         asked = f"{self.creation.operation} for {self._subject}: HealthOmics names one that it made before, and"
         if self._request.get("requestId") is not None:
             return f"{asked} that one is gone. Give another request_id, or leave it out"
-        return f"{asked} that one is gone, for each of {_MOST_GENERATIONS} request ids. Give a request_id of your own"
+        return f"{asked} that one is gone, for each of {MOST_GENERATIONS} request ids. Give a request_id of your own"
 
     def _members(self, request_id: str) -> dict[str, Any]:
         ours = {CONTENT_TAG: self.creation.digest} if self.is_tagged else {}
         tags = {**(self._request.get("tags") or {}), **ours}
         members = {**self._request, "requestId": request_id}
         return {**members, "tags": tags} if tags else members
-
-    def _request_id(self, generation: int) -> str:
-        asked = self._request
-        name = (asked["workflowId"], asked["versionName"]) if self._is_version else (asked["name"],)
-        return str(uuid.uuid5(_NAMESPACE, "\x1f".join([*name, self.creation.digest, str(generation)])))
 
     def _find_made(self) -> WorkflowSnapshot | None:
         """Return what a call has made, also if it has failed since, which is for the waiter to explain."""
@@ -204,42 +188,6 @@ class WorkflowCreator:
         if named and not same and self._is_version:
             raise OmicsRequestInvalidError(self.creation.operation, [self._taken(named[0])])
         return _first_usable(same) if same else None
-
-    def _found_after(self, error: OmicsServiceError) -> WorkflowSnapshot | None:
-        """Return what stands behind a conflict, as soon as the service shows it; None if it is gone.
-
-        :raises OmicsServiceError: the error, since the task was killed meanwhile.
-        """
-        for seconds in _CONFIRM_PAUSES:
-            if seconds and self.pause(seconds) is True:
-                raise error
-            found = self._find_made()
-            if found is not None:
-                return found
-            if not seconds:
-                self._log_absence(f"the one that {self._subject} conflicts with")
-        return None
-
-    def _confirmed(self, made: WorkflowSnapshot) -> WorkflowSnapshot | None:
-        """Return what the service has named, as it shows it; None if it is gone, since an id was remembered."""
-        for seconds in _CONFIRM_PAUSES:
-            if seconds and self.pause(seconds) is True:
-                return made
-            try:
-                found = self._read(made) or self._listed(made)
-            except OmicsServiceError as error:
-                # It was made, which whoever waits for it will see, or explain.
-                self.log.warning("%s", entry("Cannot look at HealthOmics %s, and go on: %s", made.label, error))
-                return made
-            if found is not None:
-                return None if found.phase is Phase.DELETED else found
-            if not seconds:
-                self._log_absence(made.label)
-        return None
-
-    def _log_absence(self, what: str) -> None:
-        longest = sum(_CONFIRM_PAUSES)
-        self.log.info("%s", entry("HealthOmics does not show %s; looking again for up to %.0f s", what, longest))
 
     def _listed(self, made: WorkflowSnapshot) -> WorkflowSnapshot | None:
         """Return a workflow that GetWorkflow does not show yet, and ListWorkflows does."""

@@ -12,10 +12,14 @@ import pytest
 from omics_errors import raises
 from task_runs import TaskRun, run_task
 
-from airflow_provider_omics.account import creation
 from airflow_provider_omics.account.creation import ResourceCreator
 from airflow_provider_omics.account.kinds import CONFIGURATION, RUN_CACHE, RUN_GROUP, ResourceKind
-from airflow_provider_omics.exceptions import OmicsConfigurationFailedError, OmicsError, OmicsRequestInvalidError
+from airflow_provider_omics.exceptions import (
+    OmicsConfigurationFailedError,
+    OmicsError,
+    OmicsRequestInvalidError,
+    OmicsServiceError,
+)
 from airflow_provider_omics.healthomics.requests.shapes import operation_model, snake_case
 from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.local import Assumptions, LocalOmics
@@ -67,7 +71,8 @@ def account(server: LocalOmics) -> AccountState:
 @pytest.fixture
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not found counts as deleted at once."""
-    monkeypatch.setattr(creation, "_CONFIRM_PAUSES", (0.0, 0.01))
+    for module in ("account.creation", "healthomics.api.creation"):
+        monkeypatch.setattr(f"airflow_provider_omics.{module}.CONFIRM_PAUSES", (0.0, 0.01))
 
 
 def create(kind: ResourceKind, **kwargs: Any) -> TaskRun:
@@ -248,6 +253,15 @@ def test_what_was_deleted_is_made_anew(
     assert [one.arn for one in made(account, kind) if getattr(one, "status", "ACTIVE") == "ACTIVE"] == [
         again.ti.xcoms["resource_arn"]
     ]
+
+
+def test_who_is_killed_behind_a_conflict_makes_no_other_one(server: LocalOmics, account: AccountState) -> None:
+    account.assumptions = Assumptions(repeated_request_id=RepeatedRequestId.CONFLICT)
+    delete(RUN_CACHE, create(RUN_CACHE).result)
+    killed = replace(creator(RUN_CACHE), pause=lambda _: True)
+    with raises(OmicsServiceError, match="ConflictException"):
+        killed.get_or_create()
+    assert made(account, RUN_CACHE) == []
 
 
 @MODES

@@ -59,7 +59,7 @@ def server(omics_local: LocalOmics) -> LocalOmics:
 @pytest.fixture
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not found counts as deleted at once."""
-    monkeypatch.setattr("airflow_provider_omics.workflows.creation._CONFIRM_PAUSES", (0.0, 0.01))
+    monkeypatch.setattr("airflow_provider_omics.healthomics.api.creation.CONFIRM_PAUSES", (0.0, 0.01))
 
 
 @pytest.fixture
