@@ -68,7 +68,7 @@ class OmicsAutoCacheOperator(KillableOperator):
         self.log.info("%s", entry(text, cache.label, behavior, request["cacheS3Location"]))
         return {"cacheId": cache.identifier, "cacheBehavior": behavior}
 
-    def look_up_cache_hits(self, run: RunSnapshot) -> CacheHits | None:
+    def count_hits(self, run: RunSnapshot) -> CacheHits | None:
         """Count the cache hits of a run that has ended, and log them; None for one without a cache of the task's.
 
         Nothing is raised: how the run has ended is known.

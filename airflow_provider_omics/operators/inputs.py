@@ -6,25 +6,22 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_omics.healthomics.api.errors import OmicsError
-from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.requests.input_objects import InputObjects
-from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
-from airflow_provider_omics.healthomics.requests.levels import FAIL, OFF
+from airflow_provider_omics.healthomics.requests.issues import Issue
+from airflow_provider_omics.healthomics.requests.levels import OFF
 from airflow_provider_omics.healthomics.run_settings.parameters_file import file_of, read_parameters
 from airflow_provider_omics.hooks.arguments import as_read
-from airflow_provider_omics.hooks.input_check import InputReport, describe_unknown, look_for_inputs
 from airflow_provider_omics.hooks.object_settings import ObjectSettings
 from airflow_provider_omics.jobs.kinds import JobT
 from airflow_provider_omics.operators.auto_cache import OmicsAutoCacheOperator
 from airflow_provider_omics.operators.before_start import BeforeStart
+from airflow_provider_omics.operators.input_check import InputCheck
 from airflow_provider_omics.operators.job import OmicsJobOperator
-from airflow_provider_omics.workflows.lookup import UNKNOWN_ID, FoundWorkflow, find_workflow, workflow_name_issues
+from airflow_provider_omics.operators.named_workflow import find_named
+from airflow_provider_omics.workflows.lookup import UNKNOWN_ID, FoundWorkflow, workflow_name_issues
 
 if TYPE_CHECKING:
     from airflow_provider_omics.hooks.omics import OmicsHook
-
-_MOST_LOGGED = 20
 
 
 class OmicsInputOperator(OmicsAutoCacheOperator, OmicsJobOperator[JobT]):
@@ -97,10 +94,7 @@ class OmicsInputOperator(OmicsAutoCacheOperator, OmicsJobOperator[JobT]):
         :raises OmicsRequestInvalidError: there is none of that name, or more than one.
         """
         name = str(self.workflow_name)
-        requests = find_workflow(operation, name, self.workflow_version_name, self.workflow_type)
-        found = self.hook.send_requests(requests, f"workflow {name!r}")
-        self.log.info("%s", entry(found.describe(name)))
-        return found
+        return find_named(self.hook, self.log, operation, name, self.workflow_version_name, self.workflow_type)
 
     @property
     def looks_for_inputs(self) -> bool:
@@ -156,30 +150,8 @@ class OmicsInputOperator(OmicsAutoCacheOperator, OmicsJobOperator[JobT]):
         :raises OmicsRequestInvalidError: inputs are missing, archived or denied, and that is refused.
         :raises OmicsError: the task was killed meanwhile.
         """
-        if not objects.count:
-            return
-        self.log.info("Looking for %s inputs in S3 (check_inputs)", f"{objects.count:,}")
-        report = look_for_inputs(
-            self.hook.input_check_client(),
-            objects,
-            seconds=self.check_inputs_timeout,
-            log=self.log,
-            is_killed=self._killed.is_set,
-        )
-        if self._killed.is_set():
-            raise OmicsError("The task was killed while its inputs were looked for; nothing was submitted")
-        unknown = describe_unknown(report, objects)
-        if unknown is not None:
-            self.log.warning("%s", entry("%s. They are submitted as they are", unknown))
-        if report.problems and self.check_inputs == FAIL:
-            raise OmicsRequestInvalidError(operation, report.issues, report.problems)
-        self._log_report(report, is_whole=unknown is None)
-
-    def _log_report(self, report: InputReport, *, is_whole: bool) -> None:
-        for issue in report.issues[:_MOST_LOGGED]:
-            self.log.warning("%s", entry(str(issue)))
-        more = report.problems - min(_MOST_LOGGED, len(report.issues))
-        if more > 0:
-            self.log.warning("%s more inputs have problems", f"{more:,}")
-        if is_whole and not report.problems:
-            self.log.info("All %s inputs are there", f"{report.checked:,}")
+        killed = self._killed.is_set
+        unchecked = "They are submitted as they are"
+        InputCheck(
+            self.hook, self.log, operation, self.check_inputs, self.check_inputs_timeout, unchecked, killed
+        ).check(objects)

@@ -8,14 +8,31 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from airflow_provider_omics.exceptions import OmicsServiceError
 from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.requests.identity import JobKey
 from airflow_provider_omics.hooks.storage import ObjectStorage
-from airflow_provider_omics.workflows.lookup import FoundWorkflow
+from airflow_provider_omics.workflows.lookup import FoundWorkflow, find_workflow
+
+if TYPE_CHECKING:
+    from airflow_provider_omics.hooks.omics import OmicsHook
 
 _NAMING = ("StartRunBatch", "GetWorkflow", "GetWorkflowVersion")
+
+
+def find_named(
+    hook: OmicsHook, log: Log, operation: str, name: str, version_name: str | None, workflow_type: str | None
+) -> FoundWorkflow:
+    """Look up a workflow by its name, and log what was found.
+
+    :param operation: API operation that it is for.
+    :raises OmicsRequestInvalidError: there is none of that name, or more than one.
+    """
+    found = hook.send_requests(find_workflow(operation, name, version_name, workflow_type), f"workflow {name!r}")
+    log.info("%s", entry(found.describe(name)))
+    return found
 
 
 @dataclass(frozen=True)

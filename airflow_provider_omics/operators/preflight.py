@@ -8,20 +8,20 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.exceptions import non_retryable_errors
-from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.requests.input_objects import InputObjects
 from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.requests.levels import FAIL, OFF
 from airflow_provider_omics.healthomics.requests.shapes import api_name
 from airflow_provider_omics.healthomics.run_settings.parameters_file import file_of, read_parameters
 from airflow_provider_omics.hooks.arguments import argument_issues, as_read
-from airflow_provider_omics.hooks.input_check import describe_unknown, look_for_inputs
 from airflow_provider_omics.hooks.object_settings import ObjectSettings
 from airflow_provider_omics.hooks.parameters import TEMPLATED
-from airflow_provider_omics.operators.base import OmicsBaseOperator
+from airflow_provider_omics.operators.base import KillableOperator
 from airflow_provider_omics.operators.before_start import BeforeStart
+from airflow_provider_omics.operators.input_check import InputCheck
+from airflow_provider_omics.operators.named_workflow import find_named
 from airflow_provider_omics.preflight.findings import Verdict
-from airflow_provider_omics.workflows.lookup import find_workflow, workflow_name_issues
+from airflow_provider_omics.workflows.lookup import workflow_name_issues
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -44,7 +44,7 @@ PREFLIGHT_FIELDS = (
 _OPERATION, _MOST_RETURNED = "Preflight", 100
 
 
-class OmicsPreflightOperator(OmicsBaseOperator):
+class OmicsPreflightOperator(KillableOperator):
     """Find out whether runs can be started, and what would go wrong, before the work that leads to them; start none.
 
     Returns what was found, without what is as it should be: a list of objects with ``kind``, ``verdict`` (``bad`` or
@@ -138,7 +138,7 @@ class OmicsPreflightOperator(OmicsBaseOperator):
             self.hook.object_settings = ObjectSettings(requester_pays=self.s3_requester_pays)
             members = self._members()
             before = BeforeStart(self.hook, self.log, _OPERATION, self.preflight)
-            found = before.prove(members, self.runs, [lambda: self._look_for_inputs(members)], self._named_workflow)
+            found = before.prove(members, self.runs, [lambda: self._check_inputs(members)], self._named_workflow)
         return [one.to_payload() for one in found if one.verdict is not Verdict.GOOD][:_MOST_RETURNED]
 
     def _members(self) -> dict[str, Any]:
@@ -151,21 +151,14 @@ class OmicsPreflightOperator(OmicsBaseOperator):
     def _named_workflow(self) -> Mapping[str, Any]:
         if self.workflow_name is None:
             return {}
-        requests = find_workflow(_OPERATION, self.workflow_name, self.workflow_version_name, self.workflow_type)
-        found = self.hook.send_requests(requests, f"workflow {self.workflow_name!r}")
-        self.log.info("%s", entry(found.describe(self.workflow_name)))
-        return found.members
+        asked = self.workflow_name, self.workflow_version_name, self.workflow_type
+        return find_named(self.hook, self.log, _OPERATION, *asked).members
 
-    def _look_for_inputs(self, members: Mapping[str, Any]) -> None:
+    def _check_inputs(self, members: Mapping[str, Any]) -> None:
         if self.check_inputs == OFF:
             return
+        level, seconds, unchecked = self.check_inputs, self.check_inputs_timeout, "Nothing is known of them"
+        check = InputCheck(self.hook, self.log, _OPERATION, level, seconds, unchecked, self._killed.is_set)
         with closing(InputObjects()) as objects:
             objects.note(members.get("parameters"))
-            client, seconds = self.hook.input_check_client(), self.check_inputs_timeout
-            report = look_for_inputs(client, objects, seconds=seconds, log=self.log, is_killed=lambda: False)
-            if (unclear := describe_unknown(report, objects)) is not None:
-                self.log.warning("%s", entry("%s", unclear))
-        if report.problems and self.check_inputs == FAIL:
-            raise OmicsRequestInvalidError(_OPERATION, report.issues, report.problems)
-        for issue in report.issues:
-            self.log.warning("%s", entry("%s", issue))
+            check.check(objects)

@@ -268,7 +268,7 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
         # Of a run that has completed, the outputs are only logged: no worker waits for that.
         retrying = None if succeeded else replace(self.retrying, only_transient=True)
         details = look_up_details(self.hook, run, self.log, retrying)
-        hits = self.look_up_cache_hits(run)
+        hits = self.count_hits(run)
         if hits is not None and self.do_xcom_push:
             push_xcoms(context, self.log, {XCOM_RUN_CACHE_HITS_KEY: hits.hits})
         if not succeeded:
@@ -357,10 +357,10 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
 
     def _prove(self, request: Mapping[str, Any]) -> None:
         """Find out, before anything is submitted, what would go wrong later."""
-        inputs = partial(self._look_for_inputs, request)
+        inputs = partial(self._check_inputs, request)
         self.prove("StartRun", request, 1, inputs, named_workflow=self._named_workflow)
 
-    def _look_for_inputs(self, request: Mapping[str, Any]) -> None:
+    def _check_inputs(self, request: Mapping[str, Any]) -> None:
         if not self.looks_for_inputs:
             return
         with closing(InputObjects()) as objects:
