@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_provider_omics.account.kinds import ResourceKind
 
-ACTIVE, FAILED, DELETED, DELETING = "ACTIVE", "FAILED", "DELETED", "DELETING"
+FAILED, DELETED, DELETING = "FAILED", "DELETED", "DELETING"
 _NEVER_COMPARED = frozenset({"requestId", "tags"})
 
 
