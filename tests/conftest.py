@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from batch_account import close_accounts
 from botocore.loaders import JSONFileLoader, Loader
 from botocore.retries.standard import ExponentialBackoff
 from call_clock import CallClock
@@ -134,6 +135,13 @@ def server() -> Iterator[LocalOmics]:
     """A server with simulated runs that end within about 0.1 s."""
     with LocalOmics(executor="simulated", timings=Timings.fast(), quotas=Quotas.wide()) as started:
         yield started
+
+
+@pytest.fixture(autouse=True)
+def no_account_left() -> Iterator[None]:
+    """Leave no account behind that writes into the buckets of the next tests."""
+    yield
+    close_accounts()
 
 
 @pytest.fixture

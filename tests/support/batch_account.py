@@ -46,6 +46,15 @@ SLOW = Timings(
 )
 
 
+_open: list[AccountState] = []
+
+
+def close_accounts() -> None:
+    """Have no account write what its runs leave any more, which other tests would find in the same buckets."""
+    while _open:
+        _open.pop().unread.close()
+
+
 class BatchAccount:
     """An account with one ACTIVE workflow (id 77) and an empty bucket."""
 
@@ -70,6 +79,7 @@ class BatchAccount:
             timings=timings,
             quotas=quotas or Quotas.wide(),
         )
+        _open.append(self.state)
         attach_batches(self.state)
         self.seen: list[BatchStatus] = []
         self.state.batch_observers.append(lambda batch, _old: self.seen.append(batch.status))

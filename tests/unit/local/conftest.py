@@ -19,6 +19,8 @@ from airflow_provider_omics.local.timings import Timings
 def make_lab() -> Iterator[Callable[..., Lab]]:
     """Make an account's state: seconds in PENDING 1, STARTING 2, STOPPING 3."""
 
+    made: list[AccountState] = []
+
     def make(
         assumptions: Assumptions | None = None,
         quotas: Quotas | None = None,
@@ -36,9 +38,12 @@ def make_lab() -> Iterator[Callable[..., Lab]]:
             timings=timings or Timings(pending=1, starting=2, stopping=3),
             quotas=quotas or Quotas(),
         )
+        made.append(state)
         return Lab(state, clock)
 
     yield make
+    for state in made:
+        state.unread.close()
     reset_moto()
 
 
