@@ -85,14 +85,18 @@ def test_the_events_example_reports_each_run_on_its_own() -> None:
     assert tasks_of("example_omics_events") == {"list_runs": ["report"], "report": []}
 
 
-def test_the_lifecycle_example_deletes_versions_only_once_there_are_results() -> None:
+def test_the_lifecycle_example_deletes_versions_and_records_only_once_there_are_results() -> None:
     assert tasks_of("example_omics_workflow_lifecycle") == {
-        "workflow": ["cohort", "outdated", "prune", "version"],
-        "version": ["cohort", "outdated"],
+        "workflow": ["check", "cohort", "outdated", "prune", "prune_batches", "prune_runs", "version"],
+        "version": ["check", "cohort", "outdated"],
+        "group": ["check", "cohort"],
+        "check": ["cohort"],
         "cohort": ["results"],
-        "results": ["outdated"],
+        "results": ["outdated", "prune_batches"],
         "outdated": ["prune"],
         "prune": [],
+        "prune_batches": ["prune_runs"],
+        "prune_runs": [],
     }
 
 
