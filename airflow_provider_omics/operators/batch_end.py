@@ -172,8 +172,8 @@ class OmicsCancelRunBatchOperator(_BatchOperator):
     :param wait_for_completion: whether to wait until the batch and its runs have ended. Default ``False``.
     :param whole_cohort: whether all batches of its cohort are cancelled: its task starts another one for samples that
         failed. They are found by the tags that the provider gives a batch (``identity_tags`` of
-        :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`), among at most 100 of its name (ListBatch).
-        False for this batch alone. Default ``True``.
+        :class:`~airflow_provider_omics.operators.batch.OmicsStartRunBatchOperator`), among at most 100 of its name
+        (ListBatch). False for this batch alone. Default ``True``.
     :param deferrable: whether to wait in the triggerer, without a worker; the default is Airflow's ``[operators]
         default_deferrable``.
     :param waiter_delay: seconds between two polls, 0.01 to 604,800. Default ``30``.
@@ -253,8 +253,8 @@ class OmicsDeleteRunBatchOperator(_BatchOperator):
         Default ``True``.
     :param whole_cohort: whether the runs of all batches of its cohort are deleted: its task starts another one for
         samples that failed. They are found by the tags that the provider gives a batch (``identity_tags`` of
-        :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`), among at most 100 of its name (ListBatch).
-        False for this batch alone. Default ``True``.
+        :class:`~airflow_provider_omics.operators.batch.OmicsStartRunBatchOperator`), among at most 100 of its name
+        (ListBatch). False for this batch alone. Default ``True``.
     :param deferrable: whether to wait in the triggerer, without a worker; the default is Airflow's ``[operators]
         default_deferrable``.
     :param waiter_delay: seconds between two polls, 0.01 to 604,800. Default ``30``.
@@ -320,8 +320,8 @@ class OmicsDeleteBatchOperator(_BatchOperator):
     :param wait_for_completion: whether to wait until the service does not show the batch any more. Default ``True``.
     :param whole_cohort: whether all batches of its cohort are deleted: its task starts another one for samples that
         failed. They are found by the tags that the provider gives a batch (``identity_tags`` of
-        :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`), among at most 100 of its name (ListBatch).
-        False for this batch alone. Default ``True``.
+        :class:`~airflow_provider_omics.operators.batch.OmicsStartRunBatchOperator`), among at most 100 of its name
+        (ListBatch). False for this batch alone. Default ``True``.
     :param deferrable: whether to wait in the triggerer, without a worker; the default is Airflow's ``[operators]
         default_deferrable``.
     :param waiter_delay: seconds between two polls, 0.01 to 604,800. Default ``30``.

@@ -72,9 +72,10 @@ class OmicsBatchSensor(OmicsWaitingSensor[BatchSnapshot]):
     :param tolerated_failure_percentage: the same as a share of the samples, 0 to 100; the larger of the two holds.
         Default ``0``.
     :param whole_cohort: whether the other batches of its cohort count too. They are found by the tags that the provider
-        gives a batch (``identity_tags`` of :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`), among at
-        most 100 of its name (ListBatch); if that is refused, the batch counts alone, with a warning. False for this
-        batch alone. Default ``True``.
+        gives a batch (``identity_tags`` of
+        :class:`~airflow_provider_omics.operators.batch.OmicsStartRunBatchOperator`), among at most 100 of its name
+        (ListBatch); if that is refused, the batch counts alone, with a warning. False for this batch alone. Default
+        ``True``.
     :param deferrable: whether to wait in the triggerer, without a worker; the default is Airflow's ``[operators]
         default_deferrable``.
     :param start_from_trigger: whether to go to the triggerer straight from the scheduler, without a worker first. The
@@ -201,9 +202,9 @@ class OmicsBatchRunSensor(OmicsWaitingSensor[SampleSnapshot]):
         (templated); None to take it from the task.
     :param whole_cohort: with ``batch_id``, whether a sample that the batch does not have, or that failed in it, is
         looked for in the other batches of its cohort. They are found by the tags that the provider gives a batch
-        (``identity_tags`` of :class:`~airflow_provider_omics.operators.job.OmicsJobOperator`), among at most 100 of its
-        name (ListBatch); if that is refused, the batch counts alone, with a warning. False for this batch alone.
-        Default ``True``.
+        (``identity_tags`` of :class:`~airflow_provider_omics.operators.batch.OmicsStartRunBatchOperator`), among at
+        most 100 of its name (ListBatch); if that is refused, the batch counts alone, with a warning. False for this
+        batch alone. Default ``True``.
     :param deferrable: whether to wait in the triggerer, without a worker; the default is Airflow's ``[operators]
         default_deferrable``.
     :param start_from_trigger: whether to go to the triggerer straight from the scheduler, without a worker first. The

@@ -65,12 +65,14 @@ class Environment:
     :param airflow: Airflow's minor version, which picks the lock file.
     :param everything: whether it holds all of the lock file, or only what the demo needs.
     :param own_lock_file: lock file, relative to the checkout, of an environment without Airflow and the package.
+    :param holds: what is in it, for the reader of the scripts' output.
     """
 
     name: str
     airflow: str
     everything: bool
     own_lock_file: str | None = None
+    holds: str = ""
 
     @property
     def folder(self) -> Path:
@@ -86,7 +88,7 @@ class Environment:
 
     @property
     def content(self) -> str:
-        return "clients of the tests" if self.own_lock_file else f"Airflow {self.airflow} and the package"
+        return self.holds or f"Airflow {self.airflow} and the package"
 
     @property
     def install_arguments(self) -> list[str]:
@@ -110,7 +112,20 @@ AIRFLOWS = ("2.11", "3.0", "3.1", "3.2", "3.3", "3.4")
 
 ENVIRONMENTS = {
     "demo": Environment("demo", airflow="3.3", everything=False),
-    "clients": Environment("clients", airflow="3.3", everything=True, own_lock_file="tests/clients/requirements.txt"),
+    "clients": Environment(
+        "clients",
+        airflow="3.3",
+        everything=True,
+        own_lock_file="tests/clients/requirements.txt",
+        holds="clients of the tests",
+    ),
+    "docs": Environment(
+        "docs",
+        airflow="3.3",
+        everything=True,
+        own_lock_file="docs/requirements.txt",
+        holds="what builds the documentation",
+    ),
     **{f"test-{airflow}": Environment(f"test-{airflow}", airflow, everything=True) for airflow in AIRFLOWS},
 }
 

@@ -198,5 +198,5 @@ def write_page() -> None:
     sections: list[str] = []
     for name, mistake in MISTAKES.items():
         table.append(f"| [{mistake.title}](#{name}) | {mistake.place} | {mistake.cause} |")
-        sections += [f'<a id="{name}"></a>', f"### {mistake.title}", "", "```text", *WRITTEN[name], "```", ""]
+        sections += [f'<a id="{name}"></a>', f"## {mistake.title}", "", "```text", *WRITTEN[name], "```", ""]
     PAGE.write_text("\n".join([INTRODUCTION, *table, "", *sections]))

@@ -17,7 +17,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
-from virtual_environment import AIRFLOWS
+from virtual_environment import AIRFLOWS, ENVIRONMENTS
 
 from airflow_provider_omics import __version__
 from airflow_provider_omics.provider_info import get_provider_info
@@ -26,6 +26,7 @@ REPOSITORY = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 REGISTRY: dict[str, Any] = yaml.safe_load((REPOSITORY / ".airflow-registry.yaml").read_text())
 LOCKS = sorted((REPOSITORY / "requirements").glob("*.txt"))
+OTHER_LOCKS = [REPOSITORY / one.own_lock_file for one in ENVIRONMENTS.values() if one.own_lock_file]
 
 WITHOUT_THE_EXTRA = """
 import importlib, pkgutil, sys
@@ -129,7 +130,7 @@ def test_a_lock_has_everything_in_a_version_that_is_asked_for(lock: Path) -> Non
     assert unfit == []
 
 
-@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
+@pytest.mark.parametrize("lock", [*LOCKS, *OTHER_LOCKS], ids=lambda lock: f"{lock.parent.name}-{lock.stem}")
 def test_a_lock_names_no_address_and_no_path(lock: Path) -> None:
     strange = [line for line in lock.read_text().splitlines() if re.search(r"://|--|@|^\s*[./]", line)]
     assert strange == []

@@ -1,0 +1,75 @@
+"""The directive ``omics-class``: what a page about an operator, a sensor or a trigger takes from the code."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from docutils import nodes
+from omics_classes import ROOT, PublicClass, documented_constants, public_classes
+from omics_nodes import PageDirective
+
+XCOM_KEYS = "airflow_provider_omics.operators.xcom_keys"
+
+
+class OmicsClassDirective(PageDirective):
+    """Sections about a class: its docstring, parameters, XCom keys, and where the example DAGs use it."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """Return the sections."""
+        self.note_sources()
+        try:
+            one = public_classes()[self.arguments[0]]
+        except KeyError:
+            raise self.error(f"there is no public class {self.arguments[0]}") from None
+        sections = [
+            self._description(one),
+            self.section("Parameters", [self.terms(one.parameters.items(), one.module, "parameter")]),
+            self._xcoms(one),
+            self._examples(one),
+        ]
+        return [section for section in sections if section is not None]
+
+    def _description(self, one: PublicClass) -> nodes.section:
+        section = self.section("What it does", self.rst(one.text, one.module))
+        section["ids"].append(one.name)
+        for name in {f"{one.exported_by}.{one.name}", f"{one.module}.{one.name}"}:
+            self.env.domains.python_domain.note_object(name, "class", one.name, location=section)
+        return section
+
+    def _xcoms(self, one: PublicClass) -> nodes.section | None:
+        keys = list(pushed_keys(one))
+        if not keys:
+            return None
+        text = f"Beside the return value, under these keys; :py:mod:`{XCOM_KEYS}` has constants for them."
+        return self.section("XCom keys", [*self.rst(text), self.terms(keys, XCOM_KEYS, "xcom")])
+
+    def _examples(self, one: PublicClass) -> nodes.section | None:
+        content: list[nodes.Node] = []
+        for file, first, last in calls_in_examples(one):
+            self.env.note_dependency(str(file))
+            content += self.rst(f"In :doc:`/files/example_dags/{file.name}`:")
+            code = "\n".join(file.read_text(encoding="utf-8").splitlines()[first - 1 : last])
+            content.append(nodes.literal_block(code, code, language="python"))
+        return self.section("In the example DAGs", content) if content else None
+
+
+def pushed_keys(one: PublicClass) -> Iterator[tuple[str, str]]:
+    """Give the XCom keys that a class pushes, each with its text."""
+    if one.role == "operators" and "ushes" in one.text:
+        pushes = one.text[one.text.index("ushes") :]
+        yield from ((key, text) for key, text in documented_constants(XCOM_KEYS) if f"``{key}``" in pushes)
+
+
+def calls_in_examples(one: PublicClass) -> Iterator[tuple[Path, int, int]]:
+    """Give the file, first and last line of each statement of an example DAG that makes a task of a class."""
+    for file in sorted((ROOT / "example_dags").glob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign | ast.Expr) and any(
+                isinstance(name, ast.Name) and name.id == one.name for name in ast.walk(node.value)
+            ):
+                yield file, node.lineno, node.end_lineno or node.lineno
