@@ -36,6 +36,7 @@ def get_provider_info() -> dict[str, Any]:
             _modules(
                 "operators.account",
                 "operators.account_end",
+                "operators.analysis",
                 "operators.batch",
                 "operators.batch_end",
                 "operators.preflight",

@@ -236,6 +236,8 @@ ARGUMENTS: dict[str, Kind] = {
     "cache_hits_limit": _COUNT,
     "runs_limit": _COUNT,
     "usage": Choice(("off", "failed", "sample", "all")),
+    "headroom": Number(0, 10),
+    "snippet_engine": Choice(("auto", "WDL", "NEXTFLOW", "CWL")),
     "usage_sample_size": Number(1, is_whole=True),
     "usage_calls_limit": _COUNT,
     "whole_cohort": _FLAG,

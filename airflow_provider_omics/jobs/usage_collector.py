@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from airflow_provider_omics.healthomics.api.calls import T, or_none
+from airflow_provider_omics.healthomics.api.calls import T, one_request, or_none
 from airflow_provider_omics.healthomics.api.console import LOG_GROUP
 from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.api.retrying import Retrying
-from airflow_provider_omics.healthomics.api.service_errors import error_code
+from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError, error_code, explain
 from airflow_provider_omics.healthomics.discovery.checkpoint import CohortCheckpoint
 from airflow_provider_omics.healthomics.watcher.clock import Clock
 from airflow_provider_omics.healthomics.watcher.rate_limiter import AdaptiveRateLimiter
@@ -33,7 +33,7 @@ _RUNS_OF_A_PART = 200
 _ABSENT = "ResourceNotFoundException"
 
 
-class _CallsUsedUp(OmicsError):
+class CallsUsedUp(OmicsError):
     """As many calls were made as are allowed."""
 
 
@@ -69,20 +69,62 @@ class UsageCollector:
         try:
             for sample, runs in chosen.items():
                 uses[sample] = SampleUse(tuple(self._use(run, parts) for run in runs))
-        except _CallsUsedUp:
+        except CallsUsedUp:
             left = len(chosen) - len(uses)
             self.log.warning("The use of %s samples was not looked up (usage_calls_limit)", f"{left:,}")
         finally:
             parts.write()
         return uses
 
+    def measured(self, run: RunRecord) -> tuple[RunRecord | None, bool]:
+        """Return a run with its tasks, and whether its manifest tells them, and so what they used.
+
+        Without a manifest the service's list tells what tasks reserved and how long they took; the run is None if it
+        is gone there, too.
+
+        :raises OmicsServiceError: the log, or the list, cannot be read.
+        """
+        known = run if run.uuid is not None else self.run(run.run_id or "")
+        if known is None:
+            return None, False
+        stream = manifest_stream(known.run_id or "", known.uuid or "")
+        try:
+            manifest = read_manifest(self._log_events(stream), known.uuid or "")
+        except (ClientError, BotoCoreError) as error:
+            if error_code(error) != _ABSENT:
+                raise OmicsServiceError(explain(error, "GetLogEvents", f"log {LOG_GROUP} {stream}")) from error
+            manifest = None
+        return (manifest, True) if manifest is not None else (self._with_tasks(known), False)
+
+    def run(self, run_id: str) -> RunRecord | None:
+        """Return a run as GetRun shows it, without its tasks; None if it is gone."""
+        requests = or_none(one_request("GetRun", {"id": run_id}))
+        shown = self.hook.send_requests(requests, f"run {run_id}", retrying=self._paced("GetRun"))
+        return None if shown is None else RunRecord.of(shown)
+
+    def engine(self, run: RunRecord) -> str | None:
+        """Return the engine of a run's workflow (GetWorkflow); None where the service does not show it.
+
+        :raises OmicsServiceError: the service refused to show it.
+        """
+        members = {"id": (run.workflow or "").rpartition("/")[2]}
+        if run.workflow_type is not None:
+            members["type"] = run.workflow_type
+        requests = or_none(one_request("GetWorkflow", members))
+        shown = self.hook.send_requests(requests, f"workflow {members['id']}", retrying=self._paced("GetWorkflow"))
+        return None if shown is None else shown.get("engine")
+
+    def runs_of_batch(self, batch_id: str) -> list[tuple[str, RunRecord]] | None:
+        """Return the runs of a batch, each with its sample; None if the batch is gone."""
+        label = f"batch {batch_id}"
+        return self.hook.send_requests(or_none(list_runs_of_batch(batch_id)), label, retrying=self._list)
+
     def _runs(self, checkpoint: CohortCheckpoint, samples: Iterable[str]) -> dict[str, list[RunRecord]]:
         found: dict[str, list[RunRecord]] = {sample: [] for sample in samples}
         for batch in checkpoint.batches:
-            label = f"batch {batch.batch_id}"
-            listed = self.hook.send_requests(or_none(list_runs_of_batch(batch.batch_id)), label, retrying=self._list)
+            listed = self.runs_of_batch(batch.batch_id)
             if listed is None:
-                self.log.warning("%s is gone, and the use of its runs is not counted", label)
+                self.log.warning("Batch %s is gone, and the use of its runs is not counted", batch.batch_id)
             for sample, run in listed or ():
                 if sample in found:
                     found[sample].append(run)
@@ -92,15 +134,18 @@ class UsageCollector:
         stored = parts.stored.get(run.uuid or "")
         if stored is not None:
             return stored
-        label = f"run {run.run_id}"
         # Of a run that was deleted meanwhile the lists tell times and storage, and no tasks.
-        with_tasks = self.hook.send_requests(or_none(read_tasks(run)), label, retrying=self._paced("ListRunTasks"))
+        with_tasks = self._with_tasks(run)
         if run.storage_type == DYNAMIC and run.uuid and run.started is not None:
             run_use = RunUse.of((with_tasks or run).with_manifest(self._manifest(run)))
         else:
             run_use = RunUse.of(with_tasks or run)
         parts.add(run_use)
         return run_use
+
+    def _with_tasks(self, run: RunRecord) -> RunRecord | None:
+        requests = or_none(read_tasks(run))
+        return self.hook.send_requests(requests, f"run {run.run_id}", retrying=self._paced("ListRunTasks"))
 
     def _manifest(self, run: RunRecord) -> RunRecord | None:
         if not self._reads_logs:
@@ -143,7 +188,7 @@ class UsageCollector:
     def _paced(self, operation: str) -> Callable[[Callable[[], T]], T]:
         def call(do: Callable[[], T]) -> T:
             if self._calls >= self.calls_limit:
-                raise _CallsUsedUp("the number of calls is used up")
+                raise CallsUsedUp("the number of calls is used up")
             self._calls += 1
             if self._limiter.acquire_blocking(operation, self.retrying.sleep) is None:
                 self.retrying.is_killed = True

@@ -74,6 +74,7 @@ class RunRecord:
     """One run.
 
     :ivar workflow: ARN or id of its workflow.
+    :ivar engine: of its workflow; only the manifest tells that.
     :ivar storage_capacity: GiB of static storage that were asked for; of dynamic storage what GetRun shows.
     :ivar storage_average: GiB that it used on average; only the manifest tells that, and ``storage_maximum``.
     :ivar tasks: None where they were not looked up.
@@ -84,6 +85,7 @@ class RunRecord:
     status: str | None = None
     workflow_type: str | None = None
     workflow: str | None = None
+    engine: str | None = None
     created: pendulum.DateTime | None = None
     started: pendulum.DateTime | None = None
     stopped: pendulum.DateTime | None = None
@@ -106,6 +108,7 @@ class RunRecord:
             status=item.get("status"),
             workflow_type=item.get("workflowType"),
             workflow=item.get("workflowId") or item.get("workflow"),
+            engine=item.get("engine"),
             created=moment(item.get("creationTime")),
             started=moment(item.get("startTime")),
             stopped=moment(item.get("stopTime")),

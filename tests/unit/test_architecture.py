@@ -65,7 +65,7 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
         "triggers",
         "operators",
     ),
-    "local": ("healthomics", "workflows"),
+    "local": ("healthomics", "workflows", "usage"),
 }
 
 

@@ -10,6 +10,7 @@ import pytest
 from airflow.providers.common.compat.sdk import BaseOperator, BaseSensorOperator
 
 from airflow_provider_omics.hooks.arguments import ARGUMENTS, value_issues
+from airflow_provider_omics.operators.analysis import OmicsAnalyzeRunsOperator
 from airflow_provider_omics.operators.base import OmicsBaseOperator
 from airflow_provider_omics.operators.batch import (
     OmicsCancelRunBatchOperator,
@@ -22,6 +23,7 @@ from airflow_provider_omics.sensors.batch import OmicsBatchRunSensor, OmicsBatch
 from airflow_provider_omics.sensors.run import OmicsRunSensor
 
 CLASSES = (
+    OmicsAnalyzeRunsOperator,
     OmicsStartRunOperator,
     OmicsCancelRunOperator,
     OmicsDeleteRunOperator,

@@ -29,6 +29,7 @@ from airflow_provider_omics.operators.account import (
     OmicsDeleteRunCacheOperator,
     OmicsDeleteRunGroupOperator,
 )
+from airflow_provider_omics.operators.analysis import OmicsAnalyzeRunsOperator
 from airflow_provider_omics.operators.batch import (
     OmicsCancelRunBatchOperator,
     OmicsDeleteBatchOperator,
@@ -61,6 +62,7 @@ PUBLIC: tuple[type, ...] = (
     OmicsCancelRunBatchOperator,
     OmicsDeleteRunBatchOperator,
     OmicsDeleteBatchOperator,
+    OmicsAnalyzeRunsOperator,
     OmicsCreateWorkflowOperator,
     OmicsCreateWorkflowVersionOperator,
     OmicsDeleteWorkflowOperator,

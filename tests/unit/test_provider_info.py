@@ -45,6 +45,7 @@ def public_classes(package: str, base: type) -> dict[str, type]:
 
 # What a request has to have, although the argument has a default.
 REQUIRED_BY_HEALTHOMICS = {
+    "results_uri": "s3://bucket/results",
     "role_arn": "arn:aws:iam::123456789012:role/omics",
     "output_uri": "s3://results/out",
     "definition": "s3://definitions/read-qc.zip",

@@ -152,7 +152,6 @@ _SQS_REMEDIES: dict[str, tuple[FailureClass, str]] = {
         "Too many messages are received and not deleted; see who else reads the queue",
     ),
 }
-# SQS has the codes of HealthOmics too, but not its permissions.
 _SQS_PERMISSION = "Let the caller use sqs:ReceiveMessage and sqs:DeleteMessage on the queue"
 _REMEDIES: dict[str, tuple[FailureClass, str]] = {
     "ValidationException": (FailureClass.INPUT, "Correct the value that the message names"),
@@ -209,7 +208,12 @@ _REMEDIES: dict[str, tuple[FailureClass, str]] = {
     **_S3_REMEDIES,
     **_SQS_REMEDIES,
 }
-_SQS_OPERATIONS = frozenset({"ReceiveMessage", "DeleteMessageBatch"})
+# Other services have the codes of HealthOmics too, but not its permissions.
+_OTHER_PERMISSIONS = {
+    "ReceiveMessage": _SQS_PERMISSION,
+    "DeleteMessageBatch": _SQS_PERMISSION,
+    "GetLogEvents": "Let the caller use logs:GetLogEvents on the log group /aws/omics/WorkflowLog",
+}
 _OF_A_BATCH = (
     "; a shared workflow needs workflow_owner_id, and a Ready2Run workflow runs in no batch: start single runs with "
     "OmicsStartRunOperator and workflow_type READY2RUN"
@@ -324,8 +328,8 @@ def explain(error: BaseException, operation: str, subject: str) -> Explanation:
     code = error_code(error)
     failure_class, remedy = _REMEDIES.get(code, _fallback(error))
     remedy += _SPECIAL.get((operation, code), "")
-    if operation in _SQS_OPERATIONS and failure_class is FailureClass.PERMISSION and code.startswith("AccessDenied"):
-        remedy = _SQS_PERMISSION
+    if failure_class is FailureClass.PERMISSION and code.startswith("AccessDenied"):
+        remedy = _OTHER_PERMISSIONS.get(operation, remedy)
     if isinstance(error, ClientError):
         message = str(error.response.get("Error", {}).get("Message") or error)
         request_id = error.response.get("ResponseMetadata", {}).get("RequestId") or None

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_omics.healthomics.api.statuses import RunStatus, TaskStatus
 from airflow_provider_omics.local.records import StorageUse, Task, TaskUse
-from airflow_provider_omics.local.runs.instances import smallest_instance
 from airflow_provider_omics.local.runs.status import add_task, set_task_status
+from airflow_provider_omics.usage.instances import smallest_instance
 
 if TYPE_CHECKING:
     from airflow_provider_omics.local.account_state import AccountState

@@ -1,0 +1,252 @@
+"""Operator that analyses what the tasks of runs reserved and used."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_omics.exceptions import non_retryable_errors
+from airflow_provider_omics.healthomics.api.errors import OmicsError
+from airflow_provider_omics.healthomics.api.logger import entry
+from airflow_provider_omics.healthomics.api.retrying import Retrying
+from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
+from airflow_provider_omics.healthomics.api.statuses import RunStatus, classify
+from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.requests.literal_requests import id_issues
+from airflow_provider_omics.healthomics.requests.s3_uris import place_issues
+from airflow_provider_omics.hooks.arguments import argument_issues, as_read
+from airflow_provider_omics.hooks.parameters import TEMPLATED
+from airflow_provider_omics.jobs.usage_collector import CallsUsedUp, UsageCollector
+from airflow_provider_omics.operators.base import KillableOperator
+from airflow_provider_omics.usage.analysis import COLUMNS, RunAnalysis
+from airflow_provider_omics.usage.records import RunRecord
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+_OPERATION = "GetLogEvents"
+_AUTO = "auto"
+_ERROR_BUDGET, _DELAY = 600.0, 5.0
+_LOG_SECONDS = 60.0
+# What each kind of ids is called in the API: operation, member, and what one of them is called.
+_KINDS = {"run_ids": ("GetRun", "id"), "batch_ids": ("ListRunsInBatch", "batchId")}
+
+Ids = Iterable[str] | str | None
+
+
+@dataclass
+class _Seen:
+    """How many runs were seen: all of them, those without a manifest, and those that tell nothing."""
+
+    runs: int = 0
+    without_manifest: int = 0
+    missing: int = 0
+
+
+class OmicsAnalyzeRunsOperator(KillableOperator):
+    """Analyse what the tasks of runs reserved and used, by the name of the task, and recommend what they need.
+
+    Reads the manifest of each run, which the service writes to CloudWatch Logs after the run's end; of a run without
+    one, ListRunTasks says what its tasks reserved and how long they took. Runs that go on, or that were deleted, are
+    counted as missing. Writes a table with one row per task as CSV, and the same as JSON beside it.
+
+    Returns ``results_uri`` (the table as CSV), ``results_json_uri``, ``runs`` (how many were analysed),
+    ``runs_without_manifest``, ``runs_missing`` and ``tasks`` (how many names of tasks there are).
+
+    See https://docs.aws.amazon.com/omics/latest/dev/monitoring-cloudwatch-logs.html
+
+    :param results_uri: where the table goes: an ``s3://`` URI that ends in ``.csv``, or a folder, in which it is
+        ``analysis.csv``; it is written over. A small object is written there first, and deleted if that is allowed.
+        Required.
+    :param run_ids: ids of runs: a list, or one; None for none. Runs of ``batch_ids`` count once.
+    :param batch_ids: ids of batches whose runs are analysed: a list, or one; None for none.
+    :param headroom: what is added to the most that an attempt of a task used, as a share of it, 0 to 10. Default
+        ``0.2``.
+    :param snippet_engine: the language of the snippets: ``WDL``, ``NEXTFLOW`` or ``CWL``; ``auto`` for that of each
+        run's workflow. It also says how calls, shards and tries of a task are named. Default ``auto``.
+    :param usage_calls_limit: most calls, 0 or more; runs beyond it are not analysed, which is logged. A run takes two
+        calls, or more with thousands of tasks. Default ``10000``.
+    :param aws_conn_id: Airflow connection of type ``aws``; None for boto3's own credential chain. Default
+        ``aws_default``.
+    :param region_name: AWS Region, such as ``us-east-1``; None for the connection's.
+    :param verify: whether TLS certificates are checked, or the path of the CA bundle to check them with; None for
+        boto3's default.
+    :param botocore_config: settings for botocore's ``Config``, as a dict, merged over the connection's
+        ``config_kwargs``; None for none.
+    """
+
+    template_fields: Sequence[str] = (
+        "run_ids",
+        "batch_ids",
+        "results_uri",
+        "headroom",
+        "snippet_engine",
+        "usage_calls_limit",
+        *TEMPLATED,
+    )
+
+    def __init__(
+        self,
+        *,
+        results_uri: str,
+        run_ids: Ids = None,
+        batch_ids: Ids = None,
+        headroom: float | str = 0.2,
+        snippet_engine: str = _AUTO,
+        usage_calls_limit: int | str = 10_000,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.results_uri = results_uri
+        self.run_ids = run_ids
+        self.batch_ids = batch_ids
+        self.headroom: float = as_read(headroom)
+        self.snippet_engine = snippet_engine
+        self.usage_calls_limit: int = as_read(usage_calls_limit)
+        self.check_literals()
+
+    @classmethod
+    def request_issues(cls, plain: Mapping[str, Any], templated: Collection[str] | None) -> Iterable[Issue]:
+        """Return what is wrong with the arguments whatever their templates come to."""
+        if "results_uri" in plain:
+            yield from place_issues("results_uri", plain["results_uri"], "s3://my-bucket/analysis")
+        if templated is not None and not any(plain.get(name) or name in templated for name in _KINDS):
+            yield Issue("run_ids", "neither run_ids nor batch_ids is given", "Give the runs or batches to analyse")
+        for name in _KINDS:
+            yield from _ids_issues(name, plain.get(name))
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Read the manifests, write the table, and return where it is."""
+        del context
+        with non_retryable_errors(self):
+            self._check()
+            self.hook.storage.prove_writable(f"{self._stem}.write-test")
+            analysis, seen = self._analysed()
+            if not analysis.runs:
+                raise OmicsError(
+                    f"There is nothing to analyse: of {seen.runs:,} runs none tells of its tasks. They go on, or were "
+                    "deleted. What to do: wait until the runs have ended, and check the ids, the connection's account "
+                    "and its Region"
+                )
+            return {
+                **self._write(analysis),
+                "runs": analysis.runs,
+                "runs_without_manifest": seen.without_manifest,
+                "runs_missing": seen.missing,
+            }
+
+    @property
+    def _stem(self) -> str:
+        uri = self.results_uri
+        return uri.removesuffix(".csv") if uri.endswith(".csv") else f"{uri.rstrip('/')}/analysis"
+
+    def _check(self) -> None:
+        arguments = {"results_uri": self.results_uri, **{name: _listed(getattr(self, name)) for name in _KINDS}}
+        issues = [*argument_issues(self), *self.request_issues(arguments, ())]
+        if issues:
+            raise OmicsRequestInvalidError(_OPERATION, issues)
+
+    def _analysed(self) -> tuple[RunAnalysis, _Seen]:
+        analysis = RunAnalysis(self.headroom, None if self.snippet_engine == _AUTO else self.snippet_engine)
+        seen, logged_at = _Seen(), time.monotonic()
+        try:
+            for run in self._runs():
+                seen.runs += 1
+                self._add(run, analysis, seen)
+                if time.monotonic() - logged_at >= _LOG_SECONDS:
+                    logged_at = time.monotonic()
+                    self.log.info("%s runs are analysed", f"{analysis.runs:,}")
+        except CallsUsedUp:
+            text = "The calls are used up (usage_calls_limit %s): %s runs are analysed, and not all"
+            self.log.warning(text, f"{self.usage_calls_limit:,}", f"{analysis.runs:,}")
+        return analysis, seen
+
+    def _add(self, run: RunRecord | None, analysis: RunAnalysis, seen: _Seen) -> None:
+        measured, has_manifest = None, False
+        if run is not None and classify(RunStatus, run.status).is_final:
+            measured, has_manifest = self._collector.measured(run)
+        if measured is None:
+            seen.missing += 1
+            return
+        if not has_manifest:
+            seen.without_manifest += 1
+            measured = replace(measured, engine=self._engine(measured))
+        analysis.add(measured)
+
+    def _runs(self) -> Iterator[RunRecord | None]:
+        """Yield the runs, each once; None for one that is gone."""
+        seen: set[str | None] = set()
+        for batch_id in _listed(self.batch_ids):
+            listed = self._collector.runs_of_batch(batch_id)
+            if listed is None:
+                self.log.warning("Batch %s is gone, and its runs are not analysed", batch_id)
+            for _, run in listed or ():
+                seen.add(run.run_id)
+                yield run
+        for run_id in _listed(self.run_ids):
+            if run_id not in seen:
+                seen.add(run_id)
+                yield self._collector.run(run_id)
+
+    def _engine(self, run: RunRecord) -> str | None:
+        """Return the engine of a run whose manifest does not tell it, as far as the workflow can be looked up."""
+        if self.snippet_engine == _AUTO and run.workflow is not None and run.workflow not in self._engines:
+            try:
+                self._engines[run.workflow] = self._collector.engine(run)
+            except OmicsServiceError as error:
+                text = "The language of workflow %s is not known, and its tasks get no snippets: %s"
+                self.log.warning("%s", entry(text, run.workflow, error))
+                self._engines[run.workflow] = None
+        return self._engines.get(run.workflow or "")
+
+    def _write(self, analysis: RunAnalysis) -> dict[str, Any]:
+        rows = [task.values() for task in analysis.tasks()]
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+        content = {"headroom": self.headroom, "runs": analysis.runs, "tasks": rows}
+        csv_uri, json_uri = f"{self._stem}.csv", f"{self._stem}.json"
+        self.hook.storage.write(csv_uri, [text.getvalue()], "text/csv")
+        self.hook.storage.write(json_uri, [json.dumps(content, indent=2)], "application/json")
+        self.log.info("The analysis of %s tasks of %s runs is in\n  %s", len(rows), f"{analysis.runs:,}", csv_uri)
+        return {"results_uri": csv_uri, "results_json_uri": json_uri, "tasks": len(rows)}
+
+    @cached_property
+    def _engines(self) -> dict[str, str | None]:
+        return {}
+
+    @cached_property
+    def _collector(self) -> UsageCollector:
+        retrying = Retrying(
+            _ERROR_BUDGET, _DELAY, self._killed.wait, self.log, "the analysis", self.hook.renew, only_transient=True
+        )
+        return UsageCollector(self.hook, self.log, retrying, self.usage_calls_limit)
+
+
+def _listed(given: Any) -> Any:
+    """Return ids as a list of texts; what is no list of ids comes back as it is."""
+    if given is None:
+        return []
+    if isinstance(given, (str, int)):
+        return [str(given)]
+    if isinstance(given, Iterable) and not isinstance(given, Mapping):
+        return [str(each) if isinstance(each, int) else each for each in given]
+    return given
+
+
+def _ids_issues(name: str, given: Any) -> Iterator[Issue]:
+    listed = _listed(given)
+    if not isinstance(listed, list):
+        yield Issue(name, f"is {type(given).__name__}, no list of ids", "Give a list of ids, or one id")
+        return
+    operation, member = _KINDS[name]
+    for index, each in enumerate(listed):
+        where = name if isinstance(given, (str, int)) else f"{name}[{index}]"
+        yield from (replace(issue, where=where) for issue in id_issues(operation, member, name, {name: each}))
