@@ -6,18 +6,18 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from batch_account import close_accounts
-from botocore.loaders import JSONFileLoader, Loader
 from botocore.retries.standard import ExponentialBackoff
 from call_clock import CallClock
 from hypothesis import HealthCheck, settings
 from omics_errors import unwrapped
 from omics_service import ROLE, await_status, wdl_zip
+from quick_clients import make_clients_quickly
+from secret_masks import masks_of_one_task
 from xdist.scheduler import LoadScopeScheduling
 
 from airflow_provider_omics.healthomics.api.backoff import Backoff
@@ -71,23 +71,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def service_models_read_once() -> Iterator[None]:
-    """Let all sessions of the tests share the files of botocore, which each would look for and read again."""
-    listed: dict[tuple[str, ...], list[str]] = {}
-    list_services = Loader.list_available_services
-
-    def list_once(self: Loader, type_name: str) -> list[str]:
-        key = (type_name, *self.search_paths)
-        if key not in listed:
-            listed[key] = list_services(self, type_name)
-        return listed[key]
-
+def quick_clients() -> Iterator[None]:
+    """Let all sessions and clients of the tests share what each would read and work out again."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Loader, "list_available_services", list_once)
-        loader = JSONFileLoader()
-        read_file = JSONFileLoader.load_file
-        read_once = cache(lambda path: read_file(loader, path))
-        patch.setattr(JSONFileLoader, "load_file", lambda _self, path: read_once(path))
+        make_clients_quickly(patch)
         yield
 
 
@@ -107,6 +94,13 @@ def stacks_without_source() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inspect, "stack", stack)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def own_secret_masks() -> Iterator[None]:
+    """Hide in logs what a task of its own process would, and nothing of the tests before."""
+    with masks_of_one_task():
         yield
 
 
