@@ -6,10 +6,9 @@ import ast
 import inspect
 import re
 from collections.abc import Mapping
-from typing import Any
 
 import pytest
-from asset_watchers import HAS_ASSET_WATCHERS
+from public_classes import PUBLIC, taken
 
 from airflow_provider_omics.healthomics.requests.literal_requests import (
     DEFAULT_RUN_SETTING_REQUIRED,
@@ -21,76 +20,9 @@ from airflow_provider_omics.hooks.arguments import ARGUMENTS, Number
 from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.hooks.parameters import ConnectionParameters
 from airflow_provider_omics.hooks.workflows import OmicsWorkflowHook
-from airflow_provider_omics.operators.account import (
-    OmicsCreateConfigurationOperator,
-    OmicsCreateRunCacheOperator,
-    OmicsCreateRunGroupOperator,
-    OmicsDeleteConfigurationOperator,
-    OmicsDeleteRunCacheOperator,
-    OmicsDeleteRunGroupOperator,
-)
-from airflow_provider_omics.operators.analysis import OmicsAnalyzeRunsOperator
-from airflow_provider_omics.operators.batch import (
-    OmicsCancelRunBatchOperator,
-    OmicsDeleteBatchOperator,
-    OmicsDeleteRunBatchOperator,
-    OmicsStartRunBatchOperator,
-)
-from airflow_provider_omics.operators.preflight import OmicsPreflightOperator
-from airflow_provider_omics.operators.prune import OmicsPruneRunBatchesOperator, OmicsPruneRunsOperator
-from airflow_provider_omics.operators.run import OmicsCancelRunOperator, OmicsDeleteRunOperator, OmicsStartRunOperator
-from airflow_provider_omics.operators.workflow import (
-    OmicsCreateWorkflowOperator,
-    OmicsCreateWorkflowVersionOperator,
-    OmicsDeleteWorkflowOperator,
-    OmicsDeleteWorkflowVersionOperator,
-)
-from airflow_provider_omics.sensors.batch import OmicsBatchRunSensor, OmicsBatchSensor
-from airflow_provider_omics.sensors.configuration import OmicsConfigurationSensor
-from airflow_provider_omics.sensors.run import OmicsRunSensor
-from airflow_provider_omics.sensors.workflow import OmicsWorkflowSensor
-from airflow_provider_omics.triggers.batch import OmicsBatchRunTrigger, OmicsBatchTrigger
-from airflow_provider_omics.triggers.configuration import OmicsConfigurationTrigger
-from airflow_provider_omics.triggers.run import OmicsRunTrigger
-from airflow_provider_omics.triggers.workflow import OmicsWorkflowTrigger
+from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator
+from airflow_provider_omics.operators.run import OmicsStartRunOperator
 
-PUBLIC: tuple[type, ...] = (
-    OmicsStartRunOperator,
-    OmicsCancelRunOperator,
-    OmicsDeleteRunOperator,
-    OmicsStartRunBatchOperator,
-    OmicsCancelRunBatchOperator,
-    OmicsDeleteRunBatchOperator,
-    OmicsDeleteBatchOperator,
-    OmicsAnalyzeRunsOperator,
-    OmicsCreateWorkflowOperator,
-    OmicsCreateWorkflowVersionOperator,
-    OmicsDeleteWorkflowOperator,
-    OmicsDeleteWorkflowVersionOperator,
-    OmicsCreateRunGroupOperator,
-    OmicsCreateRunCacheOperator,
-    OmicsCreateConfigurationOperator,
-    OmicsDeleteRunGroupOperator,
-    OmicsDeleteRunCacheOperator,
-    OmicsDeleteConfigurationOperator,
-    OmicsConfigurationSensor,
-    OmicsConfigurationTrigger,
-    OmicsPreflightOperator,
-    OmicsPruneRunsOperator,
-    OmicsPruneRunBatchesOperator,
-    OmicsRunSensor,
-    OmicsBatchSensor,
-    OmicsBatchRunSensor,
-    OmicsWorkflowSensor,
-    OmicsRunTrigger,
-    OmicsWorkflowTrigger,
-    OmicsBatchTrigger,
-    OmicsBatchRunTrigger,
-)
-if HAS_ASSET_WATCHERS:
-    from airflow_provider_omics.triggers.events import OmicsRunEventTrigger
-
-    PUBLIC = (*PUBLIC, OmicsRunEventTrigger)
 #: What the service needs, although Python does not.
 REQUIRED: Mapping[type, tuple[str, ...]] = {
     OmicsStartRunOperator: START_RUN_REQUIRED,
@@ -107,24 +39,6 @@ def described(one: type) -> dict[str, str]:
     found = [(name, " ".join(words.split())) for name, words in PARAMETER.findall(text)]
     assert len(found) == len(dict(found)), f"{one.__name__} describes a parameter twice"
     return dict(found)
-
-
-def own(one: type) -> dict[str, Any]:
-    """The parameters that a class itself takes by name, with their defaults."""
-    if "__init__" not in vars(one):
-        return {}
-    parameters = inspect.signature(vars(one)["__init__"]).parameters.values()
-    return {one.name: one.default for one in parameters if one.kind is one.KEYWORD_ONLY}
-
-
-def taken(one: type) -> dict[str, tuple[type, Any]]:
-    """All parameters that a class takes beyond Airflow's, each with the class that has it and its default."""
-    found: dict[str, tuple[type, Any]] = {}
-    for base in one.__mro__:
-        if base.__module__.startswith("airflow_provider_omics."):
-            for name, default in own(base).items():
-                found.setdefault(name, (base, default))
-    return found
 
 
 EACH = [pytest.param(one, name, id=f"{one.__name__}-{name}") for one in PUBLIC for name in taken(one)]
