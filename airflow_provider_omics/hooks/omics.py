@@ -12,8 +12,8 @@ from airflow.exceptions import AirflowProviderDeprecationWarning
 
 from airflow_provider_omics.healthomics.api import calls
 from airflow_provider_omics.healthomics.api.console import run_url
-from airflow_provider_omics.healthomics.api.retrying import call_once
-from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError, error_code
+from airflow_provider_omics.healthomics.api.retrying import call_once, refusal_note
+from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
 from airflow_provider_omics.healthomics.api.start_call import submit_idempotent
 from airflow_provider_omics.healthomics.api.statuses import Phase
 from airflow_provider_omics.healthomics.batches.batch_poll import BatchPoll, get_batch, request_cancel
@@ -341,7 +341,7 @@ class OmicsHook(OmicsWorkflowHook):
             url = run_url(self.conn_region_name, self.conn_partition, run.run_id) if self.has_console else None
             tasks, more = failed_tasks(self.conn, self._logs_client, run.run_id, task_limit, log_lines, retrying)
         except Exception as error:
-            note = f"The failed tasks could not be looked up: {error_code(error)} (ListRunTasks)"
+            note = f"The failed tasks could not be looked up: {refusal_note(error, 'ListRunTasks')}"
             return RunFailure(run, note=note, console_url=url)
         return RunFailure(run, tasks, more, console_url=url)
 

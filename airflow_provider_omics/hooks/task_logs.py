@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from airflow_provider_omics.healthomics.api.console import LOG_GROUP, task_log_stream
-from airflow_provider_omics.healthomics.api.service_errors import error_code
+from airflow_provider_omics.healthomics.api.retrying import refusal_note
 from airflow_provider_omics.healthomics.runs.failure import FailedTask
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _failed_task(
     try:
         task = retrying(lambda: omics.get_run_task(id=run_id, taskId=task_id))
     except (ClientError, BotoCoreError) as error:
-        return FailedTask(task_id, log_note=f"it could not be looked up: {error_code(error)} (GetRunTask)")
+        return FailedTask(task_id, log_note=f"it could not be looked up: {refusal_note(error, 'GetRunTask')}")
     stream = (task.get("logStream") or task_log_stream(run_id, task_id)).rpartition(":log-stream:")[2]
     tail, note = _tail(logs, stream, log_lines, retrying)
     return FailedTask(
@@ -77,6 +77,6 @@ def _tail(
         wanted: Any = {"logGroupName": LOG_GROUP, "logStreamName": stream, "limit": lines, "startFromHead": False}
         answer = retrying(lambda: logs().get_log_events(**wanted))
     except (ClientError, BotoCoreError) as error:
-        return (), f"its log {LOG_GROUP} {stream} could not be read: {error_code(error)} (GetLogEvents)"
+        return (), f"its log {LOG_GROUP} {stream} could not be read: {refusal_note(error, 'GetLogEvents')}"
     tail = tuple(event.get("message", "").rstrip() for event in answer.get("events", []))
     return tail, None if tail else f"its log {LOG_GROUP} {stream} is empty"

@@ -99,7 +99,7 @@ class AccountState:
     @property
     def user_arn(self) -> str:
         """Who starts every run here."""
-        return f"arn:aws:iam::{self.account}:user/local"
+        return user_arn(self.account)
 
     def now(self) -> datetime:
         """Return the server's time."""
@@ -151,3 +151,11 @@ class AccountState:
         # A condition wants its lock held; a test without threads may add to the timeline without it.
         with self.lock:
             self.changed.notify_all()
+
+
+def user_arn(account: str) -> str:
+    """Return the ARN of the only caller of an account.
+
+    :param account: account id.
+    """
+    return f"arn:aws:iam::{account}:user/local"

@@ -90,6 +90,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="JSON file with the prices that the Price List Service tells (default: invented ones)",
     )
+    add(
+        "--policy",
+        type=Path,
+        metavar="PATH",
+        help="JSON file with the IAM policy of the callers; its resources are not compared (default: all is allowed)",
+    )
     add("--region", default="us-east-1", help="printed for clients; every region is served (default: %(default)s)")
     add("--ready-file", type=Path, metavar="PATH", help="file to write the endpoint to, once it answers")
     add("--verbose", action="store_true", help="log every request")
@@ -126,6 +132,7 @@ def _missing_modules(executor: str) -> list[str]:
 
 def _make_server(options: argparse.Namespace) -> LocalOmics:
     from airflow_provider_omics.local import Assumptions, LocalOmics, SimulatedOutcomes, Timings
+    from airflow_provider_omics.local.access import read_policy
 
     return LocalOmics(
         options.host,
@@ -142,6 +149,7 @@ def _make_server(options: argparse.Namespace) -> LocalOmics:
         allow_remote=options.allow_remote,
         allowed_hosts=options.allow_host,
         price_file=options.price_file,
+        policy=None if options.policy is None else read_policy(options.policy),
     )
 
 

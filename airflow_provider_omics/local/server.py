@@ -6,7 +6,8 @@ import json
 import logging
 import socket
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
@@ -16,7 +17,8 @@ from urllib.parse import urlencode
 
 from airflow_provider_omics.healthomics.api.former_names import with_former_names
 from airflow_provider_omics.healthomics.api.newer_members import add_newer_members
-from airflow_provider_omics.local.account_state import AccountState
+from airflow_provider_omics.local.access import AccessControl, Policy
+from airflow_provider_omics.local.account_state import AccountState, user_arn
 from airflow_provider_omics.local.assumptions import Assumptions
 from airflow_provider_omics.local.aws import Aws
 from airflow_provider_omics.local.batches.machine import attach_batches
@@ -27,6 +29,7 @@ from airflow_provider_omics.local.executors.engine_reading import engine_readers
 from airflow_provider_omics.local.executors.outcomes import SimulatedOutcomes
 from airflow_provider_omics.local.executors.simulated import SimulatedExecutor
 from airflow_provider_omics.local.faults import FaultPlan
+from airflow_provider_omics.local.http.access import HttpAccess
 from airflow_provider_omics.local.http.admin import Admin
 from airflow_provider_omics.local.http.application import Application
 from airflow_provider_omics.local.http.guard import RequestGuard
@@ -76,7 +79,10 @@ class LocalOmics:
         of loopback and ``host`` always are, and any address when ``host`` is ``0.0.0.0`` or ``::``.
     :param price_file: JSON file with the prices that ``pricing`` tells, of the form of ``data/example-prices.json``
         beside this module; None for that example, whose figures are invented.
-    :raises ValueError: the host is not loopback and ``allow_remote`` is False, or the price file cannot be used.
+    :param policy: what callers may do: an IAM policy document, or a list of IAM actions, with ``*`` and ``?`` in their
+        names; None for everything. Resources are not compared.
+    :raises ValueError: the host is not loopback and ``allow_remote`` is False, or the price file or the policy cannot
+        be used.
     """
 
     def __init__(
@@ -97,6 +103,7 @@ class LocalOmics:
         allow_remote: bool = False,
         allowed_hosts: Sequence[str] = (),
         price_file: Path | None = None,
+        policy: Policy | None = None,
     ) -> None:
         _check_host(host, allow_remote)
         self._prices = PriceList(price_file)
@@ -108,6 +115,7 @@ class LocalOmics:
         self.quotas = quotas or Quotas()
         self.journal = Journal(journal_limit)
         self.faults = FaultPlan(seed)
+        self.access = AccessControl(policy)
         self._port = port
         self._make_executor = _executor_factory(executor, outcomes, seed)
         self._rates_enforced = enforce_rates
@@ -127,8 +135,9 @@ class LocalOmics:
             raise RuntimeError("the server has been started already")
         self._stopping.clear()
         moto_faults = MotoFaults(self.faults, self.clock.now, self._stopping)
-        service = OmicsService(self._stopping)
-        app = Application(self._regions, service, Admin(self), self._prices, MotoFront(), moto_faults)
+        service, moto = OmicsService(self._stopping, self.access), MotoFront()
+        access = HttpAccess(self.access, user_arn(ACCOUNT), moto.has_bucket)
+        app = Application(self._regions, service, Admin(self), self._prices, moto, moto_faults, access)
         self._http = HttpServer(self.host, self._port, app, self._guard)
         self._http.start()
         return self
@@ -236,6 +245,22 @@ class LocalOmics:
             state.background.drain()
             state.events.drain()
 
+    @contextmanager
+    def allowing(self, policy: Policy) -> Iterator[AccessControl]:
+        """Allow only some IAM actions for a while; what was allowed before is allowed again afterwards.
+
+        :param policy: as for the server.
+        :return: what was asked for meanwhile, and what of it was denied.
+        :raises ValueError: the policy cannot be used.
+        """
+        before = self.access.policy
+        self.access.change(policy)
+        self.access.forget()
+        try:
+            yield self.access
+        finally:
+            self.access.change(before)
+
     def enforce_rates(self, enforced: bool = True, per_second: Mapping[str, float] | None = None) -> None:
         """Throttle calls, or stop doing so.
 
@@ -266,8 +291,12 @@ class LocalOmics:
                 start_waiting_runs(state)
 
     def reset(self) -> None:
-        """Forget everything: runs, batches, workflows, journal, faults, and what moto's services hold."""
+        """Forget everything: runs, batches, workflows, journal, faults, and what moto's services hold.
+
+        What callers may do stays.
+        """
         self._regions.close()
+        self.access.forget()
         self.journal.clear()
         self.faults.clear()
         reset_moto()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from airflow_provider_omics.healthomics.api.logger import Log, entry
-from airflow_provider_omics.healthomics.api.retrying import Retrying
-from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError, error_code
+from airflow_provider_omics.healthomics.api.retrying import Retrying, refusal_note
+from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
 from airflow_provider_omics.healthomics.api.statuses import Phase
 from airflow_provider_omics.healthomics.runs.failure import RunFailure
 from airflow_provider_omics.healthomics.runs.poll import with_details
@@ -56,8 +56,8 @@ def look_up_details(hook: OmicsHook, run: RunSnapshot, log: Log, retrying: Retry
             found = hook.send_requests(with_details(run), run.label, retrying=retrying)
     except Exception as error:
         log.warning("%s", entry("HealthOmics %s could not be looked up: %s", run.label, error))
-        code = error.code if isinstance(error, OmicsServiceError) else error_code(error)
-        return RunDetails(run, _note(run, f"could not be looked up: {code} (GetRun)"))
+        cause = error.__cause__ if isinstance(error, OmicsServiceError) else None
+        return RunDetails(run, _note(run, f"could not be looked up: {refusal_note(cause or error, 'GetRun')}"))
     return RunDetails(found, _note(run, "is not known, since GetRun does not show it") if found is run else None)
 
 

@@ -20,7 +20,7 @@ SOURCES = (
     "triggers/*.py",
     "healthomics/api/failures.py",
     "provider_info.py",
-    "permissions.py",
+    "permissions/*.py",
 )
 
 

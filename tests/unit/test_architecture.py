@@ -33,6 +33,7 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "account": ("healthomics",),
     "workflows": ("healthomics",),
     "compat": ("healthomics",),
+    "permissions": ("healthomics",),
     "preflight": ("healthomics",),
     "exceptions": ("healthomics", "account", "preflight", "workflows"),
     "provider_info": (),
@@ -130,7 +131,7 @@ def test_no_modules_need_each_other() -> None:
 
 
 def test_healthomics_account_workflows_and_local_do_without_airflow() -> None:
-    rooms = ("healthomics", "account", "preflight", "workflows", "usage", "local")
+    rooms = ("healthomics", "account", "permissions", "preflight", "workflows", "usage", "local")
     outside = [name for name in MODULES if room(name, PACKAGE) in rooms]
     assert [name for name in outside if name != f"{PACKAGE}.local.pytest_plugin" and _wants_airflow(name)] == []
 

@@ -18,6 +18,7 @@ from airflow_provider_omics.healthomics.api.service_errors import (
     concerns_all_calls,
     error_code,
     explain,
+    is_denied,
     is_from_aws,
 )
 
@@ -104,6 +105,12 @@ def describe_error(error: Exception, subject: str) -> str:
     if isinstance(error, OmicsServiceError):
         return error.explanation.describe()
     return explain(error, failed_operation(error) or "The call", subject).describe()
+
+
+def refusal_note(error: BaseException, operation: str) -> str:
+    """Return the code of an error and its operation, with what to do where the caller lacks a permission."""
+    note = f"{error_code(error)} ({operation})"
+    return f"{note}. {explain(error, operation, '').remedy}" if is_denied(error) else note
 
 
 def _cause(error: Exception) -> Exception | None:

@@ -19,6 +19,7 @@ from botocore.exceptions import (
 )
 from botocore.exceptions import ConnectionError as EndpointConnectionFailed
 
+from airflow_provider_omics.healthomics.api.actions import permission_remedy
 from airflow_provider_omics.healthomics.api.errors import OmicsError, message_of
 from airflow_provider_omics.healthomics.api.failures import FailureClass
 from airflow_provider_omics.healthomics.api.regions import is_host_of_aws, region_advice
@@ -82,6 +83,8 @@ _TRANSIENT_CODES = _THROTTLED_CODES | frozenset(
     }
 )
 
+_DENIED_CODES = frozenset({"AccessDeniedException", "AccessDenied", "403"})
+
 CREDENTIALS_REFUSED = frozenset(
     {
         "ExpiredTokenException",
@@ -100,14 +103,10 @@ CREDENTIALS_REFUSED = frozenset(
 )
 """Codes after which a client that is made anew, with the connection as it is then, may do better."""
 
-_S3_PERMISSION = (
-    FailureClass.PERMISSION,
-    "Let the caller use s3:GetObject and s3:ListBucket there, s3:PutObject to write, and the bucket's KMS key if it "
-    "has one; without s3:ListBucket S3 answers this also for an object that does not exist",
-)
+# What to do depends on what was denied.
+_DENIED = (FailureClass.PERMISSION, "")
 _KMS_PERMISSION = (
-    FailureClass.PERMISSION,
-    "Let the caller use kms:GenerateDataKey to write, and kms:Decrypt to read, with the key that the message names",
+    "Let the caller use kms:GenerateDataKey to write, and kms:Decrypt to read, with the key that the message names"
 )
 _KMS_KEY = (FailureClass.INPUT, "Check the KMS key of the bucket, or of the request: it must exist and be enabled")
 _S3_REGION = (FailureClass.INPUT, "The bucket is in another Region; use one in the Region of the connection")
@@ -115,8 +114,8 @@ _S3_REGION = (FailureClass.INPUT, "The bucket is in another Region; use one in t
 _S3_REMEDIES: dict[str, tuple[FailureClass, str]] = {
     "NoSuchKey": (FailureClass.INPUT, "Check the name, which is case-sensitive, and that the object was written"),
     "NoSuchBucket": (FailureClass.INPUT, "Check the bucket's name, or make the bucket"),
-    "AccessDenied": _S3_PERMISSION,
-    "403": _S3_PERMISSION,
+    "AccessDenied": _DENIED,
+    "403": _DENIED,
     "301": _S3_REGION,
     "PermanentRedirect": _S3_REGION,
     "AuthorizationHeaderMalformed": _S3_REGION,
@@ -152,14 +151,9 @@ _SQS_REMEDIES: dict[str, tuple[FailureClass, str]] = {
         "Too many messages are received and not deleted; see who else reads the queue",
     ),
 }
-_SQS_PERMISSION = "Let the caller use sqs:ReceiveMessage and sqs:DeleteMessage on the queue"
 _REMEDIES: dict[str, tuple[FailureClass, str]] = {
     "ValidationException": (FailureClass.INPUT, "Correct the value that the message names"),
-    "AccessDeniedException": (
-        FailureClass.PERMISSION,
-        "Let the caller use omics:{operation} (and iam:PassRole for the run's role when it starts runs); "
-        "the README lists the policies",
-    ),
+    "AccessDeniedException": _DENIED,
     "UnrecognizedClientException": (
         FailureClass.PERMISSION,
         "Check the access key and the Region of the connection",
@@ -207,12 +201,6 @@ _REMEDIES: dict[str, tuple[FailureClass, str]] = {
     ),
     **_S3_REMEDIES,
     **_SQS_REMEDIES,
-}
-# Other services have the codes of HealthOmics too, but not its permissions.
-_OTHER_PERMISSIONS = {
-    "ReceiveMessage": _SQS_PERMISSION,
-    "DeleteMessageBatch": _SQS_PERMISSION,
-    "GetLogEvents": "Let the caller use logs:GetLogEvents on the log group /aws/omics/WorkflowLog",
 }
 _OF_A_BATCH = (
     "; a shared workflow needs workflow_owner_id, and a Ready2Run workflow runs in no batch: start single runs with "
@@ -304,6 +292,11 @@ def is_throttled(error: BaseException) -> bool:
     return isinstance(error, ClientError) and (error_code(error) in _THROTTLED_CODES or _http_status(error) == 429)
 
 
+def is_denied(error: BaseException) -> bool:
+    """Whether a call was refused since the caller lacks a permission."""
+    return isinstance(error, ClientError) and error_code(error) in _DENIED_CODES
+
+
 def is_ambiguous(error: BaseException) -> bool:
     """Whether a call that raised this error may have done, or may find done, what it was to do."""
     if isinstance(error, ClientError):
@@ -328,13 +321,14 @@ def explain(error: BaseException, operation: str, subject: str) -> Explanation:
     code = error_code(error)
     failure_class, remedy = _REMEDIES.get(code, _fallback(error))
     remedy += _SPECIAL.get((operation, code), "")
-    if failure_class is FailureClass.PERMISSION and code.startswith("AccessDenied"):
-        remedy = _OTHER_PERMISSIONS.get(operation, remedy)
     if isinstance(error, ClientError):
         message = str(error.response.get("Error", {}).get("Message") or error)
         request_id = error.response.get("ResponseMetadata", {}).get("RequestId") or None
-        if code == "AccessDenied" and "kms:" in message:
-            failure_class, remedy = _KMS_PERMISSION
+        if is_denied(error):
+            remedy = _KMS_PERMISSION if "kms:" in message else permission_remedy(operation, message)
+        elif isinstance(error.__cause__, ClientError) and is_denied(error.__cause__):
+            # What might explain the refusal could not be read.
+            remedy += f". {explain(error.__cause__, error.__cause__.operation_name, subject).remedy}"
     else:
         message, request_id = message_of(error), None
     return Explanation(
@@ -345,7 +339,7 @@ def explain(error: BaseException, operation: str, subject: str) -> Explanation:
         http_status=_http_status(error),
         request_id=request_id,
         failure_class=failure_class,
-        remedy=remedy.format(operation=operation),
+        remedy=remedy,
     )
 
 

@@ -10,6 +10,8 @@ GET      ``/_local/counts``    calls and effects by operation, and the number of
 GET      ``/_local/faults``    the fault rules, each with the number of calls that it struck
 POST     ``/_local/faults``    adds a rule: an object with the fields of ``faults.FaultRule``
 DELETE   ``/_local/faults``    removes every rule
+GET      ``/_local/access``    the IAM actions that are allowed (null: all), asked for, and denied, with their counts
+POST     ``/_local/access``    ``{"policy": ...}``: an IAM policy document, or a list of actions; null allows all again
 POST     ``/_local/rates``     ``{"enforced": true, "per_second": {"GetRun": 2}}``; published rates where none is given
 POST     ``/_local/clock``     ``{"advance": 60}``: moves a clock that is moved by hand, in seconds
 POST     ``/_local/settings``  ``{"assumptions": {...}, "timings": {...}, "quotas": {...}}``: changes the named fields
@@ -34,6 +36,7 @@ from airflow_provider_omics.local.faults import FaultRule
 from airflow_provider_omics.local.http.wire import HttpAnswer, HttpRequest
 
 if TYPE_CHECKING:
+    from airflow_provider_omics.local.access import AccessControl
     from airflow_provider_omics.local.account_state import AccountState
     from airflow_provider_omics.local.assumptions import Assumptions
     from airflow_provider_omics.local.clock import Clock
@@ -54,6 +57,7 @@ class ServerControl(Protocol):
     quotas: Quotas
     journal: Journal
     faults: FaultPlan
+    access: AccessControl
 
     def accounts(self) -> list[AccountState]: ...
     def advance(self, seconds: float) -> None: ...
@@ -77,6 +81,8 @@ class Admin:
             ("GET", "faults"): self._faults,
             ("POST", "faults"): self._add_fault,
             ("DELETE", "faults"): self._clear_faults,
+            ("GET", "access"): self._access,
+            ("POST", "access"): self._change_access,
             ("POST", "rates"): self._rates,
             ("POST", "clock"): self._clock,
             ("POST", "settings"): self._settings,
@@ -120,6 +126,15 @@ class Admin:
     def _clear_faults(self, _payload: Payload) -> Any:
         self._server.faults.clear()
         return []
+
+    def _access(self, _payload: Payload) -> Any:
+        access = self._server.access
+        return {"allowed": access.allowed, "asked": access.asked, "denied": access.denied}
+
+    def _change_access(self, payload: Payload) -> Any:
+        self._server.access.change(payload["policy"])
+        self._server.access.forget()
+        return self._access({})
 
     def _rates(self, payload: Payload) -> Any:
         self._server.enforce_rates(bool(payload["enforced"]), payload.get("per_second", {}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from airflow_provider_omics.local.http.error_forms import operation_of
@@ -15,6 +16,7 @@ from airflow_provider_omics.local.http.wire import HttpAnswer, HttpRequest, resp
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
+    from airflow_provider_omics.local.http.access import HttpAccess
     from airflow_provider_omics.local.http.admin import Admin
     from airflow_provider_omics.local.http.injection import MotoFaults
     from airflow_provider_omics.local.http.moto import MotoFront
@@ -34,6 +36,7 @@ class Application:
         prices: PriceList,
         moto: MotoFront,
         moto_faults: MotoFaults,
+        access: HttpAccess,
     ) -> None:
         self._regions = regions
         self._service = service
@@ -41,6 +44,7 @@ class Application:
         self._prices = prices
         self._moto = moto
         self._moto_faults = moto_faults
+        self._access = access
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
@@ -54,6 +58,11 @@ class Application:
         if scope.service == "omics":
             state = self._regions.account(scope.region)
             return respond(self._service.answer(state, _request(environ, path, scope)), start_response)
+        return self._access.answer(environ, scope, start_response, partial(self._answer_other, environ, path, scope))
+
+    def _answer_other(
+        self, environ: WSGIEnvironment, path: str, scope: Scope, start_response: StartResponse
+    ) -> Iterable[bytes]:
         if scope.service == "pricing":
             return respond(self._prices.answer(operation_of(environ), environ["wsgi.input"].read()), start_response)
         if scope.service in ("s3", "sqs", "ecr", "servicequotas"):

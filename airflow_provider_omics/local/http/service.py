@@ -8,8 +8,10 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider_omics.healthomics.api.actions import PASS_ROLE, actions_of
+from airflow_provider_omics.local.access import AccessControl, refusal_text
 from airflow_provider_omics.local.account_state import AccountState
-from airflow_provider_omics.local.errors import InternalServerException, ServiceError
+from airflow_provider_omics.local.errors import AccessDeniedException, InternalServerException, ServiceError
 from airflow_provider_omics.local.http import wire
 from airflow_provider_omics.local.http.injection import AnswerLost, after_the_effect, before_the_effect, facts_of
 from airflow_provider_omics.local.http.waiters import Waiters
@@ -25,10 +27,12 @@ class OmicsService:
     """Answers the operations of HealthOmics.
 
     :param stopping: set when the server stops, which ends slow answers at once.
+    :param access: which calls are allowed; None for all.
     """
 
-    def __init__(self, stopping: threading.Event | None = None) -> None:
+    def __init__(self, stopping: threading.Event | None = None, access: AccessControl | None = None) -> None:
         self._stopping = stopping or threading.Event()
+        self._access = access or AccessControl()
         self._handlers = handlers()
         self._waiters = Waiters()
 
@@ -64,6 +68,7 @@ class OmicsService:
         # Also a call that gets no further is to be found by what it was about.
         call.request_id = members.get("requestId")
         call.resource_id = next(iter(route.labels.values()), members.get("batchId"))
+        self._check_access(state, route.operation, members)
         facts = facts_of(call, request, members)
         fault = state.faults.inject(route.operation, facts)
         call.fault = fault.kind if fault else None
@@ -79,6 +84,13 @@ class OmicsService:
         answer = wire.answer(route.operation, result)
         after_the_effect(fault, facts, self._stopping)
         return answer
+
+    def _check_access(self, state: AccountState, operation: str, members: Mapping[str, Any]) -> None:
+        action = self._access.refused(actions_of(operation, members))
+        if action is not None:
+            role = (members.get("defaultRunSetting") or members).get("roleArn")
+            resource = role if action == PASS_ROLE else None
+            raise AccessDeniedException(refusal_text(state.user_arn, action, resource))
 
     def _carry_out(
         self, state: AccountState, handler: Handler, members: dict[str, Any], call: Call

@@ -1,0 +1,52 @@
+"""The documentation says of permissions what the list says; ``WRITE_PERMISSIONS=1`` writes the page anew."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from permissions_page import STARTING, page
+
+from airflow_provider_omics.permissions import HOOK_METHODS, PERMISSIONS, policy_document, service_role_policy
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "reference" / "permissions.md"
+BLOCK = re.compile(r"```json\n(.*?)```", re.DOTALL)
+ACTION = re.compile(r"`((?:omics|s3|logs|iam|ecr|sqs|pricing|servicequotas):[A-Z]\w+)`")
+KNOWN = {action for listed in (*PERMISSIONS.values(), *HOOK_METHODS.values()) for action in listed.every_action}
+
+
+def test_the_page_is_made_of_the_list() -> None:
+    if os.environ.get("WRITE_PERMISSIONS"):
+        PAGE.write_text(page())
+    assert PAGE.read_text() == page()
+
+
+def policies(text: str) -> Iterator[set[str]]:
+    for block in BLOCK.findall(text):
+        if '"Statement"' in block:
+            statements = json.loads(block)["Statement"]
+            listed = (statement["Action"] for statement in statements)
+            yield {action for given in listed for action in ([given] if isinstance(given, str) else given)}
+
+
+def actions(document: dict[str, list[dict[str, list[str]]]]) -> set[str]:
+    return {action for statement in document["Statement"] for action in statement["Action"]}
+
+
+def test_the_policies_of_the_readme_are_those_of_the_list() -> None:
+    _, heading, rest = (ROOT / "README.md").read_text().partition("### Permissions")
+    found = list(policies(rest.partition("\n## ")[0]))
+    assert found == ([actions(policy_document(STARTING)), actions(service_role_policy())] if heading else [])
+
+
+@pytest.mark.parametrize(
+    "file", sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]), ids=lambda file: file.stem
+)
+def test_every_action_that_a_page_names_is_in_the_list(file: Path) -> None:
+    of_the_role = actions(service_role_policy())
+    assert set(ACTION.findall(file.read_text())) <= KNOWN | of_the_role
