@@ -50,6 +50,7 @@ __all__ = [
     "BASE_URL_SECTION",
     "DEFERRAL_ERRORS",
     "DELETED",
+    "HAS_COHORT_PAGE",
     "HAS_TRIGGER_ON_KILL",
     "STATE_OUTLIVES_CLEAR",
     "StateStore",
@@ -80,6 +81,9 @@ STATE_OUTLIVES_CLEAR = _AIRFLOW == (3, 3)
 
 HAS_TRIGGER_ON_KILL = _AIRFLOW >= (3, 3)
 """Whether Airflow calls a trigger's ``on_kill``; before, a trigger that is cancelled has to find out why."""
+
+HAS_COHORT_PAGE = _AIRFLOW >= (3, 1)
+"""Whether Airflow's web server shows pages of plugins that are made of a FastAPI application and an external view."""
 
 
 def triggerer_can_render(template: object, *, own_macros: bool = False) -> bool:

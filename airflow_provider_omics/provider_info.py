@@ -66,6 +66,7 @@ def get_provider_info() -> dict[str, Any]:
                 "OmicsRunListLink",
                 "OmicsResultsLink",
                 "OmicsFailedRunLogLink",
+                "OmicsCohortPageLink",
             )
         ],
         "config": {

@@ -6,6 +6,8 @@ import io
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -36,6 +38,19 @@ _PRESENT_CODES = frozenset({"412", "PreconditionFailed"})
 _AT_WORK_CODE = "ConditionalRequestConflict"
 _MOST_WRITERS = 5
 _PROOF = b"Written by an Airflow task to see whether it can write here. It may be deleted.\n"
+
+
+@dataclass(frozen=True)
+class ObjectVersion:
+    """Content of an object in S3.
+
+    :param size: in bytes.
+    """
+
+    etag: str
+    size: int
+    modified: datetime
+
 
 MakeError = Callable[[Exception, str, str], OmicsServiceError]
 
@@ -69,15 +84,32 @@ class ObjectStorage:
 
     def exists(self, uri: str) -> bool:
         """Whether there is such an object (HeadObject)."""
+        return self.version(uri) is not None
+
+    def version(self, uri: str) -> ObjectVersion | None:
+        """Return which content an object has now; None if there is no such object (HeadObject)."""
         bucket, key = split_object_uri(uri, operation="HeadObject")
         with self._explained("HeadObject", uri):
             try:
-                self._client.head_object(Bucket=bucket, Key=key)
+                answer = self._client.head_object(Bucket=bucket, Key=key)
             except ClientError as error:
                 if error_code(error) in _ABSENT_CODES:
-                    return False
+                    return None
                 raise
-        return True
+        return ObjectVersion(answer["ETag"], answer["ContentLength"], answer["LastModified"])
+
+    def read_range(self, uri: str, version: ObjectVersion, start: int, size: int) -> bytes:
+        """Read a part of an object, which must not have been written since (GetObject).
+
+        :param version: the content that is read.
+        :param start: offset of the first byte.
+        :param size: most bytes.
+        """
+        bucket, key = split_object_uri(uri, operation="GetObject")
+        part = f"bytes={start}-{start + size - 1}"
+        with self._explained("GetObject", uri):
+            answer = self._client.get_object(Bucket=bucket, Key=key, Range=part, IfMatch=version.etag)
+            return answer["Body"].read()
 
     def put_once(self, uri: str, path: Path) -> bool:
         """Upload a file unless there is an object of that name, which is never written again (PutObject).

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, XCom
 
+from airflow_provider_omics.compat import HAS_COHORT_PAGE
 from airflow_provider_omics.healthomics.api.console import (
     engine_log_stream,
     log_stream_url,
@@ -17,8 +18,10 @@ from airflow_provider_omics.healthomics.api.console import (
     run_url,
 )
 from airflow_provider_omics.healthomics.api.logger import entry
+from airflow_provider_omics.healthomics.requests.identity import TaskIdentity
 from airflow_provider_omics.healthomics.requests.s3_uris import parse_s3_uri
 from airflow_provider_omics.healthomics.results.table import SampleStatus
+from airflow_provider_omics.links.cohort_page import page_path
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import BaseOperator, Context, TaskInstanceKey
@@ -99,10 +102,19 @@ class OmicsFailedRunLogLink(OmicsLink):
         return log_stream_url(region, partition, run_log_stream(key))
 
 
+class OmicsCohortPageLink(OmicsLink):
+    """The cohort's page in Airflow's own web server, from Airflow 3.1 on."""
+
+    name = "Cohort page"
+
+    def url(self, region: str, partition: str, key: str) -> str:
+        return key
+
+
 RUN_LINKS: tuple[OmicsLink, ...] = (OmicsRunLink(), OmicsRunLogLink(), OmicsEngineLogLink())
 BATCH_LINKS: tuple[OmicsLink, ...] = (OmicsRunListLink(),)
 BATCH_SENSOR_LINKS: tuple[OmicsLink, ...] = (*BATCH_LINKS, OmicsFailedRunLogLink())
-COHORT_LINKS: tuple[OmicsLink, ...] = (*BATCH_SENSOR_LINKS, OmicsResultsLink())
+COHORT_LINKS: tuple[OmicsLink, ...] = (OmicsCohortPageLink(), *BATCH_SENSOR_LINKS, OmicsResultsLink())
 
 
 def store_run_links(context: Context, operator: BaseOperator, hook: OmicsHook, run_id: str) -> None:
@@ -116,6 +128,17 @@ def store_run_links(context: Context, operator: BaseOperator, hook: OmicsHook, r
 def store_batch_links(context: Context, operator: BaseOperator, hook: OmicsHook, batch_id: str) -> None:
     """Store the address of the list of runs for a batch; best effort, as for runs."""
     _store([(link, batch_id) for link in BATCH_LINKS], context, operator, hook, f"batch {batch_id}")
+
+
+def store_page_link(context: Context, operator: BaseOperator) -> None:
+    """Store the address of the cohort's page in Airflow, where there is such a page; best effort, as for runs."""
+    if not HAS_COHORT_PAGE:
+        return
+    try:
+        ti = context["ti"]
+        ti.xcom_push(key=OmicsCohortPageLink().xcom_key, value=page_path(TaskIdentity.of(ti)))
+    except Exception as error:
+        operator.log.warning("%s", entry("The link to the cohort's page could not be stored: %s", error))
 
 
 def store_outcome_links(context: Context, operator: BaseOperator, hook: OmicsHook, outcome: BatchOutcome) -> None:

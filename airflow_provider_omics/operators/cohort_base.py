@@ -29,7 +29,7 @@ from airflow_provider_omics.jobs.cohort_job import CohortJob
 from airflow_provider_omics.jobs.cohort_paths import CohortPaths
 from airflow_provider_omics.jobs.kinds import BATCH
 from airflow_provider_omics.jobs.submission import IdempotentSubmitter
-from airflow_provider_omics.links.omics import COHORT_LINKS, store_batch_links, store_outcome_links
+from airflow_provider_omics.links.omics import COHORT_LINKS, store_batch_links, store_outcome_links, store_page_link
 from airflow_provider_omics.operators.cohort_usage import OmicsCohortUsageOperator
 from airflow_provider_omics.operators.definition_types import types_uri
 from airflow_provider_omics.operators.mapped_places import refuse, shared_place_issues
@@ -224,6 +224,7 @@ class OmicsCohortOperator(OmicsCohortUsageOperator):
         self._batch = batch
         self.attach(context, batch)
         store_batch_links(context, self, self.hook, batch.batch_id)
+        store_page_link(context, self)
         if self.do_xcom_push:
             push_xcoms(context, self.log, {XCOM_BATCH_ID_KEY: batch.batch_id, XCOM_BATCH_ARN_KEY: batch.arn})
 

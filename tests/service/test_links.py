@@ -13,6 +13,7 @@ from omics_errors import raises
 from omics_service import await_status
 from task_runs import TaskInstance, run_task
 
+from airflow_provider_omics.compat import HAS_COHORT_PAGE
 from airflow_provider_omics.exceptions import OmicsBatchFailedError, OmicsRunFailedError
 from airflow_provider_omics.links.omics import OmicsResultsLink
 from airflow_provider_omics.local import LocalOmics
@@ -21,6 +22,7 @@ from airflow_provider_omics.operators.run import OmicsStartRunOperator
 from airflow_provider_omics.sensors.batch import OmicsBatchRunSensor, OmicsBatchSensor
 from airflow_provider_omics.sensors.run import OmicsRunSensor
 
+PAGE = "OmicsCohortPageLink"
 CONSOLE = "https://us-east-1.console.aws.amazon.com"
 LOGS = f"{CONSOLE}/cloudwatch/home?region=us-east-1#logsV2:log-groups/log-group/%2Faws%2Fomics%2FWorkflowLog/log-events"
 
@@ -55,7 +57,9 @@ def cohort_operator(workflow_id: str, **arguments: Any) -> OmicsStartRunBatchOpe
 
 
 def links(ti: TaskInstance) -> dict[str, str]:
-    return {key.removeprefix("_link_"): value for key, value in ti.xcoms.items() if key.startswith("_link_")}
+    """Links to AWS's console."""
+    found = {key.removeprefix("_link_"): value for key, value in ti.xcoms.items() if key.startswith("_link_")}
+    return {name: url for name, url in found.items() if name != PAGE}
 
 
 @MODES
@@ -110,6 +114,8 @@ def test_no_link_leads_from_a_server_of_ones_own_to_aws(
     with pytest.raises(OmicsBatchFailedError) as of_batch:
         run_task(cohort_operator(workflow_id, deferrable=deferrable), ti)
     assert links(ti) == {}
+    page = "/omics/cohorts/cohort/manual__2026-01-01T00%3A00%3A00%2B00%3A00/cohort/-1"
+    assert ti.xcoms.get(f"_link_{PAGE}") == (page if HAS_COHORT_PAGE else None)
     ti = TaskInstance(task_id="start_run")
     with pytest.raises(OmicsRunFailedError) as of_run:
         run_task(run_operator(workflow_id, deferrable=deferrable, tags={"omics-local:outcome": "SERVICE_ERROR"}), ti)

@@ -40,7 +40,7 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "usage": ("healthomics",),
     "hooks": ("healthomics", "account", "preflight", "workflows", "compat", "exceptions"),
     "jobs": ("healthomics", "usage", "compat", "exceptions", "hooks"),
-    "links": ("healthomics", "hooks"),
+    "links": ("healthomics", "compat", "hooks"),
     "triggers": ("healthomics", "account", "workflows", "compat", "exceptions", "hooks", "jobs"),
     "operators": (
         "healthomics",
@@ -67,6 +67,7 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
         "operators",
     ),
     "local": ("healthomics", "workflows", "usage"),
+    "page": ("healthomics", "compat", "hooks", "jobs", "links", "operators"),
 }
 
 

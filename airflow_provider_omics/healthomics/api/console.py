@@ -26,6 +26,12 @@ def object_url(region: str, partition: str, bucket: str, key: str) -> str:
     return f"{_console(region, partition)}{page}"
 
 
+def folder_url(region: str, partition: str, bucket: str, key: str) -> str:
+    """Return the page of the objects in S3 whose keys begin with a folder."""
+    prefix = quote(f"{key.rstrip('/')}/" if key.strip("/") else "", safe="")
+    return f"{_console(region, partition)}/s3/buckets/{quote(bucket, safe='')}?region={region}&prefix={prefix}"
+
+
 def log_stream_url(region: str, partition: str, stream: str) -> str:
     """Return the page of one stream of the HealthOmics log group."""
     group, stream = quote(LOG_GROUP, safe=""), quote(stream, safe="")

@@ -67,12 +67,13 @@ _ENDS = {
     Phase.CANCELLED: SampleStatus.CANCELLED,
     Phase.DELETED: SampleStatus.DELETED,
 }
-_ADVICE = {
+ADVICE_WITHOUT_CODE = {
     SampleStatus.FAILED: advise(None),
     SampleStatus.CANCELLED: failures.CANCELLED,
     SampleStatus.DELETED: failures.DELETED,
     SampleStatus.UNKNOWN: failures.UNPROVED,
 }
+"""What is known about a run that did not complete, before a failure code is."""
 
 
 @dataclass(slots=True)
@@ -154,7 +155,7 @@ class SampleResult:
         if self.run_status == NOT_STARTED:
             self.run_status = UNKNOWN
         if self.failure_code is None:
-            self.advice = _ADVICE.get(self.end)
+            self.advice = ADVICE_WITHOUT_CODE.get(self.end)
 
     def mark_deleted(self) -> None:
         """Mark the sample's run as deleted."""
