@@ -23,7 +23,7 @@ def server() -> Iterator[LocalOmics]:
         yield started
 
 
-# How many threads may share the client; each call of the command line is a process that takes seconds.
+# How many threads may share the client.
 AT_ONCE = {"boto3": 2, "aiobotocore": 1, "awscli": 2}
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import subprocess
-import sys
 import threading
 import uuid
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ from typing import Any, Protocol
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
+from aws_commands import AwsCommands, aws_commands
 from botocore import xform_name
 from botocore.model import Shape
 
@@ -127,22 +126,25 @@ class AioClient:
 class CommandLine:
     """The AWS command line, one process per call."""
 
-    def __init__(self, server: LocalOmics, folder: Path) -> None:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-        self._environment = {**kept, **nowhere, **server.environment(REGION)}
+    def __init__(self, commands: AwsCommands, folder: Path) -> None:
+        self._commands = commands
         self._folder = folder
 
     def __call__(self, operation: str, **members: Any) -> dict[str, Any]:
-        command = [sys.executable, "-m", "awscli", "--output", "json", "omics", xform_name(operation, "-")]
+        arguments = ["--output", "json", "omics", xform_name(operation, "-")]
         for name in [name for name, value in members.items() if isinstance(value, bytes)]:
             file = self._folder / f"{operation}-{name}-{uuid.uuid4()}"
             file.write_bytes(members.pop(name))
-            command += [f"--{xform_name(name, '-')}", f"fileb://{file}"]
-        command += ["--cli-input-json", json.dumps(members)]
-        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, timeout=600, check=False)
+            arguments += [f"--{xform_name(name, '-')}", f"fileb://{file}"]
+        done = self._commands.run([*arguments, "--cli-input-json", json.dumps(members)])
         assert done.returncode == 0, f"aws omics {operation} {members}: {done.stderr}"
         return dict(json.loads(done.stdout)) if done.stdout.strip() else {}
+
+
+def _environment(server: LocalOmics) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    nowhere = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    return {**kept, **nowhere, **server.environment(REGION)}
 
 
 @contextmanager
@@ -150,12 +152,13 @@ def open_client(kind: str, server: LocalOmics, folder: Path) -> Iterator[Client]
     """Open a client.
 
     :param kind: ``boto3``, ``aiobotocore`` or ``awscli``.
-    :param folder: where the command line's binary inputs may lie.
+    :param folder: where the command line's binary inputs and what it writes may lie.
     """
     if kind == "boto3":
         yield Boto3Client(server)
     elif kind == "awscli":
-        yield CommandLine(server, folder)
+        with aws_commands(_environment(server), folder) as commands:
+            yield CommandLine(commands, folder)
     else:
         with asyncio.Runner() as runner:
             stack = AsyncExitStack()
