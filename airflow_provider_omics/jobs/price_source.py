@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pendulum
 
+from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.run_settings.files import find_file, opened
 from airflow_provider_omics.healthomics.run_settings.issue_list import UnreadableError
@@ -43,6 +44,19 @@ def price_book(hook: OmicsHook, price_file: str | None, operation: str) -> Price
     """
     region = hook.conn_region_name or ""
     return _listed(hook, region) if price_file is None else _read(hook, price_file, region, operation)
+
+
+def prices_or_none(hook: OmicsHook, price_file: str | None, operation: str, log: Log) -> PriceBook | None:
+    """Return the prices of the Region of a hook; None where they could not be read, which is logged.
+
+    :param price_file: a path or an ``s3://`` URI; None for the Price List Service.
+    :param operation: the API operation that the caller is about to call.
+    """
+    try:
+        return price_book(hook, price_file, operation)
+    except Exception as error:
+        log.warning("%s", entry("Costs are unknown, since the prices could not be read: %s", error))
+        return None
 
 
 def _read(hook: OmicsHook, name: str, region: str, operation: str) -> PriceBook:

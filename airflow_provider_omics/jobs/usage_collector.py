@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property, partial
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from airflow_provider_omics.healthomics.api.calls import T, one_request, or_none
-from airflow_provider_omics.healthomics.api.console import LOG_GROUP
-from airflow_provider_omics.healthomics.api.errors import OmicsError
-from airflow_provider_omics.healthomics.api.logger import Log, entry
+from airflow_provider_omics.healthomics.api.logger import Log
 from airflow_provider_omics.healthomics.api.retrying import Retrying
-from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError, error_code, explain
 from airflow_provider_omics.healthomics.discovery.checkpoint import CohortCheckpoint
-from airflow_provider_omics.healthomics.watcher.clock import Clock
-from airflow_provider_omics.healthomics.watcher.rate_limiter import AdaptiveRateLimiter
+from airflow_provider_omics.jobs.use_reader import CallsUsedUp, RunUseReader
 from airflow_provider_omics.usage.choice import UsageMode, choose
 from airflow_provider_omics.usage.columns import SampleUse
-from airflow_provider_omics.usage.lookup import list_runs_of_batch, read_tasks
-from airflow_provider_omics.usage.manifest import manifest_stream, read_manifest
 from airflow_provider_omics.usage.records import RunRecord
-from airflow_provider_omics.usage.run_use import DYNAMIC, RunUse
+from airflow_provider_omics.usage.run_use import RunUse
 
 if TYPE_CHECKING:
     from airflow_provider_omics.hooks.omics import OmicsHook
 
 _RUNS_OF_A_PART = 200
-_ABSENT = "ResourceNotFoundException"
-
-
-class CallsUsedUp(OmicsError):
-    """As many calls were made as are allowed."""
 
 
 @dataclass
@@ -51,8 +37,10 @@ class UsageCollector:
     log: Log
     retrying: Retrying
     calls_limit: int
-    _calls: int = field(default=0, init=False)
-    _reads_logs: bool = field(default=True, init=False)
+
+    @cached_property
+    def _reader(self) -> RunUseReader:
+        return RunUseReader(self.hook, self.log, self.retrying, self.calls_limit)
 
     def collect(
         self, checkpoint: CohortCheckpoint, samples: Iterable[str], mode: UsageMode, sample_size: int
@@ -76,53 +64,10 @@ class UsageCollector:
             parts.write()
         return uses
 
-    def measured(self, run: RunRecord) -> tuple[RunRecord | None, bool]:
-        """Return a run with its tasks, and whether its manifest tells them, and so what they used.
-
-        Without a manifest the service's list tells what tasks reserved and how long they took; the run is None if it
-        is gone there, too.
-
-        :raises OmicsServiceError: the log, or the list, cannot be read.
-        """
-        known = run if run.uuid is not None else self.run(run.run_id or "")
-        if known is None:
-            return None, False
-        stream = manifest_stream(known.run_id or "", known.uuid or "")
-        try:
-            manifest = read_manifest(self._log_events(stream), known.uuid or "")
-        except (ClientError, BotoCoreError) as error:
-            if error_code(error) != _ABSENT:
-                raise OmicsServiceError(explain(error, "GetLogEvents", f"log {LOG_GROUP} {stream}")) from error
-            manifest = None
-        return (manifest, True) if manifest is not None else (self._with_tasks(known), False)
-
-    def run(self, run_id: str) -> RunRecord | None:
-        """Return a run as GetRun shows it, without its tasks; None if it is gone."""
-        requests = or_none(one_request("GetRun", {"id": run_id}))
-        shown = self.hook.send_requests(requests, f"run {run_id}", retrying=self._paced("GetRun"))
-        return None if shown is None else RunRecord.of(shown)
-
-    def engine(self, run: RunRecord) -> str | None:
-        """Return the engine of a run's workflow (GetWorkflow); None where the service does not show it.
-
-        :raises OmicsServiceError: the service refused to show it.
-        """
-        members = {"id": (run.workflow or "").rpartition("/")[2]}
-        if run.workflow_type is not None:
-            members["type"] = run.workflow_type
-        requests = or_none(one_request("GetWorkflow", members))
-        shown = self.hook.send_requests(requests, f"workflow {members['id']}", retrying=self._paced("GetWorkflow"))
-        return None if shown is None else shown.get("engine")
-
-    def runs_of_batch(self, batch_id: str) -> list[tuple[str, RunRecord]] | None:
-        """Return the runs of a batch, each with its sample; None if the batch is gone."""
-        label = f"batch {batch_id}"
-        return self.hook.send_requests(or_none(list_runs_of_batch(batch_id)), label, retrying=self._list)
-
     def _runs(self, checkpoint: CohortCheckpoint, samples: Iterable[str]) -> dict[str, list[RunRecord]]:
         found: dict[str, list[RunRecord]] = {sample: [] for sample in samples}
         for batch in checkpoint.batches:
-            listed = self.runs_of_batch(batch.batch_id)
+            listed = self._reader.runs_of_batch(batch.batch_id)
             if listed is None:
                 self.log.warning("Batch %s is gone, and the use of its runs is not counted", batch.batch_id)
             for sample, run in listed or ():
@@ -134,68 +79,9 @@ class UsageCollector:
         stored = parts.stored.get(run.uuid or "")
         if stored is not None:
             return stored
-        # Of a run that was deleted meanwhile the lists tell times and storage, and no tasks.
-        with_tasks = self._with_tasks(run)
-        if run.storage_type == DYNAMIC and run.uuid and run.started is not None:
-            run_use = RunUse.of((with_tasks or run).with_manifest(self._manifest(run)))
-        else:
-            run_use = RunUse.of(with_tasks or run)
+        run_use = self._reader.read(run)
         parts.add(run_use)
         return run_use
-
-    def _with_tasks(self, run: RunRecord) -> RunRecord | None:
-        requests = or_none(read_tasks(run))
-        return self.hook.send_requests(requests, f"run {run.run_id}", retrying=self._paced("ListRunTasks"))
-
-    def _manifest(self, run: RunRecord) -> RunRecord | None:
-        if not self._reads_logs:
-            return None
-        try:
-            return read_manifest(self._log_events(manifest_stream(run.run_id or "", run.uuid or "")), run.uuid or "")
-        except (ClientError, BotoCoreError) as error:
-            if error_code(error) != _ABSENT:
-                self._reads_logs = False
-                text = "The use of dynamic storage is unknown, since its manifests cannot be read (GetLogEvents): %s"
-                self.log.warning("%s", entry(text, error))
-            return None
-
-    def _log_events(self, stream: str) -> Iterator[str]:
-        token: str | None = None
-        retrying = self._paced("GetLogEvents")
-        while True:
-            members: dict[str, Any] = {"logGroupName": LOG_GROUP, "logStreamName": stream, "startFromHead": True}
-            if token is not None:
-                members["nextToken"] = token
-            answer = retrying(partial(self._logs.get_log_events, **members))
-            yield from (event.get("message", "") for event in answer.get("events", []))
-            # The end of a stream is where a token leads to itself.
-            if answer.get("nextForwardToken") in (None, token):
-                return
-            token = answer["nextForwardToken"]
-
-    @cached_property
-    def _logs(self) -> Any:
-        return self.hook.hook_of("logs").conn
-
-    @cached_property
-    def _limiter(self) -> AdaptiveRateLimiter:
-        return AdaptiveRateLimiter(Clock(), self.hook.call_rates)
-
-    def _list(self, do: Callable[[], T]) -> T:
-        # Both list operations of a batch take turns, and each has a quota of its own.
-        return self._paced("ListRuns")(do)
-
-    def _paced(self, operation: str) -> Callable[[Callable[[], T]], T]:
-        def call(do: Callable[[], T]) -> T:
-            if self._calls >= self.calls_limit:
-                raise CallsUsedUp("the number of calls is used up")
-            self._calls += 1
-            if self._limiter.acquire_blocking(operation, self.retrying.sleep) is None:
-                self.retrying.is_killed = True
-                raise OmicsError("the task was killed")
-            return self.retrying(do)
-
-        return call
 
 
 class _Parts:

@@ -22,7 +22,7 @@ from airflow_provider_omics.healthomics.requests.literal_requests import id_issu
 from airflow_provider_omics.healthomics.requests.s3_uris import place_issues
 from airflow_provider_omics.hooks.arguments import argument_issues, as_read
 from airflow_provider_omics.hooks.parameters import TEMPLATED
-from airflow_provider_omics.jobs.usage_collector import CallsUsedUp, UsageCollector
+from airflow_provider_omics.jobs.use_reader import CallsUsedUp, RunUseReader
 from airflow_provider_omics.operators.base import KillableOperator
 from airflow_provider_omics.usage.analysis import COLUMNS, RunAnalysis
 from airflow_provider_omics.usage.records import RunRecord
@@ -170,7 +170,7 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
     def _add(self, run: RunRecord | None, analysis: RunAnalysis, seen: _Seen) -> None:
         measured, has_manifest = None, False
         if run is not None and classify(RunStatus, run.status).is_final:
-            measured, has_manifest = self._collector.measured(run)
+            measured, has_manifest = self._reader.measured(run)
         if measured is None:
             seen.missing += 1
             return
@@ -183,7 +183,7 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
         """Yield the runs, each once; None for one that is gone."""
         seen: set[str | None] = set()
         for batch_id in _listed(self.batch_ids):
-            listed = self._collector.runs_of_batch(batch_id)
+            listed = self._reader.runs_of_batch(batch_id)
             if listed is None:
                 self.log.warning("Batch %s is gone, and its runs are not analysed", batch_id)
             for _, run in listed or ():
@@ -192,13 +192,13 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
         for run_id in _listed(self.run_ids):
             if run_id not in seen:
                 seen.add(run_id)
-                yield self._collector.run(run_id)
+                yield self._reader.run(run_id)
 
     def _engine(self, run: RunRecord) -> str | None:
         """Return the engine of a run whose manifest does not tell it, as far as the workflow can be looked up."""
         if self.snippet_engine == _AUTO and run.workflow is not None and run.workflow not in self._engines:
             try:
-                self._engines[run.workflow] = self._collector.engine(run)
+                self._engines[run.workflow] = self._reader.engine(run)
             except OmicsServiceError as error:
                 text = "The language of workflow %s is not known, and its tasks get no snippets: %s"
                 self.log.warning("%s", entry(text, run.workflow, error))
@@ -223,11 +223,11 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
         return {}
 
     @cached_property
-    def _collector(self) -> UsageCollector:
+    def _reader(self) -> RunUseReader:
         retrying = Retrying(
             _ERROR_BUDGET, _DELAY, self._killed.wait, self.log, "the analysis", self.hook.renew, only_transient=True
         )
-        return UsageCollector(self.hook, self.log, retrying, self.usage_calls_limit)
+        return RunUseReader(self.hook, self.log, retrying, self.usage_calls_limit)
 
 
 def _listed(given: Any) -> Any:

@@ -146,6 +146,14 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
     :param usage_calls_limit: most calls for ``usage``, 0 or more; samples beyond it stay empty. Default ``10000``.
     :param price_file: prices as JSON, a path or ``s3://`` URI, in the form of the local server's price file; the
         default is the AWS Price List Service, which needs ``pricing:GetProducts``. Without either, costs are unknown.
+    :param max_cost_usd: US dollars, 0 or more, that the samples of a batch may be estimated to cost together, or it is
+        not started; None for no limit. Of a redrive it is the samples that are run again; one that would cost more is
+        left out, and its samples stay failed.
+    :param unknown_cost: what becomes of a start with ``max_cost_usd`` whose cost cannot be estimated: ``refuse``, or
+        ``start`` to start all the same. Default ``refuse``.
+    :param estimate_runs: from how many of the last completed runs of the workflow version the cost is estimated, 5 to
+        1,000 (ListRuns, then the calls that ``usage`` takes for each), for the log and the XCom ``cost_estimate``; with
+        fewer than five it is unknown. None, the default, for 20 with ``max_cost_usd``, and for no estimate without.
     :param run_setting_id_column: column of a sheet that names the sample; all other columns become parameters of the
         same name, and empty cells are not sent. It is a parameter too where the workflow's template has one of its
         name. Objects of a list, JSON or JSONL are then rows of a sheet too. Spaces around ids, values and column names
@@ -302,10 +310,8 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
         failure_lookup_limit: int | str = 100,
         cache_hits_limit: int | str = 100,
         runs_limit: int | str = 1000,
-        usage: str = "off",
         usage_sample_size: int | str = 100,
         usage_calls_limit: int | str = 10_000,
-        price_file: str | None = None,
         **kwargs: Any,
     ) -> None:
         given = locals()
@@ -324,10 +330,8 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
             failure_lookup_limit=failure_lookup_limit,
             cache_hits_limit=cache_hits_limit,
             runs_limit=runs_limit,
-            usage=usage,
             usage_sample_size=usage_sample_size,
             usage_calls_limit=usage_calls_limit,
-            price_file=price_file,
             **kwargs,
         )
         for field in DEFAULT_RUN_SETTING_FIELDS:

@@ -169,7 +169,7 @@ class OmicsCohortOperator(OmicsCohortUsageOperator):
         earlier_tries = context["ti"].try_number - 1
         may_reattach = self.durable and self.request_id is None and bool(earlier_tries or job.record.job.is_submitted)
         if not may_reattach:
-            self._prove(job, cohort)
+            self._prove(context, job, cohort)
         checkpoint = job.store(cohort, self._paths(job), self.redrive_attempts)
         self.keep_parameters(checkpoint)
         if not self.durable:
@@ -183,14 +183,14 @@ class OmicsCohortOperator(OmicsCohortUsageOperator):
                 return replace(checkpoint, redrive_all=True, is_reattached=True)
             if job.record.job.epoch:
                 earlier_tries -= cleared
-            self._prove(job, cohort)
+            self._prove(context, job, cohort)
             return self._submitted(context, *job.submit_or_confirm(checkpoint, cohort, earlier_tries))
         is_first = self.request_id is None and not earlier_tries
         return self._submitted(context, *job.submit(checkpoint, cohort, is_first=is_first))
 
-    def _prove(self, job: CohortJob, cohort: Cohort) -> None:
-        """Find out, before anything is submitted, what would go wrong later."""
-        self.prove_prices()
+    def _prove(self, context: Context, job: CohortJob, cohort: Cohort) -> None:
+        """Find out, before anything is submitted, what would go wrong later, and what it would cost."""
+        self.prove_prices("StartRunBatch")
         paths, defaults = self._paths(job), job.request["defaultRunSetting"]
         self.prove(
             "StartRunBatch",
@@ -199,6 +199,7 @@ class OmicsCohortOperator(OmicsCohortUsageOperator):
             lambda: paths.prove_writable(self.hook.storage, job.key, with_results=self.wait_for_completion),
             lambda: self.look_for_inputs(cohort, defaults),
         )
+        self.prove_cost(context, "StartRunBatch", defaults, cohort.count)
 
     def _read(self, job: CohortJob) -> Cohort:
         defaults = job.request["defaultRunSetting"]
@@ -250,6 +251,7 @@ class OmicsCohortOperator(OmicsCohortUsageOperator):
         with collector.explained(snapshots[-1], self.next_step):
             table = collector.collect(checkpoint, snapshots, self.failure_lookup_limit)
             redrive = self._to_redrive(context, job, checkpoint, table, snapshots[-1])
+            redrive = self.affordable(context, job.request["defaultRunSetting"], redrive)
         if redrive.left_out:
             self.log.warning("%s", entry(redrive.describe()))
         again = redrive.samples

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.discovery.checkpoint import CohortCheckpoint
+from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.results.redrive import Redrive
 from airflow_provider_omics.healthomics.results.table import ResultsTable
 from airflow_provider_omics.hooks.arguments import as_read
 from airflow_provider_omics.jobs.cohort_job import CohortJob
-from airflow_provider_omics.jobs.price_source import price_book
+from airflow_provider_omics.jobs.price_source import prices_or_none
+from airflow_provider_omics.jobs.run_usage import usage_retrying
 from airflow_provider_omics.jobs.usage_collector import UsageCollector
 from airflow_provider_omics.operators.cohort_input import OmicsCohortInputOperator
 from airflow_provider_omics.usage.choice import UsageMode
 from airflow_provider_omics.usage.columns import USAGE_COLUMNS, describe, totals
 from airflow_provider_omics.usage.pricing import PriceBook
 
-# The work is done and paid for; what it cost is not worth a task that waits for long.
-_MOST_BUDGET = 300.0
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
 
 
 class OmicsCohortUsageOperator(OmicsCohortInputOperator):
@@ -32,22 +35,27 @@ class OmicsCohortUsageOperator(OmicsCohortInputOperator):
     def __init__(
         self,
         *,
-        usage: str = "off",
         usage_sample_size: int | str = 100,
         usage_calls_limit: int | str = 10_000,
-        price_file: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.usage = usage
         self.usage_sample_size: int = as_read(usage_sample_size)
         self.usage_calls_limit: int = as_read(usage_calls_limit)
-        self.price_file = price_file
 
-    def prove_prices(self) -> None:
-        """Refuse a price file that is none, before anything is submitted."""
-        if self.usage != UsageMode.OFF and self.price_file is not None:
-            price_book(self.hook, self.price_file, "StartRunBatch")
+    def affordable(self, context: Context, members: Mapping[str, Any], redrive: Redrive) -> Redrive:
+        """Return a redrive, or one of no samples where it is estimated to cost too much, which is logged.
+
+        :param members: of DefaultRunSetting.
+        """
+        if not redrive.samples:
+            return redrive
+        try:
+            self.prove_cost(context, "StartRunBatch", members, len(redrive.samples))
+        except OmicsRequestInvalidError as error:
+            self.log.warning("%s", entry("What did not complete is not run again: %s", error))
+            return replace(redrive, samples=frozenset())
+        return redrive
 
     def add_usage(self, job: CohortJob, checkpoint: CohortCheckpoint, table: ResultsTable) -> Mapping[str, Any]:
         """Look up what runs used and cost, write it to the results table, and return the sums for the summary.
@@ -57,9 +65,7 @@ class OmicsCohortUsageOperator(OmicsCohortInputOperator):
         mode = UsageMode(self.usage)
         if mode is UsageMode.OFF:
             return {}
-        retrying = replace(
-            self.retrying, only_transient=True, error_budget=min(self.retrying.error_budget, _MOST_BUDGET)
-        )
+        retrying = usage_retrying(self.retrying)
         try:
             return self._gathered(
                 job, checkpoint, table, UsageCollector(self.hook, self.log, retrying, self.usage_calls_limit)
@@ -74,7 +80,8 @@ class OmicsCohortUsageOperator(OmicsCohortInputOperator):
     def _gathered(
         self, job: CohortJob, checkpoint: CohortCheckpoint, table: ResultsTable, collector: UsageCollector
     ) -> Mapping[str, Any]:
-        mode, prices = UsageMode(self.usage), self._prices()
+        mode = UsageMode(self.usage)
+        prices = prices_or_none(self.hook, self.price_file, "StartRunBatch", self.log) or PriceBook((), "")
         samples = [row.run_setting_id for row in table.rows()]
         uses = collector.collect(checkpoint, samples, mode, self.usage_sample_size)
         table.add_columns(USAGE_COLUMNS, {sample: use.values(prices) for sample, use in uses.items()})
@@ -82,10 +89,3 @@ class OmicsCohortUsageOperator(OmicsCohortInputOperator):
         summed = {"usage": mode.value, **totals(list(uses.values()), prices)}
         self.log.info("%s", entry(describe(summed, len(samples))))
         return summed
-
-    def _prices(self) -> PriceBook:
-        try:
-            return price_book(self.hook, self.price_file, "StartRunBatch")
-        except Exception as error:
-            self.log.warning("%s", entry("Costs are unknown, since the prices could not be read: %s", error))
-            return PriceBook((), "")

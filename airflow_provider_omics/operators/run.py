@@ -22,7 +22,12 @@ from airflow_provider_omics.healthomics.requests.input_places import input_place
 from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.healthomics.requests.literal_requests import start_run_issues
 from airflow_provider_omics.healthomics.requests.shapes import api_name
-from airflow_provider_omics.healthomics.requests.start_run import build_start_run, fingerprint, fingerprint_of_0_1_0
+from airflow_provider_omics.healthomics.requests.start_run import (
+    START_RUN_FIELDS,
+    build_start_run,
+    fingerprint,
+    fingerprint_of_0_1_0,
+)
 from airflow_provider_omics.healthomics.run_settings.parameters_file import without_file
 from airflow_provider_omics.healthomics.runs.failure import OmicsRunFailedError
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
@@ -31,7 +36,7 @@ from airflow_provider_omics.jobs.kinds import RUN
 from airflow_provider_omics.jobs.run_job import RunJob
 from airflow_provider_omics.jobs.submission import IdempotentSubmitter
 from airflow_provider_omics.links.omics import RUN_LINKS, store_run_links
-from airflow_provider_omics.operators.inputs import OmicsInputOperator
+from airflow_provider_omics.operators.cost_base import OmicsCostOperator
 from airflow_provider_omics.operators.run_details import look_up_details
 from airflow_provider_omics.operators.run_end import OmicsCancelRunOperator, OmicsDeleteRunOperator
 from airflow_provider_omics.operators.xcom_keys import (
@@ -50,45 +55,14 @@ if TYPE_CHECKING:
 # Where a user looks for them.
 __all__ = ["START_RUN_FIELDS", "OmicsCancelRunOperator", "OmicsDeleteRunOperator", "OmicsStartRunOperator"]
 
-START_RUN_FIELDS = (
-    "workflow_id",
-    "workflow_type",
-    "workflow_owner_id",
-    "workflow_version_name",
-    "run_id",
-    "role_arn",
-    "output_uri",
-    "output_uri_prefix_mode",
-    "name",
-    "parameters",
-    "parameters_uri",
-    "requester_pays_enabled",
-    "tags",
-    "run_group_id",
-    "priority",
-    "cache_id",
-    "cache_behavior",
-    "storage_type",
-    "storage_capacity",
-    "scratch_storage_mode",
-    "retention_mode",
-    "log_level",
-    "networking_mode",
-    "configuration_name",
-    "session_policy",
-    "engine_settings",
-    "request_id",
-)
-"""The members of StartRun that :class:`OmicsStartRunOperator` takes, as users type them."""
 
-
-class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
+class OmicsStartRunOperator(OmicsCostOperator[RunSnapshot]):
     """Start a HealthOmics run, once however often the task is tried, and wait for its end.
 
     Returns the run's id, and pushes ``run_arn``, ``run_uuid`` and ``run_output_uri`` under these XCom keys as soon
-    as the run has started, and ``run_cache_hits`` at the end of one with ``cache`` or ``cache_id``. A run that does not
-    end COMPLETED fails the task with an :class:`~airflow_provider_omics.exceptions.OmicsRunFailedError`, which is
-    retried only where a retry can help.
+    as the run has started, ``run_cache_hits`` at the end of one with ``cache`` or ``cache_id``, and ``run_usage``
+    and ``cost_estimate`` where these are looked up. A run that does not end COMPLETED fails the task with an
+    :class:`~airflow_provider_omics.exceptions.OmicsRunFailedError`, which is retried only where a retry can help.
 
     Parameters that are None are not sent. All but ``deferrable`` and ``botocore_config`` are templates; numbers and
     flags are read from text too.
@@ -134,6 +108,19 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
     :param request_id: idempotency token, up to 128 characters. The default is made from the task instance and the
         request, so that a task that is tried again finds its run; with one of your own that is up to you.
     :param start_run_kwargs: members of StartRun that this release does not name, by their API names.
+    :param usage: whether use and cost of the run are looked up at its end, for the log and the XCom ``run_usage``:
+        ``off``, ``failed`` (of a run that did not complete), ``sample`` and ``all`` (of any). A call for every 100
+        tasks (ListRunTasks) and one or a few more (GetRun; GetLogEvents with dynamic storage). What cannot be looked up
+        is unknown, and a warning. Default ``off``.
+    :param price_file: prices as JSON, a path or ``s3://`` URI, in the form of the local server's price file; the
+        default is the AWS Price List Service, which needs ``pricing:GetProducts``. Without either, costs are unknown.
+    :param max_cost_usd: US dollars, 0 or more, that the run may be estimated to cost, or it is not started; None for no
+        limit.
+    :param unknown_cost: what becomes of a start with ``max_cost_usd`` whose cost cannot be estimated: ``refuse``, or
+        ``start`` to start all the same. Default ``refuse``.
+    :param estimate_runs: from how many of the last completed runs of the workflow version the cost is estimated, 5 to
+        1,000 (ListRuns, then the calls that ``usage`` takes for each), for the log and the XCom ``cost_estimate``; with
+        fewer than five it is unknown. None, the default, for 20 with ``max_cost_usd``, and for no estimate without.
     :param cache: ``auto`` to have the runs use one run cache for the workflow, which is found by its name or made below
         ``output_uri``, with ``CACHE_ON_FAILURE`` unless ``cache_behavior`` is given: a later try, or a redrive, goes on
         after the last task that was finished. None for ``cache_id``, or for no cache.
@@ -186,6 +173,7 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
         "workflow_name",
         "start_run_kwargs",
         "check_inputs",
+        "price_file",
         *TEMPLATED,
     )
     template_fields_renderers = {  # noqa: RUF012 - Airflow declares it without ClassVar
@@ -271,6 +259,7 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
         hits = self.count_hits(run)
         if hits is not None and self.do_xcom_push:
             push_xcoms(context, self.log, {XCOM_RUN_CACHE_HITS_KEY: hits.hits})
+        self.add_run_usage(context, details.run)
         if not succeeded:
             raise OmicsRunFailedError(details.explain(self.explain(details.run)))
         self.log.info("%s", details.completion)
@@ -345,7 +334,7 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
             fingerprint_of_0_1_0(asked),
         )
         submitter = self.submitter_of(context, key, request.get("name"))
-        return RunJob(submitter, request, partial(self._prove, request), partial(self._late_members, request))
+        return RunJob(submitter, request, partial(self._prove, context, request), partial(self._late_members, request))
 
     def _late_members(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the members that name the workflow, where the user has given its name, and the cache."""
@@ -355,10 +344,13 @@ class OmicsStartRunOperator(OmicsInputOperator[RunSnapshot]):
     def _named_workflow(self) -> Mapping[str, Any]:
         return {} if self.workflow_name is None else self.find_workflow("StartRun").members
 
-    def _prove(self, request: Mapping[str, Any]) -> None:
-        """Find out, before anything is submitted, what would go wrong later."""
+    def _prove(self, context: Context, request: Mapping[str, Any]) -> None:
+        """Find out, before anything is submitted, what would go wrong later, and what it would cost."""
+        self.prove_prices("StartRun")
         inputs = partial(self._check_inputs, request)
         self.prove("StartRun", request, 1, inputs, named_workflow=self._named_workflow)
+        if self.estimates:
+            self.prove_cost(context, "StartRun", {**request, **self._named_workflow()}, 1)
 
     def _check_inputs(self, request: Mapping[str, Any]) -> None:
         if not self.looks_for_inputs:

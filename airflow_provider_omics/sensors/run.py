@@ -12,10 +12,14 @@ from airflow_provider_omics.healthomics.requests.literal_requests import RUN_ID
 from airflow_provider_omics.healthomics.runs.failure import OmicsRunFailedError
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.hooks.parameters import TEMPLATED
+from airflow_provider_omics.jobs.run_usage import run_usage, usage_retrying
+from airflow_provider_omics.jobs.use_reader import RunUseReader
 from airflow_provider_omics.links.omics import RUN_LINKS, store_run_links
-from airflow_provider_omics.operators.xcom_keys import run_result
+from airflow_provider_omics.operators.xcom_keys import XCOM_RUN_USAGE_KEY, run_result
+from airflow_provider_omics.operators.xcoms import push_xcoms
 from airflow_provider_omics.sensors.waiting import OmicsWaitingSensor
 from airflow_provider_omics.triggers.run import OmicsRunTrigger
+from airflow_provider_omics.usage.choice import UsageMode
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -30,6 +34,11 @@ class OmicsRunSensor(OmicsWaitingSensor[RunSnapshot]):
     See https://docs.aws.amazon.com/omics/latest/api/API_GetRun.html
 
     :param run_id: id of the run (templated). Required.
+    :param usage: whether use and cost of the run are looked up at its end, for the log and the XCom ``run_usage``:
+        ``off``, ``failed`` (of a run that did not complete), ``sample`` and ``all`` (of any), as in
+        ``OmicsStartRunOperator``. What cannot be looked up is unknown, and a warning. Default ``off``.
+    :param price_file: prices as JSON, a path or ``s3://`` URI (templated); the default is the AWS Price List Service,
+        which needs ``pricing:GetProducts``. Without either, costs are unknown.
     :param deferrable: whether to wait in the triggerer, without a worker; the default is Airflow's ``[operators]
         default_deferrable``.
     :param start_from_trigger: whether to go to the triggerer straight from the scheduler, without a worker first. The
@@ -50,15 +59,17 @@ class OmicsRunSensor(OmicsWaitingSensor[RunSnapshot]):
         ``config_kwargs``; None for none.
     """
 
-    template_fields: Sequence[str] = ("run_id", *TEMPLATED)
+    template_fields: Sequence[str] = ("run_id", "price_file", *TEMPLATED)
     id_argument = RUN_ID
     operator_extra_links = RUN_LINKS
     waits_for = RunSnapshot
     trigger_class = OmicsRunTrigger
 
-    def __init__(self, *, run_id: str, **kwargs: Any) -> None:
+    def __init__(self, *, run_id: str, usage: str = "off", price_file: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.run_id = run_id
+        self.usage = usage
+        self.price_file = price_file
         self.start_in_triggerer()
 
     def trigger_arguments(self) -> dict[str, Any]:
@@ -75,6 +86,13 @@ class OmicsRunSensor(OmicsWaitingSensor[RunSnapshot]):
     def store_links(self, context: Context, arguments: dict[str, Any]) -> None:
         """Store the links to the run and its logs."""
         store_run_links(context, self, self.hook, arguments["run_id"])
+
+    def note_end(self, context: Context, snapshot: RunSnapshot) -> None:
+        """Look up what the run used and cost, log and push it."""
+        reader = RunUseReader(self.hook, self.log, usage_retrying(self.retrying))
+        used = run_usage(reader, snapshot, UsageMode(self.usage), self.price_file, "GetRun")
+        if used is not None and self.do_xcom_push:
+            push_xcoms(context, self.log, {XCOM_RUN_USAGE_KEY: used})
 
     def result(self, snapshot: RunSnapshot) -> dict[str, Any]:
         """Return the run's id and UUID, and where its outputs are."""

@@ -104,6 +104,9 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[SnapshotT]):
     def store_links_of(self, context: Context, snapshot: SnapshotT) -> None:
         """Store the links that are known only at the end of waiting; none by default."""
 
+    def note_end(self, context: Context, snapshot: SnapshotT) -> None:
+        """Note what is looked up once what was waited for has ended, however it did; nothing by default."""
+
     def own_issues(self) -> Iterable[Issue]:
         """Yield what is wrong with the parameters that only this provider reads."""
         return argument_issues(self)
@@ -223,6 +226,7 @@ class OmicsWaitingSensor(OmicsBaseSensor, Generic[SnapshotT]):
         self.store_links_of(context, end.snapshot)
         if end.why is not StopReason.ENDED:
             raise OmicsWaitError(end)
+        self.note_end(context, end.snapshot)
         return self.result(end.snapshot)
 
     def _trigger_kwargs(self) -> dict[str, Any]:

@@ -40,6 +40,14 @@ class SampleUse:
             "price_as_of": prices.as_of,
         }
 
+    def to_json(self, prices: PriceBook) -> dict[str, Any]:
+        """Return the values of the columns as JSON values, dollars as text; None for what is not known."""
+        return {
+            **{name: _json_number(self.total(name)) for name in _SUMMED},
+            "cost_usd": text_of(self.cost(prices)),
+            "price_as_of": prices.as_of,
+        }
+
     def total(self, name: str) -> Decimal | None:
         """Return the sum of a member over the runs; None if it is not known of one of them."""
         values = (getattr(run, name) for run in self.runs)
@@ -63,20 +71,34 @@ def totals(uses: Sequence[SampleUse], prices: PriceBook) -> dict[str, Any]:
 
 
 def describe(summed: Mapping[str, Any], samples: int) -> str:
-    """Return the sums as a line for the log.
+    """Return the sums of a cohort as a line for the log.
 
     :param summed: as :func:`totals` returns them.
     :param samples: how many the cohort has.
     """
+    return describe_use(f"{summed['usage_samples']:,} of {samples:,} samples", summed)
+
+
+def describe_use(subject: str, summed: Mapping[str, Any]) -> str:
+    """Return use and cost as a line for the log.
+
+    :param subject: whose they are.
+    :param summed: as :func:`totals` or :meth:`SampleUse.to_json` returns them.
+    """
     shown = {name: "unknown" if summed[name] is None else f"{summed[name]:,.2f}" for name in _HOURS}
-    cost, as_of = summed["cost_usd"], summed["price_as_of"]
-    dollars = "an unknown amount" if cost is None else f"{Decimal(cost):,.2f} USD"
+    cost, as_of, hits = summed["cost_usd"], summed["price_as_of"], summed["cache_hits"]
+    dollars = "an unknown amount" if cost is None else f"{dollars_of(Decimal(cost))} USD"
     prices = f" at prices of {as_of}" if cost is not None and as_of else ""
     return (
-        f"{summed['usage_samples']:,} of {samples:,} samples cost {dollars}{prices} (vCPU hours: {shown['cpu_hours']}, "
-        f"GiB hours: {shown['gib_hours']}, GPU hours: {shown['gpu_hours']}, GiB hours of storage: "
-        f"{shown['storage_gib_hours']}, tasks from a run cache: {summed['cache_hits']})"
+        f"{subject} cost {dollars}{prices} (vCPU hours: {shown['cpu_hours']}, GiB hours: {shown['gib_hours']}, "
+        f"GPU hours: {shown['gpu_hours']}, GiB hours of storage: {shown['storage_gib_hours']}, "
+        f"tasks from a run cache: {'unknown' if hits is None else hits})"
     )
+
+
+def dollars_of(amount: Decimal) -> str:
+    """Return US dollars as a reader of a log wants them: to the cent, and less than a dollar to a hundredth of one."""
+    return f"{amount:,.2f}" if amount >= 1 or not amount else f"{amount:.4f}"
 
 
 def text_of(value: Decimal | None) -> str | None:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Requests, list_pages
+import pendulum
+
+from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Request, Requests, list_pages
+from airflow_provider_omics.healthomics.api.statuses import RunStatus
 from airflow_provider_omics.healthomics.runs.tasks import list_tasks
 from airflow_provider_omics.usage.records import RunRecord
 
@@ -41,3 +45,42 @@ def list_runs_of_batch(batch_id: str) -> Requests[list[tuple[str, RunRecord]]]:
     yield from list_pages("ListRunsInBatch", add_submissions, batchId=batch_id, maxItems=PAGE_SIZE)
     yield from list_pages("ListRuns", add_runs, batchId=batch_id, maxResults=PAGE_SIZE)
     return [(sample, runs[run_id]) for run_id, (sample, _) in owners.items() if run_id in runs]
+
+
+def read_run(run_id: str) -> Requests[RunRecord]:
+    """Return a run with its uuid and its storage, which no list tells together (GetRun)."""
+    return RunRecord.of((yield Request("GetRun", {"id": run_id})))
+
+
+def list_last_runs(workflow_id: str, version: str | None, count: int) -> Requests[list[RunRecord]]:
+    """Return the last completed runs of one version of a workflow, newest first (ListRuns).
+
+    Of an account with many runs only the first 2,000 that are listed are seen.
+
+    :param version: its name; None for the workflow itself.
+    :param count: most runs.
+    """
+    found: list[RunRecord] = []
+    times: list[datetime] = []
+    pages = 0
+
+    def take(page: Mapping[str, Any]) -> bool:
+        nonlocal pages
+        items = page.get("items") or ()
+        pages += 1
+        times.extend(item["creationTime"] for item in items if "creationTime" in item)
+        found.extend(RunRecord.of(item) for item in items if _version_of(item) == (workflow_id, version))
+        # In which order runs are listed is not documented.
+        is_newest_first = len(times) > 1 and times[0] >= times[-1]
+        return pages >= _MOST_PAGES or (is_newest_first and len(found) >= count)
+
+    yield from list_pages("ListRuns", take, status=RunStatus.COMPLETED.value, maxResults=PAGE_SIZE)
+    return sorted(found, key=lambda run: run.created or _LONG_AGO, reverse=True)[:count]
+
+
+def _version_of(item: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    return item.get("workflowId"), item.get("workflowVersionName")
+
+
+_MOST_PAGES = 20
+_LONG_AGO = pendulum.datetime(1970, 1, 1)

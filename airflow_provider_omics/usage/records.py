@@ -75,6 +75,7 @@ class RunRecord:
 
     :ivar workflow: ARN or id of its workflow.
     :ivar engine: of its workflow; only the manifest tells that.
+    :ivar workflow_version: name of its version; None for the workflow itself.
     :ivar storage_capacity: GiB of static storage that were asked for; of dynamic storage what GetRun shows.
     :ivar storage_average: GiB that it used on average; only the manifest tells that, and ``storage_maximum``.
     :ivar tasks: None where they were not looked up.
@@ -86,6 +87,7 @@ class RunRecord:
     workflow_type: str | None = None
     workflow: str | None = None
     engine: str | None = None
+    workflow_version: str | None = None
     created: pendulum.DateTime | None = None
     started: pendulum.DateTime | None = None
     stopped: pendulum.DateTime | None = None
@@ -109,6 +111,7 @@ class RunRecord:
             workflow_type=item.get("workflowType"),
             workflow=item.get("workflowId") or item.get("workflow"),
             engine=item.get("engine"),
+            workflow_version=item.get("workflowVersionName"),
             created=moment(item.get("creationTime")),
             started=moment(item.get("startTime")),
             stopped=moment(item.get("stopTime")),

@@ -6,16 +6,43 @@ import hashlib
 import json
 from collections.abc import Container, Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_provider_omics.healthomics.requests.checks import as_typed, unmodelled_issues
 from airflow_provider_omics.healthomics.requests.coercion import coerce
 from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.requests.shapes import check_request, operation_model
 
-if TYPE_CHECKING:
-    pass
-
+START_RUN_FIELDS = (
+    "workflow_id",
+    "workflow_type",
+    "workflow_owner_id",
+    "workflow_version_name",
+    "run_id",
+    "role_arn",
+    "output_uri",
+    "output_uri_prefix_mode",
+    "name",
+    "parameters",
+    "parameters_uri",
+    "requester_pays_enabled",
+    "tags",
+    "run_group_id",
+    "priority",
+    "cache_id",
+    "cache_behavior",
+    "storage_type",
+    "storage_capacity",
+    "scratch_storage_mode",
+    "retention_mode",
+    "log_level",
+    "networking_mode",
+    "configuration_name",
+    "session_policy",
+    "engine_settings",
+    "request_id",
+)
+"""Members of StartRun, by the names that users type."""
 
 NOT_COMPUTED = frozenset(
     {
