@@ -39,6 +39,7 @@ def get_provider_info() -> dict[str, Any]:
                 "operators.analysis",
                 "operators.batch",
                 "operators.batch_end",
+                "operators.cost",
                 "operators.preflight",
                 "operators.prune",
                 "operators.run",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
@@ -51,17 +52,16 @@ def _estimate(
     workflow_id, version = _named(given)
     if workflow_id is None:
         return CostEstimate(runs, problem=f"run {members.get('runId')}, to be run again, is gone")
-    known = {"workflow_id": workflow_id, "workflow_version_name": version, "price_as_of": prices.as_of}
+    known = CostEstimate(runs, workflow_id, version, price_as_of=prices.as_of)
     if given.get("workflowType") == READY2RUN:
         price = prices.usd(workflow_id)
         problem = None if price is not None else f"Ready2Run workflow {workflow_id} has no known price"
-        return CostEstimate(runs, **known, list_price=price, problem=problem)
+        return replace(known, list_price=price, problem=problem)
     last = reader.ask(list_last_runs(workflow_id, version, count), "runs", "ListRuns") or []
     uses = [reader.read(_with_uuid(reader, run)) for run in last]
     costs = [(use, cost) for use in uses if (cost := prices.cost(use)) is not None]
-    return CostEstimate(
-        runs,
-        **known,
+    return replace(
+        known,
         costs=tuple(cost for _, cost in costs),
         considered=len(last),
         with_cache_hits=sum(bool(use.cache_hits) for use, _ in costs),

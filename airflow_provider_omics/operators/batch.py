@@ -47,10 +47,9 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
     ``completed``, ``completed_with_tolerated_failures`` or ``failed``),
     ``results_uri`` (the results table as CSV: one row per sample, in the order of the input; the same as JSONL is
     beside it), ``failed_run_setting_ids`` and ``failures`` (at most 100), and ``runs`` (id, run id and output URI of
-    each completed sample) unless there are more than ``runs_limit``. The asset events of its outlets have ``outcome``
-    and ``batch_summary`` in their extra. Fails with an
-    :class:`~airflow_provider_omics.exceptions.OmicsBatchFailedError` if more samples than tolerated did not
-    complete.
+    each completed sample) unless there are more than ``runs_limit``; before a start, ``cost_estimate`` where that is
+    looked up. The asset events of its outlets have ``outcome`` and ``batch_summary`` in their extra. Fails with an
+    :class:`~airflow_provider_omics.exceptions.OmicsBatchFailedError` if more samples than tolerated did not complete.
 
     Parameters that are None are not sent. All but ``deferrable``, ``build_run_setting`` and ``botocore_config`` are
     templates; numbers and flags are read from text too. Without ``wait_for_completion`` there are no results, and

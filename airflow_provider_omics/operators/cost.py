@@ -88,7 +88,11 @@ class OmicsEstimateCostOperator(KillableOperator):
     def request_issues(cls, plain: Mapping[str, Any], templated: Collection[str] | None) -> Iterable[Issue]:
         """Return what is wrong with what names the workflow."""
         yield from workflow_name_issues(plain)
-        if templated is not None and not templated & _NAMING and not any(plain.get(name) for name in _NAMING):
+        if (
+            templated is not None
+            and not _NAMING.intersection(templated)
+            and not any(plain.get(name) for name in _NAMING)
+        ):
             yield Issue("workflow_id", "is missing", "Give workflow_id, workflow_name or run_id")
 
     def execute(self, context: Context) -> dict[str, Any]:

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
-from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.hooks.arguments import as_read
 from airflow_provider_omics.jobs.cost_estimate import estimate_cost
 from airflow_provider_omics.jobs.kinds import JobT
 from airflow_provider_omics.jobs.price_source import price_book
-from airflow_provider_omics.jobs.run_usage import run_usage, usage_retrying
+from airflow_provider_omics.jobs.run_usage import usage_retrying
 from airflow_provider_omics.jobs.use_reader import RunUseReader
 from airflow_provider_omics.operators.inputs import OmicsInputOperator
-from airflow_provider_omics.operators.xcom_keys import XCOM_COST_ESTIMATE_KEY, XCOM_RUN_USAGE_KEY
+from airflow_provider_omics.operators.xcom_keys import XCOM_COST_ESTIMATE_KEY
 from airflow_provider_omics.operators.xcoms import push_xcoms
 from airflow_provider_omics.usage.choice import UsageMode
 from airflow_provider_omics.usage.estimate import ESTIMATE_RUNS, UnknownCost
@@ -79,12 +78,6 @@ class OmicsCostOperator(OmicsInputOperator[JobT]):
             raise OmicsRequestInvalidError(operation, issues)
         if estimate.may_exceed(limit):
             self.log.warning("%s", entry("It may be more than max_cost_usd: %s", estimate.describe()))
-
-    def add_run_usage(self, context: Context, run: RunSnapshot) -> None:
-        """Look up what a run that has ended used and cost, log and push it; nothing is raised."""
-        used = run_usage(self.use_reader(), run, UsageMode(self.usage), self.price_file, "StartRun")
-        if used is not None and self.do_xcom_push:
-            push_xcoms(context, self.log, {XCOM_RUN_USAGE_KEY: used})
 
     def use_reader(self) -> RunUseReader:
         """Return what reads the use of runs."""

@@ -39,6 +39,7 @@ from airflow_provider_omics.links.omics import RUN_LINKS, store_run_links
 from airflow_provider_omics.operators.cost_base import OmicsCostOperator
 from airflow_provider_omics.operators.run_details import look_up_details
 from airflow_provider_omics.operators.run_end import OmicsCancelRunOperator, OmicsDeleteRunOperator
+from airflow_provider_omics.operators.run_usage import add_run_usage
 from airflow_provider_omics.operators.xcom_keys import (
     XCOM_RUN_ARN_KEY,
     XCOM_RUN_CACHE_HITS_KEY,
@@ -259,7 +260,7 @@ class OmicsStartRunOperator(OmicsCostOperator[RunSnapshot]):
         hits = self.count_hits(run)
         if hits is not None and self.do_xcom_push:
             push_xcoms(context, self.log, {XCOM_RUN_CACHE_HITS_KEY: hits.hits})
-        self.add_run_usage(context, details.run)
+        add_run_usage(self, context, details.run, "StartRun")
         if not succeeded:
             raise OmicsRunFailedError(details.explain(self.explain(details.run)))
         self.log.info("%s", details.completion)

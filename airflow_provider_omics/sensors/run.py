@@ -12,14 +12,11 @@ from airflow_provider_omics.healthomics.requests.literal_requests import RUN_ID
 from airflow_provider_omics.healthomics.runs.failure import OmicsRunFailedError
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.hooks.parameters import TEMPLATED
-from airflow_provider_omics.jobs.run_usage import run_usage, usage_retrying
-from airflow_provider_omics.jobs.use_reader import RunUseReader
 from airflow_provider_omics.links.omics import RUN_LINKS, store_run_links
-from airflow_provider_omics.operators.xcom_keys import XCOM_RUN_USAGE_KEY, run_result
-from airflow_provider_omics.operators.xcoms import push_xcoms
+from airflow_provider_omics.operators.run_usage import add_run_usage
+from airflow_provider_omics.operators.xcom_keys import run_result
 from airflow_provider_omics.sensors.waiting import OmicsWaitingSensor
 from airflow_provider_omics.triggers.run import OmicsRunTrigger
-from airflow_provider_omics.usage.choice import UsageMode
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -89,10 +86,7 @@ class OmicsRunSensor(OmicsWaitingSensor[RunSnapshot]):
 
     def note_end(self, context: Context, snapshot: RunSnapshot) -> None:
         """Look up what the run used and cost, log and push it."""
-        reader = RunUseReader(self.hook, self.log, usage_retrying(self.retrying))
-        used = run_usage(reader, snapshot, UsageMode(self.usage), self.price_file, "GetRun")
-        if used is not None and self.do_xcom_push:
-            push_xcoms(context, self.log, {XCOM_RUN_USAGE_KEY: used})
+        add_run_usage(self, context, snapshot, "GetRun")
 
     def result(self, snapshot: RunSnapshot) -> dict[str, Any]:
         """Return the run's id and UUID, and where its outputs are."""

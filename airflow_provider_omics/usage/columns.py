@@ -20,6 +20,7 @@ USAGE_COLUMNS = (*_SUMMED, "runs", "cost_usd", "price_as_of")
 """The columns, in their order; they come after all others."""
 
 _EXACT = Decimal("0.000001")
+_TEN_CENTS = Decimal("0.1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +98,8 @@ def describe_use(subject: str, summed: Mapping[str, Any]) -> str:
 
 
 def dollars_of(amount: Decimal) -> str:
-    """Return US dollars as a reader of a log wants them: to the cent, and less than a dollar to a hundredth of one."""
-    return f"{amount:,.2f}" if amount >= 1 or not amount else f"{amount:.4f}"
+    """Return US dollars as a reader of a log wants them: to the cent, and less than ten cents to a hundredth of one."""
+    return f"{amount:,.2f}" if amount >= _TEN_CENTS or not amount else f"{amount:.4f}"
 
 
 def text_of(value: Decimal | None) -> str | None:

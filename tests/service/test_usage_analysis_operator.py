@@ -18,7 +18,7 @@ from task_runs import run_task
 
 from airflow_provider_omics.exceptions import OmicsError, OmicsRequestInvalidError, OmicsServiceError
 from airflow_provider_omics.hooks.omics import OmicsHook
-from airflow_provider_omics.jobs import usage_collector
+from airflow_provider_omics.jobs import use_reader
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.operators.analysis import OmicsAnalyzeRunsOperator
 
@@ -92,7 +92,7 @@ def test_what_has_no_manifest_is_known_by_the_list_of_its_tasks(
     lab: CohortLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batch_id = lab.run([{"runSettingId": "a", "runTags": {**metrics(2, 10), "omics-local:tasks": "align-0-1"}}]).result
-    monkeypatch.setattr(usage_collector, "manifest_stream", lambda run_id, uuid: f"manifest/run/{run_id}/of-another")
+    monkeypatch.setattr(use_reader, "manifest_stream", lambda run_id, uuid: f"manifest/run/{run_id}/of-another")
     told = analyse(batch_ids=batch_id)
     assert (told["runs"], told["runs_without_manifest"], told["runs_missing"]) == (1, 1, 0)
     (row,) = rows_of(lab, told)
@@ -129,7 +129,7 @@ def test_a_permission_that_is_missing_is_named(lab: CohortLab, operation: str) -
 
 def test_a_permission_for_tasks_that_is_missing_is_named(lab: CohortLab, monkeypatch: pytest.MonkeyPatch) -> None:
     batch_id = lab.run(cohort(1)).result
-    monkeypatch.setattr(usage_collector, "manifest_stream", lambda run_id, uuid: f"manifest/run/{run_id}/of-another")
+    monkeypatch.setattr(use_reader, "manifest_stream", lambda run_id, uuid: f"manifest/run/{run_id}/of-another")
     lab.deny("ListRunTasks")
     with raises(OmicsServiceError, match="omics:ListRunTasks"):
         analyse(batch_ids=batch_id)

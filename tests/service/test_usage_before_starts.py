@@ -78,7 +78,7 @@ def test_a_run_is_estimated_from_the_last_ones_and_refused_above_the_limit(
     assert estimate["workflow_id"] == lab.workflow_id
     assert "1 run will cost about 1.00 USD (the median of the last 6 runs" in told()
     started = lab.calls("StartRun")
-    with raises(OmicsRequestInvalidError, match="max_cost_usd: is 0.5000 USD, and 1 run will cost about 1.00 USD"):
+    with raises(OmicsRequestInvalidError, match="max_cost_usd: is 0.50 USD, and 1 run will cost about 1.00 USD"):
         start(lab, TaskInstance(run_id="refused"), max_cost_usd=0.5, price_file=price_file)
     assert lab.calls("StartRun") == started
 

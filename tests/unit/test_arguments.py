@@ -18,12 +18,14 @@ from airflow_provider_omics.operators.batch import (
     OmicsDeleteRunBatchOperator,
     OmicsStartRunBatchOperator,
 )
+from airflow_provider_omics.operators.cost import OmicsEstimateCostOperator
 from airflow_provider_omics.operators.run import OmicsCancelRunOperator, OmicsDeleteRunOperator, OmicsStartRunOperator
 from airflow_provider_omics.sensors.batch import OmicsBatchRunSensor, OmicsBatchSensor
 from airflow_provider_omics.sensors.run import OmicsRunSensor
 
 CLASSES = (
     OmicsAnalyzeRunsOperator,
+    OmicsEstimateCostOperator,
     OmicsStartRunOperator,
     OmicsCancelRunOperator,
     OmicsDeleteRunOperator,

@@ -85,6 +85,16 @@ def test_the_events_example_reports_each_run_on_its_own() -> None:
     assert tasks_of("example_omics_events") == {"list_runs": ["report"], "report": []}
 
 
+@pytest.mark.skipif(airflow.__version__ < "3.1", reason="people are asked from Airflow 3.1 on")
+def test_the_approval_example_starts_nothing_before_the_estimate_is_approved() -> None:
+    assert tasks_of("example_omics_cost_approval") == {
+        "samples": ["cohort"],
+        "estimate": ["approve"],
+        "approve": ["cohort"],
+        "cohort": [],
+    }
+
+
 def test_the_lifecycle_example_deletes_versions_and_records_only_once_there_are_results() -> None:
     assert tasks_of("example_omics_workflow_lifecycle") == {
         "workflow": ["check", "cohort", "outdated", "prune", "prune_batches", "prune_runs", "version"],

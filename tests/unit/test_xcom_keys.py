@@ -14,8 +14,11 @@ from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator
 from airflow_provider_omics.operators.run import OmicsStartRunOperator
 from airflow_provider_omics.operators.workflow import OmicsCreateWorkflowOperator, OmicsCreateWorkflowVersionOperator
 
-RUN = {"run_arn", "run_uuid", "run_output_uri", "run_cache_hits"}
-BATCH = {"batch_id", "batch_arn", "batch_summary", "results_uri", "failed_run_setting_ids", "failures", "runs"}
+RUN = {"run_arn", "run_uuid", "run_output_uri", "run_cache_hits", "run_usage", "cost_estimate"}
+BATCH = {
+    *("batch_id", "batch_arn", "batch_summary", "results_uri", "failed_run_setting_ids", "failures", "runs"),
+    "cost_estimate",
+}
 WORKFLOW = {"workflow_arn", "workflow_uuid", "workflow_is_new"}
 VERSION = {"workflow_id", *WORKFLOW}
 RESOURCE = {"resource_arn", "resource_is_new"}
