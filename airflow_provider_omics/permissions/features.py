@@ -174,6 +174,18 @@ USAGE = Feature(
     "what runs used and cost: their tasks, the manifests of dynamic storage, and prices",
     "what is missing is left out, and the log says so",
 )
+RUN_USAGE = Feature(
+    "usage",
+    ("omics:GetRun", "omics:ListRunTasks", "logs:GetLogEvents", "pricing:GetProducts"),
+    "what the run used and cost: its tasks, the manifest of dynamic storage, and prices",
+    "what is missing is unknown, and the log says so",
+)
+COST_ESTIMATE = Feature(
+    "max_cost_usd",
+    ("omics:ListRuns", "omics:GetRun", "omics:ListRunTasks", "logs:GetLogEvents", "pricing:GetProducts"),
+    "an estimate of the cost before the start, also with `estimate_runs` alone: what earlier runs have cost",
+    "the cost counts as unknown, which is refused unless `unknown_cost` is `start`",
+)
 FAIL_FAST = Feature(
     "fail_fast", ("omics:CancelRunBatch",), "cancelling the rest once too many samples have failed", _FAILS, fails=True
 )

@@ -20,6 +20,7 @@ _BEFORE_START = (
     of.PREFLIGHT,
     of.AUTO_CACHE,
     of.CACHE_HITS,
+    of.COST_ESTIMATE,
 )
 _CANCEL_BATCH = ("omics:CancelRunBatch", "omics:GetBatch", "omics:CancelRun", "omics:ListRuns", "omics:GetRun")
 
@@ -47,6 +48,7 @@ _OPERATORS: Mapping[str, Permissions] = {
             of.cancel_on_kill("omics:CancelRun"),
             of.RUN_FAILURE,
             of.MANY_WAITS,
+            of.RUN_USAGE,
             *_BEFORE_START,
         ),
     ),
@@ -121,6 +123,19 @@ _OPERATORS: Mapping[str, Permissions] = {
     "OmicsDeleteRunGroupOperator": Permissions(actions_of("DeleteRunGroup")),
     "OmicsDeleteRunCacheOperator": Permissions(actions_of("DeleteRunCache")),
     "OmicsDeleteConfigurationOperator": Permissions(actions_of("DeleteConfiguration")),
+    "OmicsEstimateCostOperator": Permissions(
+        (),
+        (
+            of.WORKFLOW_NAME,
+            replace(
+                of.COST_ESTIMATE,
+                option="estimate",
+                purpose="what earlier runs have cost: their tasks, the manifests of dynamic storage, and prices",
+                without="the cost is unknown, and the result says why",
+                is_default=True,
+            ),
+        ),
+    ),
     "OmicsAnalyzeRunsOperator": Permissions(
         ("logs:GetLogEvents", "s3:PutObject"),
         (
@@ -200,7 +215,7 @@ _OPERATORS: Mapping[str, Permissions] = {
     ),
 }
 _SENSORS: Mapping[str, Permissions] = {
-    "OmicsRunSensor": Permissions(actions_of("GetRun"), (of.FAILURE_TASKS, of.MANY_WAITS)),
+    "OmicsRunSensor": Permissions(actions_of("GetRun"), (of.FAILURE_TASKS, of.MANY_WAITS, of.RUN_USAGE)),
     "OmicsBatchSensor": Permissions(actions_of("GetBatch"), (of.WHOLE_COHORT, of.SAMPLE_FAILURES)),
     "OmicsBatchRunSensor": Permissions(
         ("omics:ListRunsInBatch", "omics:GetBatch", "omics:GetRun"),

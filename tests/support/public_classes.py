@@ -22,6 +22,7 @@ from airflow_provider_omics.operators.batch import (
     OmicsDeleteRunBatchOperator,
     OmicsStartRunBatchOperator,
 )
+from airflow_provider_omics.operators.cost import OmicsEstimateCostOperator
 from airflow_provider_omics.operators.preflight import OmicsPreflightOperator
 from airflow_provider_omics.operators.prune import OmicsPruneRunBatchesOperator, OmicsPruneRunsOperator
 from airflow_provider_omics.operators.run import OmicsCancelRunOperator, OmicsDeleteRunOperator, OmicsStartRunOperator
@@ -49,6 +50,7 @@ PUBLIC: tuple[type, ...] = (
     OmicsDeleteRunBatchOperator,
     OmicsDeleteBatchOperator,
     OmicsAnalyzeRunsOperator,
+    OmicsEstimateCostOperator,
     OmicsCreateWorkflowOperator,
     OmicsCreateWorkflowVersionOperator,
     OmicsDeleteWorkflowOperator,
