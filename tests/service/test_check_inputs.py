@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from cohorts import MODES, OUT, ROLE, CohortLab, instance, lasting, operator
 from holding import HELD
 from omics_errors import raises
+from omics_service import cwl_without_inputs
 from task_runs import TaskInstance, TaskRun, run_task
 
 from airflow_provider_omics.exceptions import OmicsError, OmicsRequestInvalidError
@@ -27,6 +29,12 @@ Told = Callable[[], str]
 def server(omics_local: LocalOmics) -> LocalOmics:
     """Airflow's connection leads to the server of the shared fixtures."""
     return omics_local
+
+
+@pytest.fixture
+def make_workflow(make_workflow: Callable[..., str]) -> Callable[..., str]:
+    """Make workflows that say nothing of types, as quickly as that can be read."""
+    return partial(make_workflow, **cwl_without_inputs())
 
 
 @pytest.fixture

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cohorts import MODES, CohortLab, instance, operator
 from omics_errors import unwrapped
+from omics_service import cwl_without_inputs
 from task_runs import TaskRun, run_task
 
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError
@@ -28,6 +30,12 @@ Call = dict[str, Any]
 def server(omics_local: LocalOmics) -> LocalOmics:
     """Airflow's connection leads to the server of the shared fixtures."""
     return omics_local
+
+
+@pytest.fixture
+def make_workflow(make_workflow: Callable[..., str]) -> Callable[..., str]:
+    """Make workflows that say nothing of types, as quickly as that can be read."""
+    return partial(make_workflow, **cwl_without_inputs())
 
 
 class Field:

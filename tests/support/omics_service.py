@@ -24,6 +24,16 @@ def wdl_zip() -> bytes:
     return content.getvalue()
 
 
+def cwl_without_inputs() -> dict[str, Any]:
+    """What CreateWorkflow needs for a workflow whose types are read at once; WDL takes a process, half a second."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr(
+            "main.cwl", "cwlVersion: v1.2\nclass: CommandLineTool\nbaseCommand: 'true'\ninputs: []\noutputs: []\n"
+        )
+    return {"engine": "CWL", "definitionZip": content.getvalue()}
+
+
 def refusal(call: Callable[..., Any], **request: Any) -> tuple[str, int, str]:
     """Return code, HTTP status and message of the error that a call gets."""
     with pytest.raises(ClientError) as caught:
