@@ -28,6 +28,9 @@ pytest_plugins = ["pytester"]
 TESTS = Path(__file__).parent
 #: Modules that start an Airflow of their own; the others in their folder share one.
 ALONE = ("test_demo.py", "test_celery_stack.py")
+#: How scripts/test asks for the tests with an Airflow of their own, and which folders have none of them.
+WITH_AIRFLOW = "e2e or chaos"
+WITHOUT_AIRFLOW = (TESTS / "unit", TESTS / "service", TESTS / "docs")
 
 
 class ByAirflow(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
@@ -54,11 +57,24 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out the clients that need an environment of their own, unless they are named or asked for with --all."""
+    """Leave out the clients that need an environment of their own, unless they are named or asked for with --all.
+
+    Where only tests with an Airflow of their own are asked for, leave out the folders that have none: most of all.
+    """
+    if collection_path in WITHOUT_AIRFLOW and config.getoption("markexpr") == WITH_AIRFLOW:
+        return True
     if collection_path != TESTS / "clients" or os.environ.get("TEST_CLIENTS"):
         return None
     named = [Path(argument.partition("::")[0]).resolve() for argument in config.args]
     return None if any(path.is_relative_to(collection_path) for path in named) else True
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have no test be where nobody would find it."""
+    inside = [item for item in items if any(item.path.is_relative_to(folder) for folder in WITHOUT_AIRFLOW)]
+    marked = [item.nodeid for item in inside for name in ("e2e", "chaos") if item.get_closest_marker(name)]
+    if marked:
+        raise pytest.UsageError(f"tests with an Airflow of their own belong into other folders: {marked}")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
