@@ -46,6 +46,13 @@ else:
         return SharedStreamProducer
 
 
+if TYPE_CHECKING or _AIRFLOW >= (3, 3):
+    from airflow.sdk.definitions.retry_policy import RetryDecision as RetryDecision
+    from airflow.sdk.definitions.retry_policy import RetryPolicy as RetryPolicy
+else:
+    # Stand-ins that nothing asks for anything.
+    RetryDecision = RetryPolicy = object
+
 __all__ = [
     "BASE_URL_SECTION",
     "DEFERRAL_ERRORS",
@@ -53,7 +60,10 @@ __all__ = [
     "HAS_COHORT_PAGE",
     "HAS_TRIGGER_ON_KILL",
     "STATE_OUTLIVES_CLEAR",
+    "RetryDecision",
+    "RetryPolicy",
     "StateStore",
+    "add_partitions",
     "dag_run_life",
     "heartbeat_timeout",
     "is_deferral_timeout",
@@ -170,6 +180,18 @@ def is_just_cleared(ti: Any) -> bool:
     """Whether a user cleared the task right before this try; what waited for its job may still be stopping it."""
     cleared = tries_before_clear(ti)
     return cleared > 0 and ti.try_number == cleared + 1
+
+
+def add_partitions(event: Any, keys: list[str]) -> bool:
+    """Have an asset event made for each partition key; False where this Airflow has none, as before 3.3.
+
+    :param event: of an outlet of the task.
+    :raises ValueError: a key is empty, or longer than 250 characters.
+    """
+    if not hasattr(event, "add_partitions"):
+        return False
+    event.add_partitions(keys)
+    return True
 
 
 class StateStore(Protocol):

@@ -193,6 +193,11 @@ def _is_no_mistake(error: OmicsError) -> bool:
     )
 
 
+def retry_may_help(error: OmicsError) -> bool:
+    """Whether a task that failed with an error has a chance to end better when it is tried again unchanged."""
+    return _if_retry_is_useless(error) is None
+
+
 def _if_retry_is_useless(error: OmicsError) -> OmicsError | None:
     match error:
         case OmicsServiceError() | OmicsRunFailedError():

@@ -235,6 +235,7 @@ ARGUMENTS: dict[str, Kind] = {
     "failure_lookup_limit": _COUNT,
     "cache_hits_limit": _COUNT,
     "runs_limit": _COUNT,
+    "asset_partitions_limit": Number(0, 1000, is_whole=True),
     "usage": Choice(("off", "failed", "sample", "all")),
     "headroom": Number(0, 10),
     "snippet_engine": Choice(("auto", "WDL", "NEXTFLOW", "CWL")),

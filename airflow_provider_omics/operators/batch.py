@@ -136,6 +136,9 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
         ``run_cache_hits`` of the table, one call for every 100 tasks of each, the first of the input first; 0 or more.
         Default ``100``.
     :param runs_limit: most completed samples for which ``runs`` is pushed; 0 or more. Default ``1000``.
+    :param asset_partitions_limit: most completed samples of which the task's outlets get an asset event each, with the
+        sample's id as its partition key, in place of one event for the cohort; 0 to 1,000, from Airflow 3.3 on. Default
+        ``0``.
     :param usage: of which samples the use and cost are looked up at the end, all of their runs included, for further
         columns of the results table and sums in ``batch_summary``: ``off``, ``failed`` (those with a run that did not
         complete), ``sample`` (some of them, by chance, the same ones in each try) or ``all``. A call for each run

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.compat import dag_run_life, is_just_cleared, tries_before_clear
@@ -30,12 +31,12 @@ from airflow_provider_omics.jobs.cohort_paths import CohortPaths
 from airflow_provider_omics.jobs.kinds import BATCH
 from airflow_provider_omics.jobs.submission import IdempotentSubmitter
 from airflow_provider_omics.links.omics import COHORT_LINKS, store_batch_links, store_outcome_links, store_page_link
-from airflow_provider_omics.operators.cohort_usage import OmicsCohortUsageOperator
+from airflow_provider_omics.operators.cohort_lineage import OmicsCohortLineageOperator
 from airflow_provider_omics.operators.definition_types import types_uri
 from airflow_provider_omics.operators.mapped_places import refuse, shared_place_issues
 from airflow_provider_omics.operators.named_workflow import KeptWorkflow, naming_kept
 from airflow_provider_omics.operators.xcom_keys import XCOM_BATCH_ARN_KEY, XCOM_BATCH_ID_KEY
-from airflow_provider_omics.operators.xcoms import add_to_outlet_events, push_xcoms, xcoms_of
+from airflow_provider_omics.operators.xcoms import add_to_outlet_events, cohort_extra, push_xcoms, xcoms_of
 from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
 from airflow_provider_omics.workflows.lookup import FoundWorkflow
 
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 _MAX_FAILURE_DETAILS = 3
 
 
-class OmicsCohortOperator(OmicsCohortUsageOperator):
+class OmicsCohortOperator(OmicsCohortLineageOperator):
     """Base of the operator that runs a cohort: submits it, waits, redrives what failed, gathers and judges.
 
     The parameters are described in
@@ -72,6 +73,7 @@ class OmicsCohortOperator(OmicsCohortUsageOperator):
         failure_lookup_limit: int | str = 100,
         cache_hits_limit: int | str = 100,
         runs_limit: int | str = 1000,
+        asset_partitions_limit: int | str = 0,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -89,6 +91,7 @@ class OmicsCohortOperator(OmicsCohortUsageOperator):
         self.failure_lookup_limit: int = as_read(failure_lookup_limit)
         self.cache_hits_limit: int = as_read(cache_hits_limit)
         self.runs_limit: int = as_read(runs_limit)
+        self.asset_partitions_limit: int = as_read(asset_partitions_limit)
         self.kept_workflow: FoundWorkflow | None = None
         self._kept: KeptWorkflow | None = None
         self._batch: BatchSnapshot | None = None
@@ -317,12 +320,15 @@ class OmicsCohortOperator(OmicsCohortUsageOperator):
             self.log.info("XCom 'runs' is not pushed for more than %s samples (runs_limit)", f"{self.runs_limit:,}")
         self._push(context, xcoms_of(outcome, table, self.runs_limit))
         store_outcome_links(context, self, self.hook, outcome)
+        self.note_cohort_lineage(job.request["defaultRunSetting"], checkpoint, table, outcome)
         if not outcome.succeeded:
             if last.cancel_requested:
                 self.log.warning("The rest of batch %s was cancelled, since too many samples failed", last.batch_id)
             raise OmicsBatchFailedError(replace(outcome, failure_details=self._failure_details(outcome)))
         self.note_success(context, last.arn)
-        add_to_outlet_events(context, self.outlets, outcome, self.log)
+        completed = (row.run_setting_id for row in table.rows() if row.completed)
+        partitions = list(islice(completed, self.asset_partitions_limit))
+        add_to_outlet_events(context, self.outlets, cohort_extra(outcome), self.log, partitions)
         counts = outcome.counts
         if counts.incomplete:
             self.log.warning("%s", entry(outcome.describe()))

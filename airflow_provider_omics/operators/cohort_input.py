@@ -21,8 +21,8 @@ from airflow_provider_omics.healthomics.run_settings.parameters_file import file
 from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheetOptions, sample_sheet_issues
 from airflow_provider_omics.healthomics.run_settings.template import template_issues
 from airflow_provider_omics.hooks.arguments import as_read
-from airflow_provider_omics.operators.cost_base import OmicsCostOperator
 from airflow_provider_omics.operators.definition_types import look_up_types
+from airflow_provider_omics.operators.lineage import OmicsLineageOperator
 
 INPUT_TEMPLATE_FIELDS = (
     "run_settings",
@@ -38,7 +38,7 @@ INPUT_TEMPLATE_FIELDS = (
 """The template fields that say what the samples are."""
 
 
-class OmicsCohortInputOperator(OmicsCostOperator[BatchSnapshot]):
+class OmicsCohortInputOperator(OmicsLineageOperator[BatchSnapshot]):
     """Base of the operator that runs a cohort: its samples, read from a list, a file or a sheet.
 
     :param run_settings: the samples, 1 to 100,000: a list of InlineSetting objects by the API's names

@@ -35,8 +35,9 @@ from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.jobs.kinds import RUN
 from airflow_provider_omics.jobs.run_job import RunJob
 from airflow_provider_omics.jobs.submission import IdempotentSubmitter
+from airflow_provider_omics.lineage.datasets import Datasets
 from airflow_provider_omics.links.omics import RUN_LINKS, store_run_links
-from airflow_provider_omics.operators.cost_base import OmicsCostOperator
+from airflow_provider_omics.operators.lineage import OmicsLineageOperator
 from airflow_provider_omics.operators.run_details import look_up_details
 from airflow_provider_omics.operators.run_end import OmicsCancelRunOperator, OmicsDeleteRunOperator
 from airflow_provider_omics.operators.run_usage import add_run_usage
@@ -46,7 +47,7 @@ from airflow_provider_omics.operators.xcom_keys import (
     XCOM_RUN_OUTPUT_URI_KEY,
     XCOM_RUN_UUID_KEY,
 )
-from airflow_provider_omics.operators.xcoms import push_xcoms
+from airflow_provider_omics.operators.xcoms import add_to_outlet_events, push_xcoms, run_extra
 from airflow_provider_omics.triggers.run import OmicsRunTrigger
 from airflow_provider_omics.workflows.lookup import with_unknown_id, workflow_name_issues
 
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
 __all__ = ["START_RUN_FIELDS", "OmicsCancelRunOperator", "OmicsDeleteRunOperator", "OmicsStartRunOperator"]
 
 
-class OmicsStartRunOperator(OmicsCostOperator[RunSnapshot]):
+class OmicsStartRunOperator(OmicsLineageOperator[RunSnapshot]):
     """Start a HealthOmics run, once however often the task is tried, and wait for its end.
 
     Returns the run's id, and pushes ``run_arn``, ``run_uuid`` and ``run_output_uri`` under these XCom keys as soon
@@ -261,11 +262,19 @@ class OmicsStartRunOperator(OmicsCostOperator[RunSnapshot]):
         if hits is not None and self.do_xcom_push:
             push_xcoms(context, self.log, {XCOM_RUN_CACHE_HITS_KEY: hits.hits})
         add_run_usage(self, context, details.run, "StartRun")
+        self.note_run_lineage(details.run)
         if not succeeded:
             raise OmicsRunFailedError(details.explain(self.explain(details.run)))
         self.log.info("%s", details.completion)
         self.note_success(context, run.arn)
+        add_to_outlet_events(context, self.outlets, run_extra(details.run), self.log)
         return run.run_id
+
+    def note_arguments(self, inputs: Datasets) -> None:
+        """Note the inputs that ``parameters`` names, or the file that has them."""
+        for uri in (self.parameters, getattr(self, "parameters_uri", None)):
+            inputs.add(uri)
+        inputs.note_inputs(self.parameters)
 
     def submitter(self, context: Context) -> IdempotentSubmitter[RunSnapshot]:
         """Return the submitter of the task's runs."""

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_omics.compat import add_partitions
 from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.results.outcome import BatchOutcome
 from airflow_provider_omics.healthomics.results.table import ResultsTable, SampleResult
+from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.operators.xcom_keys import (
     XCOM_BATCH_SUMMARY_KEY,
     XCOM_FAILED_RUN_SETTING_IDS_KEY,
     XCOM_FAILURES_KEY,
     XCOM_RESULTS_URI_KEY,
+    XCOM_RUN_OUTPUT_URI_KEY,
+    XCOM_RUN_UUID_KEY,
     XCOM_RUNS_KEY,
 )
 
@@ -52,20 +56,38 @@ def xcoms_of(outcome: BatchOutcome, table: ResultsTable, runs_limit: int) -> dic
     return xcoms
 
 
-def add_to_outlet_events(context: Context, outlets: Iterable[Any], outcome: BatchOutcome, log: Log) -> None:
-    """Give the asset events of the task's outlets the outcome as their extra; best effort.
+def add_to_outlet_events(
+    context: Context, outlets: Iterable[Any], extra: Mapping[str, Any], log: Log, partitions: Iterable[str] = ()
+) -> None:
+    """Give the asset events of the task's outlets more in their extra, and their partitions; best effort.
 
     An alias and a reference to an asset have no event of their own here.
+
+    :param extra: JSON values.
+    :param partitions: keys of which each gets an asset event of its own, from Airflow 3.3 on; none for one event.
     """
     try:
         if "outlet_events" not in context:
             return
         events: Any = context["outlet_events"]
-        for outlet in outlets:
-            if hasattr(outlet, "uri") and hasattr(outlet, "extra"):
-                events[outlet].extra.update({"outcome": outcome.outcome, XCOM_BATCH_SUMMARY_KEY: outcome.summary()})
+        for event in (events[outlet] for outlet in outlets if hasattr(outlet, "uri") and hasattr(outlet, "extra")):
+            event.extra.update(extra)
+            keys = list(partitions)
+            if keys and not add_partitions(event, keys):
+                log.warning("Assets have no partitions before Airflow 3.3; there is one asset event for all samples")
     except Exception as error:
-        log.warning("%s", entry("The asset events of the task do not tell the outcome of its cohort: %s", error))
+        log.warning("%s", entry("The asset events of the task do not tell all of its job: %s", error))
+
+
+def cohort_extra(outcome: BatchOutcome) -> dict[str, Any]:
+    """Return what the asset events of a cohort have in their extra: counts, and where the results are."""
+    return {"outcome": outcome.outcome, XCOM_BATCH_SUMMARY_KEY: outcome.summary()}
+
+
+def run_extra(run: RunSnapshot) -> dict[str, Any]:
+    """Return what the asset events of a run have in their extra."""
+    known = {"run_id": run.run_id, XCOM_RUN_UUID_KEY: run.uuid, XCOM_RUN_OUTPUT_URI_KEY: run.output_uri}
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def _failure_json(row: SampleResult) -> dict[str, Any]:

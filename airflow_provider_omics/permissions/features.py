@@ -180,6 +180,12 @@ RUN_USAGE = Feature(
     "what the run used and cost: its tasks, the manifest of dynamic storage, and prices",
     "what is missing is unknown, and the log says so",
 )
+LINEAGE = Feature(
+    "OpenLineage",
+    ("omics:GetRun", "s3:GetObject"),
+    "where OpenLineage is set up: the digest of the workflow, and the outputs that `outputs.json` names",
+    "events tell less, and the log says so",
+)
 COST_ESTIMATE = Feature(
     "max_cost_usd",
     ("omics:ListRuns", "omics:GetRun", "omics:ListRunTasks", "logs:GetLogEvents", "pricing:GetProducts"),

@@ -21,6 +21,7 @@ _BEFORE_START = (
     of.AUTO_CACHE,
     of.CACHE_HITS,
     of.COST_ESTIMATE,
+    of.LINEAGE,
 )
 _CANCEL_BATCH = ("omics:CancelRunBatch", "omics:GetBatch", "omics:CancelRun", "omics:ListRuns", "omics:GetRun")
 

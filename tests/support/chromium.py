@@ -61,13 +61,14 @@ class Browser:
             raise AssertionError(f"{script}: {answer['exceptionDetails']}")
         return answer["result"].get("value")
 
-    def wait_for(self, script: str) -> None:
-        """Wait until a script comes to something true."""
+    def wait_for(self, script: str) -> Any:
+        """Wait until a script comes to something true, and return that."""
         end = time.monotonic() + TIMEOUT
-        while not self._is_true(script):
+        while not (value := self._try(script)):
             if time.monotonic() > end:
                 raise AssertionError(f"never came true: {script}; the page says: {self.text('body')}")
             time.sleep(0.05)
+        return value
 
     def text(self, selector: str) -> str:
         """Return the text that is shown in an element."""
@@ -108,12 +109,12 @@ class Browser:
         shown = (node for node in nodes if not node.get("ignored"))
         return [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in shown]
 
-    def _is_true(self, script: str) -> bool:
+    def _try(self, script: str) -> Any:
         try:
-            return bool(self.evaluate(f"!!({script})"))
+            return self.evaluate(script)
         except AssertionError:
             # The page is being changed for another.
-            return False
+            return None
 
     def _do(self, method: str, **params: Any) -> Any:
         self._number += 1

@@ -38,6 +38,8 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "exceptions": ("healthomics", "account", "preflight", "workflows"),
     "provider_info": (),
     "usage": ("healthomics",),
+    "lineage": ("healthomics",),
+    "retry_policy": ("healthomics", "compat", "exceptions"),
     "hooks": ("healthomics", "account", "preflight", "workflows", "compat", "exceptions"),
     "jobs": ("healthomics", "usage", "compat", "exceptions", "hooks"),
     "links": ("healthomics", "compat", "hooks"),
@@ -48,6 +50,7 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
         "preflight",
         "workflows",
         "usage",
+        "lineage",
         "compat",
         "exceptions",
         "hooks",
@@ -132,7 +135,7 @@ def test_no_modules_need_each_other() -> None:
 
 
 def test_healthomics_account_workflows_and_local_do_without_airflow() -> None:
-    rooms = ("healthomics", "account", "permissions", "preflight", "workflows", "usage", "local")
+    rooms = ("healthomics", "account", "permissions", "preflight", "workflows", "usage", "lineage", "local")
     outside = [name for name in MODULES if room(name, PACKAGE) in rooms]
     assert [name for name in outside if name != f"{PACKAGE}.local.pytest_plugin" and _wants_airflow(name)] == []
 

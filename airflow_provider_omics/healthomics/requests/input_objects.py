@@ -60,7 +60,7 @@ class InputObjects:
         :param where: tells in words where the value of a path, such as ``parameters.bam``, was given.
         """
         for path, text in texts_of(parameters, "parameters"):
-            if not text.startswith("s3://") or _is_output(path):
+            if not text.startswith("s3://") or is_output(path):
                 continue
             for uri in single_uris(text):
                 self._note(path, uri, where)
@@ -87,7 +87,11 @@ class InputObjects:
         self._file.close()
 
 
-def _is_output(path: str) -> bool:
+def is_output(path: str) -> bool:
+    """Whether a parameter is called like a place for outputs.
+
+    :param path: such as ``parameters.publish_dir``.
+    """
     return _OUTPUT_NAME.fullmatch(name_of(path).rpartition(".")[2]) is not None
 
 

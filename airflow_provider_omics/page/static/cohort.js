@@ -80,13 +80,6 @@ function showFacts(now, text) {
   byId("facts").replaceChildren(...facts.map(([label, value]) => element("div", {}, element("dt", { text: label }), element("dd", { text: value }))));
 }
 
-function advice({ status, reason, owner, advice: text }) {
-  if (status === "failed" && !reason) {
-    return [element("p", { text: "Why they failed was not looked up (failure_lookup_limit of the task); open one to see why it did." })];
-  }
-  return [element("p", {}, element("b", { text: "Who can act: " }), owner), element("p", {}, element("b", { text: "What to do: " }), text)];
-}
-
 function showFailures() {
   const groups = table?.groups || [];
   byId("failures").hidden = !groups.length;
@@ -98,7 +91,8 @@ function showFailures() {
       group.failure_class ? badge(group.failure_class, "") : null,
       group.reason ? element("code", { text: group.reason }) : null,
       group.is_permanent ? badge("no retry mends it", "bad") : null),
-    ...advice(group),
+    element("p", {}, element("b", { text: "Who can act: " }), group.owner),
+    element("p", {}, element("b", { text: "What to do: " }), group.advice),
     element("p", { class: "quiet", text: `For example ${group.examples.join(", ")}` }))));
   const left = groups.reduce((sum, group) => sum + group.count, 0);
   byId("again").hidden = !left || !task || task.is_active;

@@ -176,14 +176,14 @@ class Samples {
     const more = element("tr", { class: "more", id, hidden: !isOpen }, element("td", { colspan: this.columns().length }));
     const toggle = element("button", { type: "button", class: "toggle", "aria-expanded": String(isOpen), "aria-controls": id,
       title: "What is known about this sample", onclick: () => this._toggle(row, toggle, more) }, name);
-    if (isOpen) more.firstChild.append(...this._details(row));
+    if (isOpen) more.firstChild.append(...this._details(row, more));
     const why = row.failure_class ? [row.failure_class, row.reason].filter(Boolean).join(": ") : "";
     const links = [["run", "run"], ["log", "log"], ["output", "outputs"]].filter(([kind]) => row.links[kind]);
     return [element("tr", {},
       element("th", { scope: "row" }, toggle),
       element("td", {}, badge(STATUSES[row.status] || row.status, `status-${row.status}`, row.run_status)),
       element("td", { class: "why", text: why, title: row.failure_message || why }),
-      element("td", { class: "run" }, row.run_id ? element("code", { text: row.run_id }) : null),
+      element("td", {}, element("code", { text: row.run_id || "" })),
       element("td", {}, moment(row.start_time)),
       element("td", { class: "number", text: duration(row.duration) }),
       this.hasCost ? element("td", { class: "number", text: row.cost_usd ?? "" }) : null,
@@ -196,7 +196,7 @@ class Samples {
     more.hidden = !open;
     toggle.setAttribute("aria-expanded", String(open));
     if (!open) this.open.delete(row.run_setting_id);
-    else if (!more.firstChild.childNodes.length) more.firstChild.append(...this._details(row));
+    else if (!more.firstChild.childNodes.length) more.firstChild.append(...this._details(row, more));
   }
 
   _details(row) {
@@ -213,29 +213,22 @@ class Samples {
     for (const [name, value] of Object.entries(row)) if (USAGE[name] && value !== null) add(USAGE[name], value);
     const parts = [];
     if (row.advice) {
-      parts.push(element("p", {}, element("strong", { text: row.failure_message || row.reason || STATUSES[row.status] || "" })));
-      // What the task has not looked up is looked up with the log.
-      if (row.reason || row.status !== "failed") parts.push(this._advice(row.advice));
+      parts.push(element("p", {}, element("strong", { text: row.failure_message || row.reason || STATUSES[row.status] || "" })),
+        element("p", { text: `Who can act: ${row.advice.owner}. What to do: ${row.advice.advice}` }));
     }
     parts.push(facts);
     if (row.status === "failed" && row.run_id) {
       const place = element("div", { class: "log" }, element("p", { class: "quiet", text: "Reading the log of the failed tasks …" }));
       parts.push(place);
-      this._log(row.run_setting_id, row.reason, place);
+      this._log(row.run_setting_id, place);
     }
     return parts;
   }
 
-  _advice({ owner, advice }) {
-    return element("p", {}, element("b", { text: "Who can act: " }), `${owner}. `, element("b", { text: "What to do: " }), advice);
-  }
-
-  async _log(sample, reason, place) {
+  async _log(sample, place) {
     try {
       const answer = await get(`${this.data}/log?${new URLSearchParams({ sample })}`);
-      const cause = !reason && answer.state === "ready"
-        ? [element("p", {}, element("strong", { text: [answer.failure_code, answer.message].filter(Boolean).join(": ") })), this._advice(answer)] : [];
-      place.replaceChildren(...cause, ...this._logParts(answer));
+      place.replaceChildren(...this._logParts(answer));
       announce(`Log of ${sample} is shown`);
     } catch (error) {
       const { what, remedy } = problemOf(error);
