@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -36,6 +37,7 @@ API = (
     "hooks/omics.py",
     "operators/xcom_keys.py",
     "links/omics.py",
+    "permissions/policy.py",
     "healthomics/api/failures.py",
     "healthomics/api/events.py",
     "healthomics/results/table.py",
@@ -50,6 +52,7 @@ API = (
     "local/quotas.py",
     "local/timings.py",
     "local/faults.py",
+    "local/access.py",
     "local/executors/outcomes.py",
     "local/clock.py",
     "local/pytest_plugin.py",
@@ -59,16 +62,12 @@ BASES = ("hooks/workflows.py", "hooks/account.py", "hooks/client.py")
 autoapi_ignore = [
     str(file) for file in PACKAGE.rglob("*.py") if file.relative_to(PACKAGE).as_posix() not in {*API, *BASES}
 ]
-# Types of other packages, and our own that users never name, are shown without a link.
-INTERNAL = "|".join(
-    (
-        r"account\.kinds",
-        r"healthomics\.(api\.(calls|errors|payload|statuses)|discovery|watcher)",
-        r"hooks\.(account|client|namespace|sessions|storage|workflows)",
-        r"local\.(LocalOmics|account_state)",
-    )
+# What is not shown here, such as types of other packages and our own that users never name, gets no link.
+SHOWN = "|".join(
+    re.escape(module.removesuffix(".py").replace("/", "."))
+    for module in (*API, "exceptions.py", "operators", "sensors", "triggers")
 )
-nitpick_ignore_regex = [(r"py:.*", rf"(?!airflow_provider_omics\.).*|airflow_provider_omics\.({INTERNAL})\b.*")]
+nitpick_ignore_regex = [(r"py:.*", rf"(?!airflow_provider_omics\.({SHOWN})\.).*")]
 
 
 def setup(app: Sphinx) -> None:

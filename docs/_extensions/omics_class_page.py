@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,11 +11,13 @@ from docutils import nodes
 from omics_classes import ROOT, PublicClass, documented_constants, public_classes
 from omics_nodes import PageDirective
 
+from airflow_provider_omics.permissions import PERMISSIONS, Feature
+
 XCOM_KEYS = "airflow_provider_omics.operators.xcom_keys"
 
 
 class OmicsClassDirective(PageDirective):
-    """Sections about a class: its docstring, parameters, XCom keys, and where the example DAGs use it."""
+    """Sections about a class: docstring, parameters, XCom keys, permissions, and where the example DAGs use it."""
 
     required_arguments = 1
 
@@ -29,6 +32,7 @@ class OmicsClassDirective(PageDirective):
             self._description(one),
             self.section("Parameters", [self.terms(one.parameters.items(), one.module, "parameter")]),
             self._xcoms(one),
+            self._permissions(one),
             self._examples(one),
         ]
         return [section for section in sections if section is not None]
@@ -47,6 +51,22 @@ class OmicsClassDirective(PageDirective):
         text = f"Beside the return value, under these keys; :py:mod:`{XCOM_KEYS}` has constants for them."
         return self.section("XCom keys", [*self.rst(text), self.terms(keys, XCOM_KEYS, "xcom")])
 
+    def _permissions(self, one: PublicClass) -> nodes.section:
+        needs = PERMISSIONS[one.name]
+        always = ", ".join(f"``{action}``" for action in needs.required) or "none"
+        features = [
+            (feature.option, f"{', '.join(f'``{action}``' for action in feature.actions)}: {_told(feature)}")
+            for feature in needs.features
+        ]
+        text = (
+            f"What the connection's user or role needs; :doc:`/reference/permissions` has policies. Always: {always}."
+        )
+        content = self.rst(text)
+        if features:
+            content += self.rst("And for what is used:")
+            content.append(self.terms(features, None, "permission"))
+        return self.section("Permissions", content)
+
     def _examples(self, one: PublicClass) -> nodes.section | None:
         content: list[nodes.Node] = []
         for file, first, last in calls_in_examples(one):
@@ -55,6 +75,12 @@ class OmicsClassDirective(PageDirective):
             code = "\n".join(file.read_text(encoding="utf-8").splitlines()[first - 1 : last])
             content.append(nodes.literal_block(code, code, language="python"))
         return self.section("In the example DAGs", content) if content else None
+
+
+def _told(feature: Feature) -> str:
+    used = "used unless it is turned off" if feature.is_default else "used if asked for"
+    text = f"{feature.purpose} ({used}). Without: {feature.without}."
+    return re.sub(r"(?<!`)`([^`]+)`(?!`)", r"``\1``", text)
 
 
 def pushed_keys(one: PublicClass) -> Iterator[tuple[str, str]]:

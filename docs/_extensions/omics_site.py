@@ -15,7 +15,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Tell Sphinx of all of it."""
     app.add_directive("omics-class", OmicsClassDirective)
     app.add_directive("omics-table", OmicsTableDirective)
-    for name in ("csv", "tsv"):
+    for name in ("csv", "tsv", "wdl"):
         app.add_lexer(name, TextLexer)
     app.connect("builder-inited", write_pages)
     app.connect("source-read", rewrite_links)

@@ -22,9 +22,12 @@ from airflow_provider_omics.local import LocalOmics, Quotas, Timings
 ALL = [snippet for page in pages() for snippet in snippets(page)]
 PYTHON = sorted({snippet.page for snippet in ALL if snippet.language == "python"})
 #: Languages in which there is nothing to run or to read.
-SHOWN = {"text", "csv", "tsv"}
+SHOWN = {"text", "csv", "tsv", "wdl"}
 #: Run by tests of their own.
-ELSEWHERE = {"docs/sheets.md": "tests/service/test_sheets_page.py"}
+ELSEWHERE = {
+    "docs/sheets.md": "tests/service/test_sheets_page.py",
+    "docs/start/first-cohort.md": "tests/docs/test_first_cohort.py",
+}
 
 
 def of_language(language: str) -> list[Any]:

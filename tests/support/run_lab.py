@@ -24,9 +24,8 @@ class HandDrivenExecutor:
     def launch(self, run: Run, workflow: Workflow, report: RunReport) -> None:
         self.reports[run.run_id] = report
 
-    def cancel(self, run: Run) -> bool:
+    def cancel(self, run: Run) -> None:
         self.cancelled.append(run.run_id)
-        return False
 
     def close(self) -> None: ...
 

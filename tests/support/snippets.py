@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from airflow.providers.common.compat.sdk import DAG, BaseOperator
+from airflow.sdk.definitions.mappedoperator import MappedOperator
+from airflow.sdk.definitions.xcom_arg import PlainXComArg
 from omics_service import await_status, wdl_zip
 from task_runs import TaskInstance, run_task
 
 from airflow_provider_omics.local import LocalOmics
-from airflow_provider_omics.operators.base import OmicsBaseOperator
 
 ROOT = Path(__file__).parents[2]
 #: What a build of the site writes among the pages.
@@ -26,6 +28,7 @@ _FENCE = re.compile(
     r"(?P<indent>[ ]*)```(?P<language>\w+)\n(?P<text>.*?)^(?P=indent)```$",
     re.MULTILINE | re.DOTALL,
 )
+_SAVED = re.compile(r"aved as `([^`]+)`:\n\n\Z")
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Snippet:
     :ivar page: its file, below the repository.
     :ivar line: number of its first line in it.
     :ivar not_run: why it is not run, as the page says in a comment before it; None for one that is.
+    :ivar saved_as: the file that the page has its readers save it as; None for none.
     """
 
     page: str
@@ -42,6 +46,7 @@ class Snippet:
     language: str
     text: str
     not_run: str | None
+    saved_as: str | None = None
 
     @property
     def placed(self) -> str:
@@ -65,7 +70,15 @@ def snippets(page: str) -> Iterator[Snippet]:
     text = (ROOT / page).read_text(encoding="utf-8")
     for found in _FENCE.finditer(text):
         line = text.count("\n", 0, found.start("text")) + 1
-        yield Snippet(page, line, found["language"], textwrap.dedent(found["text"]), found["reason"])
+        saved = _SAVED.search(text, 0, found.start())
+        yield Snippet(
+            page,
+            line,
+            found["language"],
+            textwrap.dedent(found["text"]),
+            found["reason"],
+            saved[1] if saved else None,
+        )
 
 
 class Account:
@@ -126,22 +139,55 @@ class _Instance(TaskInstance):
     """A task instance that reads what other tasks of its DAG have returned and pushed."""
 
     others: Any = None
+    task: Any = None
 
     def xcom_pull(self, task_ids: str, key: str = "return_value", **_arguments: Any) -> Any:
         return self.others[task_ids, key]
 
 
-def run_tasks(dag: DAG) -> list[str]:
-    """Run the provider's tasks of a DAG, but mapped ones, and return their ids."""
+def run_tasks(dag: DAG, only: Collection[str] | None = None, **instance: Any) -> dict[tuple[str, str], Any]:
+    """Run the tasks of a DAG one after the other, and return what they returned and pushed, by task and key.
+
+    :param only: the tasks to run; None for all.
+    :param instance: members of the task instances.
+    """
     values: dict[tuple[str, str], Any] = {}
-    tasks = [task for task in dag.topological_sort() if isinstance(task, OmicsBaseOperator)]
-    for task in tasks:
-        _hurry(task)
-        ti = _Instance(task_id=task.task_id, dag_id=dag.dag_id, others=values)
-        ran = run_task(task, ti, task=task, ds="2026-01-01")
-        values |= {(task.task_id, key): value for key, value in ti.xcoms.items()}
-        values[task.task_id, "return_value"] = ran.result
-    return [task.task_id for task in tasks]
+    for task in dag.topological_sort():
+        if only is None or task.task_id in only:
+            for one, arguments in _unmapped(task, values):
+                values |= _run(one, arguments, values, instance)
+    return values
+
+
+def _unmapped(task: Any, values: Mapping[tuple[str, str], Any]) -> Iterator[tuple[Any, Mapping[str, Any]]]:
+    """Give the instances of a task, as an operator or as a function, and the arguments of a function."""
+    if isinstance(task, MappedOperator):
+        expand = getattr(task, "op_kwargs_expand_input", None) or task.expand_input
+        for name, each in expand.value.items():
+            for value in _known(each, values):
+                function = getattr(task, "python_callable", None)
+                yield (function, {name: value}) if function else (task.unmap({name: value}), {})
+    elif hasattr(task, "python_callable"):
+        arguments = inspect.signature(task.python_callable).bind(*task.op_args, **task.op_kwargs).arguments
+        yield task.python_callable, {name: _known(value, values) for name, value in arguments.items()}
+    else:
+        yield task, {}
+
+
+def _known(argument: Any, values: Mapping[tuple[str, str], Any]) -> Any:
+    return values[argument.operator.task_id, argument.key] if isinstance(argument, PlainXComArg) else argument
+
+
+def _run(
+    task: Any, arguments: Mapping[str, Any], values: dict[tuple[str, str], Any], members: Mapping[str, Any]
+) -> dict[tuple[str, str], Any]:
+    if not isinstance(task, BaseOperator):
+        return {(task.__name__, "return_value"): task(**arguments)}
+    _hurry(task)
+    ti = _Instance(task_id=task.task_id, dag_id=task.dag_id, others=values, task=task, **members)
+    ran = run_task(task, ti, task=task, ds="2026-01-01")
+    pushed = {(task.task_id, key): value for key, value in ti.xcoms.items()}
+    return {**pushed, (task.task_id, "return_value"): ran.result}
 
 
 def _hurry(task: BaseOperator) -> None:

@@ -94,6 +94,14 @@ def test_every_class_that_users_name_has_a_page_that_the_contents_list(role: str
     assert classes <= {*pages} <= classes | {"OmicsRunEventTrigger"}  # which Airflow 2 does not import
 
 
+def test_the_contents_of_the_site_list_every_page() -> None:
+    folder = REPOSITORY / "docs"
+    index = (folder / "index.md").read_text()
+    pages = {page.stem for page in folder.glob("*.md")} - {"index"}
+    pages |= {f"{part}/{page.stem}" for part in ("start", "reference") for page in (folder / part).glob("*.md")}
+    assert {page for page in pages if not re.search(rf"^(.+ <)?{page}>?$", index, re.MULTILINE)} == set()
+
+
 def test_the_changelog_has_the_version() -> None:
     newest = re.search(r"^## (?!Unreleased)(\S+)", (REPOSITORY / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest is not None

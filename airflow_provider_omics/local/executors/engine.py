@@ -59,10 +59,11 @@ class EngineExecutor:
                 thread.start()
         self._waiting.put(carried)
 
-    def cancel(self, run: Run) -> bool:
+    def cancel(self, run: Run) -> None:
         """Kill a run's process group, or take it out of the queue."""
         carried = self._runs.get(run.uuid)
-        return carried is not None and carried.cancel()
+        if carried is not None:
+            carried.cancel()
 
     def close(self) -> None:
         """Kill every run and end the threads and the fork servers; do not hold the account's lock meanwhile."""
