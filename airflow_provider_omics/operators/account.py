@@ -208,7 +208,7 @@ class OmicsCreateConfigurationOperator(OmicsResourceOperator, OmicsRequestOperat
 
     def execute(self, context: Context) -> str:
         """Create the configuration unless it is there and, if wanted, wait until it is ACTIVE."""
-        return OmicsRequestOperator.execute(self, context)
+        return str(OmicsRequestOperator.execute(self, context))
 
     def make_request(self, context: Context) -> str:
         """Do what :meth:`execute` says, and return the name."""

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from airflow.providers.common.compat.sdk import AirflowException
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_omics.healthomics.api.calls import Question, Requests
-from airflow_provider_omics.healthomics.pruning.deletion import prune_batch, prune_run
-from airflow_provider_omics.healthomics.pruning.plan import Outcome
-from airflow_provider_omics.healthomics.pruning.reading import BatchReader, RunReader
+from airflow_provider_omics.healthomics.api.logger import entry
+from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
+from airflow_provider_omics.healthomics.batches.batch_poll import BatchGoal
+from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot
+from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason, WaitResult
+from airflow_provider_omics.healthomics.pruning.deletion import begin_batch, finish_batch, prune_run
+from airflow_provider_omics.healthomics.pruning.plan import Outcome, PrunePlan, with_outcomes
+from airflow_provider_omics.healthomics.pruning.reading import BatchReader, PruneReader, RunReader
 from airflow_provider_omics.operators.prune_base import OmicsPruneOperator
+from airflow_provider_omics.operators.waiting import OmicsRequestOperator
+from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
 
-# Between two polls of a batch whose runs are being deleted.
-_POLL_SECONDS = 5.0
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+# A trigger that waits for the deletion of batches carries their ids.
+_MOST_CARRIED = 1000
 
 
 class OmicsPruneRunsOperator(OmicsPruneOperator):
     """Delete the records of runs that have ended and that no task needs; outputs, logs and results tables stay.
 
-    Returns counts: ``deletable``, ``protected`` by reason, ``unexamined``, ``deleted``, ``gone``, ``active``; and
-    ``plan_only``, ``plan_uri``. At least one criterion is required. docs/pruning.md says what is protected.
+    Returns counts: ``deletable``, ``protected`` by reason, ``unexamined``, ``deleted``, ``gone``, ``active``,
+    ``kept``; and ``plan_only``, ``plan_uri``. At least one criterion is required. docs/pruning.md says what is
+    protected.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_DeleteRun.html
 
@@ -59,19 +70,23 @@ class OmicsPruneRunsOperator(OmicsPruneOperator):
     statuses = ("COMPLETED", "FAILED", "CANCELLED")
     reader = RunReader
 
-    def deletion(self, job_id: str) -> Requests[Outcome]:
-        """Return the requests that delete a run (DeleteRun)."""
-        return prune_run(job_id)
+    def carry_out(self, context: Context, plan: PrunePlan, reader: PruneReader) -> dict[str, Any]:
+        """Delete the runs that the plan names (DeleteRun), and return the counts."""
+        del context
+        summary = self.delete_each(plan, reader, prune_run)
+        self.log_outcomes(summary)
+        return summary
 
 
-class OmicsPruneRunBatchesOperator(OmicsPruneOperator):
+class OmicsPruneRunBatchesOperator(OmicsPruneOperator, OmicsRequestOperator[BatchSnapshot]):
     """Delete the records of batches that have ended and that no task needs, with those of all their runs.
 
     Outputs, logs and results tables stay. The service deletes the runs of one batch after the other, at the rate of
     DeleteRun; those of a batch that FAILED, and those that it could not delete, are deleted one by one.
 
-    Returns counts: ``deletable``, ``protected`` by reason, ``unexamined``, ``deleted``, ``gone``, ``active``; and
-    ``plan_only``, ``plan_uri``. At least one criterion is required. docs/pruning.md says what is protected.
+    Returns counts: ``deletable``, ``protected`` by reason, ``unexamined``, ``deleted``, ``gone``, ``active``,
+    ``kept``; and ``plan_only``, ``plan_uri``. At least one criterion is required. docs/pruning.md says what is
+    protected.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_DeleteRunBatch.html
 
@@ -97,6 +112,11 @@ class OmicsPruneRunBatchesOperator(OmicsPruneOperator):
     :param plan_uri: ``s3://`` URI of an object that gets the plan as CSV, in place of what is there; None for none.
     :param error_budget: seconds for which errors that pass by themselves (throttling, 5xx, network) are put up with
         in a row, 0 or more. Default ``3600``.
+    :param deferrable: whether the wait for the runs of batches to be deleted is in the triggerer, without a worker; at
+        most 1,000 batches are deleted then. The default is Airflow's ``[operators] default_deferrable``.
+    :param waiter_delay: seconds between two polls of that wait, 0.01 to 604,800. Default ``30``.
+    :param waiter_max_attempts: most polls that are answered before the task fails, 1 or more; None for no limit but
+        ``execution_timeout``.
     :param aws_conn_id: Airflow connection of type ``aws``; None for boto3's own credential chain. Default
         ``aws_default``.
     :param region_name: AWS Region, such as ``us-east-1``; None for the connection's.
@@ -112,17 +132,62 @@ class OmicsPruneRunBatchesOperator(OmicsPruneOperator):
     statuses = ("PROCESSED", "FAILED", "CANCELLED", "RUNS_DELETED", "RUNS_DELETE_FAILED")
     reader = BatchReader
 
-    def deletion(self, job_id: str) -> Requests[Outcome]:
-        """Return the requests that delete a batch (DeleteRunBatch, DeleteRun, DeleteBatch)."""
-        return prune_batch(job_id, self._pause)
+    waits_for = BatchSnapshot
 
-    def _pause(self) -> Question:
-        def ask() -> bool:
-            if self._killed.wait(_POLL_SECONDS):
-                raise AirflowException("Killed: the service goes on deleting the runs of the batch")
-            return False
+    @property
+    def most_deletions(self) -> int:
+        """How many batches may be deleted: where the wait is deferred, it carries their ids."""
+        return min(self.max_deletions, _MOST_CARRIED) if self.deferrable else self.max_deletions
 
-        async def aask() -> bool:
-            return ask()
+    def carry_out(self, context: Context, plan: PrunePlan, reader: PruneReader) -> dict[str, Any]:
+        """Ask for the runs of each batch to be deleted, wait for that, delete the records, and return the counts."""
+        summary = self.delete_each(plan, reader, begin_batch)
+        going_on = [job.job_id for job in plan.deletable if job.job_id not in plan.outcomes]
+        return self._wait_for(context, going_on, summary)
 
-        return Question("GetBatch", {}, ask, aask)
+    def finish(
+        self, context: Context, end: WaitResult[BatchSnapshot], *, batch_ids: Sequence[str] = (), **state: Any
+    ) -> dict[str, Any]:
+        """Delete the records of the batches whose runs are deleted, and wait for the others.
+
+        :param batch_ids: those whose runs were being deleted.
+        :param state: has the counts so far.
+        """
+        if end.why is not StopReason.ENDED:
+            raise OmicsWaitError(end)
+        summary: dict[str, Any] = state["summary"]
+        outcomes: dict[str, Outcome] = {}
+        try:
+            for batch_id in batch_ids:
+                outcome = self.delete_one(finish_batch(batch_id), batch_id, summary)
+                if outcome is not None:
+                    outcomes[batch_id] = outcome
+        except Exception:
+            self.log_outcomes(summary)
+            raise
+        finally:
+            self._note(outcomes)
+        return self._wait_for(context, [one for one in batch_ids if one not in outcomes], summary)
+
+    def _wait_for(self, context: Context, batch_ids: Sequence[str], summary: dict[str, Any]) -> dict[str, Any]:
+        if not batch_ids:
+            self.log_outcomes(summary)
+            return summary
+        self.log.info("The runs of %s are being deleted", self.count(len(batch_ids)))
+        # The service takes them one after the other, at one rate for all.
+        trigger = OmicsBatchTrigger(
+            batch_id=batch_ids[-1], target=BatchGoal.RUNS_DELETED, gone_is_end=True, **self.waiting_arguments()
+        )
+        done: dict[str, Any] = self.wait(context, trigger, batch_ids=list(batch_ids), summary=summary)
+        return done
+
+    def _note(self, outcomes: Mapping[str, Outcome]) -> None:
+        """Write what became of batches into the plan in S3; that it could not be is no failure."""
+        if not (self.plan_uri and outcomes):
+            return
+        try:
+            with self.hook.storage.open(self.plan_uri) as stream:
+                lines = stream.read().decode().splitlines(keepends=True)
+            self.hook.storage.write(self.plan_uri, with_outcomes(lines, outcomes), "text/csv")
+        except OmicsServiceError as error:
+            self.log.warning("%s", entry("The plan in S3 does not say what became of all batches: %s", error))

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.providers.common.compat.sdk import AirflowException
-
 from airflow_provider_omics.exceptions import non_retryable_errors
 from airflow_provider_omics.healthomics.api.calls import Requests, T
+from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.retrying import Retrying
 from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
 from airflow_provider_omics.healthomics.polling.engine import RETRY_TIMEOUT
+from airflow_provider_omics.healthomics.pruning.candidate import PruneCandidate
 from airflow_provider_omics.healthomics.pruning.criteria import CRITERIA, PruneCriteria, criteria_issues, statuses_of
 from airflow_provider_omics.healthomics.pruning.plan import Outcome, Protection, PrunePlan, Verdict
 from airflow_provider_omics.healthomics.pruning.reading import PruneReader
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 _MOST_SHOWN = 20
+_KEPT = {
+    Outcome.ACTIVE: "has become active, or its cohort goes on",
+    Outcome.KEPT: "has come to be protected, or is not meant any more",
+}
 _LOG_SECONDS = 30.0
 _FIRST_DELAY = 1.0
 
@@ -112,6 +116,7 @@ class OmicsPruneOperator(KillableOperator):
         self.max_deletions: int = as_read(max_deletions)
         self.plan_uri = plan_uri
         self.error_budget: float = as_read(error_budget)
+        self._given = [name for name in CRITERIA if getattr(self, name) is not None]
         self.check_literals()
 
     @classmethod
@@ -120,22 +125,29 @@ class OmicsPruneOperator(KillableOperator):
         unknown = CRITERIA if templated is None else templated
         return criteria_issues(plain, [name for name in unknown if name not in plain], cls.statuses)
 
-    @abstractmethod
-    def deletion(self, job_id: str) -> Requests[Outcome]:
-        """Return the requests that delete one record."""
-
     def execute(self, context: Context) -> dict[str, Any]:
         """Make the plan and, unless it is a dry run, delete what it names; return the counts."""
         with non_retryable_errors(self):
-            self._check()
-            now, self._logged_at = time.time(), time.monotonic()
-            reader = self.reader(self._criteria(), self._protection(), now, self.log_progress)
-            plan = self._send(reader.plan(self.max_deletions), f"the {self.noun} to prune")
-            self._write(plan)
-            self._log_plan(plan)
-            if not self.plan_only:
-                self._carry_out(plan)
-            return self._summary(plan)
+            return self.make_request(context)
+
+    def make_request(self, context: Context) -> dict[str, Any]:
+        """Do what :meth:`execute` says."""
+        self._check()
+        now, self._logged_at = time.time(), time.monotonic()
+        reader = self.reader(self._criteria(), self._protection(), now, self.log_progress)
+        plan = self.send(reader.plan(self.most_deletions), f"the {self.noun} to prune")
+        self.write(plan)
+        self._log_plan(plan)
+        return self._summary(plan) if self.plan_only else self.carry_out(context, plan, reader)
+
+    @abstractmethod
+    def carry_out(self, context: Context, plan: PrunePlan, reader: PruneReader) -> dict[str, Any]:
+        """Delete what the plan names, and return the counts."""
+
+    @property
+    def most_deletions(self) -> int:
+        """How many records may be deleted."""
+        return self.max_deletions
 
     @cached_property
     def _pacer(self) -> Pacer:
@@ -153,10 +165,19 @@ class OmicsPruneOperator(KillableOperator):
         )
 
     def _check(self) -> None:
+        issues = list(argument_issues(self))
         given = {name: getattr(self, name) for name in (*CRITERIA, "plan_uri")}
-        issues = [*argument_issues(self), *criteria_issues(given, (), self.statuses)]
+        # What a template, an XCom or a mapping has made nothing of is not as if it had not been given.
+        given.update((name, "") for name in self._meant() if given[name] is None)
+        issues += criteria_issues(given, (), self.statuses)
         if issues:
             raise OmicsRequestInvalidError(self.operation, issues)
+
+    def _meant(self) -> Iterable[str]:
+        if not getattr(self, "_BaseOperator__from_mapped", False):
+            return self._given
+        arguments: Mapping[str, Any] = getattr(self, "_BaseOperator__init_kwargs", {})
+        return [name for name in CRITERIA if name in arguments]
 
     def _criteria(self) -> PruneCriteria:
         return PruneCriteria(
@@ -184,63 +205,90 @@ class OmicsPruneOperator(KillableOperator):
             self.include_other_deployments,
         )
 
-    def _send(self, requests: Requests[T], subject: str) -> T:
+    def send(self, requests: Requests[T], subject: str) -> T:
+        """Make requests at the rate of the connection, and put up with errors that pass by themselves."""
         return self.hook.send_requests(self._pacer.pace(requests), subject, retrying=self._retrying)
 
-    def _carry_out(self, plan: PrunePlan) -> None:
+    def delete_each(
+        self, plan: PrunePlan, reader: PruneReader, delete: Callable[[str], Requests[Outcome | None]]
+    ) -> dict[str, Any]:
+        """Delete what the plan names, one after the other, unless a task has come to need it; return the counts.
+
+        :param delete: returns the requests that delete one, which come to None if its deletion goes on.
+        """
+        summary = self._summary(plan)
         try:
-            self._delete(plan)
+            for job in plan.deletable:
+                outcome = self.delete_one(self._unless_needed(reader, job, delete), job.job_id, summary)
+                if outcome is not None:
+                    plan.outcomes[job.job_id] = outcome
         except Exception:
-            self._log_outcomes(plan)
+            self.log_outcomes(summary)
             with suppress(OmicsServiceError):
-                self._write(plan)
+                self.write(plan)
             raise
-        self._log_outcomes(plan)
-        self._write(plan)
+        self.write(plan)
+        return summary
 
-    def _delete(self, plan: PrunePlan) -> None:
-        deletable = plan.deletable
-        for done, job in enumerate(deletable):
-            if self._killed.is_set():
-                raise AirflowException(f"Killed: {done:,} of {len(deletable):,} {self.noun} are done")
-            subject = f"{self.label} {job.job_id}"
-            try:
-                plan.outcomes[job.job_id] = self._send(self.deletion(job.job_id), subject)
-            except OmicsServiceError as error:
-                found = error.explanation
-                total = len(deletable)
-                rest = f"{done:,} of {total:,} {self.noun} to be deleted are done, {total - done:,} remain"
-                raise OmicsServiceError(
-                    replace(found, remedy=f"{found.remedy}. {rest}; the next try goes on there")
-                ) from error.__cause__
-            self.log_progress(f"of {len(deletable):,} {self.noun} done", done + 1)
+    def delete_one(self, requests: Requests[Outcome | None], job_id: str, summary: dict[str, Any]) -> Outcome | None:
+        """Make the requests that delete one, and count what became of it.
 
-    def _write(self, plan: PrunePlan) -> None:
+        :param summary: the counts so far.
+        :raises OmicsError: the task was killed.
+        :raises OmicsServiceError: the service refused it, or errors have lasted.
+        """
+        done, total = sum(summary[outcome.value] for outcome in Outcome), summary["deletable"]
+        if self._killed.is_set():
+            raise OmicsError(f"The task was killed: {done:,} of {total:,} {self.noun} to be deleted are done")
+        try:
+            outcome = self.send(requests, f"{self.label} {job_id}")
+        except OmicsServiceError as error:
+            found = error.explanation
+            rest = f"{done:,} of {total:,} {self.noun} to be deleted are done, {total - done:,} remain"
+            raise OmicsServiceError(
+                replace(found, remedy=f"{found.remedy}. {rest}; the next try goes on there")
+            ) from error.__cause__
+        if outcome is not None:
+            summary[outcome.value] += 1
+            self._log_kept(job_id, outcome, summary)
+        self.log_progress(f"of {total:,} {self.noun} done", done + 1)
+        return outcome
+
+    def _unless_needed(
+        self, reader: PruneReader, job: PruneCandidate, delete: Callable[[str], Requests[Outcome | None]]
+    ) -> Requests[Outcome | None]:
+        kept = yield from reader.confirm(job, time.time())
+        return kept or (yield from delete(job.job_id))
+
+    def write(self, plan: PrunePlan) -> None:
+        """Write the plan to S3, with its outcomes, if it is wanted there."""
         if self.plan_uri:
             self.hook.storage.write(self.plan_uri, plan.csv_lines(), "text/csv")
 
     def _log_plan(self, plan: PrunePlan) -> None:
         what = "would be deleted (dry run)" if self.plan_only else "will be deleted"
-        self.log.info("%s %s", self._count(len(plan.deletable)), what)
+        self.log.info("%s %s", self.count(len(plan.deletable)), what)
         for line in plan.table(_MOST_SHOWN):
             self.log.info("%s", line)
         for verdict, count in plan.protected.items():
-            self.log.info("%s kept: %s", self._count(count), Verdict(verdict).text)
+            self.log.info("%s kept: %s", self.count(count), Verdict(verdict).text)
         if plan.unexamined:
-            text = "%s not examined, since max_deletions is %s: prune again"
-            self.log.info(text, self._count(plan.unexamined), f"{self.max_deletions:,}")
+            text = "%s not examined, since %s may be deleted at a time: prune again"
+            self.log.info(text, self.count(plan.unexamined), f"{self.most_deletions:,}")
         if self.plan_uri:
             self.log.info("The whole plan: %s", self.plan_uri)
 
-    def _log_outcomes(self, plan: PrunePlan) -> None:
-        counts, total = plan.counts, self._count(len(plan.deletable))
-        text = "Of %s to be deleted, %s deleted, %s gone, %s had become active"
-        self.log.info(text, total, *(f"{counts[outcome.value]:,}" for outcome in Outcome))
-        for job_id, outcome in plan.outcomes.items():
-            if outcome is Outcome.ACTIVE:
-                self.log.warning("%s %s has become active, or has a run that is: it is kept", self.label, job_id)
+    def log_outcomes(self, summary: Mapping[str, Any]) -> None:
+        """Log what became of what was to be deleted."""
+        text = "Of %s to be deleted, %s deleted, %s gone, %s had become active, %s had come to be protected"
+        self.log.info(text, self.count(summary["deletable"]), *(f"{summary[one.value]:,}" for one in Outcome))
 
-    def _count(self, number: int) -> str:
+    def _log_kept(self, job_id: str, outcome: Outcome, summary: Mapping[str, Any]) -> None:
+        if outcome in _KEPT and sum(summary[one.value] for one in _KEPT) <= _MOST_SHOWN:
+            self.log.warning("%s %s %s: it is kept", self.label, job_id, _KEPT[outcome])
+
+    def count(self, number: int) -> str:
+        """Return so many of them, in words."""
         return f"{number:,} {self.label if number == 1 else self.noun}"
 
     def _summary(self, plan: PrunePlan) -> dict[str, Any]:

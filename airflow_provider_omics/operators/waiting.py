@@ -130,14 +130,14 @@ class OmicsWaitingOperator(KillableOperator, Generic[SnapshotT]):
 class OmicsRequestOperator(OmicsWaitingOperator[SnapshotT]):
     """Base of the operators that cancel or delete, which may be asked for any number of times."""
 
-    def execute(self, context: Context) -> str:
+    def execute(self, context: Context) -> Any:
         """Check the parameters, make the request and, if wanted, wait for what it is for."""
         with non_retryable_errors(self):
             return self.make_request(context)
 
     @abstractmethod
-    def make_request(self, context: Context) -> str:
-        """Do what :meth:`execute` says, and return the id that was named."""
+    def make_request(self, context: Context) -> Any:
+        """Do what :meth:`execute` says, and return what the task returns: as a rule the id that was named."""
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Go on after the trigger has fired; where it failed, ask again and wait in the worker."""

@@ -11,20 +11,20 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException
 from examples import example_files
 from omics_errors import raises
 from omics_service import await_status
 from prune_lab import BUCKET, NOW, BatchLab, connect, left, plan_rows, prune, set_run, tags_of
-from task_runs import TaskInstance, run_task
+from task_runs import run_task
 
-from airflow_provider_omics.exceptions import OmicsRequestInvalidError, OmicsServiceError
+from airflow_provider_omics.exceptions import OmicsError, OmicsRequestInvalidError, OmicsServiceError
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
 from airflow_provider_omics.operators.prune import OmicsPruneRunBatchesOperator, OmicsPruneRunsOperator
 
 Start = Callable[..., dict[str, Any]]
+MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
 
 
 @pytest.fixture
@@ -175,23 +175,64 @@ def test_what_is_gone_or_has_become_active_is_told_and_no_error(
     server: LocalOmics, aged: Callable[..., str], told: Callable[[], str]
 ) -> None:
     gone, active, plain = (aged(days, tags=tags_of(str(days))) for days in (60, 50, 40))
-    task = OmicsPruneRunsOperator(task_id="prune", older_than="P30D", plan_only=False)
-    delete = task.deletion
 
-    def change(job_id: str) -> Any:
-        if job_id == gone:
-            server.client("omics").delete_run(id=gone)
-            set_run(server, active, 50, RunStatus.RUNNING)
-        return delete(job_id)
+    def change() -> None:
+        server.client("omics").delete_run(id=gone)
+        set_run(server, active, 50, RunStatus.RUNNING)
 
-    task.deletion = change  # type: ignore[method-assign]
-    may = TaskInstance(task_id="prune")
-    context: Any = {"ti": may, "task_instance": may, "params": {}, "run_id": may.run_id}
-    result = task.execute(context)
+    result = prune_late(OmicsPruneRunsOperator, change)
     assert {name: result[name] for name in ("deleted", "gone", "active")} == {"deleted": 1, "gone": 1, "active": 1}
     assert left(server) == {active}
     assert plain not in left(server)
     assert f"{active} has become active" in told()
+    # What is active is not even asked for.
+    assert [call.resource_id for call in server.journal.calls("DeleteRun")] == [gone, plain]
+
+
+def prune_late(kind: type[Any], change: Callable[[], object], **kwargs: Any) -> dict[str, Any]:
+    """Prune, with something that happens once the plan is made."""
+
+    class Late(kind):  # type: ignore[misc]
+        def carry_out(self, context: Any, plan: Any, reader: Any) -> Any:
+            change()
+            return super().carry_out(context, plan, reader)
+
+    settings: dict[str, Any] = {"older_than": "P30D", "plan_only": False, **kwargs}
+    result = run_task(Late(task_id="prune", **settings)).result
+    assert isinstance(result, dict)
+    return result
+
+
+def test_what_has_come_to_be_protected_since_the_plan_is_kept(server: LocalOmics, aged: Callable[..., str]) -> None:
+    tags = {"project": "x"}
+    ids = [aged(days, tags={**tags_of(str(days)), **tags}) for days in (60, 50, 40)]
+    again, taken, plain = ids
+
+    def change() -> None:
+        omics = server.client("omics")
+        omics.tag_resource(resourceArn=omics.get_run(id=taken)["arn"], tags={"project": "y"})
+        # Its id was given to another run, which has ended today.
+        with server.account("us-east-1").lock:
+            run = server.account("us-east-1").runs[again]
+            run.creation_time = run.stop_time = NOW
+
+    result = prune_late(OmicsPruneRunsOperator, change, tags=tags)
+    assert {name: result[name] for name in ("deleted", "gone", "kept")} == {"deleted": 1, "gone": 1, "kept": 1}
+    assert left(server) == {again, taken}
+    assert plain not in left(server)
+
+
+def test_a_redrive_that_began_after_the_plan_keeps_the_runs_of_the_cohort(lab: BatchLab) -> None:
+    first = lab.make(40, name="cohort", **tags_of("cohort"))
+    later = {**tags_of("cohort"), "airflow-generation": "1"}
+
+    def redrive() -> None:
+        lab.make(0, BatchStatus.INPROGRESS, name="cohort", **later)
+
+    result = prune_late(OmicsPruneRunsOperator, redrive)
+    assert (result["deletable"], result["deleted"], result["active"]) == (2, 0, 2)
+    assert lab.runs(first) == 2
+    assert lab.server.journal.calls("DeleteRun") == []
 
 
 @pytest.mark.parametrize(
@@ -221,16 +262,30 @@ def test_a_criterion_that_comes_to_nothing_deletes_nothing(server: LocalOmics, a
     # Beside another criterion, too: what it was to leave out would go.
     with raises(OmicsRequestInvalidError, match="name_pattern: is empty"):
         prune(older_than="P30D", name_pattern="{{ '' }}")
+    with raises(OmicsRequestInvalidError, match="older_than: is empty"):
+        prune(older_than="{{ '' }}", status="COMPLETED")
+    with raises(OmicsRequestInvalidError, match="older_than: is empty"):
+        prune(older_than="{{ none }}", status="COMPLETED")
+    # As an upstream task's None does, and one of a mapped task's arguments.
+    task = OmicsPruneRunsOperator(task_id="prune", older_than="P30D", workflow_id="1234567", plan_only=False)
+    task.workflow_id = None
+    with raises(OmicsRequestInvalidError, match="workflow_id: is empty"):
+        task.execute({})
+    mapped = OmicsPruneRunsOperator(
+        task_id="prune", older_than="P30D", workflow_id=None, plan_only=False, _airflow_from_mapped=True
+    )
+    with raises(OmicsRequestInvalidError, match="workflow_id: is empty"):
+        mapped.execute({})
     assert left(server) == {run_id}
 
 
 @pytest.fixture
-def lab(server: LocalOmics, make_workflow: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> BatchLab:
-    monkeypatch.setattr("airflow_provider_omics.operators.prune._POLL_SECONDS", 0.01)
+def lab(server: LocalOmics, make_workflow: Callable[..., str]) -> BatchLab:
     return BatchLab(server, make_workflow())
 
 
-def test_a_batch_goes_with_its_runs(lab: BatchLab) -> None:
+@MODES
+def test_a_batch_goes_with_its_runs(lab: BatchLab, deferrable: bool) -> None:
     processed = lab.make(40, name="a", **tags_of("a"))
     cancelled = lab.make(40, BatchStatus.CANCELLED, name="b", **tags_of("b", finished=True))
     failed = lab.make(40, BatchStatus.FAILED, name="c", **tags_of("c"))
@@ -240,8 +295,14 @@ def test_a_batch_goes_with_its_runs(lab: BatchLab) -> None:
         lab.make(40, name="hand-made"),
         lab.make(40, name="elsewhere", **tags_of("f", "there")),
     }
-    result = lab.prune()
+    result = lab.prune(deferrable=deferrable, plan_uri=f"s3://{BUCKET}/plan.csv")
     assert lab.batches == kept
+    outcomes = {row["id"]: row["outcome"] for row in plan_rows(lab.server)}
+    assert outcomes == {
+        **dict.fromkeys(kept - {min(kept, key=int)}, ""),
+        processed: "deleted",
+        **dict.fromkeys((cancelled, failed), "deleted"),
+    }
     assert [lab.runs(gone) for gone in (processed, cancelled, failed)] == [0, 0, 0]
     assert all(lab.runs(batch_id) == 2 for batch_id in kept)
     assert result["deleted"] == 3
@@ -283,8 +344,8 @@ def test_a_run_of_a_failed_batch_that_has_become_active_keeps_the_batch(lab: Bat
         run = next(run for run in lab.state.runs.values() if run.batch_id == batch_id)
         run.status, run.stop_time = RunStatus.RUNNING, None
 
-    # ListRuns is called once for the plan, and once for the deletion.
-    lab.server.faults.add(FaultRule(kind=FaultKind.SLOW_ANSWER, operation="ListRuns", seconds=0, act=activate))
+    # ListRuns is called for the plan, right before the deletion, and for it.
+    lab.server.faults.add(FaultRule(kind=FaultKind.SLOW_ANSWER, operation="ListRuns", skip=1, seconds=0, act=activate))
     result = lab.prune()
     assert (result["deleted"], result["active"]) == (0, 1)
     assert len(left(lab.server)) == 1
@@ -308,17 +369,63 @@ def test_a_batch_without_an_end_of_its_own_has_ended_with_its_last_run(lab: Batc
 def test_a_redrive_that_began_after_the_plan_keeps_the_batches_before(lab: BatchLab) -> None:
     first = lab.make(40, name="cohort", **tags_of("cohort"))
     later = {**tags_of("cohort"), "airflow-generation": "1"}
-    task = OmicsPruneRunBatchesOperator(task_id="prune", older_than="P30D", plan_only=False)
-    delete = task.deletion
 
-    def begin_redrive(batch_id: str) -> Any:
+    def redrive() -> None:
         lab.make(0, BatchStatus.INPROGRESS, name="cohort", **later)
-        return delete(batch_id)
 
-    task.deletion = begin_redrive  # type: ignore[method-assign]
-    result = run_task(task).result
+    result = prune_late(OmicsPruneRunBatchesOperator, redrive)
     assert (result["deletable"], result["deleted"], result["active"]) == (1, 0, 1)
     assert lab.runs(first) == 2
+
+
+def test_a_deferred_task_waits_without_a_worker_until_all_runs_are_deleted(lab: BatchLab) -> None:
+    ids = [lab.make(days, name=str(days), **tags_of(str(days))) for days in (60, 50, 40)]
+    task = OmicsPruneRunBatchesOperator(
+        task_id="prune", older_than="P30D", plan_only=False, deferrable=True, waiter_delay=0.01
+    )
+    done = run_task(task)
+    # As a rule the service deletes in the order in which it was asked.
+    path, arguments = done.triggers[0]
+    assert path.endswith("OmicsBatchTrigger")
+    assert (arguments["batch_id"], arguments["target"]) == (ids[-1], "runs_deleted")
+    assert arguments["resume_state"]["batch_ids"] == ids
+    assert (done.result["deletable"], done.result["deleted"]) == (3, 3)
+    assert lab.batches == set()
+
+
+def test_a_batch_that_is_not_through_with_its_runs_is_waited_for_again(lab: BatchLab) -> None:
+    ids = [lab.make(days, name=str(days), **tags_of(str(days))) for days in (60, 50)]
+    task = OmicsPruneRunBatchesOperator(
+        task_id="prune", older_than="P30D", plan_only=False, deferrable=True, waiter_delay=0.01
+    )
+
+    def let_go(_facts: object) -> None:
+        lab.state.batches[ids[0]].status = BatchStatus.RUNS_DELETED
+
+    # While the record of the second one is deleted, the first one gets there.
+    lab.server.faults.add(FaultRule(kind=FaultKind.SLOW_ANSWER, operation="DeleteBatch", seconds=0, act=let_go))
+    carry_out = task.carry_out
+
+    def carry_out_and_hold(*arguments: Any) -> Any:
+        try:
+            return carry_out(*arguments)
+        finally:
+            for batch_id in ids:
+                await_status(lambda batch_id=batch_id: lab.omics.get_batch(batchId=batch_id), "RUNS_DELETED")
+            lab.state.batches[ids[0]].status = BatchStatus.RUNS_DELETING
+
+    task.carry_out = carry_out_and_hold  # type: ignore[method-assign]
+    done = run_task(task)
+    assert [arguments["batch_id"] for _, arguments in done.triggers] == [ids[1], ids[0]]
+    assert done.result["deleted"] == 2
+
+
+def test_a_task_that_may_defer_deletes_no_more_batches_than_its_trigger_carries() -> None:
+    for deferrable, most in ((True, 1000), (False, 5000)):
+        task = OmicsPruneRunBatchesOperator(
+            task_id="prune", older_than="P30D", max_deletions=5000, deferrable=deferrable
+        )
+        assert task.most_deletions == most
 
 
 @pytest.mark.parametrize("kind", [OmicsPruneRunsOperator, OmicsPruneRunBatchesOperator])
@@ -356,7 +463,7 @@ def test_a_kill_stops_before_the_next_deletion_and_the_next_try_goes_on(
     task = OmicsPruneRunsOperator(task_id="prune", older_than="P30D", plan_only=False)
     killing = FaultRule(kind=FaultKind.SLOW_ANSWER, operation="DeleteRun", seconds=0, act=lambda _facts: task.on_kill())
     server.faults.add(killing)
-    with pytest.raises(AirflowException, match="Killed: 1 of 3 runs are done"):
+    with raises(OmicsError, match="The task was killed: 1 of 3 runs to be deleted are done"):
         run_task(task)
     assert left(server) == set(ids[1:])
     assert prune()["deleted"] == 2

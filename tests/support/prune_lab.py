@@ -103,7 +103,7 @@ class BatchLab:
         return batch_id
 
     def prune(self, **kwargs: Any) -> dict[str, Any]:
-        settings: dict[str, Any] = {"older_than": "P30D", "plan_only": False, **kwargs}
+        settings: dict[str, Any] = {"older_than": "P30D", "plan_only": False, "waiter_delay": 0.01, **kwargs}
         result = run_task(OmicsPruneRunBatchesOperator(task_id="prune", **settings)).result
         assert isinstance(result, dict)
         return result

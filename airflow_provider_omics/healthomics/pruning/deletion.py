@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Question, Requests, list_items, or_none
+from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Requests, list_items, or_none
 from airflow_provider_omics.healthomics.api.failures import FailureClass
 from airflow_provider_omics.healthomics.api.service_errors import InvalidStateError
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus
 from airflow_provider_omics.healthomics.batches.batch_poll import get_batch
 from airflow_provider_omics.healthomics.batches.deletion import delete_record, delete_runs
 from airflow_provider_omics.healthomics.batches.snapshots import DELETED
-from airflow_provider_omics.healthomics.discovery.cohort_batches import find_cohort
 from airflow_provider_omics.healthomics.pruning.plan import Outcome
 from airflow_provider_omics.healthomics.runs.commands import delete_run
 
-# A batch may look for a while as it did before the deletion of its runs was accepted.
-_DELETION_OVER = (DELETED, BatchStatus.RUNS_DELETED, BatchStatus.RUNS_DELETE_FAILED)
 # The service deletes the runs of these only one by one.
 _ONE_BY_ONE = (BatchStatus.FAILED, BatchStatus.RUNS_DELETE_FAILED)
 _WITH_ALL_RUNS = (BatchStatus.PROCESSED, BatchStatus.CANCELLED)
-MakePause = Callable[[], Question]
 
 
 def prune_run(run_id: str) -> Requests[Outcome]:
@@ -33,24 +29,33 @@ def prune_run(run_id: str) -> Requests[Outcome]:
     return Outcome.DELETED if is_deleted else Outcome.GONE
 
 
-def prune_batch(batch_id: str, pause: MakePause) -> Requests[Outcome]:
-    """Delete the records of a batch's runs (DeleteRunBatch, or DeleteRun for each), and then its own (DeleteBatch).
+def begin_batch(batch_id: str) -> Requests[Outcome | None]:
+    """Begin to delete a batch with its runs (DeleteRunBatch); one whose runs the service does not delete is finished.
 
-    :param pause: makes what waits between two polls of a batch whose runs are being deleted.
+    :return: None if the deletion of its runs goes on; :func:`finish_batch` is to follow then.
     """
     try:
-        # Deleting many takes hours, in which a task may have been cleared and have begun a redrive.
-        if (yield from find_cohort(batch_id)).active:
-            return Outcome.ACTIVE
-        status = yield from _status(batch_id)
-        if status in _WITH_ALL_RUNS:
+        if (yield from _status(batch_id)) in _WITH_ALL_RUNS:
             yield from delete_runs(batch_id)
-            status = yield from _status(batch_id)
-            while status not in _DELETION_OVER:
-                yield pause()
-                status = yield from _status(batch_id)
+            return None
+    except InvalidStateError as refused:
+        return _active_or_raise(refused)
+    # What is being deleted by somebody else is not waited for.
+    return (yield from finish_batch(batch_id)) or Outcome.ACTIVE
+
+
+def finish_batch(batch_id: str) -> Requests[Outcome | None]:
+    """Delete the record of a batch once its runs are deleted (DeleteBatch), one by one if need be (DeleteRun).
+
+    :return: None if the deletion of its runs goes on.
+    """
+    try:
+        status = yield from _status(batch_id)
         if status == DELETED:
             return Outcome.GONE
+        # A batch may look for a while as it did before the deletion of its runs was accepted.
+        if status not in (BatchStatus.RUNS_DELETED, *_ONE_BY_ONE):
+            return None
         if status in _ONE_BY_ONE and not (yield from _prune_each(batch_id)):
             return Outcome.ACTIVE
         is_deleted = yield from delete_record(batch_id)

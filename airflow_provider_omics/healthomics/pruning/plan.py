@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -47,11 +47,12 @@ _TEXTS = {
 
 
 class Outcome(StrEnum):
-    """Outcome of a deletion."""
+    """Outcome of a deletion; ``KEPT`` is what has come to be protected, or is not meant any more, since the plan."""
 
     DELETED = "deleted"
     GONE = "gone"
     ACTIVE = "active"
+    KEPT = "kept"
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,17 @@ class PrunePlan:
             outcome.value if outcome else "",
         )
         return dict(zip(_COLUMNS, values, strict=True))
+
+
+def with_outcomes(lines: Iterable[str], outcomes: Mapping[str, Outcome]) -> Iterator[str]:
+    """Yield the lines of a plan's CSV file with what became of those that were being deleted when it was written.
+
+    :param outcomes: by their ids.
+    """
+    yield _csv_line(_COLUMNS)
+    for row in csv.DictReader(lines):
+        outcome = outcomes.get(row["id"])
+        yield _csv_line([*(row[name] for name in _COLUMNS[:-1]), outcome.value if outcome else row["outcome"]])
 
 
 def iso_time(moment: float | None) -> str:

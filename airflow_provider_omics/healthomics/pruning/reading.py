@@ -14,7 +14,7 @@ from airflow_provider_omics.healthomics.discovery.jobs import BATCH_API, RUN_API
 from airflow_provider_omics.healthomics.pruning.candidate import Ownership, PruneCandidate
 from airflow_provider_omics.healthomics.pruning.criteria import PruneCriteria
 from airflow_provider_omics.healthomics.pruning.deletion import runs_of
-from airflow_provider_omics.healthomics.pruning.plan import PlanEntry, Protection, PrunePlan, Verdict
+from airflow_provider_omics.healthomics.pruning.plan import Outcome, PlanEntry, Protection, PrunePlan, Verdict
 from airflow_provider_omics.healthomics.requests.identity import FINISHED_TAG, INTENT_TAG, NAMESPACE_TAG
 
 Progress = Callable[[str, int], object]
@@ -23,12 +23,19 @@ Progress = Callable[[str, int], object]
 # started goes on, as does a run that could not be cancelled.
 _WITH_LATER_RUNS = (BatchStatus.CANCELLED, BatchStatus.FAILED, BatchStatus.RUNS_DELETE_FAILED)
 
+# How old what is known of a cohort may be when one of its runs is deleted: of 70 runs, at the default rate.
+_COHORT_SECONDS = 10.0
+# An id may be given to another one after a deletion; answers may have whole seconds.
+_SAME_SECONDS = 1.0
+_GOES_ON = (Verdict.ACTIVE, Verdict.COHORT_ACTIVE)
+
 
 @dataclass
 class PruneReader(ABC):
     """Reader of the runs, or of the batches, that may be pruned.
 
     :cvar api: how they are listed and shown.
+    :cvar is_read_each_time: whether each is read with a cohort of its own before its deletion.
     :param criteria: which are meant.
     :param protection: which of them are protected.
     :param now: in seconds since the epoch.
@@ -36,12 +43,14 @@ class PruneReader(ABC):
     """
 
     api: ClassVar[JobApi]
+    is_read_each_time: ClassVar[bool] = False
     criteria: PruneCriteria
     protection: Protection
     now: float
     progress: Progress
     _cohorts: dict[str, Ownership | None] = field(default_factory=dict, init=False)
     _ends: dict[str, float | None] = field(default_factory=dict, init=False)
+    _confirmed_at: float = field(default=float("-inf"), init=False)
 
     def plan(self, most: int) -> Requests[PrunePlan]:
         """List what is meant, and read it one by one, the oldest first, until there is enough to delete.
@@ -64,9 +73,29 @@ class PruneReader(ABC):
             plan_entries.append(PlanEntry(read, verdict, until))
         return PrunePlan(plan_entries)
 
+    def confirm(self, job: PruneCandidate, now: float) -> Requests[Outcome | None]:
+        """Read a candidate of the plan once more, right before its deletion, and return what keeps it; None if nothing.
+
+        :param now: in seconds since the epoch.
+        """
+        if now - self._confirmed_at >= _COHORT_SECONDS or self.is_read_each_time:
+            self._cohorts.clear()
+            self._confirmed_at = now
+        read = yield from self.read_again(job)
+        if read is None or _is_another(job, read):
+            return Outcome.GONE
+        verdict = self.protection.judge(read, now)
+        if verdict in _GOES_ON:
+            return Outcome.ACTIVE
+        return None if verdict is Verdict.DELETE and self.criteria.matches(read, now) else Outcome.KEPT
+
     @abstractmethod
     def read(self, job: PruneCandidate) -> Requests[PruneCandidate | None]:
         """Return a candidate with its tags and who owns it; None if it is gone."""
+
+    def read_again(self, job: PruneCandidate) -> Requests[PruneCandidate | None]:
+        """Return a candidate as it is now, whatever the list showed of it; None if it is gone."""
+        return (yield from self.read(job))
 
     @abstractmethod
     def is_prunable(self, job: PruneCandidate) -> bool:
@@ -154,6 +183,13 @@ class RunReader(PruneReader):
         batch = (yield from self.cohort(job.batch_id)) if job.batch_id else None
         if batch is not None and not self.criteria.tags:
             return replace(job, owner=batch)
+        return (yield from self._show(job, batch))
+
+    def read_again(self, job: PruneCandidate) -> Requests[PruneCandidate | None]:
+        """Return a run as GetRun shows it now, with its owner."""
+        return (yield from self._show(job, (yield from self.cohort(job.batch_id)) if job.batch_id else None))
+
+    def _show(self, job: PruneCandidate, batch: Ownership | None) -> Requests[PruneCandidate | None]:
         answer = yield from show(RUN_API, job.job_id)
         if not answer:
             return None
@@ -165,6 +201,7 @@ class BatchReader(PruneReader):
     """Reader of the batches that may be pruned (ListBatch, GetBatch)."""
 
     api = BATCH_API
+    is_read_each_time = True
 
     def candidate(self, item: Mapping[str, Any]) -> PruneCandidate:
         """Read an item of ListBatch, or the answer of GetBatch."""
@@ -200,6 +237,13 @@ def owner_by_tags(tags: Mapping[str, str]) -> Ownership:
     if INTENT_TAG not in tags:
         return Ownership()
     return Ownership(tags.get(NAMESPACE_TAG, ""), is_finished=FINISHED_TAG in tags)
+
+
+def _is_another(job: PruneCandidate, read: PruneCandidate) -> bool:
+    """Whether an id has been given to another one."""
+    if job.created_at is None or read.created_at is None:
+        return False
+    return abs(read.created_at - job.created_at) > _SAME_SECONDS
 
 
 def _tags(answer: Mapping[str, Any]) -> Mapping[str, str]:
