@@ -42,6 +42,11 @@ class ResourceKind:
         words = snake_case(self.suffix[0].lower() + self.suffix[1:]).replace("_", "-")
         return f"aws omics {verb}-{words} --{self.identifier} {identifier}"
 
+    @property
+    def extra(self) -> str:
+        """The argument for members of the request that this release does not name."""
+        return f"create_{snake_case(self.suffix[0].lower() + self.suffix[1:])}_kwargs"
+
     def label(self, identifier: str, name: str | None = None) -> str:
         """Return what to call one in a message."""
         also = f" ({name})" if name and name != identifier else ""

@@ -11,6 +11,7 @@ from airflow_provider_omics.healthomics.requests.coercion import coerce
 from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.requests.literals import certain_issues, member_issues, missing_issues
 from airflow_provider_omics.healthomics.requests.shapes import api_name, check_request, operation_model
+from airflow_provider_omics.healthomics.requests.start_run import extra_members
 
 if TYPE_CHECKING:
     from botocore.model import StructureShape
@@ -22,14 +23,16 @@ _REQUIRED: Mapping[str, tuple[str, ...]] = {
 _VPC_MEMBERS = ("securityGroupIds", "subnetIds")
 
 
-def build_resource(kind: ResourceKind, fields: Mapping[str, Any]) -> dict[str, Any]:
+def build_resource(kind: ResourceKind, fields: Mapping[str, Any], extra: Any = None) -> dict[str, Any]:
     """Build a request and refuse it, with everything that is wrong at once.
 
     :param fields: values by their API names; None means "not sent".
+    :param extra: members that this release does not name, as an object or as its JSON; they win.
     :raises OmicsRequestInvalidError: the request has problems.
     """
     operation, shape = kind.operation("Create"), _shape(kind)
-    given = {name: value for name, value in fields.items() if value is not None}
+    more = extra_members(operation, kind.extra, extra)
+    given = {name: value for name, value in {**fields, **more}.items() if value is not None}
     request = {name: coerce(shape.members.get(name), value) for name, value in given.items()}
     # botocore makes a request id where there is none.
     issues = [*check_request(operation, {"requestId": "-", **request}), *_unmodelled_issues(kind, request)]
@@ -48,6 +51,8 @@ def literal_resource_issues(
     """
     names = ("name", *kind.fields)
     request = {api_name(name): plain[name] for name in names if plain.get(name) is not None}
+    if plain.get(kind.extra) is not None or kind.extra in (templated or ()):
+        templated = None
     issues = list(member_issues(lambda: _shape(kind), request))
     if templated is not None:
         issues += certain_issues(lambda members: _unmodelled_issues(kind, members), request, _api_names(templated))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_provider_omics.account.kinds import ResourceKind
+from airflow_provider_omics.healthomics.requests.shapes import api_name
 
 FAILED, DELETED, DELETING = "FAILED", "DELETED", "DELETING"
 _NEVER_COMPARED = frozenset({"requestId", "tags"})
@@ -65,9 +66,11 @@ class Resource:
     def differences(self, request: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
         """Yield path, present value and wanted value of each member that is not as a request asks for.
 
-        Members that are not asked for may be anything. Tags are compared by :meth:`missing_tags`.
+        Members that are not asked for may be anything, and so may those that this release does not name and the service
+        does not show. Tags are compared by :meth:`missing_tags`.
         """
-        asked = {name: value for name, value in request.items() if name not in _NEVER_COMPARED}
+        compared = {*map(api_name, self.kind.fields), *self.settings} - _NEVER_COMPARED
+        asked = {name: value for name, value in request.items() if name in compared}
         yield from _differences("", self.settings, asked)
 
     def missing_tags(self, request: Mapping[str, Any]) -> dict[str, str]:

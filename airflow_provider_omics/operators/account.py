@@ -53,6 +53,7 @@ class OmicsCreateRunGroupOperator(OmicsResourceOperator):
     :param tags: tags of the group, at most 50; tags that it has besides stay.
     :param request_id: idempotency token, up to 128 characters; the default is made of the name, so that however many
         tasks ask at the same time make one.
+    :param create_run_group_kwargs: members of CreateRunGroup that this release does not name, by their API names.
     :param aws_conn_id: Airflow connection of type ``aws``; None for boto3's own credential chain. Default
         ``aws_default``.
     :param region_name: AWS Region, such as ``us-east-1``; None for the connection's.
@@ -63,8 +64,8 @@ class OmicsCreateRunGroupOperator(OmicsResourceOperator):
     """
 
     resource_kind = RUN_GROUP
-    template_fields: Sequence[str] = ("name", *RUN_GROUP.fields, *TEMPLATED)
-    template_fields_renderers = {"tags": "json"}  # noqa: RUF012 - as in Airflow
+    template_fields: Sequence[str] = ("name", *RUN_GROUP.fields, RUN_GROUP.extra, *TEMPLATED)
+    template_fields_renderers = {"tags": "json", RUN_GROUP.extra: "json"}  # noqa: RUF012 - as in Airflow
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class OmicsCreateRunGroupOperator(OmicsResourceOperator):
         max_duration: int | str | None = None,
         tags: dict[str, str] | str | None = None,
         request_id: str | None = None,
+        create_run_group_kwargs: dict[str, Any] | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -86,6 +88,7 @@ class OmicsCreateRunGroupOperator(OmicsResourceOperator):
         self.max_duration = max_duration
         self.tags = tags
         self.request_id = request_id
+        self.create_run_group_kwargs = create_run_group_kwargs
         self.check_literals()
 
 
@@ -107,6 +110,7 @@ class OmicsCreateRunCacheOperator(OmicsResourceOperator):
     :param tags: tags of the cache, at most 50; tags that it has besides stay.
     :param request_id: idempotency token, up to 128 characters; the default is made of the name, so that however many
         tasks ask at the same time make one.
+    :param create_run_cache_kwargs: members of CreateRunCache that this release does not name, by their API names.
     :param aws_conn_id: Airflow connection of type ``aws``; None for boto3's own credential chain. Default
         ``aws_default``.
     :param region_name: AWS Region, such as ``us-east-1``; None for the connection's.
@@ -117,8 +121,8 @@ class OmicsCreateRunCacheOperator(OmicsResourceOperator):
     """
 
     resource_kind = RUN_CACHE
-    template_fields: Sequence[str] = ("name", *RUN_CACHE.fields, *TEMPLATED)
-    template_fields_renderers = {"tags": "json"}  # noqa: RUF012 - as in Airflow
+    template_fields: Sequence[str] = ("name", *RUN_CACHE.fields, RUN_CACHE.extra, *TEMPLATED)
+    template_fields_renderers = {"tags": "json", RUN_CACHE.extra: "json"}  # noqa: RUF012 - as in Airflow
 
     def __init__(
         self,
@@ -130,6 +134,7 @@ class OmicsCreateRunCacheOperator(OmicsResourceOperator):
         cache_bucket_owner_id: str | None = None,
         tags: dict[str, str] | str | None = None,
         request_id: str | None = None,
+        create_run_cache_kwargs: dict[str, Any] | str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -140,6 +145,7 @@ class OmicsCreateRunCacheOperator(OmicsResourceOperator):
         self.cache_bucket_owner_id = cache_bucket_owner_id
         self.tags = tags
         self.request_id = request_id
+        self.create_run_cache_kwargs = create_run_cache_kwargs
         self.check_literals()
 
 
@@ -162,6 +168,8 @@ class OmicsCreateConfigurationOperator(OmicsResourceOperator, OmicsRequestOperat
     :param tags: tags of the configuration, at most 50; tags that it has besides stay.
     :param request_id: idempotency token, up to 128 characters; the default is made of the name, so that however many
         tasks ask at the same time make one.
+    :param create_configuration_kwargs: members of CreateConfiguration that this release does not name, by their API
+        names.
     :param wait_for_completion: whether to wait until it is ACTIVE. Default ``True``.
     :param deferrable: whether to wait in the triggerer, without a worker; the default is Airflow's ``[operators]
         default_deferrable``.
@@ -183,8 +191,8 @@ class OmicsCreateConfigurationOperator(OmicsResourceOperator, OmicsRequestOperat
 
     resource_kind = CONFIGURATION
     waits_for = ConfigurationSnapshot
-    template_fields: Sequence[str] = ("name", *CONFIGURATION.fields, *TEMPLATED)
-    template_fields_renderers = {"run_configurations": "json", "tags": "json"}  # noqa: RUF012 - as in Airflow
+    template_fields: Sequence[str] = ("name", *CONFIGURATION.fields, CONFIGURATION.extra, *TEMPLATED)
+    template_fields_renderers = {"run_configurations": "json", "tags": "json", CONFIGURATION.extra: "json"}  # noqa: RUF012 - as in Airflow
 
     def __init__(
         self,
@@ -194,6 +202,7 @@ class OmicsCreateConfigurationOperator(OmicsResourceOperator, OmicsRequestOperat
         description: str | None = None,
         tags: dict[str, str] | str | None = None,
         request_id: str | None = None,
+        create_configuration_kwargs: dict[str, Any] | str | None = None,
         wait_for_completion: bool | str = True,
         **kwargs: Any,
     ) -> None:
@@ -203,6 +212,7 @@ class OmicsCreateConfigurationOperator(OmicsResourceOperator, OmicsRequestOperat
         self.description = description
         self.tags = tags
         self.request_id = request_id
+        self.create_configuration_kwargs = create_configuration_kwargs
         self.wait_for_completion: bool = as_read(wait_for_completion)
         self.check_literals()
 

@@ -46,7 +46,8 @@ class OmicsResourceOperator(KillableOperator):
         """Return the resource of the name, changed to be as it is asked for, or make it; and push its XComs."""
         kind = self.resource_kind
         fields = {api_name(name): getattr(self, name) for name in ("name", *kind.fields)}
-        creator = ResourceCreator(self.hook, kind, build_resource(kind, fields), self.log, self._killed.wait)
+        request = build_resource(kind, fields, getattr(self, kind.extra))
+        creator = ResourceCreator(self.hook, kind, request, self.log, self._killed.wait)
         created = creator.get_or_create()
         if self.do_xcom_push:
             values = {XCOM_RESOURCE_ARN_KEY: created.resource.arn, XCOM_RESOURCE_IS_NEW_KEY: created.is_new}

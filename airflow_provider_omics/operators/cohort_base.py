@@ -310,10 +310,8 @@ class OmicsCohortOperator(OmicsCohortLineageOperator):
         if not self.retry_permanent_failures:
             note_left_out(table)
         with job.collector.explained(last, self.next_step):
-            if job.request["defaultRunSetting"].get("cacheId") is not None:
-                job.collector.count_cache_hits(table, self.cache_hits_limit)
-            csv_uri, jsonl_uri = job.collector.write(table, checkpoint)
-            usage = self.add_usage(job, checkpoint, table)
+            hits_limit = 0 if job.request["defaultRunSetting"].get("cacheId") is None else self.cache_hits_limit
+            csv_uri, jsonl_uri, usage = self.write_results(job, checkpoint, table, hits_limit)
         paths = {"results_uri": csv_uri, "results_jsonl_uri": jsonl_uri}
         outcome = replace(self._outcome(checkpoint, table, last, **paths), usage=usage)
         if outcome.counts.completed > self.runs_limit:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.discovery.checkpoint import CohortCheckpoint
 from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.results.collection import note_hits
 from airflow_provider_omics.healthomics.results.redrive import Redrive
 from airflow_provider_omics.healthomics.results.table import ResultsTable
 from airflow_provider_omics.hooks.arguments import as_read
@@ -57,19 +58,35 @@ class OmicsCohortUsageOperator(OmicsCohortInputOperator):
             return replace(redrive, samples=frozenset())
         return redrive
 
-    def add_usage(self, job: CohortJob, checkpoint: CohortCheckpoint, table: ResultsTable) -> Mapping[str, Any]:
-        """Look up what runs used and cost, write it to the results table, and return the sums for the summary.
+    def write_results(
+        self, job: CohortJob, checkpoint: CohortCheckpoint, table: ResultsTable, hits_limit: int
+    ) -> tuple[str, str, Mapping[str, Any]]:
+        """Write the results table with what runs used and cost, and with their cache hits.
 
-        :return: empty where nothing was looked up, or that failed, which is logged.
+        :param hits_limit: of how many samples cache hits are counted.
+        :return: where it is as CSV and as JSONL, and the sums for the summary.
         """
-        mode = UsageMode(self.usage)
-        if mode is UsageMode.OFF:
-            return {}
+        if UsageMode(self.usage) is UsageMode.OFF:
+            self._count_hits(job, table, hits_limit)
+            return (*job.collector.write(table, checkpoint), {})
+        # Looking up takes long, and a kill in the middle is to leave a table.
+        job.collector.write(table, checkpoint)
+        usage = self._add_usage(job, checkpoint, table, hits_limit)
+        self._count_hits(job, table, hits_limit)
+        return (*job.collector.write(table, checkpoint), usage)
+
+    def _count_hits(self, job: CohortJob, table: ResultsTable, limit: int) -> None:
+        if limit:
+            job.collector.count_cache_hits(table, limit)
+
+    def _add_usage(
+        self, job: CohortJob, checkpoint: CohortCheckpoint, table: ResultsTable, hits_limit: int
+    ) -> Mapping[str, Any]:
+        """Add what runs used and cost to the table, and return the sums; empty where that failed, which is logged."""
         retrying = usage_retrying(self.retrying)
         try:
-            return self._gathered(
-                job, checkpoint, table, UsageCollector(self.hook, self.log, retrying, self.usage_calls_limit)
-            )
+            collector = UsageCollector(self.hook, self.log, retrying, self.usage_calls_limit)
+            return self._gathered(checkpoint, table, collector, hits_limit)
         except Exception as error:
             if retrying.is_killed:
                 self.retrying.is_killed = True
@@ -78,14 +95,15 @@ class OmicsCohortUsageOperator(OmicsCohortInputOperator):
             return {}
 
     def _gathered(
-        self, job: CohortJob, checkpoint: CohortCheckpoint, table: ResultsTable, collector: UsageCollector
+        self, checkpoint: CohortCheckpoint, table: ResultsTable, collector: UsageCollector, hits_limit: int
     ) -> Mapping[str, Any]:
         mode = UsageMode(self.usage)
         prices = prices_or_none(self.hook, self.price_file, "StartRunBatch", self.log) or PriceBook((), "")
         samples = [row.run_setting_id for row in table.rows()]
         uses = collector.collect(checkpoint, samples, mode, self.usage_sample_size)
         table.add_columns(USAGE_COLUMNS, {sample: use.values(prices) for sample, use in uses.items()})
-        job.collector.write(table, checkpoint)
+        if hits_limit:
+            note_hits(table, {use.run_id: use.cache_hits for each in uses.values() for use in each.runs})
         summed = {"usage": mode.value, **totals(list(uses.values()), prices)}
         self.log.info("%s", entry(describe(summed, len(samples))))
         return summed

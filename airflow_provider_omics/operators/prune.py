@@ -82,7 +82,8 @@ class OmicsPruneRunBatchesOperator(OmicsPruneOperator, OmicsRequestOperator[Batc
     """Delete the records of batches that have ended and that no task needs, with those of all their runs.
 
     Outputs, logs and results tables stay. The service deletes the runs of one batch after the other, at the rate of
-    DeleteRun; those of a batch that FAILED, and those that it could not delete, are deleted one by one.
+    DeleteRun; those of a batch that FAILED, and those that it could not delete, are deleted one by one. Where the wait
+    for the service is deferred, at most 1,000 batches are deleted, whose ids the trigger carries.
 
     Returns counts: ``deletable``, ``protected`` by reason, ``unexamined``, ``deleted``, ``gone``, ``active``,
     ``kept``; and ``plan_only``, ``plan_uri``. At least one criterion is required. docs/pruning.md says what is
@@ -112,9 +113,9 @@ class OmicsPruneRunBatchesOperator(OmicsPruneOperator, OmicsRequestOperator[Batc
     :param plan_uri: ``s3://`` URI of an object that gets the plan as CSV, in place of what is there; None for none.
     :param error_budget: seconds for which errors that pass by themselves (throttling, 5xx, network) are put up with
         in a row, 0 or more. Default ``3600``.
-    :param deferrable: whether the wait for the runs of batches to be deleted is in the triggerer, without a worker; at
-        most 1,000 batches are deleted then. The default is Airflow's ``[operators] default_deferrable``.
-    :param waiter_delay: seconds between two polls of that wait, 0.01 to 604,800. Default ``30``.
+    :param deferrable: whether to wait in the triggerer, without a worker; the default is Airflow's ``[operators]
+        default_deferrable``.
+    :param waiter_delay: seconds between two polls, 0.01 to 604,800. Default ``30``.
     :param waiter_max_attempts: most polls that are answered before the task fails, 1 or more; None for no limit but
         ``execution_timeout``.
     :param aws_conn_id: Airflow connection of type ``aws``; None for boto3's own credential chain. Default

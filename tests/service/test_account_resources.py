@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from task_runs import TaskRun, run_task
 
 from airflow_provider_omics.account.creation import ResourceCreator
 from airflow_provider_omics.account.kinds import CONFIGURATION, RUN_CACHE, RUN_GROUP, ResourceKind
+from airflow_provider_omics.account.resource import Resource
 from airflow_provider_omics.exceptions import (
     OmicsConfigurationFailedError,
     OmicsError,
@@ -329,3 +331,34 @@ def test_mistakes_are_seen_when_the_dag_is_parsed(kind: ResourceKind, arguments:
 def creator(kind: ResourceKind, hook: OmicsHook | None = None, **changes: Any) -> ResourceCreator:
     hook = hook or OmicsHook()
     return ResourceCreator(hook, kind, {**ASKED[kind.suffix], **changes}, logging.getLogger(__name__), lambda _: False)
+
+
+@KINDS
+@pytest.mark.parametrize("as_text", [False, True])
+def test_members_that_this_release_does_not_name_go_through(omics: Any, kind: ResourceKind, as_text: bool) -> None:
+    members = {"maxCpus": 7} if kind is RUN_GROUP else {"description": "of a later release"}
+    identifier = create(kind, **{kind.extra: json.dumps(members) if as_text else members}).result
+    answer = shown(omics, kind, identifier)
+    assert {name: answer[name] for name in members} == members
+    assert create(kind, **{kind.extra: members}).result == identifier
+    other = {name: 8 if value == 7 else "another" for name, value in members.items()}
+    if kind is CONFIGURATION:
+        with raises(OmicsRequestInvalidError, match="description: is 'another'"):
+            create(kind, **{kind.extra: other})
+    else:
+        create(kind, **{kind.extra: other})
+        assert {name: shown(omics, kind, identifier)[name] for name in other} == other
+
+
+@KINDS
+@pytest.mark.parametrize("extra", [{"colour": "red"}, "colour", 3])
+def test_what_the_api_has_no_member_for_is_refused(server: LocalOmics, kind: ResourceKind, extra: Any) -> None:
+    with raises(OmicsRequestInvalidError, match="colour|not an object"):
+        create(kind, **{kind.extra: extra})
+    assert server.journal.calls(kind.operation("Create")) == []
+
+
+def test_a_member_that_the_service_does_not_show_is_no_difference() -> None:
+    there = Resource.of(RUN_GROUP, {"id": "1", "name": "nightly", "maxRuns": 5})
+    assert list(there.differences({"name": "nightly", "maxRuns": 5, "colour": "red"})) == []
+    assert list(there.differences({"maxCpus": 5})) == [("maxCpus", None, 5)]

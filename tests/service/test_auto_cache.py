@@ -84,6 +84,20 @@ def test_a_later_try_of_a_cohort_does_not_run_finished_tasks_again(lab: CohortLa
         assert (defaults["cacheId"], defaults["cacheBehavior"]) == (cache.cache_id, "CACHE_ON_FAILURE")
 
 
+@pytest.mark.parametrize(("usage", "calls"), [("off", 3), ("all", 4), ("failed", 4)])
+def test_the_tasks_of_a_run_are_listed_once_for_usage_and_cache_hits(lab: CohortLab, usage: str, calls: int) -> None:
+    done = lab.run(cohort(3), cache="auto", usage=usage, redrive_attempts=1)
+    # Of the sample that failed first, usage has both runs. Listed twice, there would be 7 calls with "all".
+    assert lab.calls("ListRunTasks") == calls
+    assert lab.column(done.ti, "run_cache_hits") == ["0", "3", "0"]
+
+
+def test_cache_hits_that_are_not_wanted_are_not_taken_from_the_usage_either(lab: CohortLab) -> None:
+    done = lab.run(cohort(1), cache="auto", usage="all", cache_hits_limit=0)
+    assert lab.column(done.ti, "run_cache_hits") == [""]
+    assert lab.column(lab.run(cohort(1), instance(run_id="b"), usage="all").ti, "run_cache_hits") == [""]
+
+
 def test_a_redrive_within_a_try_goes_on_from_the_cache(lab: CohortLab) -> None:
     done = lab.run(cohort(2), cache="auto", redrive_attempts=1, cache_hits_limit=1)
     assert lab.column(done.ti, "run_cache_hits") == ["0", ""]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import runpy
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from cohorts import BUCKET, OUT, ROLE, CohortLab, cohort
+from examples import example_files
 from omics_service import make_configuration
 from task_runs import TaskRun, run_task
 
@@ -355,3 +357,19 @@ def test_nothing_is_asked_unless_it_is_wanted(lab: CohortLab) -> None:
 def test_a_level_that_is_none_is_refused_when_the_dag_is_parsed(value: Any) -> None:
     with pytest.raises(OmicsRequestInvalidError, match="preflight"):
         OmicsPreflightOperator(task_id="preflight", preflight=value)
+
+
+def test_the_example_checks_before_and_right_before(lab: CohortLab, server: LocalOmics) -> None:
+    (example,) = (path for path in example_files() if path.stem == "example_omics_preflight")
+
+    def check() -> TaskRun:
+        return run_task(runpy.run_path(str(example))["dag"].get_task("check"), params=params)
+
+    lab.omics.update_workflow(id=lab.workflow_id, name="read-qc")
+    lab.omics.create_workflow_version(workflowId=lab.workflow_id, versionName="v1", definitionZip=wdl())
+    sheet = f"s3://{BUCKET}/cohort.csv"
+    server.client("s3").put_object(Bucket=BUCKET, Key="cohort.csv", Body="sample,fastq_1\na,s3://none/a.fastq\n")
+    params = {"workflow_name": "read-qc", "role_arn": ROLE, "output_uri": OUT, "sheet": sheet, "samples": 5000}
+    assert check().result == []
+    params["output_uri"] = "s3://nowhere/runs"
+    assert "output" in {finding.kind for finding in refused(check).findings}

@@ -112,3 +112,7 @@ def test_the_lifecycle_example_deletes_versions_and_records_only_once_there_are_
 
 def test_the_pruning_example_prunes_batches_before_runs() -> None:
     assert tasks_of("example_omics_prune_runs") == {"batches": ["runs"], "runs": []}
+
+
+def test_the_preflight_example_checks_before_the_work_that_leads_to_the_cohort() -> None:
+    assert tasks_of("example_omics_preflight") == {"check": ["prepare"], "prepare": ["cohort"], "cohort": []}

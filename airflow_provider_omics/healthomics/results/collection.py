@@ -98,14 +98,26 @@ def look_up_failures(table: ResultsTable, *, limit: int = 100) -> Requests[int]:
 def count_hits(table: ResultsTable, *, limit: int = 100) -> Requests[int]:
     """Count the cache hits of runs that have ended, the first of the input first. Operation: ListRunTasks.
 
-    :param limit: most runs to count them of.
+    :param limit: most runs to count them of, those whose hits are known among them.
     :return: how many of these runs had any.
     """
-    ended = [row for row in table.rows() if row.end in _WITH_TASKS and row.run_cache_hits is None]
-    for row in ended[:limit]:
-        found = yield from or_none(count_cache_hits(str(row.run_id)))
-        row.run_cache_hits = None if found is None else str(found.hits)
-    return sum(row.run_cache_hits not in (None, "0") for row in ended[:limit])
+    ended = [row for row in table.rows() if row.end in _WITH_TASKS][:limit]
+    for row in ended:
+        if row.run_cache_hits is None:
+            found = yield from or_none(count_cache_hits(str(row.run_id)))
+            row.run_cache_hits = None if found is None else str(found.hits)
+    return sum(row.run_cache_hits not in (None, "0") for row in ended)
+
+
+def note_hits(table: ResultsTable, hits: Mapping[str, int | None]) -> None:
+    """Note the cache hits of runs whose tasks were listed for something else.
+
+    :param hits: by the id of the run; None where they are not known.
+    """
+    for row in table.rows():
+        known = hits.get(row.run_id or "")
+        if known is not None and row.end in _WITH_TASKS:
+            row.run_cache_hits = str(known)
 
 
 _WITH_TASKS = (SampleStatus.COMPLETED, SampleStatus.FAILED, SampleStatus.CANCELLED)
