@@ -79,7 +79,7 @@ def _add_pages(app: FastAPI) -> None:
 
 def _add_data(app: FastAPI, reader: CohortReader) -> None:
     @app.get("/data/cohorts")
-    def cohorts(dags: ReadableDags, page: Annotated[int, Query(ge=1, le=10_000)] = 1) -> dict[str, Any]:
+    def cohorts(dags: ReadableDags, page: Annotated[int, Query(ge=1, le=1_000)] = 1) -> dict[str, Any]:
         found = list_tasks(dags, (page - 1) * _PAGE_SIZE, _PAGE_SIZE + 1)
         return {"cohorts": [describe_task(task) for task in found[:_PAGE_SIZE]], "more": len(found) > _PAGE_SIZE}
 

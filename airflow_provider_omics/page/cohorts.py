@@ -152,8 +152,8 @@ def _airflow_path(task: CohortTask) -> str:
 
 
 def _summary(_: Account, table: SampleTable) -> dict[str, Any]:
-    cost, priced = table.cost()
-    first, last = table.times()
+    cost, priced = table.cost
+    first, last = table.times
     return {
         "counts": table.counts(),
         "failure_classes": table.failure_classes(),

@@ -7,6 +7,7 @@ from typing import Any
 
 from airflow_provider_omics.healthomics.runs.failure import FailedTask
 from airflow_provider_omics.page.accounts import Account
+from airflow_provider_omics.page.sample_table import advice_json
 
 _MOST_TASKS = 3
 _MOST_LINES = 40
@@ -26,7 +27,9 @@ def explain_run(account: Account, row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "state": "ready",
         "status": run.status,
+        "failure_code": run.failure_code,
         "message": run.status_message,
+        **advice_json(failure.advice),
         "note": failure.note,
         "tasks": [_shown(task) for task in failure.failed_tasks],
         "more_tasks": failure.more_failed_tasks,

@@ -78,7 +78,8 @@ def _known(error: BaseException) -> Problem | None:
         return Problem(
             "ForeignBatch",
             f"Batch {error} does not say that it was started by this task: it has no such tags.",
-            "Nothing of it is shown, since the page could be led to any batch. Leave identity_tags of the task on.",
+            "Nothing of it is shown, since an XCom could name any batch. Leave identity_tags of the task on, and give "
+            "Airflow's API server the same [omics] namespace as its workers.",
         )
     if isinstance(error, NotATableError):
         return Problem("NotATable", f"The results table cannot be shown: {error}.", "Read the object in S3 itself.")

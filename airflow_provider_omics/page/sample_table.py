@@ -7,10 +7,11 @@ import math
 import zlib
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
+from itertools import chain, islice
 from typing import Any
 
 from airflow_provider_omics.healthomics.api import failures
@@ -27,9 +28,9 @@ MAX_PAGE_SIZE = 200
 MAX_SEARCH = 200
 """Most characters that are searched for."""
 
-_BLOCK_ROWS = 128
+# Few, since a page of samples that are sorted somehow has as many blocks as rows to unpack.
+_BLOCK_ROWS = 32
 _EXAMPLES = 3
-_UNKNOWN = 2**32 - 1
 _WORST_FIRST = {
     SampleStatus.FAILED: 0,
     SampleStatus.FAILED_SUBMISSION: 1,
@@ -129,6 +130,39 @@ class FailureGroup:
     examples: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Order:
+    """Order of samples by one of their values; what is not known comes last, whichever way it is sorted.
+
+    :param places: of the samples, those whose value is known in ascending order.
+    :param known: how many have a value that is known.
+    """
+
+    places: array[int]
+    known: int
+
+    @classmethod
+    def of(cls, values: Sequence[Any]) -> Order:
+        """Sort samples by their values, of which None is not known."""
+        known = [place for place, value in enumerate(values) if value is not None]
+        known.sort(key=values.__getitem__)
+        unknown = [place for place, value in enumerate(values) if value is None]
+        return cls(array("I", (*known, *unknown)), len(known))
+
+    def walk(self, descending: bool) -> Iterator[int]:
+        """Yield the places of all samples in this order."""
+        if not descending:
+            return iter(self.places)
+        unknown = range(self.known, len(self.places))
+        return chain(map(self.places.__getitem__, reversed(range(self.known))), map(self.places.__getitem__, unknown))
+
+    def part(self, first: int, last: int, descending: bool) -> Sequence[int]:
+        """Return the places of some samples in this order."""
+        if not descending:
+            return self.places[first:last]
+        return list(islice(self.walk(descending), first, last))
+
+
 @dataclass
 class SampleTable:
     """Samples of a cohort: what is searched and sorted by as arrays, all else compressed."""
@@ -142,7 +176,10 @@ class SampleTable:
     )
     _places: dict[str, int] = field(default_factory=dict)
     _examples: list[list[str]] = field(default_factory=list)
-    _orders: dict[str, array[int]] = field(default_factory=dict)
+    _orders: dict[str, Order] = field(default_factory=dict)
+    _tally: Counter[int] = field(default_factory=Counter)
+    _cost: tuple[float | None, int] = (None, 0)
+    _times: tuple[float | None, float | None] = (None, None)
 
     @classmethod
     def read(cls, lines: Iterable[bytes]) -> SampleTable:
@@ -159,6 +196,7 @@ class SampleTable:
                 table._pack(block)
         if block:
             table._pack(block)
+        table._prepare()
         return table
 
     def __len__(self) -> int:
@@ -179,23 +217,22 @@ class SampleTable:
         counts = self._counts(lambda outcome: outcome.failure_class)
         return {name: number for name, number in counts.items() if name}
 
+    @property
     def cost(self) -> tuple[float | None, int]:
-        """Return the sum of the costs that are known in US dollars, and of how many samples they are."""
-        known = [cost for cost in self._numbers["cost_usd"] if not math.isnan(cost)]
-        return (math.fsum(known) if known else None), len(known)
+        """The sum of the costs that are known in US dollars, and of how many samples they are."""
+        return self._cost
 
+    @property
     def times(self) -> tuple[float | None, float | None]:
-        """Return when the first run began and the last one ended, in seconds since the epoch."""
-        starts = [value for value in self._numbers["start_time"] if not math.isnan(value)]
-        stops = [value for value in self._numbers["stop_time"] if not math.isnan(value)]
-        return min(starts, default=None), max(stops, default=None)
+        """When the first run began and the last one ended, in seconds since the epoch."""
+        return self._times
 
     def failure_groups(self) -> list[FailureGroup]:
         """Return the samples that did not complete by reason, the largest group first."""
-        counts, known = Counter(self._outcome_of), list(self._outcomes)
+        known = list(self._outcomes)
         return [
             FailureGroup(known[number], advice, count, tuple(self._examples[number]))
-            for number, count in counts.most_common()
+            for number, count in self._tally.most_common()
             if (advice := known[number].advice) is not None
         ]
 
@@ -207,21 +244,21 @@ class SampleTable:
     def page(self, query: Query) -> Page:
         """Return a page of the samples that fit a query."""
         places = self._matching(query)
-        first = (query.page - 1) * query.size
-        if query.sort == "input":
-            ordered: Sequence[int] = places[::-1] if query.descending else places
-            return Page(self._rows(ordered[first : first + query.size]), len(places))
-        order = self._order(query.sort)
-        known = [place for place in places if order[place] != _UNKNOWN]
-        ordered = sorted(known, key=order.__getitem__, reverse=query.descending)
-        if len(known) < len(places):
-            ordered += [place for place in places if order[place] == _UNKNOWN]
-        return Page(self._rows(ordered[first : first + query.size]), len(places))
+        order = self._orders[query.sort]
+        first, last = (query.page - 1) * query.size, query.page * query.size
+        if len(places) == len(self):
+            shown = order.part(first, last, query.descending)
+        else:
+            fits = bytearray(len(self))
+            for place in places:
+                fits[place] = 1
+            shown = list(islice((place for place in order.walk(query.descending) if fits[place]), first, last))
+        return Page(self._rows(shown), len(places))
 
     def _counts(self, name: Callable[[Outcome], str]) -> dict[str, int]:
         counts: Counter[str] = Counter()
         known = list(self._outcomes)
-        for number, count in Counter(self._outcome_of).items():
+        for number, count in self._tally.items():
             counts[name(known[number])] += count
         return dict(counts)
 
@@ -235,14 +272,16 @@ class SampleTable:
             places = [place for place in places if part in self._texts[place]]
         return places
 
-    def _order(self, sort: str) -> array[int]:
-        """Return each sample's rank, which is the same for what is equal, so that the order of the input stays."""
-        order = self._orders.get(sort)
-        if order is None:
-            keys = _keys(self, sort)
-            ranks: dict[Any, int] = {key: rank for rank, key in enumerate(sorted(set(keys) - {None}))}
-            order = self._orders[sort] = array("I", (ranks.get(key, _UNKNOWN) for key in keys))
-        return order
+    def _prepare(self) -> None:
+        """Sort by everything and sum up, while the table is read and nobody waits for an answer."""
+        self._tally = Counter(self._outcome_of)
+        self._orders = {sort: Order.of(_keys(self, sort)) for sort in SORTS}
+        starts, stops, costs = (
+            [value for value in self._numbers[name] if not math.isnan(value)]
+            for name in ("start_time", "stop_time", "cost_usd")
+        )
+        self._cost = (math.fsum(costs) if costs else None), len(costs)
+        self._times = min(starts, default=None), max(stops, default=None)
 
     def _add(self, line: bytes, number: int) -> None:
         try:
@@ -331,9 +370,11 @@ def _known(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _keys(table: SampleTable, sort: str) -> list[Any]:
-    """Return what samples are sorted by, in the order of the input; None for what is not known, which comes last."""
+def _keys(table: SampleTable, sort: str) -> Sequence[Any]:
+    """Return what samples are sorted by, in the order of the input; None for what is not known."""
     numbers = table._numbers
+    if sort == "input":
+        return range(len(table))
     if sort in numbers:
         return list(map(_known, numbers[sort]))
     if sort == "duration":

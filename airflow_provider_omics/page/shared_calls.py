@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 _THREADS = 4
 _MOST_WAITING = 64
-_MOST_KEPT = 2_000
+_MOST_KEPT = 500
 
 
 class BusyError(Exception):
@@ -57,7 +57,7 @@ class SharedCalls:
                 raise BusyError
             self._waiting += 1
             entry = self._add(key)
-        self._executor.submit(self._make_queued, entry, call, lifetime)
+        self._executor.submit(self._make_queued, key, entry, call, lifetime)
         return entry.future
 
     def call(self, key: Hashable, call: Callable[[], T], lifetime: Callable[[T | None], float]) -> T:
@@ -71,7 +71,7 @@ class SharedCalls:
             if entry is None:
                 entry = self._add(key)
         if mine:
-            self._make(entry, call, lifetime)
+            self._make(key, entry, call, lifetime)
         answer: T = entry.future.result()
         return answer
 
@@ -83,27 +83,39 @@ class SharedCalls:
         return entry
 
     def _add(self, key: Hashable) -> _Entry:
+        if len(self._entries) >= _MOST_KEPT:
+            self._make_room()
         entry = self._entries[key] = _Entry(Future())
         self._entries.move_to_end(key)
-        for old in list(self._entries):
-            if len(self._entries) <= _MOST_KEPT:
-                break
-            if self._entries[old].expires is not None:
-                del self._entries[old]
         return entry
 
-    def _make_queued(self, entry: _Entry, call: Callable[[], T], lifetime: Callable[[T | None], float]) -> None:
+    def _make_room(self) -> None:
+        now = self._clock()
+        for key, entry in list(self._entries.items()):
+            if entry.expires is not None and (entry.expires <= now or len(self._entries) >= _MOST_KEPT):
+                del self._entries[key]
+
+    def _make_queued(
+        self, key: Hashable, entry: _Entry, call: Callable[[], T], lifetime: Callable[[T | None], float]
+    ) -> None:
         with self._lock:
             self._waiting -= 1
-        self._make(entry, call, lifetime)
+        self._make(key, entry, call, lifetime)
 
-    def _make(self, entry: _Entry, call: Callable[[], T], lifetime: Callable[[T | None], float]) -> None:
+    def _make(self, key: Hashable, entry: _Entry, call: Callable[[], T], lifetime: Callable[[T | None], float]) -> None:
         began = self._clock()
         try:
             answer = call()
         except BaseException as error:
-            entry.expires = began + lifetime(None)
+            self._expire(key, entry, began + lifetime(None))
             entry.future.set_exception(error)
         else:
-            entry.expires = max(began + lifetime(answer), self._clock())
+            self._expire(key, entry, began + lifetime(answer))
             entry.future.set_result(answer)
+
+    def _expire(self, key: Hashable, entry: _Entry, expires: float) -> None:
+        with self._lock:
+            entry.expires = expires
+            # Answers that are good for nobody but those who wait, such as pages of samples, are not held.
+            if expires <= self._clock() and self._entries.get(key) is entry:
+                del self._entries[key]

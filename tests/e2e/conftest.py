@@ -12,6 +12,7 @@ from airflow_cluster import AirflowCluster
 from event_queues import EventQueueOnServer
 from examples import example_files
 
+from airflow_provider_omics.compat import HAS_COHORT_PAGE
 from airflow_provider_omics.local import LocalOmics, ManualClock
 
 REPOSITORY = Path(__file__).parents[2]
@@ -53,5 +54,11 @@ def cluster(
         "AIRFLOW_CONN_OMICS_BY_HAND": still_server.airflow_connection_uri(),
         "OMICS_EVENTS_QUEUE": event_queue.url,
     }
+    if HAS_COHORT_PAGE:
+        environment |= {
+            "AIRFLOW__CORE__AUTH_MANAGER": "per_dag_auth.PerDagAuthManager",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": "admin:admin,vera:viewer,ulf:viewer",
+            "PYTHONPATH": str(REPOSITORY / "tests" / "e2e" / "auth"),
+        }
     with AirflowCluster(tmp_path_factory.mktemp("airflow home"), dags, environment) as airflow:
         yield airflow

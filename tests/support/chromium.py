@@ -61,14 +61,13 @@ class Browser:
             raise AssertionError(f"{script}: {answer['exceptionDetails']}")
         return answer["result"].get("value")
 
-    def wait_for(self, script: str) -> Any:
-        """Wait until a script comes to something true, and return that."""
+    def wait_for(self, script: str) -> None:
+        """Wait until a script comes to something true."""
         end = time.monotonic() + TIMEOUT
-        while not (value := self._try(script)):
+        while not self._is_true(script):
             if time.monotonic() > end:
                 raise AssertionError(f"never came true: {script}; the page says: {self.text('body')}")
             time.sleep(0.05)
-        return value
 
     def text(self, selector: str) -> str:
         """Return the text that is shown in an element."""
@@ -109,12 +108,12 @@ class Browser:
         shown = (node for node in nodes if not node.get("ignored"))
         return [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in shown]
 
-    def _try(self, script: str) -> Any:
+    def _is_true(self, script: str) -> bool:
         try:
-            return self.evaluate(script)
+            return bool(self.evaluate(f"!!({script})"))
         except AssertionError:
             # The page is being changed for another.
-            return None
+            return False
 
     def _do(self, method: str, **params: Any) -> Any:
         self._number += 1

@@ -20,7 +20,7 @@ function showTask() {
   const dag = `${base}dags/${encodeURIComponent(task.dag_id)}`;
   const trail = [[base, "Airflow"], [root.pathname, "HealthOmics cohorts"], [dag, task.dag_id],
     [`${dag}/runs/${encodeURIComponent(task.run_id)}`, task.run_id], [base + task.airflow_path, name]];
-  byId("trail").replaceChildren(element("ol", {}, ...trail.map(([href, text]) => element("li", {}, element("a", { href, text })))));
+  replace("trail", element("ol", {}, ...trail.map(([href, text]) => element("li", {}, element("a", { href, text })))));
   byId("command").textContent = task.clear;
 }
 
@@ -28,7 +28,7 @@ function showBadges() {
   const shown = [stateBadge(task.state, "State of the task in Airflow")];
   if (progress?.status) shown.push(stateBadge(progress.status, "Status of the newest batch"));
   if (task.try_number > 1) shown.push(badge(`try ${task.try_number}`, ""));
-  byId("badges").replaceChildren(...shown);
+  replace("badges", ...shown);
 }
 
 // The batches tell how far it is; once they have ended, the table tells what each sample came to.
@@ -43,7 +43,7 @@ function showProgress() {
   const now = counts();
   const total = now?.total || 0;
   const parts = now ? ORDER.map((name) => [name, now[name] || 0]).filter(([, number]) => number) : [];
-  byId("bar").replaceChildren(...parts.map(([name, number]) => {
+  replace("bar", ...parts.map(([name, number]) => {
     const part = element("span", { class: `status-${name}`, title: `${STATUSES[name]}: ${count(number)}` });
     part.style.flexGrow = number;
     return part;
@@ -52,7 +52,7 @@ function showProgress() {
   const percent = total ? Math.floor((100 * ended) / total) : 0;
   const text = now ? `${count(ended)} of ${plural(total, "sample")} have ended (${percent} %)` : "Nothing is known of the cohort yet";
   byId("bar").setAttribute("aria-label", [text, ...parts.map(([name, number]) => `${STATUSES[name]} ${count(number)}`)].join(", "));
-  byId("legend").replaceChildren(...parts.map(([name, number]) => element("li", {}, legend(name, number))));
+  replace("legend", ...parts.map(([name, number]) => element("li", {}, legend(name, number))));
   showFacts(now, text);
 }
 
@@ -77,13 +77,20 @@ function showFacts(now, text) {
     facts.push(["Cost", `${table.cost_usd.toLocaleString("en-US", { style: "currency", currency: "USD" })}${of}`]);
   }
   if (task) facts.push(["Connection", task.connection ?? "boto3's own"]);
-  byId("facts").replaceChildren(...facts.map(([label, value]) => element("div", {}, element("dt", { text: label }), element("dd", { text: value }))));
+  replace("facts", ...facts.map(([label, value]) => element("div", {}, element("dt", { text: label }), element("dd", { text: value }))));
+}
+
+function advice({ status, reason, owner, advice: text }) {
+  if (status === "failed" && !reason) {
+    return [element("p", { text: "Why they failed was not looked up (failure_lookup_limit of the task); open one to see why it did." })];
+  }
+  return [element("p", {}, element("b", { text: "Who can act: " }), owner), element("p", {}, element("b", { text: "What to do: " }), text)];
 }
 
 function showFailures() {
   const groups = table?.groups || [];
   byId("failures").hidden = !groups.length;
-  byId("groups").replaceChildren(...groups.map((group) => element("li", {},
+  replace("groups", ...groups.map((group) => element("li", {},
     element("div", { class: "group-head" },
       element("button", { type: "button", class: "count", title: "Show these samples",
         onclick: () => only({ status: group.status, failure_class: group.failure_class, reason: group.reason }) }, plural(group.count, "sample")),
@@ -91,8 +98,7 @@ function showFailures() {
       group.failure_class ? badge(group.failure_class, "") : null,
       group.reason ? element("code", { text: group.reason }) : null,
       group.is_permanent ? badge("no retry mends it", "bad") : null),
-    element("p", {}, element("b", { text: "Who can act: " }), group.owner),
-    element("p", {}, element("b", { text: "What to do: " }), group.advice),
+    ...advice(group),
     element("p", { class: "quiet", text: `For example ${group.examples.join(", ")}` }))));
   const left = groups.reduce((sum, group) => sum + group.count, 0);
   byId("again").hidden = !left || !task || task.is_active;
@@ -102,7 +108,7 @@ function showFailures() {
 
 function showBatches() {
   const batches = progress?.batches || [];
-  byId("batches").replaceChildren(...batches.map((batch) => element("tr", {},
+  replace("batches", ...batches.map((batch) => element("tr", {},
     element("th", { scope: "row" }, element("code", { text: batch.batch_id })),
     element("td", { text: batch.redrive ? `redrive ${batch.redrive}` : "first" }),
     element("td", {}, stateBadge(batch.status, batch.failure_reason)),
@@ -168,7 +174,11 @@ async function refresh() {
 
 async function follow() {
   // What nobody looks at need not be asked for; nor does what has ended change.
-  if (!document.hidden && (!task || task.is_active || progress?.state === "active" || problems.get("task"))) await refresh();
+  // What passes by itself, such as a server that does not answer, is asked for again.
+  const passing = [...problems.values()].some((problem) => problem && (problem.code === "Busy" || !(problem.code || problem.retry)));
+  const goesOn = !task || task.is_active || progress?.state === "active";
+  if (!document.hidden && (goesOn || passing)) await refresh();
+  if (!document.hidden && passing) samples.load();
   setTimeout(follow, REFRESH);
 }
 

@@ -20,7 +20,7 @@ function row(task) {
 async function load() {
   try {
     const answer = await get(`data/cohorts?page=${page}`);
-    byId("list").replaceChildren(...answer.cohorts.map(row));
+    replace("list", ...answer.cohorts.map(row));
     const none = page === 1
       ? "No task of OmicsStartRunBatchOperator has begun in a DAG that you may read." : "There are no older ones.";
     byId("state").textContent = answer.cohorts.length ? "" : none;

@@ -69,10 +69,22 @@ async function get(url) {
   return answer.json();
 }
 
+// What is the same stays, so that it is read aloud once; and the focus stays where it was.
+function replace(id, ...children) {
+  const place = byId(id);
+  const made = place.cloneNode(false);
+  made.append(...children);
+  if (made.innerHTML === place.innerHTML) return;
+  const controls = () => [...place.querySelectorAll("button, a, summary, [tabindex]")];
+  const focused = controls().indexOf(document.activeElement);
+  place.replaceChildren(...made.childNodes);
+  if (focused >= 0) (controls()[focused] ?? place).focus({ preventScroll: true });
+}
+
 function showProblems(problems) {
   const shown = [...problems.values()].filter(Boolean);
   const seen = new Set();
-  byId("problems").replaceChildren(...shown.filter(({ what }) => !seen.has(what) && seen.add(what)).map(({ code, what, remedy, retry }) =>
+  replace("problems", ...shown.filter(({ what }) => !seen.has(what) && seen.add(what)).map(({ code, what, remedy, retry }) =>
     element("div", { class: "problem", role: "alert" },
       element("p", {}, element("strong", { text: what })),
       remedy ? element("p", { text: `What to do: ${remedy}` }) : null,

@@ -76,7 +76,7 @@ class Samples {
       const known = { ...found };
       if (this.query[name] && !(this.query[name] in known)) known[this.query[name]] = 0;
       const wanted = Object.entries(known).map(([value, number]) => [value, `${label(value)} (${count(number)})`]);
-      byId(name).replaceChildren(element("option", { value: "", text: "all" }),
+      replace(name, element("option", { value: "", text: "all" }),
         ...wanted.map(([value, text]) => element("option", { value, text })));
       byId(name).value = this.query[name];
     };
@@ -131,7 +131,7 @@ class Samples {
     const ready = answer.state === "ready";
     byId("scroll").hidden = byId("pages").hidden = !ready;
     byId("filters").hidden = !ready;
-    byId("table-state").replaceChildren(...this._state(answer));
+    replace("table-state", ...this._state(answer));
     if (!ready) {
       if (answer.state === "reading") setTimeout(() => this.load(), 400);
       return;
@@ -141,7 +141,7 @@ class Samples {
     this.hasCost ||= answer.rows.some((row) => row.cost_usd);
     this.hasLinks ||= answer.rows.some((row) => Object.keys(row.links).length);
     if (hasCost !== this.hasCost || hasLinks !== this.hasLinks) this._head();
-    byId("rows").replaceChildren(...answer.rows.flatMap((row) => this._row(row)));
+    replace("rows", ...answer.rows.flatMap((row) => this._row(row)));
     if (!answer.rows.length) {
       byId("rows").append(element("tr", {}, element("td", { colspan: this.columns().length, class: "quiet", text: "No sample fits." })));
     }
@@ -176,14 +176,14 @@ class Samples {
     const more = element("tr", { class: "more", id, hidden: !isOpen }, element("td", { colspan: this.columns().length }));
     const toggle = element("button", { type: "button", class: "toggle", "aria-expanded": String(isOpen), "aria-controls": id,
       title: "What is known about this sample", onclick: () => this._toggle(row, toggle, more) }, name);
-    if (isOpen) more.firstChild.append(...this._details(row, more));
+    if (isOpen) more.firstChild.append(...this._details(row));
     const why = row.failure_class ? [row.failure_class, row.reason].filter(Boolean).join(": ") : "";
     const links = [["run", "run"], ["log", "log"], ["output", "outputs"]].filter(([kind]) => row.links[kind]);
     return [element("tr", {},
       element("th", { scope: "row" }, toggle),
       element("td", {}, badge(STATUSES[row.status] || row.status, `status-${row.status}`, row.run_status)),
       element("td", { class: "why", text: why, title: row.failure_message || why }),
-      element("td", {}, element("code", { text: row.run_id || "" })),
+      element("td", { class: "run" }, row.run_id ? element("code", { text: row.run_id }) : null),
       element("td", {}, moment(row.start_time)),
       element("td", { class: "number", text: duration(row.duration) }),
       this.hasCost ? element("td", { class: "number", text: row.cost_usd ?? "" }) : null,
@@ -196,7 +196,7 @@ class Samples {
     more.hidden = !open;
     toggle.setAttribute("aria-expanded", String(open));
     if (!open) this.open.delete(row.run_setting_id);
-    else if (!more.firstChild.childNodes.length) more.firstChild.append(...this._details(row, more));
+    else if (!more.firstChild.childNodes.length) more.firstChild.append(...this._details(row));
   }
 
   _details(row) {
@@ -213,22 +213,29 @@ class Samples {
     for (const [name, value] of Object.entries(row)) if (USAGE[name] && value !== null) add(USAGE[name], value);
     const parts = [];
     if (row.advice) {
-      parts.push(element("p", {}, element("strong", { text: row.failure_message || row.reason || STATUSES[row.status] || "" })),
-        element("p", { text: `Who can act: ${row.advice.owner}. What to do: ${row.advice.advice}` }));
+      parts.push(element("p", {}, element("strong", { text: row.failure_message || row.reason || STATUSES[row.status] || "" })));
+      // What the task has not looked up is looked up with the log.
+      if (row.reason || row.status !== "failed") parts.push(this._advice(row.advice));
     }
     parts.push(facts);
     if (row.status === "failed" && row.run_id) {
       const place = element("div", { class: "log" }, element("p", { class: "quiet", text: "Reading the log of the failed tasks …" }));
       parts.push(place);
-      this._log(row.run_setting_id, place);
+      this._log(row.run_setting_id, row.reason, place);
     }
     return parts;
   }
 
-  async _log(sample, place) {
+  _advice({ owner, advice }) {
+    return element("p", {}, element("b", { text: "Who can act: " }), `${owner}. `, element("b", { text: "What to do: " }), advice);
+  }
+
+  async _log(sample, reason, place) {
     try {
       const answer = await get(`${this.data}/log?${new URLSearchParams({ sample })}`);
-      place.replaceChildren(...this._logParts(answer));
+      const cause = !reason && answer.state === "ready"
+        ? [element("p", {}, element("strong", { text: [answer.failure_code, answer.message].filter(Boolean).join(": ") })), this._advice(answer)] : [];
+      place.replaceChildren(...cause, ...this._logParts(answer));
       announce(`Log of ${sample} is shown`);
     } catch (error) {
       const { what, remedy } = problemOf(error);
