@@ -96,6 +96,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="JSON file with the IAM policy of the callers; its resources are not compared (default: all is allowed)",
     )
+    add(
+        "--nextflow",
+        action="store_true",
+        help="really run Nextflow with the nextflow on the PATH, with --executor auto (default: simulate it)",
+    )
     add("--region", default="us-east-1", help="printed for clients; every region is served (default: %(default)s)")
     add("--ready-file", type=Path, metavar="PATH", help="file to write the endpoint to, once it answers")
     add("--verbose", action="store_true", help="log every request")
@@ -150,6 +155,7 @@ def _make_server(options: argparse.Namespace) -> LocalOmics:
         allowed_hosts=options.allow_host,
         price_file=options.price_file,
         policy=None if options.policy is None else read_policy(options.policy),
+        nextflow=options.nextflow,
     )
 
 

@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, RunStatus, SubmissionStatus, TaskStatus
+from airflow_provider_omics.local.artefacts.declarations import Declarations
 
 if TYPE_CHECKING:
-    from airflow_provider_omics.local.artefacts.declarations import Declarations
     from airflow_provider_omics.local.executors.outcomes import Simulation
 
 
@@ -118,7 +118,7 @@ class Workflow:
     :ivar definition_zip: the zipped definition, for private workflows that carry one.
     :ivar profile_parameter_templates: parameter templates by Nextflow profile; nothing but a test sets them.
     :ivar readme: text of the README that came with the request or inside the definition.
-    :ivar declared: the outputs that the definition declares; None until somebody asks.
+    :ivar declared: the outputs that the definition declares.
     """
 
     workflow_id: str
@@ -143,7 +143,7 @@ class Workflow:
     version_name: str | None = None
     tags: dict[str, str] = field(default_factory=dict)
     versions: dict[str, Workflow] = field(default_factory=dict)
-    declared: Declarations | None = None
+    declared: Declarations = field(default_factory=Declarations)
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -81,8 +82,9 @@ class LocalOmics:
         beside this module; None for that example, whose figures are invented.
     :param policy: what callers may do: an IAM policy document, or a list of IAM actions, with ``*`` and ``?`` in their
         names; None for everything. Resources are not compared.
-    :raises ValueError: the host is not loopback and ``allow_remote`` is False, or the price file or the policy cannot
-        be used.
+    :param nextflow: really run Nextflow workflows too, with the ``nextflow`` on the PATH; only with ``auto``.
+    :raises ValueError: the host is not loopback and ``allow_remote`` is False, the price file or the policy cannot be
+        used, or there is no ``nextflow``.
     """
 
     def __init__(
@@ -104,8 +106,10 @@ class LocalOmics:
         allowed_hosts: Sequence[str] = (),
         price_file: Path | None = None,
         policy: Policy | None = None,
+        nextflow: bool = False,
     ) -> None:
         _check_host(host, allow_remote)
+        _check_nextflow(nextflow, executor)
         self._prices = PriceList(price_file)
         self._guard = RequestGuard(host, _names_of(host, allowed_hosts))
         self.host = host
@@ -117,7 +121,7 @@ class LocalOmics:
         self.faults = FaultPlan(seed)
         self.access = AccessControl(policy)
         self._port = port
-        self._make_executor = _executor_factory(executor, outcomes, seed)
+        self._make_executor = _executor_factory(executor, outcomes, seed, nextflow)
         self._rates_enforced = enforce_rates
         self._rates: Mapping[str, float] = MappingProxyType({})
         self._regions = Regions(self._make_state)
@@ -329,7 +333,7 @@ class LocalOmics:
 
 
 def _executor_factory(
-    kind: ExecutorKind, outcomes: SimulatedOutcomes | None, seed: int
+    kind: ExecutorKind, outcomes: SimulatedOutcomes | None, seed: int, nextflow: bool
 ) -> Callable[[AccountState], Executor]:
     def make(state: AccountState) -> Executor:
         simulated = SimulatedExecutor(state, outcomes, seed)
@@ -341,7 +345,7 @@ def _executor_factory(
 
         if kind == "cwl":
             return EngineExecutor(state, ("CWL",))
-        engines = installed_engines()
+        engines = installed_engines(nextflow=nextflow)
         return AutoExecutor(EngineExecutor(state, engines), simulated, engines)
 
     return make
@@ -350,6 +354,13 @@ def _executor_factory(
 def _names_of(host: str, allowed_hosts: Sequence[str]) -> list[str]:
     wildcard = host in ("0.0.0.0", "::")
     return [*allowed_hosts, *([socket.gethostname()] if wildcard else [])]
+
+
+def _check_nextflow(wanted: bool, executor: ExecutorKind) -> None:
+    if wanted and executor != "auto":
+        raise ValueError(f"nextflow goes with the executor auto, not {executor}")
+    if wanted and shutil.which("nextflow") is None:
+        raise ValueError("there is no nextflow on the PATH; install it, or leave nextflow (--nextflow) away")
 
 
 def _check_host(host: str, allow_remote: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -197,22 +198,64 @@ NAMES = {
 
 
 # cwltool takes another name, or what lies in the folder already.
-HARMLESS = [NAMES["dirname"], NAMES["link in the place of the standard output"]]
+HARMLESS = ("dirname", "link in the place of the standard output")
+OUTSIDE = "HOST.* outside of the run's folder"
+# What the message has where it has something else; HOST is the folder's path there, too.
+TOLD = {
+    "entryname that leads up": r"\.\.HOST/file' at index 0 of listing is invalid, cannot start with '\.\./'",
+    "entryname that leads up later": r"HOST/file' at index 0 of listing is invalid, cannot start with '\.\./'",
+    "secondary file of a default": "Missing required secondary file 'HOST/file'",
+    "stdout": r"stdout must be a relative path, got\s+'HOST/file'",
+    "stdout that leads up": r"stdout must be a relative path, got\s+'UPHOST/file'",
+    "stderr": r"stderr must be a relative path, got\s+'HOST/file'",
+    "stderr that leads up": r"stderr must be a relative path, got\s+'UPHOST/file'",
+    "stdin": "HOST/file missing",
+    "glob": "main.cwl:1:.*glob patterns must not start with '/'",
+    "custom output": "HOST/file must be within designated output directory",
+    "custom output that is a link": "cwl.output.json' is outside of the run's folder",
+    "secondary file of an output": "HOST/file must be within designated output directory",
+    "listing of an output": "HOST/file must be within designated output directory",
+    "pipe as an output": "the output 'o' is neither a file nor a directory",
+    "pipe in a directory": "the output 'p' is neither a file nor a directory",
+    "pipe in the place of the standard error": "exit status 1",
+    "device as an output": "the output 'o' leads to '/dev/zero', which is outside of the run's folder",
+    "disk as an output": "mknod: o: (Permission denied|Operation not permitted)",
+    "include": "main.cwl:1: .*HOST/file lies outside of the definition; put the file into the archive",
+    "format of a definition": "main.cwl:1:.* HOST/file lies outside of the definition; put the file into the archive",
+}
+REFUSED = re.compile("Permission denied|Read-only file system|Operation not permitted|cross-device link")
 
 
-@pytest.mark.parametrize("tool", NAMES.values(), ids=NAMES.keys())
-def test_files_of_the_host_are_neither_written_nor_uploaded(
-    service: CwlService, host: Path, tool: dict[str, Any]
-) -> None:
-    definition = zip_of({"main.cwl": json.dumps(placed(tool, host))})
-    workflow_id = service.omics.create_workflow(name="attack", engine="CWL", definitionZip=definition)["id"]
+def end_of(service: CwlService, engine: str, main: str, parameters: Any = None) -> tuple[str, str]:
+    """Create a workflow, run it if it is ACTIVE, and return how it ends and what its owner is told."""
+    request = {"name": "attack", "engine": engine, "definitionZip": zip_of({f"main.{engine.lower()}": main})}
+    workflow_id = service.omics.create_workflow(**request)["id"]
     await_that(lambda: service.omics.get_workflow(id=workflow_id)["status"] != "CREATING", "the workflow")
-    if service.omics.get_workflow(id=workflow_id)["status"] == "FAILED":
-        return
-    run = service.end(service.start(workflow_id, {}))
-    if tool not in HARMLESS:
-        assert run["status"] == "FAILED"
-    assert run.get("failureReason") != "SERVICE_ERROR", run["statusMessage"]
+    ended = service.omics.get_workflow(id=workflow_id)
+    if ended["status"] != "FAILED":
+        ended = service.end(service.start(workflow_id, parameters or {}))
+        assert ended.get("failureReason") != "SERVICE_ERROR", ended["statusMessage"]
+    return ended["status"], ended.get("statusMessage", "")
+
+
+def pattern(text: str, host: Path) -> str:
+    return text.replace("HOST", re.escape(str(host))).replace("UP", re.escape("../" * 20 + "."))
+
+
+def assert_refused(service: CwlService, run: dict[str, Any]) -> None:
+    """Check that the log of a run's only task says that the system has refused something."""
+    (task,) = service.tasks(run["id"])
+    assert REFUSED.search("\n".join(service.lines(task["logStream"])))
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_files_of_the_host_are_neither_written_nor_uploaded(service: CwlService, host: Path, case: str) -> None:
+    status, message = end_of(service, "CWL", json.dumps(placed(NAMES[case], host)))
+    if case in HARMLESS:
+        assert (status, message) == ("COMPLETED", "")
+    else:
+        assert status == "FAILED"
+        assert re.search(pattern(TOLD.get(case, OUTSIDE), host), message), message
     assert SECRET.encode() not in uploaded(service)
 
 
@@ -244,7 +287,9 @@ COMMANDS = {
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS.keys())
 def test_no_command_changes_what_is_the_host_s(service: CwlService, host: Path, command: str) -> None:
     tool = shell(f"{command}; true".replace("HOST", str(host)))
-    assert service.run({"main.cwl": json.dumps(tool)}, {})["status"] == "COMPLETED"
+    run = service.run({"main.cwl": json.dumps(tool)}, {})
+    assert run["status"] == "COMPLETED"
+    assert_refused(service, run)
 
 
 @pytest.mark.parametrize("command", ["chmod 777 HOST/file", "touch -d 2001-01-01 HOST/file", "chmod 700 HOST"])
@@ -274,26 +319,37 @@ def test_no_expression_escapes(service: CwlService, host: Path) -> None:
     service.run({"main.cwl": json.dumps(tool)}, {})
 
 
+WDL_OUTSIDE = "task outputs attempted to use a path outside its working directory: "
 WDL_TASKS = {
-    "link": ("ln -s HOST/file o", 'File x = "o"'),
-    "absolute": ("true", 'File x = "HOST/file"'),
-    "up": ("true", 'File x = "UPHOST/file"'),
-    "read": ("true", 'String x = read_string("HOST/file")'),
-    "read through a link": ("ln -s HOST/file o", 'String x = read_string("o")'),
-    "glob": ("ln -s HOST d", 'Array[File] x = glob("d/*")'),
-    "pipe": ("mkfifo o", 'File x = "o"'),
+    "link": ("ln -s HOST/file o", 'File x = "o"', f"{WDL_OUTSIDE}o"),
+    "absolute": ("true", 'File x = "HOST/file"', f"{WDL_OUTSIDE}HOST/file"),
+    "optional": ("true", 'File? x = "HOST/file"', f"{WDL_OUTSIDE}HOST/file"),
+    "up": ("true", 'File x = "UPHOST/file"', rf"{WDL_OUTSIDE}[./]*HOST/file"),
+    "read": ("true", 'String x = read_string("HOST/file")', f"{WDL_OUTSIDE}HOST/file"),
+    "read through a link": ("ln -s HOST/file o", 'String x = read_string("o")', f"{WDL_OUTSIDE}o"),
+    "glob": ("ln -s HOST d", 'Array[File] x = glob("d/*")', f"{WDL_OUTSIDE}d/file"),
+    "glob that leads up": ("true", 'Array[File] x = glob("UPHOST/*")', "must not use .. uplevels"),
+    "pipe": ("mkfifo o", 'File x = "o"', "not found in task output x: o"),
+    "device": ("mknod o c 1 5 || ln -s /dev/zero o", 'File x = "o"', "not found in task output x: o"),
+    "disk": ("mknod o b 7 0 || exit 7", 'File x = "o"', "mknod: o: (Permission denied|Operation not permitted)"),
+    "home": ("true", 'File x = "~/.bashrc"', "not found in task output x: ~/.bashrc"),
+    "standard output": (
+        "rm -f ../stdout.txt; ln -s HOST/file ../stdout.txt",
+        "File x = stdout()",
+        "the output 'stdout.txt' leads to 'HOST/file', which is outside of the run's folder",
+    ),
 }
 
 
-@pytest.mark.parametrize(("command", "output"), WDL_TASKS.values(), ids=WDL_TASKS.keys())
-def test_outputs_of_wdl_tasks_are_the_run_s_own(service: CwlService, host: Path, command: str, output: str) -> None:
+@pytest.mark.parametrize(("command", "output", "told"), WDL_TASKS.values(), ids=WDL_TASKS.keys())
+def test_outputs_of_wdl_tasks_are_the_run_s_own(
+    service: CwlService, host: Path, command: str, output: str, told: str
+) -> None:
     pytest.importorskip("WDL", reason="needs miniwdl")
-    main = placed(f"version 1.0\ntask t {{ command {{ {command} }} output {{ {output} }} }}\n", host)
-    definition = zip_of({"main.wdl": main})
-    workflow_id = service.omics.create_workflow(name="attack", engine="WDL", definitionZip=definition)["id"]
-    await_that(lambda: service.omics.get_workflow(id=workflow_id)["status"] == "ACTIVE", "the workflow")
-    run = service.end(service.start(workflow_id, {}))
-    assert (run["status"], run["failureReason"]) == ("FAILED", "RUN_TASK_FAILED")
+    main = f"version 1.0\ntask t {{ command {{ {command} }} output {{ {output} }} }}\n"
+    status, message = end_of(service, "WDL", placed(main, host))
+    assert status == "FAILED"
+    assert re.search(rf"^Task \d+ \(t\) failed: .*{pattern(told, host)}", message), message
     assert SECRET.encode() not in uploaded(service)
 
 
@@ -302,10 +358,10 @@ def test_outputs_of_wdl_tasks_are_the_run_s_own(service: CwlService, host: Path,
 def test_no_command_of_a_wdl_task_changes_what_is_the_host_s(service: CwlService, host: Path, command: str) -> None:
     pytest.importorskip("WDL", reason="needs miniwdl")
     text = f"{command}; true".replace("HOST", str(host))
-    definition = zip_of({"main.wdl": f"version 1.0\ntask t {{ command <<< {text} >>> output {{}} }}\n"})
-    workflow_id = service.omics.create_workflow(name="attack", engine="WDL", definitionZip=definition)["id"]
-    await_that(lambda: service.omics.get_workflow(id=workflow_id)["status"] == "ACTIVE", "the workflow")
-    assert service.end(service.start(workflow_id, {}))["status"] == "COMPLETED"
+    main = f"version 1.0\ntask t {{ command <<< {text} >>> output {{}} }}\n"
+    run = service.run({"main.wdl": main}, {}, engine="WDL")
+    assert run["status"] == "COMPLETED"
+    assert_refused(service, run)
 
 
 def test_tools_see_nothing_of_the_server_s_environment(service: CwlService) -> None:
@@ -345,24 +401,36 @@ def test_parameters_put_nothing_there(service: CwlService, host: Path, value: di
     tool = {**shell("cat $0; true"), "inputs": {"x": {"type": value["class"]}}, "arguments": ["$(inputs.x)"]}
     parameters = placed({"x": value}, host)
     parameters["x"] = json.loads(json.dumps(parameters["x"]).replace("BUCKET", service.bucket))
-    run = service.end(service.start(service.workflow({"main.cwl": json.dumps(tool)}), parameters))
-    assert run.get("failureReason") != "SERVICE_ERROR", run["statusMessage"]
+    status, message = end_of(service, "CWL", json.dumps(tool), parameters)
+    assert status == "FAILED"
+    read = "(has a name that cannot be a file's|is not an S3 URI; write s3://bucket/key)"
+    written = "HOST/.* is outside of the run's folder; runs have no container here, so that names have to be relative"
+    assert re.search(pattern(f"{written}|^Parameter x: cannot read .* {read}", host), message), message
     assert SECRET.encode() not in uploaded(service)
 
 
-def test_what_a_run_has_started_ends_with_it(service: CwlService) -> None:
+def definition_of(language: str, command: str) -> dict[str, str | bytes]:
+    if language == "CWL":
+        return {"main.cwl": json.dumps(shell(command))}
+    pytest.importorskip("WDL", reason="needs miniwdl")
+    return {"main.wdl": f"version 1.0\ntask t {{ command <<< {command} >>> output {{}} }}\n"}
+
+
+@pytest.mark.parametrize("language", ["CWL", "WDL"])
+def test_what_a_run_has_started_ends_with_it(service: CwlService, language: str) -> None:
     """Daemons: in a session of their own, their parents gone, deaf to signals, each with another one."""
     mark = f"3600.{os.getpid()}"
     daemon = f"trap '' TERM HUP INT; setsid sh -c \"trap '' TERM HUP; sleep {mark} & sleep {mark}\" & sleep {mark}"
-    tool = shell(f'setsid sh -c "(setsid sh -c \\"{daemon.replace(chr(34), chr(92) * 3 + chr(34))}\\" &)" & echo; true')
-    assert service.run({"main.cwl": json.dumps(tool)}, {})["status"] == "COMPLETED"
+    quick = f'setsid sh -c "(setsid sh -c \\"{daemon.replace(chr(34), chr(92) * 3 + chr(34))}\\" &)" & echo; true'
+    assert service.run(definition_of(language, quick), {}, engine=language)["status"] == "COMPLETED"
     assert _processes_with(mark) == []
 
-    endless = shell(f"(setsid sleep {mark} &); (setsid sleep {mark} &); sleep {mark}")
-    run_id = service.start(service.workflow({"main.cwl": json.dumps(endless)}), {})
+    endless = definition_of(language, f"(setsid sleep {mark} &); (setsid sleep {mark} &); sleep {mark}")
+    run_id = service.start(service.workflow(endless, engine=language), {})
     await_that(lambda: len([one for one in _processes_with(mark) if "sleep" in one.cmdline()]) >= 3, "the daemons")
     service.omics.cancel_run(id=run_id)
-    await_that(lambda: not _processes_with(mark), "the end of the daemons")
+    assert service.end(run_id)["status"] == "CANCELLED"
+    assert _processes_with(mark) == []
 
 
 def _processes_with(mark: str) -> list[psutil.Process]:

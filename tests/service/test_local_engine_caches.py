@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
-from cwl_service import CwlService
+from cwl_service import CwlService, await_that
 
 from airflow_provider_omics.local import LocalOmics, Quotas, Timings
 
 ALWAYS, ON_FAILURE = "CACHE_ALWAYS", "CACHE_ON_FAILURE"
-# A first task that runs again makes another number; a second one fails where its input has no such word.
+# A first task that runs again makes another number; a second one waits until its gate is there, and fails where its
+# input has no such word.
 FIRST = "cat {text} /proc/sys/kernel/random/uuid > made.txt"
-SECOND = "grep {word} {made} > found.txt"
+SECOND = "until test -e {gate}; do sleep 0.05; done; grep {word} {made} > found.txt"
+OPEN = "/"
 WDL = f"""version 1.1
 task first {{
   input {{ File text String image = "one" }}
@@ -23,20 +26,20 @@ task first {{
   runtime {{ docker: image cpu: 3 memory: "5 GiB" }}
 }}
 task second {{
-  input {{ File made String word }}
-  command <<< {SECOND.format(word="~{word}", made="~{made}")} >>>
+  input {{ File made String word String gate }}
+  command <<< {SECOND.format(gate="~{gate}", word="~{word}", made="~{made}")} >>>
   output {{ File found = "found.txt" Int n = 1 }}
 }}
 workflow w {{
-  input {{ File text String word String image = "one" }}
+  input {{ File text String word String gate String image = "one" }}
   call first {{ input: text, image }}
-  call second {{ input: made = first.made, word }}
+  call second {{ input: made = first.made, word, gate }}
   output {{ File made = first.made File found = second.found Int n = second.n }}
 }}
 """
 CWL = """cwlVersion: v1.2
 class: Workflow
-inputs: {text: File, word: string}
+inputs: {text: File, word: string, gate: string}
 outputs:
   made: {type: File, outputSource: first/made}
   found: {type: File, outputSource: second/found}
@@ -53,12 +56,15 @@ steps:
       stdout: made.txt
       outputs: {made: stdout}
   second:
-    in: {made: first/made, word: word}
+    in: {made: first/made, word: word, gate: gate}
     out: [found]
     run:
       class: CommandLineTool
-      inputs: {made: {type: File, inputBinding: {position: 2}}, word: {type: string, inputBinding: {position: 1}}}
-      baseCommand: grep
+      inputs:
+        gate: {type: string, inputBinding: {position: 0}}
+        word: {type: string, inputBinding: {position: 1}}
+        made: {type: File, inputBinding: {position: 2}}
+      baseCommand: [sh, -c, 'until test -e "$0"; do sleep 0.05; done; grep "$1" "$2"']
       stdout: found.txt
       outputs: {found: stdout}
 """
@@ -78,8 +84,13 @@ class Engine:
         cache_id: str = self.service.omics.create_run_cache(cacheS3Location=location, cacheBehavior=behavior)["id"]
         return cache_id
 
-    def run(self, cache_id: str, text: bytes = b"word\n", word: str = "word", image: str = "one") -> dict[str, Any]:
-        parameters: dict[str, Any] = {"text": self.service.put("in.txt", text), "word": word}
+    def run(self, cache_id: str, **given: Any) -> dict[str, Any]:
+        return self.service.end(self.start(cache_id, **given))
+
+    def start(
+        self, cache_id: str, text: bytes = b"word\n", word: str = "word", image: str = "one", gate: str = OPEN
+    ) -> str:
+        parameters: dict[str, Any] = {"text": self.service.put("in.txt", text), "word": word, "gate": gate}
         if self.language == "WDL":
             files, parameters["image"] = {"main.wdl": WDL}, image
         else:
@@ -87,7 +98,7 @@ class Engine:
         key = json.dumps(files)
         if key not in self.workflows:
             self.workflows[key] = self.service.workflow(files, engine=self.language)
-        return self.service.end(self.service.start(self.workflows[key], parameters, cacheId=cache_id))
+        return self.service.start(self.workflows[key], parameters, cacheId=cache_id)
 
     def hits(self, run: dict[str, Any]) -> list[bool]:
         return [task["cacheHit"] for task in self.service.tasks(run["id"])]
@@ -144,6 +155,34 @@ def test_a_completed_run_saves_nothing_under_cache_on_failure(engine: Engine) ->
     assert (first["status"], engine.hits(again)) == ("COMPLETED", [False, False])
     listing = engine.service.s3.list_objects_v2(Bucket=engine.service.bucket, Prefix="cache/")
     assert listing["KeyCount"] == 0
+
+
+@pytest.mark.parametrize("is_saved", [True, False])
+def test_a_cancelled_run_leaves_its_finished_tasks_to_the_cache_and_no_outputs(
+    engine: Engine, tmp_path: Path, is_saved: bool
+) -> None:
+    service, gate = engine.service, tmp_path / "gate"
+    service.server.change(assumptions={"cancelled_run_fills_cache": is_saved})
+    cache = engine.cache()
+    run_id = engine.start(cache, gate=str(gate))
+    running = ["COMPLETED", "RUNNING"]
+    await_that(lambda: [task["status"] for task in service.tasks(run_id)] == running, "the second task")
+    service.omics.cancel_run(id=run_id)
+    cancelled = service.end(run_id)
+    # Whoever sees its end may count on what it leaves: nothing of it goes on, and nothing is still to come.
+    gate.touch()
+    again = engine.run(cache, gate=str(gate))
+
+    assert (cancelled["status"], cancelled.get("failureReason")) == ("CANCELLED", None)
+    assert [task["status"] for task in service.tasks(run_id)] == ["COMPLETED", "CANCELLED"]
+    assert service.lines(f"run/{run_id}")[-1] == "The run was cancelled"
+    (manifest,) = [name for name in service.streams(run_id) if name.startswith("manifest/")]
+    described = [json.loads(line) for line in service.lines(manifest)]
+    assert [each.get("status") for each in described] == ["CANCELLED", "COMPLETED", "CANCELLED"]
+    assert service.s3.list_objects_v2(Bucket=service.bucket, Prefix=f"out/{run_id}")["KeyCount"] == 0
+    assert (again["status"], engine.hits(again)) == ("COMPLETED", [is_saved, False])
+    saved = service.s3.list_objects_v2(Bucket=service.bucket, Prefix="cache/").get("Contents", [])
+    assert any(f"/{run_id}/" in item["Key"] for item in saved) is is_saved
 
 
 def test_an_entry_without_its_files_is_a_miss(engine: Engine) -> None:

@@ -67,6 +67,13 @@ def test_names_of_loopback_are_answered(server: LocalOmics, host: str) -> None:
     "host",
     [
         *("evil.example", "evil.example:4577", "127.0.0.1.evil.example", "localhost.evil.example", "evil-localhost"),
+        *(
+            "localhost.attacker.example.",
+            "localhost.localhost.evil",
+            "[::1].evil.example",
+            "[::1]evil.example:1",
+            "::1",
+        ),
         *("127.0.0.1.nip.io", "evil.example@127.0.0.1", "127.0.0.1@evil.example", "127.0.0.1,evil.example"),
         *("workflows-evil.example", "workflows-", "0.0.0.0", "192.0.2.1", "[::]", "[::1", "[fe80::1%25lo]"),
         *("localhost:x", "localhost/evil.example", "s3.amazonaws.com", "", "."),
@@ -143,7 +150,20 @@ def test_chunks_that_cannot_be_read_are_told(server: LocalOmics, chunks: bytes) 
     assert b"its chunks cannot be read" in answer
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", "health"), ("POST", "reset"), ("DELETE", "faults")])
+CONTROLS = [
+    *[
+        ("GET", "health"),
+        ("POST", "reset"),
+        ("DELETE", "faults"),
+        ("PUT", "reset"),
+        ("DELETE", "reset"),
+        ("PATCH", "x"),
+    ],
+    *[("PUT", "../_local/reset"), ("POST", "./reset"), ("POST", "%2e/reset")],
+]
+
+
+@pytest.mark.parametrize(("method", "path"), CONTROLS)
 def test_control_needs_a_header_of_its_own(server: LocalOmics, method: str, path: str) -> None:
     server.client("s3").create_bucket(Bucket="kept")
     status, answer = ask(server, method, f"/_local/{path}", {})
@@ -151,6 +171,13 @@ def test_control_needs_a_header_of_its_own(server: LocalOmics, method: str, path
     assert "X-Omics-Local: 1" in answer["error"]
     assert [bucket["Name"] for bucket in server.client("s3").list_buckets()["Buckets"]] == ["kept"]
     server.client("s3").delete_bucket(Bucket="kept")
+
+
+def test_control_by_other_methods_is_unknown(server: LocalOmics) -> None:
+    for method in ("PUT", "DELETE", "PATCH"):
+        status, answer = ask(server, method, "/_local/reset", ADMIN_HEADERS, b"{}")
+        assert status == 404
+        assert f"{method} /_local/reset is unknown; there are GET /_local/health" in answer["error"]
 
 
 @pytest.mark.parametrize("path", ["/_local/reset", "/moto-api/reset", "/%6doto-api/reset"])
@@ -163,6 +190,47 @@ def test_forms_reach_no_control(server: LocalOmics, path: str, kind: str) -> Non
     assert "application/json" in answer["error"]
     assert [bucket["Name"] for bucket in server.client("s3").list_buckets()["Buckets"]] == ["kept"]
     server.client("s3").delete_bucket(Bucket="kept")
+
+
+def test_what_is_hidden_in_a_body_is_no_request(server: LocalOmics) -> None:
+    """Two lengths, or two hosts: whichever is believed, the rest of what a page may send is no call of its own."""
+    server.client("s3").create_bucket(Bucket="kept")
+    address = urlsplit(server.endpoint_url)
+    hidden = (
+        f"POST /_local/reset HTTP/1.1\r\nHost: {address.netloc}\r\nX-Omics-Local: 1\r\n"
+        "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
+    )
+    chunk = f"{len(hidden):x}\r\n{hidden}\r\n0\r\n\r\n"
+    for headers, body in [
+        (f"Content-Length: {len(hidden)}", hidden),
+        (f"Content-Length: {len(chunk)}\r\nTransfer-Encoding: chunked", chunk),
+        ("Content-Length: 3\r\nTransfer-Encoding: chunked", chunk),
+        (f"Content-Length: 0\r\nOrigin: https://evil.example\r\nContent-Length: {len(hidden)}", hidden),
+        (f"Host: evil.example\r\nContent-Length: {len(hidden)}", hidden),
+        (f"Transfer-Encoding: identity\r\nContent-Length: {len(hidden)}\r\nOrigin: null", hidden),
+    ]:
+        with socket.create_connection((address.hostname, address.port)) as connection:
+            head = f"POST /run HTTP/1.1\r\nHost: {address.netloc}\r\n{headers}\r\nConnection: close\r\n\r\n"
+            connection.sendall(head.encode() + body.encode())
+            answer = connection.makefile("rb").read()
+        assert answer.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 403 "))
+        assert answer.count(b"HTTP/1.1 ") == 1
+    assert [bucket["Name"] for bucket in server.client("s3").list_buckets()["Buckets"]] == ["kept"]
+    server.client("s3").delete_bucket(Bucket="kept")
+
+
+def test_presigned_urls_of_elsewhere_reach_objects_and_nothing_else(server: LocalOmics) -> None:
+    signed = (
+        "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIA/20260101/us-east-1/omics/aws4_request&X-Amz-Signature=0"
+    )
+    status, _ = ask(server, "GET", f"/_local/health?{signed}", {})
+    assert status == 403
+    status, answer = ask(server, "POST", f"/run?{signed}", {"Content-Type": "text/plain"}, b"{}")
+    assert status >= 400
+    assert server.journal.calls("StartRun") == []
+    status, answer = ask(server, "GET", f"/bucket/key?{signed}", {"Sec-Fetch-Site": "cross-site"})
+    assert status == 403
+    assert "other web pages" in answer["error"]
 
 
 @pytest.mark.parametrize("length", ["-1", "abc", "99999999999999"])

@@ -11,6 +11,7 @@ import pytest
 from cwl_service import ROLE, await_that, zip_of
 
 from airflow_provider_omics.local import LocalOmics, Quotas, Timings
+from airflow_provider_omics.local.background import Background
 from airflow_provider_omics.local.clock import ManualClock
 from airflow_provider_omics.local.executors.engine_reading import EngineReader
 from airflow_provider_omics.local.workflows.definitions import DefinitionError, DefinitionOutline, LoadedDefinition
@@ -114,6 +115,27 @@ def test_the_wait_is_bounded(server: LocalOmics, held: HeldLoader) -> None:
     # Neither is one that was deleted in the meantime waited for.
     del state.workflows[made["id"]]
     await_definition(state, made)
+
+
+def test_definitions_that_hang_hold_up_no_others(server: LocalOmics, held: HeldLoader) -> None:
+    state = server.account()
+    hanging, quick = held, HeldLoader()
+    quick.may_go_on.set()
+    state.loaders = {"CWL": hanging, "WDL": quick}
+    state.background = Background(seconds=0.01)
+    server.change(timings={"workflow_creating": 0.001})
+    omics = server.client("omics")
+    made = [omics.create_workflow(name="hangs", definitionZip=definition("[]"))["id"] for _ in range(12)]
+    if isinstance(server.clock, ManualClock):
+        server.clock.advance(1)
+        with state.lock:
+            state.timeline.run_due()
+    for _ in made:
+        hanging.asked.acquire()
+    server.change(timings={"workflow_creating": 0.0})
+    other = omics.create_workflow(name="other", engine="WDL", definitionZip=zip_of({"main.wdl": "workflow w {}"}))
+    assert omics.get_workflow(id=other["id"])["status"] == "ACTIVE"
+    assert {omics.get_workflow(id=each)["status"] for each in made} == {"CREATING"}
 
 
 def test_a_time_in_creating_is_not_waited_for(server: LocalOmics, held: HeldLoader) -> None:

@@ -24,8 +24,9 @@ class HandDrivenExecutor:
     def launch(self, run: Run, workflow: Workflow, report: RunReport) -> None:
         self.reports[run.run_id] = report
 
-    def cancel(self, run: Run) -> None:
+    def cancel(self, run: Run) -> bool:
         self.cancelled.append(run.run_id)
+        return False
 
     def close(self) -> None: ...
 

@@ -8,17 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.healthomics.api.statuses import RunStatus
-from airflow_provider_omics.local.artefacts.declarations import (
-    ArrayKind,
-    Declarations,
-    Kind,
-    OtherKind,
-    declared_outputs,
-)
+from airflow_provider_omics.local.artefacts.declarations import Kind, is_array, is_other
 from airflow_provider_omics.local.artefacts.streams import engine_lines
 
 if TYPE_CHECKING:
-    from airflow_provider_omics.local.records import Run, Workflow
+    from airflow_provider_omics.local.records import Run
 
 _WITH_SUMMARY = ("CWL", "WDL")
 # Arrays in arrays multiply: two items each in the first two, one each in those inside of them.
@@ -32,9 +26,8 @@ def leaves_objects(run: Run) -> bool:
 
 
 def forget_definition(run: Run) -> None:
-    """Keep of the definition of a run that has ended what its outputs follow from, as nobody can ask for it again."""
-    declared = _declared(run.workflow) if leaves_objects(run) and _has_summary(run) else None
-    run.workflow = replace(run.workflow, definition_zip=None, declared=declared)
+    """Let go of the definition of a run that has ended, as nobody can ask for it again."""
+    run.workflow = replace(run.workflow, definition_zip=None)
 
 
 def simulated_objects(run: Run) -> Iterator[tuple[str, bytes]]:
@@ -55,7 +48,7 @@ def simulated_objects(run: Run) -> Iterator[tuple[str, bytes]]:
 def _objects(run: Run, root: str) -> Iterator[tuple[str, bytes]]:
     assert run.simulation is not None
     if _has_summary(run):
-        declared = _declared(run.workflow)
+        declared = run.workflow.declared
         files = _Files(run, root)
         as_value = files.cwl_value if run.workflow.engine == "CWL" else files.wdl_value
         summary = {declared.key(name): as_value(kind, name, name) for name, kind in declared.outputs.items()}
@@ -67,12 +60,6 @@ def _objects(run: Run, root: str) -> Iterator[tuple[str, bytes]]:
 
 def _has_summary(run: Run) -> bool:
     return run.end_status is RunStatus.COMPLETED and run.workflow.engine.startswith(_WITH_SUMMARY)
-
-
-def _declared(workflow: Workflow) -> Declarations:
-    if workflow.declared is None:
-        workflow.declared = declared_outputs(workflow.definition_zip, workflow.engine, workflow.main)
-    return workflow.declared
 
 
 class _Files:
@@ -94,10 +81,10 @@ class _Files:
         :param name: of the file in it, without ``.txt``.
         :param depth: how many arrays it is in.
         """
-        if isinstance(kind, ArrayKind):
-            return [self.wdl_value(kind.items, f"{path}/{n}", name, depth + 1) for n in range(_items_at(depth))]
-        if isinstance(kind, OtherKind):
-            return kind.value
+        if is_array(kind):
+            return [self.wdl_value(kind["items"], f"{path}/{n}", name, depth + 1) for n in range(_items_at(depth))]
+        if is_other(kind):
+            return kind["value"]
         file = f"out/{path}/{name}.txt"
         if self._write(file) is None:
             return None
@@ -110,10 +97,10 @@ class _Files:
         :param name: of the file in the directory, without ``.txt``.
         :param depth: how many arrays it is in.
         """
-        if isinstance(kind, ArrayKind):
-            return [self.cwl_value(kind.items, f"{path}_{n + 1}", name, depth + 1) for n in range(_items_at(depth))]
-        if isinstance(kind, OtherKind):
-            return kind.value
+        if is_array(kind):
+            return [self.cwl_value(kind["items"], f"{path}_{n + 1}", name, depth + 1) for n in range(_items_at(depth))]
+        if is_other(kind):
+            return kind["value"]
         if kind == "Directory":
             inner = self._cwl_file(f"out/{path}/{name}.txt")
             location = f"{self._root}/out/{path}"

@@ -10,7 +10,8 @@ from airflow_provider_omics.local.records import Run, StorageUse, TaskUse, Workf
 class RunReport(Protocol):
     """How an executor tells the engine what happens in one run.
 
-    Every method may be called from any thread; after the run was cancelled or deleted, calls are ignored.
+    Every method may be called from any thread; after the run was cancelled or deleted, calls are ignored, but for
+    :meth:`stopped`.
     """
 
     def task_started(
@@ -42,6 +43,9 @@ class RunReport(Protocol):
     def failed(self, failure_reason: str, status_message: str) -> None:
         """Note that the run failed: it goes through STOPPING to FAILED with this code and text."""
 
+    def stopped(self) -> None:
+        """Note that nothing of the run is carried out any more: one that is being cancelled becomes CANCELLED."""
+
 
 class Executor(Protocol):
     """Carries out runs."""
@@ -55,8 +59,11 @@ class Executor(Protocol):
         :param workflow: the workflow, or the version of it, that the run uses.
         """
 
-    def cancel(self, run: Run) -> None:
-        """Stop whatever still runs for this run; a run that has ended or is unknown is no error."""
+    def cancel(self, run: Run) -> bool:
+        """Stop whatever still runs for this run; a run that has ended or is unknown is no error.
+
+        :return: whether something of it still goes on, at whose end the run's report is told that it has stopped.
+        """
 
     def close(self) -> None:
         """Stop everything; the server ends."""

@@ -6,6 +6,7 @@ where it cannot.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from cwltool.pathmapper import PathMapper
 from cwltool.stdfsaccess import StdFsAccess
 from schema_salad.ref_resolver import uri_file_path
 
-from airflow_provider_omics.local.executors.run_folder import RunFolder
+from airflow_provider_omics.local.executors.run_folder import MOST_OUTPUTS, TOO_MANY_OUTPUTS, RunFolder
 
 _ADVICE = "name files relative to the definition, or give them as parameters with s3:// URIs"
 
@@ -51,20 +52,27 @@ class RunBoundary:
         """
         if not self.has(path):
             raise WorkflowException(
-                f"the file name {path!r} is outside of the run's folder; runs have no container here, so that names "
-                "have to be relative to the working directory"
+                f"the file name {os.path.normpath(path)!r} is outside of the run's folder; runs have no container "
+                "here, so that names have to be relative to the working directory"
             )
 
     def check_outputs(self, value: Any) -> None:
         """Check that no File or Directory in a value is, or holds, a link out of the folder, a device or a pipe.
 
-        :raises WorkflowException: one is.
+        :raises WorkflowException: one is, or there are more than 100,000 of them.
         """
+        numbers = itertools.count(1)
         for path in _paths(value):
-            for each in (path, *path.rglob("*")):
-                self._check_output(each)
+            for each in itertools.chain([path], path.rglob("*")):
+                self.check_output(each)
+                if next(numbers) > MOST_OUTPUTS:
+                    raise WorkflowException(TOO_MANY_OUTPUTS)
 
-    def _check_output(self, path: Path) -> None:
+    def check_output(self, path: Path) -> None:
+        """Check that what a task has made is a file or a directory in the run's folder.
+
+        :raises WorkflowException: it is not.
+        """
         if not self.has(str(path)):
             raise WorkflowException(
                 f"the output {path.name!r} leads to {os.path.realpath(path)!r}, which is outside of the run's folder"
@@ -94,6 +102,14 @@ def confine_running(context: RuntimeContext, folder: Path) -> RunBoundary:
         def open(self, fn: str, mode: str) -> IO[Any]:
             boundary.check_read(self._abs(fn))
             return super().open(fn, mode)
+
+        def glob(self, pattern: str) -> list[str]:
+            found = super().glob(pattern)
+            if len(found) > MOST_OUTPUTS:
+                raise WorkflowException(TOO_MANY_OUTPUTS)
+            for each in found:
+                boundary.check_output(Path(uri_file_path(each)))
+            return found
 
         def listdir(self, fn: str) -> list[str]:
             boundary.check_read(self._abs(fn))

@@ -14,7 +14,7 @@ from airflow_provider_omics.local.executors.cwl_secondary import (
     SecondaryPattern,
     patterns_of,
     patterns_of_steps,
-    sibling_uris,
+    siblings_of,
 )
 from airflow_provider_omics.local.executors.messages import Message
 from airflow_provider_omics.local.runs.parameters import REQUIREMENTS
@@ -83,7 +83,7 @@ class _Stager:
         fields: dict[str, Any] = {}
         for each in kinds:
             if isinstance(each, dict):
-                fields |= {_last_part(field["name"]): field for field in each.get("fields") or []}
+                fields |= {last_part(field["name"]): field for field in each.get("fields") or []}
         return {
             name: self.localise(f"{where}.{name}", inner, fields.get(name, {}).get("type"), fields.get(name, {}))
             for name, inner in value.items()
@@ -132,8 +132,8 @@ class _Stager:
         """Fetch what belongs beside a file, as far as it is there, and return that; cwltool says what it misses."""
         patterns = [*patterns_of(declared, self._process), *self._wanted_by_steps]
         found: dict[str, dict[str, Any]] = {}
-        for kind, other in sibling_uris(uri, patterns, self._parameters):
-            target = folder / PurePosixPath(other).name
+        for kind, other, name in siblings_of(uri, patterns, self._parameters):
+            target = folder / name
             message = {"fetch": other, "parameter": where, "class": kind, "to": str(target), "optional": True}
             if other not in (uri, *found) and self._ask(message)["found"]:
                 found[other] = {"class": kind, "location": target.as_uri()}
@@ -151,7 +151,7 @@ class _Stager:
 
 def _class_of_text(text: str, kinds: Iterable[Any]) -> str | None:
     """Which class a plain string stands for: what the type asks for, unless it may as well be text."""
-    names = [_last_part(each) for each in kinds if isinstance(each, str)]
+    names = [last_part(each) for each in kinds if isinstance(each, str)]
     wanted = next((name for name in names if name in _CLASSES), None)
     if wanted is None or (not text.startswith("s3://") and "string" in names):
         return None
@@ -164,7 +164,8 @@ def _declared_format(declared: Mapping[str, Any]) -> dict[str, str]:
     return {"format": formats[0]} if formats else {}
 
 
-def _last_part(name: str) -> str:
+def last_part(name: str) -> str:
+    """Return what a type, field or symbol is called, without the definition's and the file's names before it."""
     return name.replace("#", ".").replace("/", ".").split(".")[-1]
 
 

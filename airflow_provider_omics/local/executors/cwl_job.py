@@ -16,6 +16,7 @@ from airflow_provider_omics.local.executors.cwl_confined import confine_running
 from airflow_provider_omics.local.executors.cwl_inputs import job_order
 from airflow_provider_omics.local.executors.cwl_loading import load_definition, parameter_template, take_loggers
 from airflow_provider_omics.local.executors.cwl_loading import preload as preload
+from airflow_provider_omics.local.executors.cwl_outputs import declared_outputs
 from airflow_provider_omics.local.executors.cwl_tasks import TaskExecutor
 from airflow_provider_omics.local.executors.engine_log import ErrorMemory
 from airflow_provider_omics.local.executors.messages import Message, MessageStream
@@ -67,9 +68,10 @@ def _read(order: Message, stream: MessageStream) -> None:
     except MemoryError:
         raise
     except Exception as error:
-        text = str(error)
+        text = "it runs itself, or is nested too deeply to be read" if isinstance(error, RecursionError) else str(error)
         raise ValueError(text if _PLACE.search(text) else f"{order['main'].partition('#')[0]}:1: {text}") from error
-    stream.send({"read": {"main": main, "parameters": parameter_template(process)}})
+    read = {"main": main, "parameters": parameter_template(process), "declared": declared_outputs(process)}
+    stream.send({"read": read})
 
 
 def _execute(

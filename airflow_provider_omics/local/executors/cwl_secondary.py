@@ -13,6 +13,18 @@ from cwltool.utils import aslist
 from cwltool.workflow import Workflow
 
 
+class Sibling(NamedTuple):
+    """What belongs beside a File.
+
+    :ivar kind: ``File`` or ``Directory``.
+    :ivar name: what it is called here, which may be another name than in its URI.
+    """
+
+    kind: str
+    uri: str
+    name: str
+
+
 class SecondaryPattern(NamedTuple):
     """One entry of ``secondaryFiles``.
 
@@ -53,10 +65,8 @@ def patterns_of_steps(process: Process) -> dict[str, list[SecondaryPattern]]:
     return found
 
 
-def sibling_uris(
-    uri: str, patterns: Sequence[SecondaryPattern], parameters: Mapping[str, Any]
-) -> Iterator[tuple[str, str]]:
-    """Yield class and URI of everything that belongs beside a File.
+def siblings_of(uri: str, patterns: Sequence[SecondaryPattern], parameters: Mapping[str, Any]) -> Iterator[Sibling]:
+    """Yield everything that belongs beside a File.
 
     :param uri: the File's.
     :param patterns: from :func:`patterns_of` and :func:`patterns_of_steps`.
@@ -64,7 +74,8 @@ def sibling_uris(
     """
     for pattern in patterns:
         if not pattern.is_expression:
-            yield "File", substitute(uri, pattern.text)
+            found = substitute(uri, pattern.text)
+            yield Sibling("File", found, posixpath.basename(found))
             continue
         for each in aslist(_evaluate(pattern, uri, parameters)):
             yield from _place(uri, each)
@@ -101,11 +112,13 @@ def _evaluate(pattern: SecondaryPattern, uri: str, parameters: Mapping[str, Any]
         return None
 
 
-def _place(uri: str, named: Any) -> Iterator[tuple[str, str]]:
+def _place(uri: str, named: Any) -> Iterator[Sibling]:
     if isinstance(named, str):
         named = {"class": "File", "location": named}
     if not isinstance(named, Mapping):
         return
     location = named.get("location") or named.get("path") or named.get("basename")
     if isinstance(location, str):
-        yield str(named.get("class", "File")), location if "://" in location else f"{posixpath.dirname(uri)}/{location}"
+        found = location if "://" in location else f"{posixpath.dirname(uri)}/{location}"
+        name = posixpath.basename(str(named.get("basename") or found))
+        yield Sibling(str(named.get("class", "File")), found, name)

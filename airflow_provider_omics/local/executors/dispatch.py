@@ -40,7 +40,7 @@ class AutoExecutor:
 
     def _why(self, workflow: Workflow) -> str:
         engine = ENGINES.get(workflow.engine)
-        if engine is not None and workflow.engine not in self._engines:
+        if engine is not None and engine.extra and workflow.engine not in self._engines:
             return (
                 f"the workflow is {workflow.engine}, and {engine.tool} is not installed; install "
                 f"'airflow-provider-omics[{engine.extra}]' to really run it"
@@ -49,10 +49,10 @@ class AutoExecutor:
         languages = " and ".join(name for name in self._engines if not name.endswith("_LENIENT"))
         return f"the local server runs {languages} only, and the workflow is {kind}"
 
-    def cancel(self, run: Run) -> None:
-        """Stop a run, whoever carries it out."""
-        self._real.cancel(run)
+    def cancel(self, run: Run) -> bool:
+        """Stop a run, whoever carries it out; only what really runs takes a while to stop."""
         self._simulated.cancel(run)
+        return self._real.cancel(run)
 
     def close(self) -> None:
         """Stop everything."""

@@ -59,11 +59,10 @@ class EngineExecutor:
                 thread.start()
         self._waiting.put(carried)
 
-    def cancel(self, run: Run) -> None:
+    def cancel(self, run: Run) -> bool:
         """Kill a run's process group, or take it out of the queue."""
         carried = self._runs.get(run.uuid)
-        if carried is not None:
-            carried.cancel()
+        return carried is not None and carried.cancel()
 
     def close(self) -> None:
         """Kill every run and end the threads and the fork servers; do not hold the account's lock meanwhile."""

@@ -7,7 +7,8 @@ import threading
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_omics.local.executors.engines import ENGINES, Engine
+from airflow_provider_omics.local.artefacts.declarations import Declarations
+from airflow_provider_omics.local.executors.engines import READERS, Engine
 from airflow_provider_omics.local.workflows.definitions import DefinitionError, LoadedDefinition, Loader
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def engine_readers(pool: EnginePool) -> dict[str, Loader]:
     """
     return {
         name: EngineReader(pool, name) if engine.is_installed() else _UncheckedReader(engine)
-        for name, engine in ENGINES.items()
+        for name, engine in READERS.items()
     }
 
 
@@ -51,7 +52,7 @@ class EngineReader:
     def __init__(self, pool: EnginePool, name: str, seconds: float = LONGEST_SECONDS) -> None:
         self._pool = pool
         self._name = name
-        self._engine = ENGINES[name]
+        self._engine = READERS[name]
         self._seconds = seconds
 
     def __call__(self, outline: DefinitionOutline) -> LoadedDefinition:
@@ -131,4 +132,5 @@ def _warn_unchecked(engine: Engine) -> None:
 
 
 def _loaded(read: dict[str, Any]) -> LoadedDefinition:
-    return LoadedDefinition(main=read["main"], parameter_template=read["parameters"])
+    declared = Declarations(**read["declared"])
+    return LoadedDefinition(main=read["main"], parameter_template=read["parameters"], declared=declared)

@@ -70,7 +70,7 @@ class EngineRun:
         self._aws = state.aws
         self._lock = threading.Lock()
         self._process: EngineProcess | None = None
-        self._is_cancelled = False
+        self._is_cancelled = self._is_begun = False
         self._tasks: dict[int, tuple[str, str]] = {}
         self._failed_tasks: dict[int, str] = {}
         self._handlers: dict[str, Callable[[Any], None]] = {
@@ -80,18 +80,24 @@ class EngineRun:
             "task_ended": self._task_ended,
         }
 
-    def cancel(self) -> None:
-        """Kill what runs, and keep from starting what does not yet."""
+    def cancel(self) -> bool:
+        """Kill what runs, and keep from starting what does not yet.
+
+        :return: whether the run was begun, so that its report is told when it has stopped.
+        """
         with self._lock:
             self._is_cancelled = True
             if self._process is not None:
                 self._process.kill()
+            return self._is_begun
 
     def carry_out(self, start_process: Callable[[Workflow], EngineProcess]) -> None:
         """Carry the run out to its end, whatever that is, and report it.
 
         :param start_process: starts the engine's process for a workflow, or raises :class:`RunFailure`.
         """
+        with self._lock:
+            self._is_begun = True
         try:
             self._carry_out(start_process)
         except RunCancelled:
@@ -104,6 +110,9 @@ class EngineRun:
         else:
             self.logs.run_line("The run completed")
             self._report.completed()
+        finally:
+            # Also where it was cancelled at the moment when it ended by itself.
+            self._report.stopped()
 
     def _carry_out(self, start_process: Callable[[Workflow], EngineProcess]) -> None:
         self._check()
@@ -259,7 +268,8 @@ class EngineRun:
     def _export(self, folder: RunFolder, ended: Message) -> None:
         """Upload what the engine has made.
 
-        :param ended: has the ``outputs`` with local files in it, or with URIs and beside them the ``files``.
+        :param ended: has the ``outputs`` with local files in it, or with URIs and beside them the ``files``; where its
+            ``summary`` is False, the engine has none.
         """
         exports = Exports(self._aws, folder, self._out, self._check)
         self.logs.run_line(f"Exporting outputs to {self._out}")
@@ -269,7 +279,8 @@ class EngineRun:
                 exports.export({"class": "File", "location": Path(path).as_uri()})
         else:
             described = exports.export(described)
-        exports.put(f"{self._root}/logs/outputs.json", json.dumps(described, indent=2).encode())
+        if ended.get("summary", True):
+            exports.put(f"{self._root}/logs/outputs.json", json.dumps(described, indent=2).encode())
         exports.put(f"{self._root}/logs/engine.log", self._engine_log.content())
 
     def _save_engine_log(self, folder: RunFolder) -> None:

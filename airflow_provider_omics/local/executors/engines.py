@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from shutil import which
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -18,26 +19,29 @@ class Engine:
 
     :ivar language: what its workflows are written in.
     :ivar tool: name of the program, for log lines.
-    :ivar module: module of the package that is imported to see whether the program is installed.
-    :ivar extra: the extra of this distribution that installs it.
+    :ivar module: of the package that the program is; None for one that is looked for on the PATH.
+    :ivar extra: the extra of this distribution that installs it; None where none does.
     :ivar job: module beside this one that carries a run out, with ``preload()`` and ``run(connection)``.
     """
 
     language: str
     tool: str
-    module: str
-    extra: str
+    module: str | None
+    extra: str | None
     job: str
 
     def is_installed(self) -> bool:
-        """Whether the program can be imported; it is not loaded."""
-        return find_spec(self.module) is not None
+        """Whether the program is there; it is not loaded."""
+        return (which(self.tool) if self.module is None else find_spec(self.module)) is not None
 
 
 CWLTOOL = Engine("CWL", "cwltool", "cwltool", "local", "cwl_job")
 MINIWDL = Engine("WDL", "miniwdl", "WDL", "local-wdl", "wdl_job")
-ENGINES: Mapping[str, Engine] = MappingProxyType({"CWL": CWLTOOL, "WDL": MINIWDL, "WDL_LENIENT": MINIWDL})
-"""The engines by the names that the API has for them."""
+NEXTFLOW = Engine("Nextflow", "nextflow", None, None, "nextflow_job")
+READERS: Mapping[str, Engine] = MappingProxyType({"CWL": CWLTOOL, "WDL": MINIWDL, "WDL_LENIENT": MINIWDL})
+"""The engines that read definitions, too, by the names that the API has for them."""
+ENGINES: Mapping[str, Engine] = MappingProxyType({**READERS, "NEXTFLOW": NEXTFLOW})
+"""All engines by the names that the API has for them."""
 
 
 def is_runnable(workflow: Workflow, engines: Collection[str] = tuple(ENGINES)) -> bool:
@@ -45,6 +49,10 @@ def is_runnable(workflow: Workflow, engines: Collection[str] = tuple(ENGINES)) -
     return workflow.engine in engines and workflow.workflow_type == "PRIVATE" and workflow.definition_zip is not None
 
 
-def installed_engines() -> tuple[str, ...]:
-    """Return the API's names of the engines whose programs are installed."""
-    return tuple(name for name, engine in ENGINES.items() if engine.is_installed())
+def installed_engines(*, nextflow: bool = False) -> tuple[str, ...]:
+    """Return the API's names of the engines whose programs are installed.
+
+    :param nextflow: whether Nextflow, which is not used unasked, is one of them.
+    """
+    wanted = ENGINES if nextflow else READERS
+    return tuple(name for name, engine in wanted.items() if engine.is_installed())

@@ -18,6 +18,11 @@ _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OLD_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
+MOST_OUTPUTS = 100_000
+TOO_MANY_OUTPUTS = f"there are more than {MOST_OUTPUTS:,} output files; put them into an archive"
+"""Of one task: each becomes an object."""
+
+
 class OutsideOfRun(Exception):
     """A path leads out of the run's folder, or to what is no file; the text says which and why."""
 

@@ -74,8 +74,9 @@ class SimulatedExecutor:
             run.simulation.cache_keys = {}
         self._next_task(run, report, run.simulation, 0)
 
-    def cancel(self, run: Run) -> None:
+    def cancel(self, run: Run) -> bool:
         """Stop a run; its steps on the timeline find it cancelled and do nothing."""
+        return False
 
     def close(self) -> None:
         """Stop everything; nothing runs outside of the timeline."""

@@ -39,16 +39,16 @@ class TaskCache:
         folder = self._new_folder()
         with self._asking:
             answer = self._stream.ask({"recall": {"name": name, "key": key, "folder": str(folder)}})
-        return RecalledTask(folder) if answer["found"] else None
+        return RecalledTask(name, folder) if answer["found"] else None
 
     def keep(self, key: str, describe: Callable[[Callable[[Path], str]], Any]) -> dict[str, str] | None:
         """Copy what a task has made, before others change it, and return what the server needs to know to save it.
 
         :param describe: returns the outputs for JSON; calls what it is given with each file or folder in them, and
             puts the text that this returns in its place.
-        :return: None where something cannot be kept, such as a pipe.
+        :return: None where something cannot be kept, such as a pipe, or a link out of the run's folder.
         """
-        files = _KeptFiles(self._new_folder())
+        files = _KeptFiles(self._new_folder(), self._folder.parent)
         try:
             values = describe(files.add)
             text = json.dumps({"values": values, "executables": files.executables, "folders": files.folders})
@@ -64,29 +64,52 @@ class TaskCache:
 
 
 class RecalledTask:
-    """What an earlier run has saved of a task.
+    """What an earlier run has saved of a task, which anyone may have changed who may write to the cache's bucket.
 
+    :param name: of the task, for messages.
     :param folder: has its files.
     :ivar values: the outputs, as they were described.
+    :raises DamagedEntry: it is none, or names a file that is not its own.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        entry = json.loads(folder.joinpath(_VALUES).read_text(encoding="utf-8"))
-        self.values: Any = entry["values"]
-        for name in entry["folders"]:
-            folder.joinpath(name).mkdir(parents=True, exist_ok=True)
-        for name in entry["executables"]:
-            folder.joinpath(name).chmod(0o755)
+    def __init__(self, name: str, folder: Path) -> None:
+        self._name = name
+        self._folder = folder.resolve()
+        try:
+            entry = json.loads(folder.joinpath(_VALUES).read_text(encoding="utf-8"))
+            self.values: Any = entry["values"]
+            for inner in entry["folders"]:
+                self.path(inner).mkdir(parents=True, exist_ok=True)
+            for inner in entry["executables"]:
+                self.path(inner).chmod(0o755)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise self._damaged(f"{_VALUES} cannot be used: {type(error).__name__}") from None
 
     def path(self, text: str) -> Path:
-        """Return the file or folder that a text in the values stands for."""
-        return self._folder / text
+        """Return the file or folder that a text in the values stands for.
+
+        :raises DamagedEntry: it is not one of the entry.
+        """
+        path = self._folder / text
+        if ".." in path.parts or not path.resolve().is_relative_to(self._folder):
+            raise self._damaged(f"it names {text!r}, which lies outside of it")
+        return path
+
+    def _damaged(self, why: str) -> DamagedEntry:
+        return DamagedEntry(
+            f"The run cache's entry of the task {self._name} was changed: {why}; delete it from the cache's S3 "
+            "location, or give another run cache"
+        )
+
+
+class DamagedEntry(Exception):
+    """An entry of a run cache is not what a run has saved; the text says which, and what to do."""
 
 
 class _KeptFiles:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, run_folder: Path) -> None:
         self.folder = folder
+        self._run_folder = run_folder.resolve()
         self.executables: list[str] = []
         self.folders: list[str] = []
         self._names: dict[Path, str] = {}
@@ -104,6 +127,8 @@ class _KeptFiles:
 
     def _copy(self, path: Path, name: str) -> None:
         target = self.folder / name
+        if not path.resolve().is_relative_to(self._run_folder):
+            raise ValueError(f"{path} leads out of the run's folder")
         if path.is_dir():
             target.mkdir(parents=True)
             self.folders.append(name)

@@ -25,6 +25,7 @@ from airflow_provider_omics.local.executors.wdl_inputs import bind_inputs
 from airflow_provider_omics.local.executors.wdl_tasks import LocalContainer, TaskReports
 from airflow_provider_omics.local.workflows.archives import DefinitionArchive, DefinitionError
 from airflow_provider_omics.local.workflows.wdl_loading import Target, explain, load_definition
+from airflow_provider_omics.local.workflows.wdl_outputs import declared_outputs
 from airflow_provider_omics.workflows.wdl_template import wdl_template
 
 _BACKEND = "omics_local"
@@ -62,7 +63,8 @@ def _read(order: Message, directory: Path, stream: MessageStream, log: ErrorMemo
     stream.send({"reading": order["main"]})
     try:
         target, _archive = _loaded(order, directory)
-        stream.send({"read": {"main": order["main"], "parameters": wdl_template(target)}})
+        template, declared = wdl_template(target), declared_outputs(target)
+        stream.send({"read": {"main": order["main"], "parameters": template, "declared": declared}})
     except MemoryError:
         stream.send({"failed": OUT_OF_MEMORY})
     except Exception as error:

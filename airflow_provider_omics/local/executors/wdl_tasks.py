@@ -20,6 +20,7 @@ from WDL.runtime.task_container import TaskContainer
 
 from airflow_provider_omics.local.executors.line_pump import LinePump
 from airflow_provider_omics.local.executors.messages import MessageStream
+from airflow_provider_omics.local.executors.run_folder import MOST_OUTPUTS, TOO_MANY_OUTPUTS
 from airflow_provider_omics.local.executors.usage import Usage
 
 _GIB = 1 << 30
@@ -153,10 +154,27 @@ class LocalContainer(TaskContainer):
     def __init__(self, cfg: config.Loader, run_id: str, host_dir: str) -> None:
         super().__init__(cfg, run_id, host_dir)
         self.container_dir = host_dir
+        self._root = Path(cfg["file_io"]["root"]).resolve()
+        self._named: set[str] = set()
 
     def host_work_dir(self) -> str:
         """Return the work folder, which is the same for every try."""
         return str(Path(self.host_dir, "work"))
+
+    def host_path(self, container_path: str, inputs_only: bool = False) -> str | None:
+        """Return where a file lies, which miniwdl checks for all but the standard streams.
+
+        :raises ValueError: it leads out of the run's folder, or the task has named more than 100,000.
+        """
+        path: str | None = super().host_path(container_path, inputs_only)
+        real = Path(path or self._root).resolve()
+        if not real.is_relative_to(self._root):
+            name = Path(container_path).name
+            raise ValueError(f"the output {name!r} leads to {str(real)!r}, which is outside of the run's folder")
+        self._named.add(container_path.rstrip("/"))
+        if len(self._named) > MOST_OUTPUTS:
+            raise ValueError(TOO_MANY_OUTPUTS)
+        return path
 
     def process_runtime(self, logger: logging.Logger, runtime_eval: dict[str, Value.Base]) -> None:
         """Take the resources that a task asks for, and tell once that its container is not used."""

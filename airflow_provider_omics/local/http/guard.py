@@ -8,6 +8,7 @@ header of one's own cannot be set from another site without leave.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
@@ -22,6 +23,8 @@ ADMIN_HEADER = "X-Omics-Local"
 HOST_PREFIXES = ("workflows-", "analytics-", "storage-", "control-storage-", "tags-")
 
 _MOTO_PREFIX = "/moto-api"
+# Between an address in brackets and its port, the standard library passes over whatever there is.
+_HOST = re.compile(r"\[[^\[\]]*\](:\d*)?|[^\[\]]*")
 _WILDCARDS = ("0.0.0.0", "::")
 
 
@@ -116,6 +119,8 @@ def _unasked_control(environ: Mapping[str, Any]) -> HttpAnswer | None:
 def _host_of(netloc: str) -> str | None:
     """Return the host that a ``Host`` header names; None where it is not one with, at most, a port."""
     if not netloc.strip() or any(sign in netloc for sign in "/\\@?#, \t%"):
+        return None
+    if _HOST.fullmatch(netloc) is None:
         return None
     try:
         parts = urlsplit(f"//{netloc}")

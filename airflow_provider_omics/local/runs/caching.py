@@ -99,6 +99,7 @@ def save_task(state: AccountState, run: Run, task: Task, key: str, files: Iterab
         log.warning(
             "Run cache %s could not save task %s of run %s: %s", cache.cache_id, task.task_id, run.run_id, error
         )
+        _note(state, run, cache, f"CACHE_ENTRY_FAILED run {run.run_id} task {task.task_id}: {error}")
         return
     cache.entries[key] = CacheEntry(uri, entry_id, tuple(heads), task.cpus, task.memory)
     _note(state, run, cache, f"CACHE_ENTRY_CREATED run {run.run_id} task {task.task_id} {uri}")

@@ -76,12 +76,12 @@ def cancel_run(state: AccountState, run: Run) -> None:
     if run.cancel_requested:
         return
     run.cancel_requested = True
-    if run.status is RunStatus.RUNNING:
-        state.executor.cancel(run)
+    goes_on = run.status is RunStatus.RUNNING and state.executor.cancel(run)
     stop_tasks(state, run, TaskStatus.STOPPING)
     if state.assumptions.cancelled_passes_stopping:
         set_status(state, run, RunStatus.STOPPING)
-    state.timeline.after(state.timings.stopping, partial(_end, state, run, RunStatus.CANCELLED))
+    if not goes_on:
+        _end_cancelled(state, run)
 
 
 def delete_run(state: AccountState, run: Run) -> None:
@@ -132,7 +132,7 @@ def _launch(state: AccountState, run: Run) -> None:
             return
     run.start_time = state.now()
     set_status(state, run, RunStatus.RUNNING)
-    report = Report(state, run, partial(_stop, state, run))
+    report = Report(state, run, partial(_stop, state, run), partial(_end_cancelled, state, run))
     state.timeline.after(_longest(state, run), report.timed_out)
     state.executor.launch(run, run.workflow, report)
 
@@ -154,6 +154,10 @@ def _stop(state: AccountState, run: Run, end: RunStatus, reason: str | None = No
     stop_tasks(state, run, TaskStatus.STOPPING)
     set_status(state, run, RunStatus.STOPPING)
     state.timeline.after(state.timings.stopping, partial(_end, state, run, end, reason, message))
+
+
+def _end_cancelled(state: AccountState, run: Run) -> None:
+    state.timeline.after(state.timings.stopping, partial(_end, state, run, RunStatus.CANCELLED))
 
 
 def _end(state: AccountState, run: Run, end: RunStatus, reason: str | None = None, message: str | None = None) -> None:

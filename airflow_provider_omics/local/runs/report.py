@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_omics.healthomics.api.statuses import RunStatus, TaskStatus
@@ -21,12 +22,17 @@ class Stop(Protocol):
 
 
 class Report:
-    """What the executor of one run calls, from any thread; calls count only while the run is RUNNING."""
+    """What the executor of one run calls, from any thread; calls count only while the run is RUNNING.
 
-    def __init__(self, state: AccountState, run: Run, stop: Stop) -> None:
+    :param stop: takes the run through STOPPING to its end.
+    :param cancel: takes a run that is being cancelled to CANCELLED.
+    """
+
+    def __init__(self, state: AccountState, run: Run, stop: Stop, cancel: Callable[[], None]) -> None:
         self._state = state
         self._run = run
         self._stop = stop
+        self._cancel = cancel
 
     def task_started(
         self, name: str, *, cpus: int = 1, memory: int = 2, gpus: int = 0, image: str | None = None
@@ -102,6 +108,12 @@ class Report:
         with self._state.lock:
             if self._is_open():
                 self._stop(RunStatus.FAILED, failure_reason, status_message)
+
+    def stopped(self) -> None:
+        """Note that nothing of the run is carried out any more, which matters to one that is being cancelled."""
+        with self._state.lock:
+            if self._run.cancel_requested:
+                self._cancel()
 
     def timed_out(self) -> None:
         """Note that the run has used up its time: it is stopped and fails."""

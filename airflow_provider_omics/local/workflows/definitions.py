@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from airflow_provider_omics.healthomics.requests.shapes import check_shape, service_model
+from airflow_provider_omics.local.artefacts.declarations import Declarations
 from airflow_provider_omics.local.workflows.archives import DefinitionArchive
 from airflow_provider_omics.local.workflows.archives import DefinitionError as DefinitionError
 from airflow_provider_omics.workflows.bundle import Bundle, BundleFile
@@ -23,10 +24,12 @@ class LoadedDefinition:
 
     :ivar main: path of the main file, with the process in it after ``#`` where the file has several.
     :ivar parameter_template: ``{name: {description, optional}}``.
+    :ivar declared: its outputs.
     """
 
     main: str
     parameter_template: dict[str, dict[str, Any]]
+    declared: Declarations = field(default_factory=Declarations)
 
 
 class Loader(Protocol):
@@ -51,6 +54,7 @@ class Definition:
     :ivar digest: SHA-256 of the archive, in hexadecimal.
     :ivar parameter_template: ``{name: {description, optional}}``; empty if nothing says what a run may give.
     :ivar readme: text of the README inside the archive, if there is one.
+    :ivar declared: its outputs, where its engine has read it.
     """
 
     engine: str
@@ -58,6 +62,7 @@ class Definition:
     digest: str
     parameter_template: dict[str, dict[str, Any]]
     readme: str | None
+    declared: Declarations
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,7 @@ class DefinitionOutline:
             digest=hashlib.sha256(self.archive).hexdigest(),
             parameter_template=self.given_template or dict(loaded.parameter_template),
             readme=self.readme,
+            declared=loaded.declared,
         )
 
 

@@ -157,7 +157,7 @@ def _fail(state: AccountState, workflow: Workflow, message: str) -> None:
 def _activate(state: AccountState, workflow: Workflow, definition: Definition) -> None:
     with state.lock:
         workflow.engine, workflow.main, workflow.digest = definition.engine, definition.main, definition.digest
-        workflow.parameter_template = definition.parameter_template
+        workflow.parameter_template, workflow.declared = definition.parameter_template, definition.declared
         workflow.readme = workflow.readme or definition.readme
         _set_status(state, workflow, ACTIVE)
 

@@ -33,7 +33,7 @@ def load_definition(files: Mapping[str, bytes], root: Path, main: str, *, lenien
     :raises DefinitionError: with miniwdl's message, and the file, line and column.
     :raises MemoryError: there is not enough memory for it.
     """
-    loads = itertools.count(1)
+    loads, imports = itertools.count(1), _Imports()
 
     async def read_source(uri: str, _path: list[str], importer: Document | None) -> ReadSourceResult:
         if next(loads) > _MOST_LOADS:
@@ -42,6 +42,8 @@ def load_definition(files: Mapping[str, bytes], root: Path, main: str, *, lenien
         name = path.relative_to(root).as_posix()
         if name not in files:
             raise ValueError(f"the definition has no file {name}")
+        if importer is not None:
+            imports.add(Path(importer.pos.abspath), path)
         return ReadSourceResult(source_text=files[name].decode("utf-8"), abspath=str(path))
 
     try:
@@ -80,6 +82,27 @@ def _explanations(error: BaseException, root: Path) -> Iterator[str]:
 def _where(position: SourcePosition, root: Path) -> str:
     file = position.abspath.removeprefix(f"{root}/") or position.uri
     return f"{file} line {position.line}, column {position.column}"
+
+
+class _Imports:
+    """Which file has imported which, in the order of reading."""
+
+    def __init__(self) -> None:
+        self._importers: dict[Path, set[Path]] = {}
+
+    def add(self, importer: Path, imported: Path) -> None:
+        """Note an import.
+
+        :raises ValueError: the file has imported the importer, so that there would be no end.
+        """
+        self._importers.setdefault(imported, set()).add(importer)
+        found, wanted = {importer}, [importer]
+        while wanted:
+            new = self._importers.get(wanted.pop(), set()) - found
+            found |= new
+            wanted += new
+        if imported in found:
+            raise ValueError(f"circular imports: {imported.name} imports itself, or a file that imports it")
 
 
 def _inside(root: Path, base: Path, uri: str) -> Path:
