@@ -66,6 +66,7 @@ def get_provider_info() -> dict[str, Any]:
                 "OmicsEngineLogLink",
                 "OmicsRunListLink",
                 "OmicsResultsLink",
+                "OmicsReportLink",
                 "OmicsFailedRunLogLink",
                 "OmicsCohortPageLink",
             )

@@ -237,6 +237,7 @@ ARGUMENTS: dict[str, Kind] = {
     "runs_limit": _COUNT,
     "asset_partitions_limit": Number(0, 1000, is_whole=True),
     "usage": Choice(("off", "failed", "sample", "all")),
+    "report": _FLAG,
     "headroom": Number(0, 10),
     "snippet_engine": Choice(("auto", "WDL", "NEXTFLOW", "CWL")),
     "usage_sample_size": Number(1, is_whole=True),

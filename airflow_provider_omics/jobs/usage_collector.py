@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -31,16 +31,19 @@ class UsageCollector:
 
     :param retrying: makes each call again while that may help.
     :param calls_limit: most calls.
+    :param note_tasks: gets each run whose tasks :meth:`collect` reads, not those that an earlier try has read; None
+        for nobody.
     """
 
     hook: OmicsHook
     log: Log
     retrying: Retrying
     calls_limit: int
+    note_tasks: Callable[[RunRecord], None] | None = None
 
     @cached_property
     def _reader(self) -> RunUseReader:
-        return RunUseReader(self.hook, self.log, self.retrying, self.calls_limit)
+        return RunUseReader(self.hook, self.log, self.retrying, self.calls_limit, self.note_tasks)
 
     def collect(
         self, checkpoint: CohortCheckpoint, samples: Iterable[str], mode: UsageMode, sample_size: int

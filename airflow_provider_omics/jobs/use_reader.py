@@ -42,12 +42,14 @@ class RunUseReader:
 
     :param retrying: makes each call again while that may help.
     :param calls_limit: most calls; infinity, the default, for no limit.
+    :param note_tasks: gets each run whose tasks :meth:`read` reads; None for nobody.
     """
 
     hook: OmicsHook
     log: Log
     retrying: Retrying
     calls_limit: float = math.inf
+    note_tasks: Callable[[RunRecord], None] | None = None
     _calls: int = field(default=0, init=False)
     _reads_logs: bool = field(default=True, init=False)
     _waits_for_manifests: bool = field(default=True, init=False)
@@ -109,10 +111,14 @@ class RunUseReader:
         :param run: one that the service shows, with its uuid where its storage is dynamic.
         """
         # Of a run that was deleted meanwhile the lists tell times and storage, and no tasks.
-        with_tasks = self._with_tasks(run)
+        with_tasks, manifest = self._with_tasks(run), None
         if run.storage_type == DYNAMIC and run.uuid and run.started is not None:
-            return RunUse.of((with_tasks or run).with_manifest(self._manifest(run)))
-        return RunUse.of(with_tasks or run)
+            manifest = self._manifest(run)
+        # What tasks used is in the manifest alone.
+        noted = manifest or with_tasks
+        if noted is not None and self.note_tasks is not None:
+            self.note_tasks(noted)
+        return RunUse.of((with_tasks or run).with_manifest(manifest))
 
     def _with_tasks(self, run: RunRecord) -> RunRecord | None:
         return self.ask(read_tasks(run), f"run {run.run_id}", "ListRunTasks")

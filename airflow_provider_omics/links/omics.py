@@ -93,6 +93,12 @@ class OmicsResultsLink(OmicsLink):
         return "" if place is None else object_url(region, partition, place.bucket, place.key)
 
 
+class OmicsReportLink(OmicsResultsLink):
+    """The report on a cohort, or on runs, in the S3 console."""
+
+    name = "Report"
+
+
 class OmicsFailedRunLogLink(OmicsLink):
     """The log in CloudWatch of the first run of a cohort that failed, in the order of the input."""
 
@@ -114,7 +120,13 @@ class OmicsCohortPageLink(OmicsLink):
 RUN_LINKS: tuple[OmicsLink, ...] = (OmicsRunLink(), OmicsRunLogLink(), OmicsEngineLogLink())
 BATCH_LINKS: tuple[OmicsLink, ...] = (OmicsRunListLink(),)
 BATCH_SENSOR_LINKS: tuple[OmicsLink, ...] = (*BATCH_LINKS, OmicsFailedRunLogLink())
-COHORT_LINKS: tuple[OmicsLink, ...] = (OmicsCohortPageLink(), *BATCH_SENSOR_LINKS, OmicsResultsLink())
+COHORT_LINKS: tuple[OmicsLink, ...] = (
+    OmicsCohortPageLink(),
+    *BATCH_SENSOR_LINKS,
+    OmicsResultsLink(),
+    OmicsReportLink(),
+)
+ANALYSIS_LINKS: tuple[OmicsLink, ...] = (OmicsResultsLink(), OmicsReportLink())
 
 
 def store_run_links(context: Context, operator: BaseOperator, hook: OmicsHook, run_id: str) -> None:
@@ -146,10 +158,22 @@ def store_outcome_links(context: Context, operator: BaseOperator, hook: OmicsHoo
     keys: list[tuple[OmicsLink, str]] = []
     if outcome.results_uri is not None:
         keys.append((OmicsResultsLink(), outcome.results_uri))
+    if outcome.report_uri is not None:
+        keys.append((OmicsReportLink(), outcome.report_uri))
     failed = next((row.run_id for row in outcome.failures if row.end is SampleStatus.FAILED and row.run_id), None)
     if failed is not None:
         keys.append((OmicsFailedRunLogLink(), failed))
     _store(keys, context, operator, hook, f"batch {outcome.batch_id}")
+
+
+def store_analysis_links(
+    context: Context, operator: BaseOperator, hook: OmicsHook, results_uri: str, report_uri: str | None
+) -> None:
+    """Store the addresses of an analysis's table and report; best effort, as for runs."""
+    keys: list[tuple[OmicsLink, str]] = [(OmicsResultsLink(), results_uri)]
+    if report_uri is not None:
+        keys.append((OmicsReportLink(), report_uri))
+    _store(keys, context, operator, hook, "runs")
 
 
 def _store(

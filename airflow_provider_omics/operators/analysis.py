@@ -7,7 +7,7 @@ import io
 import json
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +20,15 @@ from airflow_provider_omics.healthomics.api.statuses import RunStatus, classify
 from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.requests.literal_requests import id_issues
 from airflow_provider_omics.healthomics.requests.s3_uris import place_issues
+from airflow_provider_omics.healthomics.results.table import SampleStatus
 from airflow_provider_omics.hooks.arguments import argument_issues, as_read
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.jobs.use_reader import CallsUsedUp, RunUseReader
+from airflow_provider_omics.links.omics import ANALYSIS_LINKS, store_analysis_links
 from airflow_provider_omics.operators.base import KillableOperator
+from airflow_provider_omics.operators.cohort_report import console_of, task_facts, title_of
+from airflow_provider_omics.report.model import Report, ReportSample, RunDetails
+from airflow_provider_omics.report.page import CONTENT_TYPE, render
 from airflow_provider_omics.usage.analysis import COLUMNS, RunAnalysis
 from airflow_provider_omics.usage.records import RunRecord
 
@@ -34,6 +39,7 @@ _OPERATION = "GetLogEvents"
 _AUTO = "auto"
 _ERROR_BUDGET, _DELAY = 600.0, 5.0
 _LOG_SECONDS = 60.0
+_MOST_NAMED = 20
 # What each kind of ids is called in the API: operation, member, and what one of them is called.
 _KINDS = {"run_ids": ("GetRun", "id"), "batch_ids": ("ListRunsInBatch", "batchId")}
 
@@ -42,9 +48,10 @@ Ids = Iterable[str] | str | None
 
 @dataclass
 class _Seen:
-    """How many runs were seen: all of them, those without a manifest, and those that tell nothing."""
+    """What was seen: all runs, the tasks of those that tell them, and how many have no manifest, or tell nothing."""
 
-    runs: int = 0
+    details: RunDetails
+    samples: list[ReportSample] = field(default_factory=list)
     without_manifest: int = 0
     missing: int = 0
 
@@ -54,9 +61,10 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
 
     Reads the manifest of each run, which the service writes to CloudWatch Logs after the run's end; of a run without
     one, ListRunTasks says what its tasks reserved and how long they took. Runs that go on, or that were deleted, are
-    counted as missing. Writes a table with one row per task as CSV, and the same as JSON beside it.
+    counted as missing. Writes a table with one row per task as CSV, the same as JSON beside it, and a report on the
+    runs as one HTML page.
 
-    Returns ``results_uri`` (the table as CSV), ``results_json_uri``, ``runs`` (how many were analysed),
+    Returns ``results_uri`` (the table as CSV), ``results_json_uri``, ``report_uri``, ``runs`` (how many were analysed),
     ``runs_without_manifest``, ``runs_missing`` and ``tasks`` (how many names of tasks there are).
 
     See https://docs.aws.amazon.com/omics/latest/dev/monitoring-cloudwatch-logs.html
@@ -70,6 +78,8 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
         ``0.2``.
     :param snippet_engine: the language of the snippets: ``WDL``, ``NEXTFLOW`` or ``CWL``; ``auto`` for that of each
         run's workflow. It also says how calls, shards and tries of a task are named. Default ``auto``.
+    :param report: whether the report is written beside the table, as ``.html``: timelines, the critical path of the run
+        that took longest, durations, failures by class. Default ``True``.
     :param usage_calls_limit: most calls, 0 or more; runs beyond it are not analysed, which is logged. A run takes two
         calls, or more with thousands of tasks. Default ``10000``.
     :param aws_conn_id: Airflow connection of type ``aws``; None for boto3's own credential chain. Default
@@ -81,6 +91,7 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
         ``config_kwargs``; None for none.
     """
 
+    operator_extra_links = ANALYSIS_LINKS
     template_fields: Sequence[str] = (
         "run_ids",
         "batch_ids",
@@ -99,6 +110,7 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
         batch_ids: Ids = None,
         headroom: float | str = 0.2,
         snippet_engine: str = _AUTO,
+        report: bool | str = True,
         usage_calls_limit: int | str = 10_000,
         **kwargs: Any,
     ) -> None:
@@ -108,6 +120,7 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
         self.batch_ids = batch_ids
         self.headroom: float = as_read(headroom)
         self.snippet_engine = snippet_engine
+        self.report: bool = as_read(report)
         self.usage_calls_limit: int = as_read(usage_calls_limit)
         self.check_literals()
 
@@ -123,20 +136,23 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the manifests, write the table, and return where it is."""
-        del context
         with non_retryable_errors(self):
             self._check()
             self.hook.storage.prove_writable(f"{self._stem}.write-test")
-            analysis, seen = self._analysed()
-            if not analysis.runs:
+            seen = self._analysed()
+            if not seen.details.analysis.runs:
                 raise OmicsError(
-                    f"There is nothing to analyse: of {seen.runs:,} runs none tells of its tasks. They go on, or were "
-                    "deleted. What to do: wait until the runs have ended, and check the ids, the connection's account "
-                    "and its Region"
+                    f"There is nothing to analyse: of {len(seen.samples):,} runs none tells of its tasks. They go on, "
+                    "or were deleted. What to do: wait until the runs have ended, and check the ids, the connection's "
+                    "account and its Region"
                 )
+            written = self._write(seen.details.analysis)
+            report_uri = self._write_report(context, seen) if self.report else None
+            store_analysis_links(context, self, self.hook, written["results_uri"], report_uri)
             return {
-                **self._write(analysis),
-                "runs": analysis.runs,
+                **written,
+                "report_uri": report_uri,
+                "runs": seen.details.analysis.runs,
                 "runs_without_manifest": seen.without_manifest,
                 "runs_missing": seen.missing,
             }
@@ -152,47 +168,50 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
         if issues:
             raise OmicsRequestInvalidError(_OPERATION, issues)
 
-    def _analysed(self) -> tuple[RunAnalysis, _Seen]:
-        analysis = RunAnalysis(self.headroom, None if self.snippet_engine == _AUTO else self.snippet_engine)
-        seen, logged_at = _Seen(), time.monotonic()
+    def _analysed(self) -> _Seen:
+        language = None if self.snippet_engine == _AUTO else self.snippet_engine
+        seen, logged_at = _Seen(RunDetails(RunAnalysis(self.headroom, language), language)), time.monotonic()
         try:
-            for run in self._runs():
-                seen.runs += 1
-                self._add(run, analysis, seen)
+            for sample, run_id, run in self._runs():
+                self._add(sample, run_id, run, seen)
                 if time.monotonic() - logged_at >= _LOG_SECONDS:
                     logged_at = time.monotonic()
-                    self.log.info("%s runs are analysed", f"{analysis.runs:,}")
+                    self.log.info("%s runs are read", f"{len(seen.samples):,}")
         except CallsUsedUp:
             text = "The calls are used up (usage_calls_limit %s): %s runs are analysed, and not all"
-            self.log.warning(text, f"{self.usage_calls_limit:,}", f"{analysis.runs:,}")
-        return analysis, seen
+            self.log.warning(text, f"{self.usage_calls_limit:,}", f"{seen.details.analysis.runs:,}")
+        return seen
 
-    def _add(self, run: RunRecord | None, analysis: RunAnalysis, seen: _Seen) -> None:
+    def _add(self, sample: str | None, run_id: str, run: RunRecord | None, seen: _Seen) -> None:
         measured, has_manifest = None, False
         if run is not None and classify(RunStatus, run.status).is_final:
             measured, has_manifest = self._reader.measured(run)
+        if run is None:
+            seen.samples.append(ReportSample(sample or run_id, SampleStatus.DELETED, run_id))
+        else:
+            seen.samples.append(ReportSample.of_run(measured or run, sample))
         if measured is None:
             seen.missing += 1
             return
         if not has_manifest:
             seen.without_manifest += 1
             measured = replace(measured, engine=self._engine(measured))
-        analysis.add(measured)
+        seen.details.add(measured)
 
-    def _runs(self) -> Iterator[RunRecord | None]:
-        """Yield the runs, each once; None for one that is gone."""
+    def _runs(self) -> Iterator[tuple[str | None, str, RunRecord | None]]:
+        """Yield the runs, each once, with the sample that it is of, if any, and its id; None for one that is gone."""
         seen: set[str | None] = set()
         for batch_id in _listed(self.batch_ids):
             listed = self._reader.runs_of_batch(batch_id)
             if listed is None:
                 self.log.warning("Batch %s is gone, and its runs are not analysed", batch_id)
-            for _, run in listed or ():
+            for sample, run in listed or ():
                 seen.add(run.run_id)
-                yield run
+                yield sample, run.run_id or "", run
         for run_id in _listed(self.run_ids):
             if run_id not in seen:
                 seen.add(run_id)
-                yield self._reader.run(run_id)
+                yield None, run_id, self._reader.run(run_id)
 
     def _engine(self, run: RunRecord) -> str | None:
         """Return the engine of a run whose manifest does not tell it, as far as the workflow can be looked up."""
@@ -217,6 +236,25 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
         self.hook.storage.write(json_uri, [json.dumps(content, indent=2)], "application/json")
         self.log.info("The analysis of %s tasks of %s runs is in\n  %s", len(rows), f"{analysis.runs:,}", csv_uri)
         return {"results_uri": csv_uri, "results_json_uri": json_uri, "tasks": len(rows)}
+
+    def _write_report(self, context: Context, seen: _Seen) -> str:
+        uri = f"{self._stem}.html"
+        batches = _listed(self.batch_ids)
+        report = Report(
+            title=title_of(context),
+            facts=[
+                *task_facts(context, self.hook),
+                *([("Batches", ", ".join(batches[:_MOST_NAMED]))] if batches else []),
+            ],
+            samples=seen.samples,
+            noun="samples" if batches and not _listed(self.run_ids) else "runs",
+            details=seen.details,
+            headroom=self.headroom,
+            run_url=console_of(self.hook),
+        )
+        self.hook.storage.write(uri, [render(report)], CONTENT_TYPE)
+        self.log.info("The report on the runs is in\n  %s", uri)
+        return uri
 
     @cached_property
     def _engines(self) -> dict[str, str | None]:

@@ -46,9 +46,10 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
     end ``batch_summary`` (counts, status, ids of all batches, failure classes, where the results are, and ``outcome``:
     ``completed``, ``completed_with_tolerated_failures`` or ``failed``),
     ``results_uri`` (the results table as CSV: one row per sample, in the order of the input; the same as JSONL is
-    beside it), ``failed_run_setting_ids`` and ``failures`` (at most 100), and ``runs`` (id, run id and output URI of
-    each completed sample) unless there are more than ``runs_limit``; before a start, ``cost_estimate`` where that is
-    looked up. The asset events of its outlets have ``outcome`` and ``batch_summary`` in their extra. Fails with an
+    beside it), ``report_uri`` with ``report``, ``failed_run_setting_ids`` and ``failures`` (at most 100), and ``runs``
+    (id, run id and output URI of each completed sample) unless there are more than ``runs_limit``; before a start,
+    ``cost_estimate`` where that is looked up. The asset events of its outlets have ``outcome`` and ``batch_summary`` in
+    their extra. Fails with an
     :class:`~airflow_provider_omics.exceptions.OmicsBatchFailedError` if more samples than tolerated did not complete.
 
     Parameters that are None are not sent. All but ``deferrable``, ``build_run_setting`` and ``botocore_config`` are
@@ -156,6 +157,9 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
     :param estimate_runs: from how many of the last completed runs of the workflow version the cost is estimated, 5 to
         1,000 (ListRuns, then the calls that ``usage`` takes for each), for the log and the XCom ``cost_estimate``; with
         fewer than five it is unknown. None, the default, for 20 with ``max_cost_usd``, and for no estimate without.
+    :param report: whether a report is written beside the results table, as ``.html``: one page with timelines,
+        durations, failures by class and the use of tasks. What ``usage`` did not look up is unknown there. Default
+        ``False``.
     :param run_setting_id_column: column of a sheet that names the sample; all other columns become parameters of the
         same name, and empty cells are not sent. It is a parameter too where the workflow's template has one of its
         name. Objects of a list, JSON or JSONL are then rows of a sheet too. Spaces around ids, values and column names
@@ -314,6 +318,7 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
         runs_limit: int | str = 1000,
         usage_sample_size: int | str = 100,
         usage_calls_limit: int | str = 10_000,
+        report: bool | str = False,
         **kwargs: Any,
     ) -> None:
         given = locals()
@@ -334,6 +339,7 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
             runs_limit=runs_limit,
             usage_sample_size=usage_sample_size,
             usage_calls_limit=usage_calls_limit,
+            report=report,
             **kwargs,
         )
         for field in DEFAULT_RUN_SETTING_FIELDS:

@@ -31,7 +31,7 @@ from airflow_provider_omics.jobs.cohort_paths import CohortPaths
 from airflow_provider_omics.jobs.kinds import BATCH
 from airflow_provider_omics.jobs.submission import IdempotentSubmitter
 from airflow_provider_omics.links.omics import COHORT_LINKS, store_batch_links, store_outcome_links, store_page_link
-from airflow_provider_omics.operators.cohort_lineage import OmicsCohortLineageOperator
+from airflow_provider_omics.operators.cohort_report import OmicsCohortReportOperator
 from airflow_provider_omics.operators.definition_types import types_uri
 from airflow_provider_omics.operators.mapped_places import refuse, shared_place_issues
 from airflow_provider_omics.operators.named_workflow import KeptWorkflow, naming_kept
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 _MAX_FAILURE_DETAILS = 3
 
 
-class OmicsCohortOperator(OmicsCohortLineageOperator):
+class OmicsCohortOperator(OmicsCohortReportOperator):
     """Base of the operator that runs a cohort: submits it, waits, redrives what failed, gathers and judges.
 
     The parameters are described in
@@ -312,8 +312,9 @@ class OmicsCohortOperator(OmicsCohortLineageOperator):
         with job.collector.explained(last, self.next_step):
             hits_limit = 0 if job.request["defaultRunSetting"].get("cacheId") is None else self.cache_hits_limit
             csv_uri, jsonl_uri, usage = self.write_results(job, checkpoint, table, hits_limit)
+            report_uri = self.add_report(context, job, checkpoint, table, usage)
         paths = {"results_uri": csv_uri, "results_jsonl_uri": jsonl_uri}
-        outcome = replace(self._outcome(checkpoint, table, last, **paths), usage=usage)
+        outcome = replace(self._outcome(checkpoint, table, last, **paths), usage=usage, report_uri=report_uri)
         if outcome.counts.completed > self.runs_limit:
             self.log.info("XCom 'runs' is not pushed for more than %s samples (runs_limit)", f"{self.runs_limit:,}")
         self._push(context, xcoms_of(outcome, table, self.runs_limit))

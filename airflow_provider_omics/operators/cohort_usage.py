@@ -21,6 +21,7 @@ from airflow_provider_omics.operators.cohort_input import OmicsCohortInputOperat
 from airflow_provider_omics.usage.choice import UsageMode
 from airflow_provider_omics.usage.columns import USAGE_COLUMNS, describe, totals
 from airflow_provider_omics.usage.pricing import PriceBook
+from airflow_provider_omics.usage.records import RunRecord
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -58,6 +59,9 @@ class OmicsCohortUsageOperator(OmicsCohortInputOperator):
             return replace(redrive, samples=frozenset())
         return redrive
 
+    def note_tasks(self, run: RunRecord) -> None:
+        """Do what there is to do with a run whose tasks were read."""
+
     def write_results(
         self, job: CohortJob, checkpoint: CohortCheckpoint, table: ResultsTable, hits_limit: int
     ) -> tuple[str, str, Mapping[str, Any]]:
@@ -84,8 +88,8 @@ class OmicsCohortUsageOperator(OmicsCohortInputOperator):
     ) -> Mapping[str, Any]:
         """Add what runs used and cost to the table, and return the sums; empty where that failed, which is logged."""
         retrying = usage_retrying(self.retrying)
+        collector = UsageCollector(self.hook, self.log, retrying, self.usage_calls_limit, self.note_tasks)
         try:
-            collector = UsageCollector(self.hook, self.log, retrying, self.usage_calls_limit)
             return self._gathered(checkpoint, table, collector, hits_limit)
         except Exception as error:
             if retrying.is_killed:

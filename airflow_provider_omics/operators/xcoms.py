@@ -14,6 +14,7 @@ from airflow_provider_omics.operators.xcom_keys import (
     XCOM_BATCH_SUMMARY_KEY,
     XCOM_FAILED_RUN_SETTING_IDS_KEY,
     XCOM_FAILURES_KEY,
+    XCOM_REPORT_URI_KEY,
     XCOM_RESULTS_URI_KEY,
     XCOM_RUN_OUTPUT_URI_KEY,
     XCOM_RUN_UUID_KEY,
@@ -44,6 +45,7 @@ def xcoms_of(outcome: BatchOutcome, table: ResultsTable, runs_limit: int) -> dic
     xcoms: dict[str, Any] = {
         XCOM_BATCH_SUMMARY_KEY: outcome.summary(),
         XCOM_RESULTS_URI_KEY: outcome.results_uri,
+        XCOM_REPORT_URI_KEY: outcome.report_uri,
         XCOM_FAILED_RUN_SETTING_IDS_KEY: [row.run_setting_id for row in outcome.failures],
         XCOM_FAILURES_KEY: [_failure_json(row) for row in outcome.failures],
     }

@@ -192,6 +192,12 @@ COST_ESTIMATE = Feature(
     "an estimate of the cost before the start, also with `estimate_runs` alone: what earlier runs have cost",
     "the cost counts as unknown, which is refused unless `unknown_cost` is `start`",
 )
+REPORT = Feature(
+    "report",
+    ("omics:GetWorkflow",),
+    "the language of the workflow, by which tasks are named, with `usage`",
+    "shards of a task are tasks of their own in the report, and the log says so",
+)
 FAIL_FAST = Feature(
     "fail_fast", ("omics:CancelRunBatch",), "cancelling the rest once too many samples have failed", _FAILS, fails=True
 )

@@ -71,6 +71,7 @@ _OPERATORS: Mapping[str, Permissions] = {
             of.LARGE_OBJECTS,
             of.FAIL_FAST,
             of.USAGE,
+            of.REPORT,
             *_BEFORE_START,
         ),
     ),

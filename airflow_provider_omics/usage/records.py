@@ -76,6 +76,7 @@ class RunRecord:
     :ivar workflow: ARN or id of its workflow.
     :ivar engine: of its workflow; only the manifest tells that.
     :ivar workflow_version: name of its version; None for the workflow itself.
+    :ivar failure_code: why it FAILED; lists of runs do not tell that, nor ``status_message``.
     :ivar storage_capacity: GiB of static storage that were asked for; of dynamic storage what GetRun shows.
     :ivar storage_average: GiB that it used on average; only the manifest tells that, and ``storage_maximum``.
     :ivar tasks: None where they were not looked up.
@@ -88,6 +89,8 @@ class RunRecord:
     workflow: str | None = None
     engine: str | None = None
     workflow_version: str | None = None
+    failure_code: str | None = None
+    status_message: str | None = None
     created: pendulum.DateTime | None = None
     started: pendulum.DateTime | None = None
     stopped: pendulum.DateTime | None = None
@@ -112,6 +115,8 @@ class RunRecord:
             workflow=item.get("workflowId") or item.get("workflow"),
             engine=item.get("engine"),
             workflow_version=item.get("workflowVersionName"),
+            failure_code=item.get("failureReason"),
+            status_message=item.get("statusMessage"),
             created=moment(item.get("creationTime")),
             started=moment(item.get("startTime")),
             stopped=moment(item.get("stopTime")),

@@ -58,6 +58,7 @@ def test_a_batch_is_analysed_task_by_task(lab: CohortLab) -> None:
     assert told == {
         "results_uri": f"{TABLE}/analysis.csv",
         "results_json_uri": f"{TABLE}/analysis.json",
+        "report_uri": f"{TABLE}/analysis.html",
         "runs": 3,
         "runs_without_manifest": 0,
         "runs_missing": 0,

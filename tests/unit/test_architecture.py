@@ -40,6 +40,7 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "usage": ("healthomics",),
     "lineage": ("healthomics",),
     "retry_policy": ("healthomics", "compat", "exceptions"),
+    "report": ("healthomics", "usage"),
     "hooks": ("healthomics", "account", "preflight", "workflows", "compat", "exceptions"),
     "jobs": ("healthomics", "usage", "compat", "exceptions", "hooks"),
     "links": ("healthomics", "compat", "hooks"),
@@ -48,6 +49,7 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
         "healthomics",
         "account",
         "preflight",
+        "report",
         "workflows",
         "usage",
         "lineage",
@@ -135,7 +137,7 @@ def test_no_modules_need_each_other() -> None:
 
 
 def test_healthomics_account_workflows_and_local_do_without_airflow() -> None:
-    rooms = ("healthomics", "account", "permissions", "preflight", "workflows", "usage", "lineage", "local")
+    rooms = ("healthomics", "account", "permissions", "preflight", "workflows", "usage", "lineage", "report", "local")
     outside = [name for name in MODULES if room(name, PACKAGE) in rooms]
     assert [name for name in outside if name != f"{PACKAGE}.local.pytest_plugin" and _wants_airflow(name)] == []
 

@@ -68,6 +68,7 @@ class BatchOutcome:
     :param failure_details: what is known about single runs beyond the table, such as the tails of their logs.
     :param permanent: how many samples no retry runs again since it would not mend them, by the code of their failure.
     :param usage: sums of what the runs used and cost, as JSON values by their names; empty if nothing was looked up.
+    :param report_uri: where the report is as HTML, if one was written.
     :param is_summary: whether this is only what GetBatch shows, with some of the failures and no groups.
     """
 
@@ -84,6 +85,7 @@ class BatchOutcome:
     permanent: tuple[tuple[str, int], ...] = ()
     is_summary: bool = False
     usage: Mapping[str, Any] = field(default_factory=dict)
+    report_uri: str | None = None
 
     @classmethod
     def of(
@@ -173,6 +175,7 @@ class BatchOutcome:
             "failure_classes": self.failure_classes,
             "results_uri": self.results_uri,
             "results_jsonl_uri": self.results_jsonl_uri,
+            **({} if self.report_uri is None else {"report_uri": self.report_uri}),
             **self.usage,
         }
 
@@ -240,6 +243,8 @@ class BatchOutcome:
     def _where(self) -> Iterator[str]:
         if self.results_uri:
             yield f"All samples: {self.results_uri}"
+        if self.report_uri:
+            yield f"Report: {self.report_uri}"
         if len(self.batch_ids) > 1:
             yield f"Earlier batches of this cohort: {', '.join(self.batch_ids[:-1])}"
 
