@@ -11,7 +11,7 @@ from airflow_provider_omics.account.kinds import ResourceKind
 from airflow_provider_omics.account.poll import get_resource
 from airflow_provider_omics.account.resource import DELETED, DELETING, Resource
 from airflow_provider_omics.healthomics.api.calls import Request, Requests, or_none
-from airflow_provider_omics.healthomics.api.service_errors import ErrorCategory, categorize
+from airflow_provider_omics.healthomics.api.service_errors import ErrorCategory, categorize, is_denied
 
 
 def delete_resource(kind: ResourceKind, identifier: str) -> Requests[bool]:
@@ -24,7 +24,7 @@ def delete_resource(kind: ResourceKind, identifier: str) -> Requests[bool]:
     except ClientError as error:
         if categorize(error) is ErrorCategory.NOT_FOUND:
             return False
-        if not kind.has_status or categorize(error) is ErrorCategory.TRANSIENT:
+        if not kind.has_status or is_denied(error) or categorize(error) is ErrorCategory.TRANSIENT:
             raise
         # What is being deleted cannot be deleted once more.
         there = yield from or_none(get_resource(kind, identifier))

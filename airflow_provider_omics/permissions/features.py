@@ -75,9 +75,22 @@ SAMPLE_FAILURES = Feature(
 COHORT_FAILURES = Feature(
     "failure details",
     ("omics:ListRunsInBatch", "omics:ListRuns", "omics:GetRun", *FAILURE_TASKS.actions),
-    "why samples have failed, their failed tasks and the end of their logs, for messages and the table of results; "
-    "the form of the places of outputs",
+    "why samples have failed, their failed tasks and the end of their logs, for messages and the table of results",
     "the message and the table say what could not be looked up",
+    is_default=True,
+)
+OUTPUT_PLACES = Feature(
+    "output places",
+    ("omics:GetRun",),
+    "the form of the places of outputs, of one run for all",
+    "the table has them in the form that is documented",
+    is_default=True,
+)
+BATCH_STATE = Feature(
+    "batch state",
+    ("omics:GetBatch",),
+    "the state of the batch, before it is cancelled",
+    "it is cancelled all the same",
     is_default=True,
 )
 FAILED_BATCH = Feature(
@@ -108,6 +121,14 @@ WHOLE_COHORT = Feature(
     "the other batches of the cohort: redrives of samples that failed",
     "the batch counts alone, and the log says so; the task fails where there must be others",
     is_default=True,
+)
+UNSUBMITTED = Feature(
+    "other states",
+    ("omics:GetBatch",),
+    "samples that are not submitted yet, or will not be",
+    "the task fails for such a sample, and names it",
+    is_default=True,
+    fails=True,
 )
 CHECK_INPUTS = Feature(
     "check_inputs",
@@ -162,6 +183,13 @@ LARGE_OBJECTS = Feature(
     "its parts stay until a rule of the bucket deletes them",
     is_default=True,
 )
+BUCKET = Feature(
+    "bucket",
+    (LIST_BUCKET,),
+    "the Region of the bucket of outputs (HeadBucket)",
+    "S3 tells the Region all the same",
+    is_default=True,
+)
 USAGE = Feature(
     "usage",
     (
@@ -213,7 +241,7 @@ _PREFLIGHT = (
     ("configuration", ("omics:GetConfiguration",), "the VPC configuration"),
     ("cache", ("omics:GetRunCache",), "the run cache"),
     ("run_group", ("omics:GetRunGroup",), "the run group"),
-    ("output", (LIST_BUCKET, "s3:PutObject", "s3:DeleteObject"), "the place for outputs"),
+    ("output", ("s3:PutObject",), "the place for outputs"),
     ("images", ("omics:GetWorkflow", "ecr:DescribeImages", "ecr:GetRepositoryPolicy"), "container images in ECR"),
     (
         "quota",
@@ -226,7 +254,7 @@ PREFLIGHT_KINDS = tuple(
 )
 PREFLIGHT = Feature(
     "preflight",
-    tuple(dict.fromkeys(action for _, actions, _ in _PREFLIGHT for action in actions)),
+    (*dict.fromkeys(action for _, actions, _ in _PREFLIGHT for action in actions), LIST_BUCKET, "s3:DeleteObject"),
     "what would go wrong, found before anything is submitted; each kind of check has its own",
     _UNKNOWN,
 )

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from airflow_provider_omics.healthomics.api.actions import actions_of
-from airflow_provider_omics.permissions.features import AFTER_REFUSAL, FAILED_BATCH, FAILURE_TASKS, TAGS, refused
+from airflow_provider_omics.permissions.features import (
+    AFTER_REFUSAL,
+    BATCH_STATE,
+    FAILED_BATCH,
+    FAILURE_TASKS,
+    TAGS,
+    refused,
+)
 from airflow_provider_omics.permissions.model import Feature, Permissions
 
 
@@ -26,7 +33,7 @@ HOOK_METHODS: Mapping[str, Permissions] = {
     "OmicsHook.find_batch": _calls("GetBatch"),
     "OmicsHook.list_batches": _calls("ListBatch"),
     "OmicsHook.list_batch_samples": _calls("ListRunsInBatch"),
-    "OmicsHook.cancel_batch": _calls("CancelRunBatch", features=(refused("GetBatch"), FAILED_BATCH)),
+    "OmicsHook.cancel_batch": _calls("CancelRunBatch", features=(BATCH_STATE, refused("GetBatch"), FAILED_BATCH)),
     "OmicsHook.wait_for_batch": _calls("GetBatch", features=(FAILED_BATCH,)),
     "OmicsHook.tag": _calls("TagResource"),
     "OmicsHook.explain_failure": Permissions(features=(FAILURE_TASKS,)),

@@ -26,17 +26,13 @@ _BEFORE_START = (
 _CANCEL_BATCH = ("omics:CancelRunBatch", "omics:GetBatch", "omics:CancelRun", "omics:ListRuns", "omics:GetRun")
 
 
-def _resource(suffix: str, *, is_listed: bool = True, changes: str | None = None) -> Permissions:
-    listed = (f"omics:List{suffix}s",) if is_listed else ()
-    change = Feature(
-        changes or "",
-        (f"omics:Update{suffix}",),
-        "changing one of the name that is not as asked",
-        _FAILS,
-        fails=True,
-    )
-    features = (of.RESOURCE_TAGS, change) if changes else (of.RESOURCE_TAGS,)
-    return Permissions((*listed, f"omics:Get{suffix}", f"omics:Create{suffix}"), features)
+def _resource(suffix: str, changes: str) -> Permissions:
+    shown = (f"omics:Get{suffix}",)
+    there = Feature("one of the name", shown, "one that is there already", _FAILS, is_default=True, fails=True)
+    without = "it counts as made as asked, and the log says so"
+    made = Feature("what was made", shown, "reading once what was made just now", without, is_default=True)
+    change = Feature(changes, (f"omics:Update{suffix}",), "changing one that is not as asked", _FAILS, fails=True)
+    return Permissions((f"omics:List{suffix}s", f"omics:Create{suffix}"), (there, made, change, of.RESOURCE_TAGS))
 
 
 _OPERATORS: Mapping[str, Permissions] = {
@@ -67,6 +63,7 @@ _OPERATORS: Mapping[str, Permissions] = {
             of.durable("omics:ListBatch", "omics:GetBatch"),
             of.cancel_on_kill(*_CANCEL_BATCH),
             of.COHORT_FAILURES,
+            of.OUTPUT_PLACES,
             of.PROOFS,
             of.LARGE_OBJECTS,
             of.FAIL_FAST,
@@ -78,6 +75,7 @@ _OPERATORS: Mapping[str, Permissions] = {
     "OmicsCancelRunBatchOperator": Permissions(
         actions_of("CancelRunBatch"),
         (
+            of.BATCH_STATE,
             of.refused("GetBatch"),
             of.WHOLE_COHORT,
             of.FAILED_BATCH,
@@ -119,12 +117,16 @@ _OPERATORS: Mapping[str, Permissions] = {
     ),
     "OmicsDeleteWorkflowOperator": Permissions(actions_of("DeleteWorkflow")),
     "OmicsDeleteWorkflowVersionOperator": Permissions(actions_of("DeleteWorkflowVersion")),
-    "OmicsCreateRunGroupOperator": _resource("RunGroup", changes="limits"),
-    "OmicsCreateRunCacheOperator": _resource("RunCache", changes="behaviour"),
-    "OmicsCreateConfigurationOperator": _resource("Configuration", is_listed=False),
+    "OmicsCreateRunGroupOperator": _resource("RunGroup", "limits"),
+    "OmicsCreateRunCacheOperator": _resource("RunCache", "behaviour"),
+    "OmicsCreateConfigurationOperator": Permissions(
+        ("omics:GetConfiguration", "omics:CreateConfiguration"), (of.RESOURCE_TAGS,)
+    ),
     "OmicsDeleteRunGroupOperator": Permissions(actions_of("DeleteRunGroup")),
-    "OmicsDeleteRunCacheOperator": Permissions(actions_of("DeleteRunCache")),
-    "OmicsDeleteConfigurationOperator": Permissions(actions_of("DeleteConfiguration")),
+    "OmicsDeleteRunCacheOperator": Permissions(actions_of("DeleteRunCache"), (of.refused("GetRunCache"),)),
+    "OmicsDeleteConfigurationOperator": Permissions(
+        actions_of("DeleteConfiguration"), (of.refused("GetConfiguration"),)
+    ),
     "OmicsEstimateCostOperator": Permissions(
         (),
         (
@@ -169,7 +171,7 @@ _OPERATORS: Mapping[str, Permissions] = {
         ),
     ),
     "OmicsPreflightOperator": Permissions(
-        (), (*of.PREFLIGHT_KINDS, of.WORKFLOW_NAME, of.PARAMETERS_FILE, of.CHECK_INPUTS)
+        (), (*of.PREFLIGHT_KINDS, of.BUCKET, of.PROOFS, of.WORKFLOW_NAME, of.PARAMETERS_FILE, of.CHECK_INPUTS)
     ),
     "OmicsPruneRunsOperator": Permissions(
         ("omics:ListRuns", "omics:GetRun"),
@@ -220,8 +222,8 @@ _SENSORS: Mapping[str, Permissions] = {
     "OmicsRunSensor": Permissions(actions_of("GetRun"), (of.FAILURE_TASKS, of.MANY_WAITS, of.RUN_USAGE)),
     "OmicsBatchSensor": Permissions(actions_of("GetBatch"), (of.WHOLE_COHORT, of.SAMPLE_FAILURES)),
     "OmicsBatchRunSensor": Permissions(
-        ("omics:ListRunsInBatch", "omics:GetBatch", "omics:GetRun"),
-        (of.WHOLE_COHORT, of.FAILURE_TASKS, of.MANY_SAMPLES),
+        ("omics:ListRunsInBatch", "omics:GetRun"),
+        (of.UNSUBMITTED, of.WHOLE_COHORT, of.FAILURE_TASKS, of.MANY_SAMPLES),
     ),
     "OmicsWorkflowSensor": Permissions(actions_of("GetWorkflow"), (of.VERSION,)),
     "OmicsConfigurationSensor": Permissions(actions_of("GetConfiguration")),
@@ -233,7 +235,7 @@ _TRIGGERS: Mapping[str, Permissions] = {
         (of.cancel_on_kill(*_CANCEL_BATCH), of.FAILED_BATCH, of.FAIL_FAST, of.WHOLE_COHORT, of.SAMPLE_FAILURES),
     ),
     "OmicsBatchRunTrigger": Permissions(
-        ("omics:ListRunsInBatch", "omics:GetBatch", "omics:GetRun"), (of.WHOLE_COHORT, of.MANY_SAMPLES)
+        ("omics:ListRunsInBatch", "omics:GetRun"), (of.UNSUBMITTED, of.WHOLE_COHORT, of.MANY_SAMPLES)
     ),
     "OmicsWorkflowTrigger": Permissions(actions_of("GetWorkflow"), (of.VERSION,)),
     "OmicsConfigurationTrigger": Permissions(actions_of("GetConfiguration")),
