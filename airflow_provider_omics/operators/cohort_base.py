@@ -123,6 +123,7 @@ class OmicsCohortOperator(OmicsCohortReportOperator):
             shared = self._results_uri_before_rendering
             refuse("StartRunBatch", shared_place_issues(self, "results_uri", shared, context["ti"].map_index))
             self.begin_try(context)
+            self._batch = None
             job = self._job(context, is_resumed=False)
             with self.submitting(context), self._read(job) as cohort:
                 checkpoint = self._submit_or_reattach(context, job, cohort)
@@ -228,8 +229,9 @@ class OmicsCohortOperator(OmicsCohortReportOperator):
         self._batch = batch
         self.attach(context, batch)
         store_batch_links(context, self, self.hook, batch.batch_id)
-        store_page_link(context, self)
         if self.do_xcom_push:
+            # The page finds the batch by its XCom.
+            store_page_link(context, self)
             push_xcoms(context, self.log, {XCOM_BATCH_ID_KEY: batch.batch_id, XCOM_BATCH_ARN_KEY: batch.arn})
 
     def _advance(

@@ -109,7 +109,9 @@ class OmicsJobOperator(OmicsWaitingOperator[JobT]):
         """Note what a kill has to know, since a signal handler can ask for nothing."""
         self._started_at = time.monotonic()
         self._has_timed_out = False
-        self._record = None
+        # A try may have the operator of the one before, as in dag.test().
+        self._record = self._job_id = None
+        self._is_cancelled = False
         # A try that looks for no job of an earlier one wants none.
         self._retry_left = self.durable and retry_is_left(context["ti"])
 

@@ -61,7 +61,7 @@ def test_a_place_that_may_not_be_written_to_is_found_out_before_the_start(lab: C
     error = refused(lab, deferrable=deferrable, results_uri=f"s3://{BUCKET}/locked/table.csv")
     assert (error.http_status, error.operation) == (403, "PutObject")
     assert f"results_uri s3://{BUCKET}/locked/table" in error.message()
-    assert "s3:PutObject to write" in error.message()
+    assert "Let the caller use s3:PutObject there" in error.message()
 
 
 def test_a_bucket_of_another_region_is_found_out_before_the_start(lab: CohortLab) -> None:

@@ -34,6 +34,7 @@ NOT_DRIVEN = {
         "preflight",
         "max_cost_usd",
         "OpenLineage",
+        "report",
     },
     "OmicsCancelRunBatchOperator": {"failed batches"},
     "OmicsDeleteRunBatchOperator": {"gone batches", "failure details"},

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cohorts import BUCKET, MODES, CohortLab, cohort, failing, instance, lasting
+from cohorts import BUCKET, MODES, CohortLab, cohort, failing, instance, lasting, operator
 from holding import HELD
 from omics_service import wdl_zip
+from task_runs import run_task
 
+from airflow_provider_omics.exceptions import OmicsBatchFailedError
 from airflow_provider_omics.healthomics.api.statuses import RunStatus
 from airflow_provider_omics.local import LocalOmics, OutcomeRule, SimulatedOutcomes
 from airflow_provider_omics.local.account_state import AccountState
@@ -110,6 +112,22 @@ def test_a_later_try_submits_what_failed_and_keeps_every_setting(lab: CohortLab,
         assert lab.state.runs[row["run_id"]].output_root == row["output_uri"]
     assert done.ti.xcoms["batch_id"] == second.batch_id
     assert done.ti.xcoms["batch_arn"] == second.arn
+
+
+@MODES
+def test_a_try_may_have_the_operator_of_the_one_before(lab: CohortLab, deferrable: bool) -> None:
+    task, first = (
+        operator(lab.workflow_id, [failing("bad", "SERVICE_ERROR"), *cohort(2)], deferrable=deferrable),
+        instance(),
+    )
+    with pytest.raises(OmicsBatchFailedError):
+        run_task(task, first)
+    second = instance(2)
+    with pytest.raises(OmicsBatchFailedError):
+        run_task(task, second)
+    # The second sample fails once.
+    assert lab.runs_of() == {"bad": 2, "sample-0": 1, "sample-1": 2}
+    assert lab.column(second, "run_status") == ["FAILED", "COMPLETED", "COMPLETED"]
 
 
 def test_a_third_try_submits_only_what_is_still_missing(lab: CohortLab) -> None:

@@ -84,7 +84,7 @@ def test_a_task_takes_it() -> None:
         task_id="run",
         workflow_id="1",
         role_arn="arn:aws:iam::123456789012:role/omics",
-        output_uri="s3://b/out",
+        output_uri="s3://bucket/out",
         **arguments,
     )
     assert task.has_retry_policy

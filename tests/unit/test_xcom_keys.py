@@ -17,7 +17,7 @@ from airflow_provider_omics.operators.workflow import OmicsCreateWorkflowOperato
 RUN = {"run_arn", "run_uuid", "run_output_uri", "run_cache_hits", "run_usage", "cost_estimate"}
 BATCH = {
     *("batch_id", "batch_arn", "batch_summary", "results_uri", "failed_run_setting_ids", "failures", "runs"),
-    "cost_estimate",
+    *("cost_estimate", "report_uri"),
 }
 WORKFLOW = {"workflow_arn", "workflow_uuid", "workflow_is_new"}
 VERSION = {"workflow_id", *WORKFLOW}
