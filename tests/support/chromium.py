@@ -41,9 +41,13 @@ class Browser:
     @classmethod
     def attach(cls, port: int) -> Self:
         """Take the first tab of a browser that listens on a port."""
-        with _LOCAL.open(f"http://127.0.0.1:{port}/json/list") as answer:
-            page = next(target for target in json.load(answer) if target["type"] == "page")
-        return cls(connect(page["webSocketDebuggerUrl"], max_size=None, proxy=None, compression=None))
+        end = time.monotonic() + TIMEOUT
+        # It listens before it has opened its first tab.
+        while (address := _first_tab(port)) is None:
+            if time.monotonic() > end:
+                raise AssertionError("Chromium opened no tab")
+            time.sleep(0.05)
+        return cls(connect(address, open_timeout=TIMEOUT, max_size=None, proxy=None, compression=None))
 
     def close(self) -> None:
         """Let go of the tab."""
@@ -157,6 +161,12 @@ def chromium(folder: Path) -> Iterator[Browser]:
     finally:
         process.terminate()
         process.wait(timeout=TIMEOUT)
+
+
+def _first_tab(port: int) -> str | None:
+    with _LOCAL.open(f"http://127.0.0.1:{port}/json/list", timeout=TIMEOUT) as answer:
+        tabs = (target["webSocketDebuggerUrl"] for target in json.load(answer) if target["type"] == "page")
+        return next(tabs, None)
 
 
 def _port(file: Path, process: subprocess.Popen[bytes]) -> int:
