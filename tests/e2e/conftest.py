@@ -13,7 +13,7 @@ from event_queues import EventQueueOnServer
 from examples import example_files
 
 from airflow_provider_omics.compat import HAS_COHORT_PAGE
-from airflow_provider_omics.local import LocalOmics, ManualClock
+from airflow_provider_omics.local import LocalOmics, ManualClock, Quotas, Timings
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -33,8 +33,18 @@ def still_server() -> Iterator[LocalOmics]:
 
 
 @pytest.fixture(scope="package")
-def event_queue(cwl_server: LocalOmics) -> EventQueueOnServer:
-    """The queue that the example of events reads; no rule fills it, so that other tests start no DAG runs."""
+def quick_server() -> Iterator[LocalOmics]:
+    """A server that ends runs at once; a connection that a test adds leads to it."""
+    with LocalOmics(executor="simulated", timings=Timings.fast(), quotas=Quotas.wide()) as server:
+        yield server
+
+
+@pytest.fixture(scope="package")
+def event_queue(cwl_server: LocalOmics, quick_server: LocalOmics) -> EventQueueOnServer:
+    """The queue that the example of events reads; no rule fills it, so that other tests start no DAG runs.
+
+    It comes after all servers of the process, which have one SQS, and a server that starts or stops empties that.
+    """
     return EventQueueOnServer(cwl_server, name="healthomics-events", **{"detail-type": ["Run Status Change"]})
 
 

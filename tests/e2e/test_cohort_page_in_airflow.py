@@ -20,7 +20,7 @@ from cohorts import failing
 from omics_service import await_status, wdl_zip
 
 from airflow_provider_omics.compat import HAS_COHORT_PAGE
-from airflow_provider_omics.local import LocalOmics, Quotas, Timings
+from airflow_provider_omics.local import LocalOmics
 
 pytestmark = [
     pytest.mark.e2e,
@@ -75,23 +75,22 @@ def cohort_path(dag_id: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def site(cluster: AirflowCluster) -> Iterator[Site]:
+def site(cluster: AirflowCluster, quick_server: LocalOmics) -> Site:
     """A cohort in each of the two DAGs has ended, with a sample that failed."""
-    with LocalOmics(executor="simulated", timings=Timings.fast(), quotas=Quotas.wide()) as server:
-        members = {"conn_type": "aws", "login": "key", "password": "key"}
-        cluster.add_connection("omics_page", {**members, "extra": json.dumps(server.connection_extra())})
-        s3, omics = server.client("s3"), server.client("omics")
-        s3.create_bucket(Bucket="cohorts")
-        workflow_id = omics.create_workflow(name="flow", engine="WDL", definitionZip=wdl_zip())["id"]
-        await_status(lambda: omics.get_workflow(id=workflow_id), "ACTIVE")
-        samples = [failing(SCRIPT), *({"runSettingId": f"secret-{n}"} for n in range(120))]
-        s3.put_object(Bucket="cohorts", Key="samples.json", Body=json.dumps(samples).encode())
-        conf = {"workflow_id": workflow_id, "run_settings": "s3://cohorts/samples.json"}
-        for dag_id in (DAG_ID, SECRET):
-            cluster.trigger(dag_id, RUN_ID, conf)
-        for dag_id in (DAG_ID, SECRET):
-            assert cluster.wait_for_dag_run(dag_id, RUN_ID, TIMEOUT) == "success"
-        yield Site(cluster.address, cluster.records.logs.parent)
+    members = {"conn_type": "aws", "login": "key", "password": "key"}
+    cluster.add_connection("omics_page", {**members, "extra": json.dumps(quick_server.connection_extra())})
+    s3, omics = quick_server.client("s3"), quick_server.client("omics")
+    s3.create_bucket(Bucket="cohorts")
+    workflow_id = omics.create_workflow(name="flow", engine="WDL", definitionZip=wdl_zip())["id"]
+    await_status(lambda: omics.get_workflow(id=workflow_id), "ACTIVE")
+    samples = [failing(SCRIPT), *({"runSettingId": f"secret-{n}"} for n in range(120))]
+    s3.put_object(Bucket="cohorts", Key="samples.json", Body=json.dumps(samples).encode())
+    conf = {"workflow_id": workflow_id, "run_settings": "s3://cohorts/samples.json"}
+    for dag_id in (DAG_ID, SECRET):
+        cluster.trigger(dag_id, RUN_ID, conf)
+    for dag_id in (DAG_ID, SECRET):
+        assert cluster.wait_for_dag_run(dag_id, RUN_ID, TIMEOUT) == "success"
+    return Site(cluster.address, cluster.records.logs.parent)
 
 
 def addresses(dag_id: str) -> dict[str, str]:
