@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pendulum
 from botocore.exceptions import BotoCoreError, ClientError
 
-from airflow_provider_omics.healthomics.api.calls import Requests, T, one_request, or_none
+from airflow_provider_omics.healthomics.api.calls import Requests, T, or_none
 from airflow_provider_omics.healthomics.api.console import LOG_GROUP
 from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.logger import Log, entry
@@ -74,17 +74,6 @@ class RunUseReader:
         # Both list operations of a batch take turns, and each has a quota of its own.
         return self.ask(list_runs_of_batch(batch_id), f"batch {batch_id}", "ListRuns")
 
-    def engine(self, run: RunRecord) -> str | None:
-        """Return the engine of a run's workflow (GetWorkflow); None where the service does not show it.
-
-        :raises OmicsServiceError: the service refused to show it.
-        """
-        members = {"id": (run.workflow or "").rpartition("/")[2]}
-        if run.workflow_type is not None:
-            members["type"] = run.workflow_type
-        shown = self.ask(one_request("GetWorkflow", members), f"workflow {members['id']}", "GetWorkflow")
-        return None if shown is None else shown.get("engine")
-
     def measured(self, run: RunRecord) -> tuple[RunRecord | None, bool]:
         """Return a run with its tasks, and whether its manifest tells them, and so what they used.
 
@@ -98,11 +87,9 @@ class RunUseReader:
             return None, False
         stream = manifest_stream(known.run_id or "", known.uuid or "")
         try:
-            manifest = read_manifest(self._log_events(stream), known.uuid or "")
+            manifest = self._manifest_in(stream, known)
         except (ClientError, BotoCoreError) as error:
-            if error_code(error) != _ABSENT:
-                raise OmicsServiceError(explain(error, "GetLogEvents", f"log {LOG_GROUP} {stream}")) from error
-            manifest = None
+            raise OmicsServiceError(explain(error, "GetLogEvents", f"log {LOG_GROUP} {stream}")) from error
         return (manifest, True) if manifest is not None else (self._with_tasks(known), False)
 
     def read(self, run: RunRecord) -> RunUse:
@@ -144,13 +131,21 @@ class RunUseReader:
         if not self._reads_logs:
             return None
         try:
-            return read_manifest(self._log_events(manifest_stream(run.run_id or "", run.uuid or "")), run.uuid or "")
+            return self._manifest_in(manifest_stream(run.run_id or "", run.uuid or ""), run)
         except (ClientError, BotoCoreError) as error:
-            if error_code(error) != _ABSENT:
-                self._reads_logs = False
-                text = "The use of dynamic storage is unknown, since its manifests cannot be read (GetLogEvents): %s"
-                self.log.warning("%s", entry(text, error))
+            self._reads_logs = False
+            text = "The use of dynamic storage is unknown, since its manifests cannot be read (GetLogEvents): %s"
+            self.log.warning("%s", entry(text, error))
             return None
+
+    def _manifest_in(self, stream: str, run: RunRecord) -> RunRecord | None:
+        """Return what a log stream has of a run; None if there is none. Errors are botocore's."""
+        try:
+            return read_manifest(self._log_events(stream), run.uuid or "")
+        except ClientError as error:
+            if error_code(error) == _ABSENT:
+                return None
+            raise
 
     def _log_events(self, stream: str) -> Iterator[str]:
         token: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from airflow_provider_omics.healthomics.api.failures import advise
@@ -17,7 +17,6 @@ FACET_SCHEMA = "urn:airflow-provider-omics:facet:OmicsRunFacet:1"
 """The id of its schema, ``OmicsRunFacet.json`` in this package."""
 
 _WORKFLOW = ("workflowId", "workflowVersionName", "digest", "engineVersion")
-_COUNTS = ("total", "completed", "failed", "cancelled", "deleted", "failed_submissions", "not_submitted", "unknown")
 
 
 @dataclass
@@ -63,7 +62,7 @@ class Lineage:
             "batchIds": summary["batch_ids"],
             "status": summary["status"],
             "outcome": summary["outcome"],
-            "samples": {name: summary[name] for name in _COUNTS},
+            "samples": asdict(outcome.counts),
             "failureClasses": summary["failure_classes"],
         }
         for uri in (outcome.results_uri, outcome.results_jsonl_uri):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +26,7 @@ from airflow_provider_omics.local.clock import Clock, ManualClock, ScaledClock
 from airflow_provider_omics.local.events import attach_events
 from airflow_provider_omics.local.executors.engine_pool import EnginePool
 from airflow_provider_omics.local.executors.engine_reading import engine_readers
+from airflow_provider_omics.local.executors.engines import NEXTFLOW
 from airflow_provider_omics.local.executors.outcomes import SimulatedOutcomes
 from airflow_provider_omics.local.executors.simulated import SimulatedExecutor
 from airflow_provider_omics.local.faults import FaultPlan
@@ -359,7 +359,7 @@ def _names_of(host: str, allowed_hosts: Sequence[str]) -> list[str]:
 def _check_nextflow(wanted: bool, executor: ExecutorKind) -> None:
     if wanted and executor != "auto":
         raise ValueError(f"nextflow goes with the executor auto, not {executor}")
-    if wanted and shutil.which("nextflow") is None:
+    if wanted and not NEXTFLOW.is_installed():
         raise ValueError("there is no nextflow on the PATH; install it, or leave nextflow (--nextflow) away")
 
 

@@ -13,9 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.exceptions import non_retryable_errors
 from airflow_provider_omics.healthomics.api.errors import OmicsError
-from airflow_provider_omics.healthomics.api.logger import entry
-from airflow_provider_omics.healthomics.api.retrying import Retrying
-from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
 from airflow_provider_omics.healthomics.api.statuses import RunStatus, classify
 from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.requests.literal_requests import id_issues
@@ -24,6 +21,7 @@ from airflow_provider_omics.healthomics.results.table import SampleStatus
 from airflow_provider_omics.hooks.arguments import argument_issues, as_read
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.jobs.use_reader import CallsUsedUp, RunUseReader
+from airflow_provider_omics.jobs.workflow_engines import WorkflowEngines
 from airflow_provider_omics.links.omics import ANALYSIS_LINKS, store_analysis_links
 from airflow_provider_omics.operators.base import KillableOperator
 from airflow_provider_omics.operators.cohort_report import console_of, task_facts, title_of
@@ -195,7 +193,8 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
             return
         if not has_manifest:
             seen.without_manifest += 1
-            measured = replace(measured, engine=self._engine(measured))
+            if self.snippet_engine == _AUTO:
+                measured = replace(measured, engine=self._engines.of(measured))
         seen.details.add(measured)
 
     def _runs(self) -> Iterator[tuple[str | None, str, RunRecord | None]]:
@@ -212,17 +211,6 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
             if run_id not in seen:
                 seen.add(run_id)
                 yield None, run_id, self._reader.run(run_id)
-
-    def _engine(self, run: RunRecord) -> str | None:
-        """Return the engine of a run whose manifest does not tell it, as far as the workflow can be looked up."""
-        if self.snippet_engine == _AUTO and run.workflow is not None and run.workflow not in self._engines:
-            try:
-                self._engines[run.workflow] = self._reader.engine(run)
-            except OmicsServiceError as error:
-                text = "The language of workflow %s is not known, and its tasks get no snippets: %s"
-                self.log.warning("%s", entry(text, run.workflow, error))
-                self._engines[run.workflow] = None
-        return self._engines.get(run.workflow or "")
 
     def _write(self, analysis: RunAnalysis) -> dict[str, Any]:
         rows = [task.values() for task in analysis.tasks()]
@@ -257,14 +245,12 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
         return uri
 
     @cached_property
-    def _engines(self) -> dict[str, str | None]:
-        return {}
+    def _engines(self) -> WorkflowEngines:
+        return WorkflowEngines(lambda asked, label: self._reader.ask(asked, label, "GetWorkflow"), self.log)
 
     @cached_property
     def _reader(self) -> RunUseReader:
-        retrying = Retrying(
-            _ERROR_BUDGET, _DELAY, self._killed.wait, self.log, "the analysis", self.hook.renew, only_transient=True
-        )
+        retrying = self.retrying_for(_ERROR_BUDGET, _DELAY, "the analysis", only_transient=True)
         return RunUseReader(self.hook, self.log, retrying, self.usage_calls_limit)
 
 

@@ -11,6 +11,7 @@ from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError, non_retryable, without_traceback
 from airflow_provider_omics.healthomics.api.calls import Requests, T
+from airflow_provider_omics.healthomics.api.retrying import Retrying
 from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.healthomics.requests.literal_requests import id_issues
 from airflow_provider_omics.hooks.arguments import value_issues
@@ -132,6 +133,12 @@ class KillableOperator(OmicsBaseOperator):
     def _killed(self) -> threading.Event:
         # Made when first asked for: a lock would keep the DAG from being copied.
         return threading.Event()
+
+    def retrying_for(
+        self, error_budget: float, delay: float, subject: str, *, only_transient: bool = False
+    ) -> Retrying:
+        """Return what makes calls again until a kill; the parameters are those of :class:`Retrying`."""
+        return Retrying(error_budget, delay, self._killed.wait, self.log, subject, self.hook.renew, only_transient)
 
     def on_kill(self) -> None:
         """Stop waiting; what was requested goes on."""

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_omics.healthomics.api.calls import one_request
 from airflow_provider_omics.healthomics.api.console import run_url
 from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.discovery.checkpoint import CohortCheckpoint
@@ -15,6 +14,7 @@ from airflow_provider_omics.healthomics.results.table import ResultsTable
 from airflow_provider_omics.hooks.arguments import as_read
 from airflow_provider_omics.jobs.cohort_job import CohortJob
 from airflow_provider_omics.jobs.run_usage import usage_retrying
+from airflow_provider_omics.jobs.workflow_engines import WorkflowEngines
 from airflow_provider_omics.operators.cohort_lineage import OmicsCohortLineageOperator
 from airflow_provider_omics.report.model import Report, ReportSample, RunDetails
 from airflow_provider_omics.report.page import CONTENT_TYPE, render
@@ -43,7 +43,7 @@ class OmicsCohortReportOperator(OmicsCohortLineageOperator):
     def note_tasks(self, run: RunRecord) -> None:
         """Take a run into the report whose tasks were read."""
         if self.report:
-            self._details.add(replace(run, engine=self._engine(run)))
+            self._details.add(replace(run, engine=self._engines.of(run)))
 
     def add_report(
         self,
@@ -93,19 +93,8 @@ class OmicsCohortReportOperator(OmicsCohortLineageOperator):
         return RunDetails(RunAnalysis(_HEADROOM))
 
     @cached_property
-    def _engines(self) -> dict[str | None, str | None]:
-        return {}
-
-    def _engine(self, run: RunRecord) -> str | None:
-        """Return the engine of a run's workflow, which its tasks are named after (GetWorkflow); None if unknown."""
-        if run.engine is None and run.workflow not in self._engines:
-            try:
-                shown = self.hook.send_requests(one_request("GetWorkflow", {"id": run.workflow}), "the workflow")
-                self._engines[run.workflow] = shown.get("engine")
-            except Exception as error:
-                self.log.warning("%s", entry("The language of the workflow is not known: %s", error))
-                self._engines[run.workflow] = None
-        return run.engine or self._engines.get(run.workflow)
+    def _engines(self) -> WorkflowEngines:
+        return WorkflowEngines(self.hook.send_requests, self.log)
 
 
 def title_of(context: Context) -> str:

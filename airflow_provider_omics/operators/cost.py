@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.exceptions import non_retryable_errors
 from airflow_provider_omics.healthomics.api.logger import entry
-from airflow_provider_omics.healthomics.api.retrying import Retrying
 from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.requests.shapes import api_name
 from airflow_provider_omics.hooks.arguments import argument_issues, as_read
@@ -103,9 +102,7 @@ class OmicsEstimateCostOperator(KillableOperator):
                 raise OmicsRequestInvalidError(_OPERATION, issues)
             if self.price_file is not None:
                 price_book(self.hook, self.price_file, _OPERATION)
-            retrying = Retrying(
-                _ERROR_BUDGET, _DELAY, self._killed.wait, self.log, "the estimate", self.hook.renew, only_transient=True
-            )
+            retrying = self.retrying_for(_ERROR_BUDGET, _DELAY, "the estimate", only_transient=True)
             reader = RunUseReader(self.hook, self.log, retrying)
             count = self.estimate_runs or ESTIMATE_RUNS
             estimate = estimate_cost(reader, self.price_file, self._members(), self.runs, count)

@@ -41,25 +41,25 @@ class OmicsLineageOperator(OmicsCostOperator[JobT]):
 
     def get_openlineage_facets_on_start(self) -> OperatorLineage[Any, Any]:
         """Return the inputs that the arguments name."""
-        return _as_openlineage(self._told())
+        return _as_openlineage(self._lineage_so_far())
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """Return inputs, outputs and the run facet of a job that went well.
 
         :param task_instance: of the task.
         """
-        return _as_openlineage(self._told())
+        return _as_openlineage(self._lineage_so_far())
 
     def get_openlineage_facets_on_failure(self, task_instance: Any) -> OperatorLineage[Any, Any]:
         """Return inputs, outputs as far as there are any, and the run facet of a job that did not go well.
 
         :param task_instance: of the task.
         """
-        return _as_openlineage(self._told(), with_problem=True)
+        return _as_openlineage(self._lineage_so_far(), with_problem=True)
 
     def new_lineage(self) -> Lineage | None:
         """Return what the end of a job is to be noted in; None where nobody is told of it."""
-        if not is_told():
+        if not openlineage_is_on():
             return None
         self._lineage = Lineage()
         self.note_arguments(self._lineage.inputs)
@@ -102,7 +102,7 @@ class OmicsLineageOperator(OmicsCostOperator[JobT]):
             if len(lineage.outputs) == before:
                 lineage.outputs.add(output_uri)
 
-    def _told(self) -> Lineage:
+    def _lineage_so_far(self) -> Lineage:
         if self._lineage is not None:
             return self._lineage
         lineage = Lineage()
@@ -112,7 +112,7 @@ class OmicsLineageOperator(OmicsCostOperator[JobT]):
         return lineage
 
 
-def is_told() -> bool:
+def openlineage_is_on() -> bool:
     """Whether OpenLineage is installed and set up."""
     try:
         from airflow.providers.openlineage import conf

@@ -72,7 +72,6 @@ class OmicsPruneRunsOperator(OmicsPruneOperator):
 
     def carry_out(self, context: Context, plan: PrunePlan, reader: PruneReader) -> dict[str, Any]:
         """Delete the runs that the plan names (DeleteRun), and return the counts."""
-        del context
         summary = self.delete_each(plan, reader, prune_run)
         self.log_outcomes(summary)
         return summary

@@ -160,9 +160,7 @@ class OmicsPruneOperator(KillableOperator):
     @cached_property
     def _retrying(self) -> Retrying:
         subject = f"pruning by task {self.task_id}"
-        return Retrying(
-            self.error_budget, _FIRST_DELAY, self._killed.wait, self.log, subject, self.hook.renew, only_transient=True
-        )
+        return self.retrying_for(self.error_budget, _FIRST_DELAY, subject, only_transient=True)
 
     def _check(self) -> None:
         issues = list(argument_issues(self))

@@ -65,7 +65,7 @@ class OmicsWaitingOperator(KillableOperator, Generic[SnapshotT]):
     def retrying(self) -> Retrying:
         """What makes calls again once the wait is over, for as long as errors were put up with while waiting."""
         subject = f"the result of task {self.task_id}"
-        return Retrying(self.error_budget, self.waiter_delay, self._killed.wait, self.log, subject, self.hook.renew)
+        return self.retrying_for(self.error_budget, self.waiter_delay, subject)
 
     def check_waiting(self, operation: str) -> None:
         """Refuse waiting parameters that cannot be followed, before anything is sent.

@@ -56,5 +56,5 @@ XCOM_RESOURCE_IS_NEW_KEY = "resource_is_new"
 
 
 def run_result(run: RunSnapshot) -> dict[str, Any]:
-    """Return what a sensor tells of a run."""
+    """Return what sensors, and the asset events of a task, tell of a run."""
     return {"run_id": run.run_id, XCOM_RUN_UUID_KEY: run.uuid, XCOM_RUN_OUTPUT_URI_KEY: run.output_uri}

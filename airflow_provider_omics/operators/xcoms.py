@@ -16,9 +16,8 @@ from airflow_provider_omics.operators.xcom_keys import (
     XCOM_FAILURES_KEY,
     XCOM_REPORT_URI_KEY,
     XCOM_RESULTS_URI_KEY,
-    XCOM_RUN_OUTPUT_URI_KEY,
-    XCOM_RUN_UUID_KEY,
     XCOM_RUNS_KEY,
+    run_result,
 )
 
 if TYPE_CHECKING:
@@ -88,8 +87,7 @@ def cohort_extra(outcome: BatchOutcome) -> dict[str, Any]:
 
 def run_extra(run: RunSnapshot) -> dict[str, Any]:
     """Return what the asset events of a run have in their extra."""
-    known = {"run_id": run.run_id, XCOM_RUN_UUID_KEY: run.uuid, XCOM_RUN_OUTPUT_URI_KEY: run.output_uri}
-    return {name: value for name, value in known.items() if value is not None}
+    return {name: value for name, value in run_result(run).items() if value is not None}
 
 
 def _failure_json(row: SampleResult) -> dict[str, Any]:

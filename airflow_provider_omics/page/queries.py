@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import Depends, Path, Query
 
@@ -11,7 +11,6 @@ from airflow_provider_omics.healthomics.results.table import SampleStatus
 from airflow_provider_omics.page import sample_table
 
 Name = Annotated[str, Path(max_length=250)]
-Sort = Literal["input", "sample", "status", "failure_class", "start_time", "stop_time", "duration", "cost_usd"]
 
 
 def _task(dag_id: Name, run_id: Name, task_id: Name, map_index: Annotated[int, Path(ge=-1)]) -> TaskIdentity:
@@ -25,7 +24,7 @@ def _samples(
     failure_class: Annotated[str | None, Query(max_length=50)] = None,
     reason: Annotated[str | None, Query(max_length=200)] = None,
     search: Annotated[str, Query(max_length=sample_table.MAX_SEARCH)] = "",
-    sort: Sort = "input",
+    sort: sample_table.Sort = "input",
     descending: bool = False,
 ) -> sample_table.Query:
     return sample_table.Query(page, size, status, failure_class, reason, search.strip(), sort, descending)

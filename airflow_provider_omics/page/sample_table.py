@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from itertools import chain, islice
-from typing import Any
+from typing import Any, Literal, get_args
 
 from airflow_provider_omics.healthomics.api import failures
 from airflow_provider_omics.healthomics.api.failures import FailureAdvice, advise, advise_submission
@@ -41,7 +41,8 @@ _WORST_FIRST = {
     SampleStatus.COMPLETED: 6,
 }
 
-SORTS = ("input", "sample", "status", "failure_class", "start_time", "stop_time", "duration", "cost_usd")
+Sort = Literal["input", "sample", "status", "failure_class", "start_time", "stop_time", "duration", "cost_usd"]
+SORTS: tuple[Sort, ...] = get_args(Sort)
 """What samples can be sorted by; ``input`` is the order of the cohort's input."""
 
 
@@ -69,7 +70,7 @@ class Query:
     failure_class: str | None = None
     reason: str | None = None
     search: str = ""
-    sort: str = "input"
+    sort: Sort = "input"
     descending: bool = False
 
 

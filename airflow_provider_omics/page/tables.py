@@ -72,7 +72,8 @@ class TableCache:
         try:
             if load.version.size > _MOST_BYTES:
                 raise NotATableError(f"it has {load.version.size:,} bytes, more than are shown here")
-            table = SampleTable.read(_lines(load, lambda start: _part(storage, uri, load.version, start)))
+            lines = _lines(load, lambda start: storage.read_range(uri, load.version, start, _RANGE_BYTES))
+            table = SampleTable.read(lines)
         except BaseException as error:
             load.failed_at = self._clock()
             load.future.set_exception(error)
@@ -91,10 +92,6 @@ class TableCache:
                     break
                 if self._loads[key].future.done():
                     kept -= self._loads.pop(key).size
-
-
-def _part(storage: ObjectStorage, uri: str, version: ObjectVersion, start: int) -> bytes:
-    return storage.read_range(uri, version, start, _RANGE_BYTES)
 
 
 def _lines(load: TableLoad, read: Callable[[int], bytes]) -> Iterator[bytes]:

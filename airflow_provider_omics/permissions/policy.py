@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_provider_omics.healthomics.api.actions import LIST_BUCKET, PASS_ROLE
+from airflow_provider_omics.healthomics.api.console import LOG_GROUP
 from airflow_provider_omics.permissions.hook import HOOK_METHODS
 from airflow_provider_omics.permissions.listed import PERMISSIONS
 
 Document = dict[str, Any]
 
-_LOG_GROUP = "/aws/omics/WorkflowLog"
 _READ_AND_WRITE = ("s3:GetObject", "s3:PutObject")
 
 
@@ -43,7 +43,7 @@ def policy_document(
         "s3": f"arn:{partition}:s3:::{bucket}/*",
         LIST_BUCKET: f"arn:{partition}:s3:::{bucket}",
         PASS_ROLE: f"arn:{partition}:iam::{account}:role/{role}",
-        "logs": f"arn:{partition}:logs:{region}:{account}:log-group:{_LOG_GROUP}:*",
+        "logs": f"arn:{partition}:logs:{region}:{account}:log-group:{LOG_GROUP}:*",
         "ecr": f"arn:{partition}:ecr:{region}:{account}:repository/*",
         "sqs": f"arn:{partition}:sqs:{region}:{account}:{queue}",
     }
@@ -66,7 +66,7 @@ def service_role_policy(bucket: str = "my-bucket", account: str = "123456789012"
     statements = [
         _statement(_READ_AND_WRITE, f"arn:{partition}:s3:::{bucket}/*"),
         _statement((LIST_BUCKET,), f"arn:{partition}:s3:::{bucket}"),
-        _statement(logs, f"arn:{partition}:logs:*:{account}:log-group:{_LOG_GROUP}:*"),
+        _statement(logs, f"arn:{partition}:logs:*:{account}:log-group:{LOG_GROUP}:*"),
         _statement(images, f"arn:{partition}:ecr:*:{account}:repository/*"),
     ]
     return _document(statements)

@@ -11,7 +11,6 @@ from airflow_provider_omics.report.figures import counted, duration, shortened
 from airflow_provider_omics.usage.analysis import TaskAnalysis
 
 _BINS = 24
-_LEFT, _RIGHT = 210.0, svg.WIDTH - 90.0
 
 
 def histogram(seconds: Sequence[float], label: str, noun: str) -> Markup:
@@ -28,15 +27,15 @@ def histogram(seconds: Sequence[float], label: str, noun: str) -> Markup:
     for value in seconds:
         bins[min(int((value - first) / (last - first) * _BINS), _BINS - 1)] += 1
     most, top, bottom = max(bins), 14.0, 144.0
-    width, step = (_RIGHT - _LEFT) / _BINS, (last - first) / _BINS
+    width, step = (svg.RIGHT - svg.LEFT) / _BINS, (last - first) / _BINS
     parts = [
-        *svg.time_axis(first, last, _LEFT, _RIGHT, top, bottom),
-        svg.text("label", _LEFT - 10, top + 5, counted(most, noun)),
-        svg.text("label", _LEFT - 10, bottom, "0"),
+        *svg.time_axis(first, last, top, bottom),
+        svg.text("label", svg.LEFT - 10, top + 5, counted(most, noun)),
+        svg.text("label", svg.LEFT - 10, bottom, "0"),
     ]
     for number, count in enumerate(bins):
         if count:
-            height, x = max((bottom - top) * count / most, 1.0), _LEFT + width * number
+            height, x = max((bottom - top) * count / most, 1.0), svg.LEFT + width * number
             between = f"{duration(first + step * number)} to {duration(first + step * (number + 1))}"
             parts.append(
                 svg.rect("area", x + 1, bottom - height, width - 2, height, f"{between}: {counted(count, noun)}")
@@ -52,21 +51,21 @@ def task_durations(tasks: Sequence[TaskAnalysis], label: str) -> Markup:
     known = [(task, task.seconds) for task in tasks if task.seconds is not None]
     longest = max(max(float(seconds.longest) for _, seconds in known), 0.001)
     bottom = 8 + 22.0 * len(known)
-    parts = [*svg.time_axis(0.0, longest, _LEFT, _RIGHT, 4, bottom)]
+    parts = [*svg.time_axis(0.0, longest, 4, bottom)]
     for number, (task, seconds) in enumerate(known):
         y = 8 + 22.0 * number
-        places = [_LEFT + (_RIGHT - _LEFT) * float(value) / longest for value in (seconds.shortest, seconds.longest)]
-        median, p95 = (_LEFT + (_RIGHT - _LEFT) * float(value) / longest for value in (seconds.median, seconds.p95))
+        places = [svg.place(float(value), longest) for value in (seconds.shortest, seconds.longest)]
+        median, p95 = (svg.place(float(value), longest) for value in (seconds.median, seconds.p95))
         said = (
             f"{task.name}: shortest {duration(seconds.shortest)}, median {duration(seconds.median)}, "
             f"95 % within {duration(seconds.p95)}, longest {duration(seconds.longest)}"
         )
         parts += [
-            svg.text("label", _LEFT - 10, y + 15, shortened(task.name, 30), task.name),
+            svg.text("label", svg.LEFT - 10, y + 15, shortened(task.name, 30), task.name),
             svg.line("whisker", places[0], y + 11, places[1], y + 11),
             svg.rect("area", median, y + 4, max(p95 - median, 2.0), 14, said),
             svg.line("median", median, y + 2, median, y + 20),
-            svg.text("value", _RIGHT + 8, y + 15, duration(seconds.median)),
+            svg.text("value", svg.RIGHT + 8, y + 15, duration(seconds.median)),
         ]
     return svg.picture(bottom + 26, label, parts)
 

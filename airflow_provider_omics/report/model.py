@@ -9,19 +9,13 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_omics.healthomics.api.failures import advise
-from airflow_provider_omics.healthomics.api.statuses import Phase, RunStatus, classify
-from airflow_provider_omics.healthomics.results.table import SampleResult, SampleStatus
+from airflow_provider_omics.healthomics.api.statuses import RunStatus, classify
+from airflow_provider_omics.healthomics.results.table import ENDS, SampleResult, SampleStatus
 from airflow_provider_omics.report.timeline import Bar, State
 from airflow_provider_omics.usage.analysis import COMPLETED, RunAnalysis
 from airflow_provider_omics.usage.languages import base_name, language_of
 from airflow_provider_omics.usage.records import RunRecord, TaskRecord
 
-_ENDS = {
-    Phase.SUCCEEDED: SampleStatus.COMPLETED,
-    Phase.FAILED: SampleStatus.FAILED,
-    Phase.CANCELLED: SampleStatus.CANCELLED,
-    Phase.DELETED: SampleStatus.DELETED,
-}
 STATES = {
     SampleStatus.COMPLETED: State.COMPLETED,
     SampleStatus.FAILED: State.FAILED,
@@ -73,7 +67,7 @@ class ReportSample:
 
         :param sample: the sample that it is of; None for none.
         """
-        end = _ENDS.get(classify(RunStatus, run.status), SampleStatus.UNKNOWN)
+        end = ENDS.get(classify(RunStatus, run.status), SampleStatus.UNKNOWN)
         advice = advise(run.failure_code) if end is SampleStatus.FAILED else None
         return cls(
             name=sample or run.run_id or "",

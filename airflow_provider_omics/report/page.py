@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
 import time
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
@@ -19,7 +18,7 @@ from airflow_provider_omics.report import charts, figures
 from airflow_provider_omics.report.critical_path import Step, critical_path
 from airflow_provider_omics.report.model import STATES, Report, ReportSample, failures_by_class
 from airflow_provider_omics.report.timeline import MOST_ROWS, State, concurrency, timeline
-from airflow_provider_omics.usage.analysis import TaskAnalysis
+from airflow_provider_omics.usage.analysis import TaskAnalysis, nearest_rank
 
 CONTENT_TYPE = "text/html; charset=utf-8"
 MOST_SAMPLES = 500
@@ -158,7 +157,7 @@ def _durations(samples: Sequence[ReportSample]) -> dict[str, Any]:
     label = f"durations of {len(seconds):,} runs that completed"
     return {
         "run_seconds": seconds,
-        "quantiles": [(name, _rank(seconds, share)) for name, share in _SHARES] if seconds else [],
+        "quantiles": [(name, nearest_rank(seconds, share)) for name, share in _SHARES] if seconds else [],
         "histogram": charts.histogram(seconds, label, "runs") if len(seconds) >= _LEAST_OF_A_HISTOGRAM else None,
     }
 
@@ -216,7 +215,3 @@ def _name(end: SampleStatus) -> str:
 def _weight(task: TaskAnalysis) -> tuple[bool, Decimal]:
     # By what it takes as a rule, however often it is done.
     return task.seconds is None, -(task.seconds.median * task.attempts if task.seconds else Decimal(0))
-
-
-def _rank(ordered: Sequence[float], share: int) -> float:
-    return ordered[math.ceil(len(ordered) * share / 100) - 1]

@@ -10,6 +10,13 @@ from airflow_provider_omics.report.figures import duration, ticks
 
 WIDTH = 960
 """Width of every picture, in its own units; a page scales it."""
+LEFT, RIGHT = 210.0, WIDTH - 90.0
+"""Ends of the time axis; labels are before them, values behind."""
+
+
+def place(seconds: float, span: float) -> float:
+    """Return where a time is on an axis of so many seconds."""
+    return LEFT + (RIGHT - LEFT) * seconds / span
 
 
 def picture(height: float, label: str, parts: Iterable[str], *, is_stretched: bool = False) -> Markup:
@@ -53,13 +60,13 @@ def path(kind: str, points: Iterable[tuple[float, float]], title: str = "") -> s
     return f'<path class="{kind}" d="M{places}Z"><title>{escape(title)}</title></path>'
 
 
-def time_axis(first: float, last: float, left: float, right: float, top: float, bottom: float) -> Iterator[str]:
+def time_axis(first: float, last: float, top: float, bottom: float) -> Iterator[str]:
     """Yield the lines and words of a time axis below a picture.
 
     :param first: seconds at its left end, as ``last`` is at its right one.
     """
     for seconds in ticks(first, last):
-        x = left + (right - left) * (seconds - first) / (last - first)
+        x = place(seconds - first, last - first)
         yield line("grid", x, top, x, bottom)
         yield text("tick", x, bottom + 16, duration(seconds) if seconds else "0")
 

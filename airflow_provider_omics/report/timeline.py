@@ -17,7 +17,6 @@ from airflow_provider_omics.report.figures import counted, duration, shortened
 MOST_ROWS = 60
 """Most bars, or lanes, of a timeline."""
 _MOST_STEPS = 240
-_LEFT, _RIGHT = 210.0, svg.WIDTH - 90.0
 _ROW, _AREA = 20.0, 130.0
 _LABEL_CHARACTERS = 30
 
@@ -76,11 +75,11 @@ def concurrency(bars: Sequence[Bar], label: str, noun: str) -> Markup:
     steps = _at_once(bars, begin, span)
     most, top, bottom = max(steps), 14.0, 14.0 + _AREA
     parts = [
-        *svg.time_axis(0.0, span, _LEFT, _RIGHT, top, bottom),
+        *svg.time_axis(0.0, span, top, bottom),
         svg.path("area", _area(steps, most, top, bottom), f"at most {counted(most, noun)} at once"),
-        svg.line("grid", _LEFT, top, _RIGHT, top),
-        svg.text("label", _LEFT - 10, top + 5, counted(most, noun)),
-        svg.text("label", _LEFT - 10, bottom, "0"),
+        svg.line("grid", svg.LEFT, top, svg.RIGHT, top),
+        svg.text("label", svg.LEFT - 10, top + 5, counted(most, noun)),
+        svg.text("label", svg.LEFT - 10, bottom, "0"),
     ]
     return svg.picture(bottom + 26, label, parts)
 
@@ -88,21 +87,19 @@ def concurrency(bars: Sequence[Bar], label: str, noun: str) -> Markup:
 def _rows(bars: Sequence[Bar], label: str) -> Markup:
     begin, span = _extent(bars)
     bottom = 8 + _ROW * len(bars)
-    return svg.picture(
-        bottom + 26, label, [*svg.time_axis(0.0, span, _LEFT, _RIGHT, 4, bottom), *_bars(bars, begin, span)]
-    )
+    return svg.picture(bottom + 26, label, [*svg.time_axis(0.0, span, 4, bottom), *_bars(bars, begin, span)])
 
 
 def _bars(bars: Sequence[Bar], begin: float, span: float) -> Iterator[str]:
     for number, bar in enumerate(bars):
         y = 8 + _ROW * number
-        x, width = _x(bar.start - begin, span), max((_RIGHT - _LEFT) * bar.seconds / span, 2.0)
+        x, width = svg.place(bar.start - begin, span), max((svg.RIGHT - svg.LEFT) * bar.seconds / span, 2.0)
         lasted = duration(bar.seconds)
         title = f"{bar.label}: {bar.state.value}, {lasted}, {duration(bar.start - begin)} after the start"
-        yield svg.text("label", _LEFT - 10, y + 13, shortened(bar.label, _LABEL_CHARACTERS), bar.label)
-        yield svg.rect(bar.state.value, min(x, _RIGHT - 2), y + 3, width, _ROW - 6, title)
+        yield svg.text("label", svg.LEFT - 10, y + 13, shortened(bar.label, _LABEL_CHARACTERS), bar.label)
+        yield svg.rect(bar.state.value, min(x, svg.RIGHT - 2), y + 3, width, _ROW - 6, title)
         yield svg.text(
-            "value", _RIGHT + 8, y + 13, lasted if bar.state is State.COMPLETED else f"{lasted} {_mark(bar)}"
+            "value", svg.RIGHT + 8, y + 13, lasted if bar.state is State.COMPLETED else f"{lasted} {_mark(bar)}"
         )
 
 
@@ -119,16 +116,16 @@ def _lanes(groups: dict[str, list[Bar]], label: str) -> Markup:
         ordered = [*ordered[: MOST_ROWS - 1], (f"{len(ordered) - MOST_ROWS + 1:,} more", rest)]
     height = 30.0
     bottom = 8 + height * len(ordered)
-    parts = [*svg.time_axis(0.0, span, _LEFT, _RIGHT, 4, bottom)]
+    parts = [*svg.time_axis(0.0, span, 4, bottom)]
     for number, (name, bars) in enumerate(ordered):
         top = 8 + height * number
         steps = _at_once(bars, begin, span)
         failed = sum(bar.state is State.FAILED for bar in bars)
         said = f"{name}: {len(bars):,}, of which {failed:,} failed; at most {max(steps):,} at once"
         parts += [
-            svg.text("label", _LEFT - 10, top + 19, shortened(name, _LABEL_CHARACTERS), name),
+            svg.text("label", svg.LEFT - 10, top + 19, shortened(name, _LABEL_CHARACTERS), name),
             svg.path("area", _area(steps, max(steps), top + 3, top + height - 3), said),
-            svg.text("value", _RIGHT + 8, top + 19, f"{len(bars):,}" + (f", {failed:,} ✕" if failed else "")),
+            svg.text("value", svg.RIGHT + 8, top + 19, f"{len(bars):,}" + (f", {failed:,} ✕" if failed else "")),
         ]
     return svg.picture(bottom + 26, label, parts)
 
@@ -136,10 +133,6 @@ def _lanes(groups: dict[str, list[Bar]], label: str) -> Markup:
 def _extent(bars: Sequence[Bar]) -> tuple[float, float]:
     begin = min(bar.start for bar in bars)
     return begin, max(max(bar.stop for bar in bars) - begin, 0.001)
-
-
-def _x(seconds: float, span: float) -> float:
-    return _LEFT + (_RIGHT - _LEFT) * seconds / span
 
 
 def _at_once(bars: Sequence[Bar], begin: float, span: float) -> list[int]:
@@ -153,13 +146,13 @@ def _at_once(bars: Sequence[Bar], begin: float, span: float) -> list[int]:
 
 
 def _area(steps: Sequence[int], most: int, top: float, bottom: float) -> Iterator[tuple[float, float]]:
-    yield _LEFT, bottom
+    yield svg.LEFT, bottom
     before = 0
     for number, count in enumerate(steps):
         if count != before:
-            x = _LEFT + (_RIGHT - _LEFT) * number / len(steps)
+            x = svg.place(number, len(steps))
             yield x, bottom - (bottom - top) * before / most
             yield x, bottom - (bottom - top) * count / most
             before = count
-    yield _RIGHT, bottom - (bottom - top) * before / most
-    yield _RIGHT, bottom
+    yield svg.RIGHT, bottom - (bottom - top) * before / most
+    yield svg.RIGHT, bottom

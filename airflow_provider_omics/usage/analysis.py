@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow_provider_omics.healthomics.api.statuses import TaskStatus
 from airflow_provider_omics.usage.columns import text_of
@@ -19,6 +19,7 @@ from airflow_provider_omics.usage.records import RunRecord, TaskRecord, seconds_
 COMPLETED = frozenset({TaskStatus.COMPLETED.value, "SUCCESS"})
 """Statuses of a task that did what it was for."""
 _MICROSECONDS = 10**6
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,5 +234,14 @@ def _quantiles(microseconds: Sequence[int]) -> Quantiles | None:
     if not microseconds:
         return None
     ordered = sorted(microseconds)
-    ranks = (1, *(math.ceil(len(ordered) * share / 100) for share in (50, 90, 95)), len(ordered))
-    return Quantiles(*(Decimal(ordered[rank - 1]) / _MICROSECONDS for rank in ranks))
+    found = (ordered[0], *(nearest_rank(ordered, share) for share in (50, 90, 95)), ordered[-1])
+    return Quantiles(*(Decimal(value) / _MICROSECONDS for value in found))
+
+
+def nearest_rank(ordered: Sequence[T], share: int) -> T:
+    """Return a quantile by the nearest rank, so that it is a value that there was.
+
+    :param ordered: at least one value, in ascending order.
+    :param share: per cent, 1 to 100.
+    """
+    return ordered[math.ceil(len(ordered) * share / 100) - 1]

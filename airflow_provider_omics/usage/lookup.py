@@ -13,6 +13,9 @@ from airflow_provider_omics.healthomics.api.statuses import RunStatus
 from airflow_provider_omics.healthomics.runs.tasks import list_tasks
 from airflow_provider_omics.usage.records import RunRecord
 
+_MOST_PAGES = 20
+_LONG_AGO = pendulum.datetime(1970, 1, 1)
+
 
 def read_tasks(run: RunRecord) -> Requests[RunRecord]:
     """Return a run with its tasks, with one call for every 100 of them (ListRunTasks).
@@ -52,6 +55,16 @@ def read_run(run_id: str) -> Requests[RunRecord]:
     return RunRecord.of((yield Request("GetRun", {"id": run_id})))
 
 
+def read_engine(workflow_id: str, workflow_type: str | None) -> Requests[str | None]:
+    """Return the engine of a workflow (GetWorkflow).
+
+    :param workflow_type: None for the service's default.
+    """
+    members = {"id": workflow_id} | ({} if workflow_type is None else {"type": workflow_type})
+    engine: str | None = (yield Request("GetWorkflow", members)).get("engine")
+    return engine
+
+
 def list_last_runs(workflow_id: str, version: str | None, count: int) -> Requests[list[RunRecord]]:
     """Return the last completed runs of one version of a workflow, newest first (ListRuns).
 
@@ -80,7 +93,3 @@ def list_last_runs(workflow_id: str, version: str | None, count: int) -> Request
 
 def _version_of(item: Mapping[str, Any]) -> tuple[str | None, str | None]:
     return item.get("workflowId"), item.get("workflowVersionName")
-
-
-_MOST_PAGES = 20
-_LONG_AGO = pendulum.datetime(1970, 1, 1)

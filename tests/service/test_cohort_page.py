@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -35,11 +34,6 @@ def omics_local_settings(omics_local_settings: dict[str, Any]) -> dict[str, Any]
 @pytest.fixture
 def server(omics_local: LocalOmics) -> LocalOmics:
     return omics_local
-
-
-@pytest.fixture
-def lab(server: LocalOmics, make_workflow: Callable[..., str]) -> CohortLab:
-    return CohortLab(server, make_workflow())
 
 
 @pytest.fixture

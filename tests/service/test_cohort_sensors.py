@@ -45,11 +45,6 @@ def server(omics_local: LocalOmics) -> LocalOmics:
 
 
 @pytest.fixture
-def lab(server: LocalOmics, make_workflow: Callable[..., str]) -> CohortLab:
-    return CohortLab(server, make_workflow())
-
-
-@pytest.fixture
 def airflow_says(mocker: MockerFixture) -> Says:
     """Have Airflow tell one state of the cohort's task after the other; what can be called happens before that."""
 

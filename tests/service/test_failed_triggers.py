@@ -56,11 +56,6 @@ def server(omics_local: LocalOmics, call_clock: CallClock) -> LocalOmics:
     return call_clock.follow(omics_local)
 
 
-@pytest.fixture
-def lab(server: LocalOmics, make_workflow: Callable[..., str]) -> CohortLab:
-    return CohortLab(server, make_workflow())
-
-
 def run_operator(lab: CohortLab, **kwargs: Any) -> OmicsStartRunOperator:
     return OmicsStartRunOperator(
         task_id="start_run",

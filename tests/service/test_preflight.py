@@ -46,11 +46,6 @@ def server(omics_local: LocalOmics) -> LocalOmics:
     return omics_local
 
 
-@pytest.fixture
-def lab(server: LocalOmics, make_workflow: Callable[..., str]) -> CohortLab:
-    return CohortLab(server, make_workflow())
-
-
 def preflight(**kwargs: Any) -> TaskRun:
     return run_task(OmicsPreflightOperator(task_id="preflight", **kwargs))
 

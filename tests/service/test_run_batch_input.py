@@ -29,11 +29,6 @@ def server(omics_local: LocalOmics) -> LocalOmics:
     return omics_local
 
 
-@pytest.fixture
-def lab(server: LocalOmics, make_workflow: Callable[..., str]) -> CohortLab:
-    return CohortLab(server, make_workflow())
-
-
 # What is wrong, and how the message names it.
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"role_arn": None}, "role_arn"),

@@ -42,11 +42,6 @@ def own_signal() -> Iterator[None]:
 
 
 @pytest.fixture
-def lab(server: LocalOmics, make_workflow: Callable[..., str]) -> CohortLab:
-    return CohortLab(server, make_workflow())
-
-
-@pytest.fixture
 def airflow_says(mocker: MockerFixture) -> Callable[[str | None], None]:
     """Have Airflow, which knows nothing of a task that no scheduler has started, tell a state of the task instance."""
 

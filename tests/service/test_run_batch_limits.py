@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -26,11 +25,6 @@ def omics_local_settings(omics_local_settings: dict[str, Any], call_clock: CallC
 def server(omics_local: LocalOmics, call_clock: CallClock) -> LocalOmics:
     """Airflow's connection leads to the server of the shared fixtures."""
     return call_clock.follow(omics_local)
-
-
-@pytest.fixture
-def lab(server: LocalOmics, make_workflow: Callable[..., str]) -> CohortLab:
-    return CohortLab(server, make_workflow())
 
 
 @MODES

@@ -57,11 +57,6 @@ def server(omics_local: LocalOmics) -> LocalOmics:
 
 
 @pytest.fixture
-def lab(server: LocalOmics, make_workflow: Callable[..., str]) -> CohortLab:
-    return CohortLab(server, make_workflow())
-
-
-@pytest.fixture
 def rnaseq(tmp_path: Path) -> str:
     path = tmp_path / "samplesheet.csv"
     path.write_text(RNASEQ)

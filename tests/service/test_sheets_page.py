@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -59,11 +59,6 @@ EXAMPLES = list(examples())
 def server(omics_local: LocalOmics) -> LocalOmics:
     """Airflow's connection leads to the server of the shared fixtures."""
     return omics_local
-
-
-@pytest.fixture
-def lab(server: LocalOmics, make_workflow: Callable[..., str]) -> CohortLab:
-    return CohortLab(server, make_workflow())
 
 
 def call(example: Example, lab: CohortLab, deferrable: bool) -> TaskRun:

@@ -25,11 +25,6 @@ def server(omics_local: LocalOmics) -> LocalOmics:
     return omics_local
 
 
-@pytest.fixture
-def lab(server: LocalOmics, make_workflow: Callable[..., str]) -> CohortLab:
-    return CohortLab(server, make_workflow())
-
-
 def counts(summary: dict[str, Any]) -> dict[str, int]:
     """Return the counts of a summary that are not 0."""
     names = ("completed", "failed", "cancelled", "deleted", "failed_submissions", "not_submitted", "unknown")

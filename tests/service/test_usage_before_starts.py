@@ -8,13 +8,13 @@ from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 from cohorts import CohortLab, cohort, failing, instance
 from omics_errors import raises
 from omics_service import wdl_zip
 from task_runs import TaskInstance, run_task
+from usage_setup import called_often, write_prices
 
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError
 from airflow_provider_omics.local import LocalOmics, OutcomeRule, SimulatedOutcomes
@@ -43,21 +43,12 @@ def omics_local_settings(omics_local_settings: dict[str, Any]) -> dict[str, Any]
 @pytest.fixture
 def server(omics_local: LocalOmics, monkeypatch: pytest.MonkeyPatch) -> LocalOmics:
     """Airflow's connection leads to the server, which may be called often."""
-    extra = {**omics_local.connection_extra(), "service_config": {"omics": {"calls_per_second": 1000}}}
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", f"aws://key:secret@/?{urlencode({'__extra__': json.dumps(extra)})}")
-    return omics_local
-
-
-@pytest.fixture
-def lab(server: LocalOmics, make_workflow: Callable[..., str]) -> CohortLab:
-    return CohortLab(server, make_workflow())
+    return called_often(omics_local, monkeypatch)
 
 
 @pytest.fixture
 def price_file(tmp_path: Path) -> str:
-    path = tmp_path / "prices.json"
-    path.write_text(json.dumps(PRICES))
-    return str(path)
+    return write_prices(tmp_path, PRICES)
 
 
 def start(lab: CohortLab, ti: TaskInstance | None = None, **kwargs: Any) -> TaskInstance:

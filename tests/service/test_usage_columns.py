@@ -9,11 +9,11 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 from cohorts import BUCKET, MODES, CohortLab, cohort, failing, instance
 from omics_errors import raises
+from usage_setup import called_often, write_prices
 
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.api.console import LOG_GROUP
@@ -45,22 +45,12 @@ def omics_local_settings(omics_local_settings: dict[str, Any]) -> dict[str, Any]
 @pytest.fixture
 def server(omics_local: LocalOmics, monkeypatch: pytest.MonkeyPatch) -> LocalOmics:
     """Airflow's connection leads to the server, which may be called often."""
-    extra = {**omics_local.connection_extra(), "service_config": {"omics": {"calls_per_second": 1000}}}
-    uri = f"aws://key:secret@/?{urlencode({'__extra__': json.dumps(extra)})}"
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", uri)
-    return omics_local
-
-
-@pytest.fixture
-def lab(server: LocalOmics, make_workflow: Callable[..., str]) -> CohortLab:
-    return CohortLab(server, make_workflow())
+    return called_often(omics_local, monkeypatch)
 
 
 @pytest.fixture
 def price_file(tmp_path: Path) -> str:
-    path = tmp_path / "prices.json"
-    path.write_text(json.dumps(PRICES))
-    return str(path)
+    return write_prices(tmp_path, PRICES)
 
 
 def recounted(lab: CohortLab, sample: str) -> Fraction:

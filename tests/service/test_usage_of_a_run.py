@@ -7,11 +7,11 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 from omics_errors import raises
 from task_runs import TaskInstance, TaskRun, run_task
+from usage_setup import called_often, write_prices
 
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError, OmicsRunFailedError
 from airflow_provider_omics.healthomics.api.console import LOG_GROUP
@@ -35,9 +35,7 @@ PRICES = {
 @pytest.fixture
 def server(omics_local: LocalOmics, monkeypatch: pytest.MonkeyPatch) -> LocalOmics:
     """Airflow's connection leads to the server, which may be called often."""
-    extra = {**omics_local.connection_extra(), "service_config": {"omics": {"calls_per_second": 1000}}}
-    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", f"aws://key:secret@/?{urlencode({'__extra__': json.dumps(extra)})}")
-    return omics_local
+    return called_often(omics_local, monkeypatch)
 
 
 @pytest.fixture
@@ -47,9 +45,7 @@ def workflow_id(server: LocalOmics, make_workflow: Callable[..., str]) -> str:
 
 @pytest.fixture
 def price_file(tmp_path: Path) -> str:
-    path = tmp_path / "prices.json"
-    path.write_text(json.dumps(PRICES))
-    return str(path)
+    return write_prices(tmp_path, PRICES)
 
 
 def start(workflow_id: str, ti: TaskInstance | None = None, **kwargs: Any) -> TaskRun:

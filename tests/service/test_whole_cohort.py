@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -31,11 +30,6 @@ def omics_local_settings(omics_local_settings: dict[str, Any]) -> dict[str, Any]
 def server(omics_local: LocalOmics) -> LocalOmics:
     """Airflow's connection leads to the server of the shared fixtures."""
     return omics_local
-
-
-@pytest.fixture
-def lab(server: LocalOmics, make_workflow: Callable[..., str]) -> CohortLab:
-    return CohortLab(server, make_workflow())
 
 
 def redriven(lab: CohortLab, ti: Any = None, stem: str = "sample", **kwargs: Any) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from holding import HELD_RUN, Holding
 from omics_service import ROLE
-from permission_drives import BUCKET, GIVES_UP, OUT, QUICK, PermissionLab, crash, drive, fire_all, second_try, task
+from permission_drives import BUCKET, GIVES_UP, OUT, QUICK, PermissionLab, crash, drive, fired, second_try, sensor, task
 
 from airflow_provider_omics.exceptions import (
     OmicsBatchFailedError,
@@ -145,12 +145,12 @@ for _of, (_operator, _asks) in _COHORTS.items():
 
 @drive("OmicsBatchSensor", "cohort", "GetBatch ListBatch", "whole_cohort", prepare=_tagged)
 def _(_lab: PermissionLab, batch_id: str, deferrable: bool) -> None:
-    _sensor(OmicsBatchSensor, deferrable, batch_id=batch_id)
+    sensor(OmicsBatchSensor, deferrable, batch_id=batch_id)
 
 
 @drive("OmicsBatchTrigger", "cohort", "GetBatch ListBatch", "whole_cohort", prepare=_tagged)
 def _(_lab: PermissionLab, batch_id: str, _deferrable: bool) -> None:
-    _fired(OmicsBatchTrigger(batch_id=batch_id, target="decided", whole_cohort=True, **QUICK))
+    fired(OmicsBatchTrigger(batch_id=batch_id, target="decided", whole_cohort=True, **QUICK))
 
 
 @drive(DELETE_RUNS, "alone", "DeleteRunBatch GetBatch", "wait_for_completion", prepare=PermissionLab.batch, waits=True)
@@ -189,43 +189,33 @@ def _(_lab: PermissionLab, _batch_id: str, _deferrable: bool) -> None:
     assert task(OmicsPruneRunBatchesOperator, **_ALL, plan_only=False)["deleted"] == 1
 
 
-def _sensor(kind: Any, deferrable: bool, **given: Any) -> Any:
-    return task(kind, deferrable=deferrable, poke_interval=0.02, error_budget=0.0, **given)
-
-
 @drive("OmicsBatchSensor", "processed", "GetBatch", prepare=PermissionLab.batch, waits=True)
 def _(_lab: PermissionLab, batch_id: str, deferrable: bool) -> None:
-    _sensor(OmicsBatchSensor, deferrable, batch_id=batch_id, whole_cohort=False)
+    sensor(OmicsBatchSensor, deferrable, batch_id=batch_id, whole_cohort=False)
 
 
 @drive("OmicsBatchSensor", "failing", "GetBatch ListRuns ListRunsInBatch GetRun", "failure details",
        prepare=lambda lab: lab.batch(FAILING), ends=OmicsBatchFailedError)  # fmt: skip
 def _(_lab: PermissionLab, batch_id: str, deferrable: bool) -> None:
-    _sensor(OmicsBatchSensor, deferrable, batch_id=batch_id, whole_cohort=False)
+    sensor(OmicsBatchSensor, deferrable, batch_id=batch_id, whole_cohort=False)
 
 
 @drive("OmicsBatchRunSensor", "completed", "ListRunsInBatch GetRun", prepare=PermissionLab.batch, waits=True)
 def _(_lab: PermissionLab, batch_id: str, deferrable: bool) -> None:
-    _sensor(OmicsBatchRunSensor, deferrable, batch_id=batch_id, run_setting_id="a", whole_cohort=False)
+    sensor(OmicsBatchRunSensor, deferrable, batch_id=batch_id, run_setting_id="a", whole_cohort=False)
 
 
 @drive("OmicsBatchRunSensor", "failing", f"ListRunsInBatch GetRun {FAILURE}", "failure details",
        prepare=lambda lab: lab.batch(FAILING), ends=OmicsRunFailedError)  # fmt: skip
 def _(_lab: PermissionLab, batch_id: str, deferrable: bool) -> None:
-    _sensor(OmicsBatchRunSensor, deferrable, batch_id=batch_id, run_setting_id="bad", whole_cohort=False)
-
-
-def _fired(*triggers: Any) -> None:
-    for payload in fire_all(*triggers):
-        if payload["why"] != "ended":
-            raise RuntimeError(payload["message"])
+    sensor(OmicsBatchRunSensor, deferrable, batch_id=batch_id, run_setting_id="bad", whole_cohort=False)
 
 
 @drive("OmicsBatchTrigger", "fires", "GetBatch", prepare=PermissionLab.batch)
 def _(_lab: PermissionLab, batch_id: str, _deferrable: bool) -> None:
-    _fired(OmicsBatchTrigger(batch_id=batch_id, **QUICK))
+    fired(OmicsBatchTrigger(batch_id=batch_id, **QUICK))
 
 
 @drive("OmicsBatchRunTrigger", "fires", "ListRunsInBatch GetRun", prepare=PermissionLab.batch)
 def _(_lab: PermissionLab, batch_id: str, _deferrable: bool) -> None:
-    _fired(OmicsBatchRunTrigger(batch_id=batch_id, run_setting_id="a", **QUICK))
+    fired(OmicsBatchRunTrigger(batch_id=batch_id, run_setting_id="a", **QUICK))

@@ -183,6 +183,18 @@ def fire_all(*triggers: Any) -> list[Any]:
     return asyncio.run(together())
 
 
+def fired(*triggers: Any) -> None:
+    """Run triggers, and raise what their tasks would."""
+    for payload in fire_all(*triggers):
+        if payload["why"] != "ended":
+            raise RuntimeError(payload["message"])
+
+
+def sensor(kind: Any, deferrable: bool, **given: Any) -> Any:
+    """Run a sensor to its end, and return what it returned."""
+    return task(kind, deferrable=deferrable, poke_interval=0.02, error_budget=0.0, **given)
+
+
 def hook() -> OmicsHook:
     """The hook, with Airflow's default connection."""
     return OmicsHook()

@@ -16,8 +16,10 @@ from permission_drives import (
     crash,
     drive,
     fire_all,
+    fired,
     parameters_file,
     second_try,
+    sensor,
     task,
 )
 
@@ -372,41 +374,30 @@ def _(_lab: PermissionLab, run_id: str, _deferrable: bool) -> None:
     task(OmicsAnalyzeRunsOperator, run_ids=run_id, results_uri=f"s3://{BUCKET}/analysis")
 
 
-def _sensor(kind: Any, deferrable: bool, **given: Any) -> Any:
-    return task(kind, deferrable=deferrable, poke_interval=0.02, error_budget=0.0, **given)
-
-
 @drive("OmicsRunSensor", "completed", "GetRun", prepare=PermissionLab.run, waits=True)
 def _(_lab: PermissionLab, run_id: str, deferrable: bool) -> None:
-    assert _sensor(OmicsRunSensor, deferrable, run_id=run_id)["run_output_uri"]
+    assert sensor(OmicsRunSensor, deferrable, run_id=run_id)["run_output_uri"]
 
 
 @drive("OmicsRunSensor", "failing", f"GetRun {FAILURE}", "failure details",
        prepare=lambda lab: lab.run(**FAILED), ends=OmicsRunFailedError, waits=True)  # fmt: skip
 def _(_lab: PermissionLab, run_id: str, deferrable: bool) -> None:
-    _sensor(OmicsRunSensor, deferrable, run_id=run_id)
+    sensor(OmicsRunSensor, deferrable, run_id=run_id)
 
 
 @drive("OmicsWorkflowSensor", "active", "GetWorkflow", waits=True)
 def _(lab: PermissionLab, _prepared: Any, deferrable: bool) -> None:
-    _sensor(OmicsWorkflowSensor, deferrable, workflow_id=lab.workflow_id)
+    sensor(OmicsWorkflowSensor, deferrable, workflow_id=lab.workflow_id)
 
 
 @drive("OmicsWorkflowSensor", "version", "GetWorkflowVersion", "version_name", prepare=PermissionLab.version)
 def _(lab: PermissionLab, version: str, deferrable: bool) -> None:
-    _sensor(OmicsWorkflowSensor, deferrable, workflow_id=lab.workflow_id, version_name=version)
+    sensor(OmicsWorkflowSensor, deferrable, workflow_id=lab.workflow_id, version_name=version)
 
 
 @drive("OmicsConfigurationSensor", "active", "GetConfiguration", prepare=_resources, waits=True)
 def _(_lab: PermissionLab, _prepared: Any, deferrable: bool) -> None:
-    _sensor(OmicsConfigurationSensor, deferrable, name="network")
-
-
-def fired(*triggers: Any) -> None:
-    """Run triggers, and raise what their tasks would."""
-    for payload in fire_all(*triggers):
-        if payload["why"] != "ended":
-            raise RuntimeError(payload["message"])
+    sensor(OmicsConfigurationSensor, deferrable, name="network")
 
 
 @drive("OmicsRunTrigger", "fires", "GetRun", prepare=PermissionLab.run)

@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from airflow_provider_omics.healthomics.api.console import LOG_GROUP
+
 TAG_RESOURCE, PASS_ROLE, LIST_BUCKET = "omics:TagResource", "iam:PassRole", "s3:ListBucket"
 
 # Operations of HealthOmics that are not here have an action of their own name.
@@ -36,7 +38,7 @@ _ACTIONS: Mapping[str, tuple[str, ...]] = {
 }
 _OBJECTS = {
     PASS_ROLE: "for the role of the runs",
-    "logs:GetLogEvents": "on the log group /aws/omics/WorkflowLog",
+    "logs:GetLogEvents": f"on the log group {LOG_GROUP}",
 }
 _NAMED = re.compile(r"not authorized to perform:? ([a-z0-9-]+:[A-Za-z]+)")
 _NOT_THERE = "without s3:ListBucket S3 answers this also for an object that does not exist"

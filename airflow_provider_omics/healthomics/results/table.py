@@ -61,12 +61,13 @@ class SampleStatus(StrEnum):
     UNKNOWN = "unknown"
 
 
-_ENDS = {
+ENDS = {
     Phase.SUCCEEDED: SampleStatus.COMPLETED,
     Phase.FAILED: SampleStatus.FAILED,
     Phase.CANCELLED: SampleStatus.CANCELLED,
     Phase.DELETED: SampleStatus.DELETED,
 }
+"""The status of a sample whose run has ended, by the phase of the run."""
 ADVICE_WITHOUT_CODE = {
     SampleStatus.FAILED: advise(None),
     SampleStatus.CANCELLED: failures.CANCELLED,
@@ -113,7 +114,7 @@ class SampleResult:
     def end(self) -> SampleStatus:
         """The sample's final status."""
         if self.run_status != NOT_STARTED:
-            return _ENDS.get(classify(RunStatus, self.run_status), SampleStatus.UNKNOWN)
+            return ENDS.get(classify(RunStatus, self.run_status), SampleStatus.UNKNOWN)
         failed = self.submission_status == SubmissionStatus.FAILED
         return SampleStatus.FAILED_SUBMISSION if failed else SampleStatus.NOT_SUBMITTED
 

@@ -24,7 +24,6 @@ Carry = Callable[["StartResponse"], Iterable[bytes]]
 _PREFIXES = {"monitoring": "cloudwatch", "email": "ses"}
 # Actions that have another name than the operations of SQS, besides those that this provider calls itself.
 _BATCHED = {"SendMessageBatch": "SendMessage", "ChangeMessageVisibilityBatch": "ChangeMessageVisibility"}
-_UNCHECKED = frozenset({("sts", "GetCallerIdentity")})
 _OBJECT_ACTIONS = {
     "GET": "s3:GetObject",
     "HEAD": "s3:GetObject",
@@ -155,10 +154,10 @@ def s3_request(environ: Mapping[str, Any], has_bucket: Callable[[str], bool]) ->
 
 
 def _actions(service: str, operation: str) -> tuple[str, ...]:
-    if (service, operation) in _UNCHECKED:
+    needed = actions_of(operation)
+    if not needed:
         return ()
     prefix = _PREFIXES.get(service, service)
     own = f"{prefix}:{_BATCHED.get(operation, operation)}"
     # Operations of several services may have one name.
-    known = [action for action in actions_of(operation) if action.startswith(f"{prefix}:")]
-    return tuple(known) or (own,)
+    return tuple(action for action in needed if action.startswith(f"{prefix}:")) or (own,)
