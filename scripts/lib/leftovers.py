@@ -68,7 +68,9 @@ class Leftovers:
             if self._watcher is not None and self._watcher.stdin is not None:
                 with contextlib.suppress(BrokenPipeError):
                     self._watcher.stdin.close()
-                self._watcher.wait()
+                # It does not end before a child that has the pipe too, which is no reason for us to stay.
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._watcher.wait(30)
 
 
 LEFTOVERS = Leftovers()
