@@ -49,7 +49,8 @@ class EventQueueOnServer:
     @property
     def held(self) -> int:
         """How many messages there are, those that somebody has received included."""
-        return self.waiting + self.received
+        counts = self.attributes()  # of one answer: between two a message can become visible again
+        return sum(int(counts[f"ApproximateNumberOfMessages{kind}"]) for kind in ("", "NotVisible"))
 
     @property
     def waiting(self) -> int:
