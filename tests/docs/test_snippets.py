@@ -117,5 +117,5 @@ def test_no_other_language_has_come_in() -> None:
 def test_few_snippets_are_not_run() -> None:
     python = [snippet for snippet in ALL if snippet.language == "python"]
     left_out = [f"{snippet.page}:{snippet.line}: {snippet.not_run}" for snippet in python if snippet.not_run]
-    assert len(python) - len(left_out) >= 65
+    assert len(python) - len(left_out) >= 120
     assert len(left_out) <= 3, left_out

@@ -14,10 +14,11 @@ from typing import Any
 from airflow.providers.common.compat.sdk import DAG, BaseOperator
 from airflow.sdk.definitions.mappedoperator import MappedOperator
 from airflow.sdk.definitions.xcom_arg import PlainXComArg
-from omics_service import await_status, wdl_zip
+from omics_service import await_status, cwl_without_inputs
 from task_runs import TaskInstance, run_task
 
 from airflow_provider_omics.local import LocalOmics
+from airflow_provider_omics.local.workflows.catalogue import share_workflow
 
 ROOT = Path(__file__).parents[2]
 #: What a build of the site writes among the pages.
@@ -82,7 +83,10 @@ def snippets(page: str) -> Iterator[Snippet]:
 
 
 class Account:
-    """An account that has what the pages name: a bucket, a workflow 1234567, a run 7654321, a batch 7654322."""
+    """An account that has what the pages name: a bucket, workflows 1234567 and 2345678, a run 7654321, a batch 7654322.
+
+    The second workflow is another account's, which shares it.
+    """
 
     def __init__(self, server: LocalOmics) -> None:
         self._server = server
@@ -107,11 +111,15 @@ class Account:
 
     def _workflow(self) -> None:
         self._number(1_234_567)
-        workflow = self._omics.create_workflow(name="read-qc", engine="WDL", definitionZip=wdl_zip())["id"]
+        definition = cwl_without_inputs()
+        workflow = self._omics.create_workflow(name="read-qc", **definition)["id"]
         await_status(lambda: self._omics.get_workflow(id=workflow), "ACTIVE")
         version = {"workflowId": workflow, "versionName": "sha-0123456789abcdef"}
-        self._omics.create_workflow_version(**version, engine="WDL", definitionZip=wdl_zip())
+        self._omics.create_workflow_version(**version, **definition)
         await_status(lambda: self._omics.get_workflow_version(**version), "ACTIVE")
+        account = self._server.account("us-east-1")
+        with account.lock:
+            share_workflow(account, "2345678", "210987654321", definition_zip=definition["definitionZip"])
 
     def _job(self) -> None:
         given = {"workflowId": "1234567", "roleArn": ROLE, "outputUri": "s3://my-bucket/earlier"}
