@@ -11,10 +11,11 @@ from airflow_provider_omics.healthomics.results.outcome import BatchOutcome
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.lineage.datasets import Datasets
 
-FACET = "omics"
-"""The name of the run facet."""
-FACET_SCHEMA = "urn:airflow-provider-omics:facet:OmicsRunFacet:1"
-"""The id of its schema, ``OmicsRunFacet.json`` in this package."""
+FACET = "omics_workflow"
+"""The name of the run facet, as OpenLineage has those that are not its own named."""
+FACET_CLASS = "OmicsWorkflowRunFacet"
+FACET_SCHEMA = f"urn:airflow-provider-omics:facet:{FACET_CLASS}:1#/$defs/{FACET_CLASS}"
+"""The pointer to its schema, which is in ``OmicsWorkflowRunFacet.json`` in this package."""
 
 _WORKFLOW = ("workflowId", "workflowVersionName", "digest", "engineVersion")
 

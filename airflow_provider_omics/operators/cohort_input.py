@@ -23,6 +23,7 @@ from airflow_provider_omics.healthomics.run_settings.template import template_is
 from airflow_provider_omics.hooks.arguments import as_read
 from airflow_provider_omics.operators.definition_types import look_up_types
 from airflow_provider_omics.operators.lineage import OmicsLineageOperator
+from airflow_provider_omics.operators.private_argument import PrivateArgument
 
 INPUT_TEMPLATE_FIELDS = (
     "run_settings",
@@ -81,6 +82,9 @@ class OmicsCohortInputOperator(OmicsLineageOperator[BatchSnapshot]):
         template first, and with those of the Nextflow profiles that its engine settings choose, which needs
         ``omics:GetWorkflow`` (``omics:GetWorkflowVersion`` for a version). Default ``True``.
     """
+
+    run_settings: Any = PrivateArgument()
+    default_run_setting: Any = PrivateArgument()
 
     def __init__(
         self,

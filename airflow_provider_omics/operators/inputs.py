@@ -18,6 +18,7 @@ from airflow_provider_omics.operators.before_start import BeforeStart
 from airflow_provider_omics.operators.input_check import InputCheck
 from airflow_provider_omics.operators.job import OmicsJobOperator
 from airflow_provider_omics.operators.named_workflow import find_named
+from airflow_provider_omics.operators.private_argument import PrivateArgument
 from airflow_provider_omics.workflows.lookup import UNKNOWN_ID, FoundWorkflow, workflow_name_issues
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class OmicsInputOperator(OmicsAutoCacheOperator, OmicsJobOperator[JobT]):
         Requester Pays; for the runs' own reading there is ``requester_pays_enabled``. Default ``False``.
     """
 
-    parameters: Any = None
+    parameters: Any = PrivateArgument()
     workflow_version_name: str | None = None
 
     def __init__(

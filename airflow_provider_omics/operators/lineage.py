@@ -13,7 +13,7 @@ from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.jobs.kinds import JobT
 from airflow_provider_omics.lineage.datasets import Datasets
-from airflow_provider_omics.lineage.lineage import FACET, FACET_SCHEMA, Lineage
+from airflow_provider_omics.lineage.lineage import FACET, FACET_CLASS, FACET_SCHEMA, Lineage
 from airflow_provider_omics.operators.cost_base import OmicsCostOperator
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def _as_openlineage(lineage: Lineage, *, with_problem: bool = False) -> Operator
 
     members = lineage.facet()
     kind = attrs.make_class(
-        "OmicsRunFacet",
+        FACET_CLASS,
         {name: attrs.field() for name in members},
         bases=(RunFacet,),
         class_body={"_get_schema": staticmethod(lambda: FACET_SCHEMA)},

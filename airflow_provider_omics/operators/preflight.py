@@ -20,6 +20,7 @@ from airflow_provider_omics.operators.base import KillableOperator
 from airflow_provider_omics.operators.before_start import BeforeStart
 from airflow_provider_omics.operators.input_check import InputCheck
 from airflow_provider_omics.operators.named_workflow import find_named
+from airflow_provider_omics.operators.private_argument import PrivateArgument
 from airflow_provider_omics.preflight.findings import Verdict
 from airflow_provider_omics.workflows.lookup import workflow_name_issues
 
@@ -91,6 +92,7 @@ class OmicsPreflightOperator(KillableOperator):
     workflow_type: str | None
     workflow_version_name: str | None
     template_fields_renderers = {"parameters": "json"}  # noqa: RUF012 - Airflow declares it without ClassVar
+    parameters: Any = PrivateArgument()
 
     def __init__(
         self,

@@ -38,6 +38,7 @@ from airflow_provider_omics.jobs.submission import IdempotentSubmitter
 from airflow_provider_omics.lineage.datasets import Datasets
 from airflow_provider_omics.links.omics import RUN_LINKS, store_run_links
 from airflow_provider_omics.operators.lineage import OmicsLineageOperator
+from airflow_provider_omics.operators.private_argument import PrivateArgument
 from airflow_provider_omics.operators.run_details import look_up_details
 from airflow_provider_omics.operators.run_end import OmicsCancelRunOperator, OmicsDeleteRunOperator
 from airflow_provider_omics.operators.run_usage import add_run_usage
@@ -184,6 +185,7 @@ class OmicsStartRunOperator(OmicsLineageOperator[RunSnapshot]):
         "engine_settings": "json",
         "start_run_kwargs": "json",
     }
+    start_run_kwargs: Any = PrivateArgument()
     operator_extra_links = RUN_LINKS
     waits_for = RunSnapshot
     job_kind = RUN

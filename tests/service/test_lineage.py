@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from airflow_provider_omics.lineage.datasets import MOST_DATASETS, Dataset, Data
 from airflow_provider_omics.local import LocalOmics, OutcomeRule, SimulatedOutcomes
 from airflow_provider_omics.operators.job import OmicsJobOperator
 from airflow_provider_omics.operators.lineage import MOST_SAMPLES
+from airflow_provider_omics.operators.preflight import OmicsPreflightOperator
 from airflow_provider_omics.operators.run import OmicsStartRunOperator
 
 pytest.importorskip("airflow.providers.openlineage")
@@ -102,7 +104,7 @@ def test_a_run_tells_inputs_outputs_and_what_it_was(lab: CohortLab, tasks: list[
     shown = told(tasks[-1].get_openlineage_facets_on_complete(ended.ti))
     answer = lab.omics.get_run(id=ended.result)
     assert shown["inputs"] == INPUTS
-    facet = shown["omics"]
+    facet = shown["omics_workflow"]
     assert (facet["kind"], facet["id"], facet["uuid"], facet["status"]) == (
         "run",
         ended.result,
@@ -121,7 +123,8 @@ def test_a_run_that_failed_tells_why(lab: CohortLab, tasks: list[Any], deferrabl
     with pytest.raises(OmicsRunFailedError):
         run_task(task)
     shown = told(tasks[-1].get_openlineage_facets_on_failure(TaskInstance()))
-    assert (shown["omics"]["failureCode"], shown["omics"]["failureClass"]) == ("RUN_TASK_FAILED", "workflow")
+    facet = shown["omics_workflow"]
+    assert (facet["failureCode"], facet["failureClass"]) == ("RUN_TASK_FAILED", "workflow")
     assert "ended FAILED: RUN_TASK_FAILED" in shown["errorMessage"]["message"]
     assert shown["inputs"] == INPUTS
 
@@ -135,7 +138,7 @@ def test_a_cohort_and_its_redrive_tell_all_batches_and_the_table(
     shown = told(tasks[-1].get_openlineage_facets_on_complete(ended.ti))
     summary = ended.ti.xcoms["batch_summary"]
     assert shown["inputs"] == INPUTS
-    facet = shown["omics"]
+    facet = shown["omics_workflow"]
     assert facet["batchIds"] == summary["batch_ids"]
     assert len(facet["batchIds"]) == 2
     assert (facet["outcome"], facet["samples"]["completed"]) == ("completed", 2)
@@ -149,7 +152,7 @@ def test_a_cohort_that_failed_tells_it(lab: CohortLab, tasks: list[Any]) -> None
     with pytest.raises(OmicsBatchFailedError):
         lab.run([failing("bad")])
     shown = told(tasks[-1].get_openlineage_facets_on_failure(TaskInstance()))
-    assert shown["omics"]["failureClasses"] == {"workflow": 1}
+    assert shown["omics_workflow"]["failureClasses"] == {"workflow": 1}
     assert shown["errorMessage"]["message"] == "1 of 1 samples did not complete"
 
 
@@ -172,8 +175,28 @@ def test_where_nobody_listens_nothing_is_looked_up(
     assert lab.run(cohort(1), instance(run_id="other"))
     assert lab.calls("GetRun") == 2 * gets
     shown = told(tasks[-1].get_openlineage_facets_on_complete(ended.ti))
-    assert shown["omics"] == {**shown["omics"], "workflowId": lab.workflow_id}
-    assert "status" not in shown["omics"]
+    assert shown["omics_workflow"] == {**shown["omics_workflow"], "workflowId": lab.workflow_id}
+    assert "status" not in shown["omics_workflow"]
+
+
+def test_airflows_own_facet_has_no_arguments_with_secrets(lab: CohortLab, tasks: list[Any]) -> None:
+    from airflow.providers.openlineage.plugins.adapter import OpenLineageAdapter
+    from airflow.providers.openlineage.utils.utils import TaskInfo, TaskInfoComplete
+    from openlineage.client.serde import Serde
+
+    of_all = {"parameters": PARAMETERS}
+    task = run(lab, **of_all, start_run_kwargs=of_all)
+    cohort_task = operator(lab.workflow_id, cohort(1, **of_all), **of_all, default_run_setting=of_all)
+    checks = OmicsPreflightOperator(task_id="check", workflow_id=lab.workflow_id, **of_all)
+    ended = run_task(task)
+    assert lab.omics.get_run(id=ended.result)["parameters"] == PARAMETERS
+    redactor = OpenLineageAdapter()._redacter
+    for one in (task, tasks[-1], copy.deepcopy(task), cohort_task, checks):
+        assert one.parameters == PARAMETERS
+        for info in (TaskInfo, TaskInfoComplete):
+            text = Serde.to_json({"task": redactor.redact(info(one), max_depth=20)})
+            assert one.task_id in text
+            assert [secret for secret in SECRETS if secret in text] == []
 
 
 def test_a_task_that_never_ran_tells_what_its_arguments_name() -> None:
