@@ -120,8 +120,9 @@ class OmicsCohortPageLink(OmicsLink):
 RUN_LINKS: tuple[OmicsLink, ...] = (OmicsRunLink(), OmicsRunLogLink(), OmicsEngineLogLink())
 BATCH_LINKS: tuple[OmicsLink, ...] = (OmicsRunListLink(),)
 BATCH_SENSOR_LINKS: tuple[OmicsLink, ...] = (*BATCH_LINKS, OmicsFailedRunLogLink())
+# Where Airflow has no place for the page, the report says the same once the cohort has ended.
 COHORT_LINKS: tuple[OmicsLink, ...] = (
-    OmicsCohortPageLink(),
+    *((OmicsCohortPageLink(),) if HAS_COHORT_PAGE else ()),
     *BATCH_SENSOR_LINKS,
     OmicsResultsLink(),
     OmicsReportLink(),

@@ -37,7 +37,8 @@ def find_task(identity: TaskIdentity) -> CohortTask | None:
             TaskInstance.map_index == identity.map_index,
         )
         ti = session.scalars(query).first()
-        if ti is None:
+        # Some databases take other letters, or spaces at the end, for the same: what was permitted is this one's name.
+        if ti is None or TaskIdentity.of(ti) != identity:
             return None
         dag_run = session.scalars(
             select(DagRun).where(DagRun.dag_id == identity.dag_id, DagRun.run_id == identity.dag_run_id)

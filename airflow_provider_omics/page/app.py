@@ -24,6 +24,7 @@ from airflow_provider_omics.page.cohort_task import CohortTask
 from airflow_provider_omics.page.cohorts import CohortReader, describe_task
 from airflow_provider_omics.page.problems import problem_of
 from airflow_provider_omics.page.queries import SamplesQuery, TaskFromPath
+from airflow_provider_omics.page.report_object import NO_REPORT
 
 _STATIC = Path(__file__).parent / "static"
 _TYPES = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
@@ -36,6 +37,11 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
+}
+# Whoever may write to the bucket may have written the report: it is shown as if it came from nowhere, without scripts.
+_OF_A_REPORT = {
+    "Content-Security-Policy": "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; "
+    "style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 }
 _HTML = {name: (_STATIC / f"{name}.html").read_text(encoding="utf-8") for name in ("cohort", "cohorts", "refused")}
 _REFUSALS = {
@@ -55,12 +61,12 @@ def create_app() -> FastAPI:
     app.state.reader = reader
     app.middleware("http")(_with_headers)
     app.exception_handler(AnyHTTPException)(_refused)
-    _add_pages(app)
+    _add_pages(app, reader)
     _add_data(app, reader)
     return app
 
 
-def _add_pages(app: FastAPI) -> None:
+def _add_pages(app: FastAPI, reader: CohortReader) -> None:
     @app.get("/", dependencies=[IsLoggedIn])
     def cohorts_page() -> HTMLResponse:
         return HTMLResponse(_HTML["cohorts"])
@@ -69,6 +75,15 @@ def _add_pages(app: FastAPI) -> None:
     def cohort_page() -> HTMLResponse:
         # The same for every cohort: what it shows are answers of the addresses below, put in as text.
         return HTMLResponse(_HTML["cohort"])
+
+    @app.get(f"{_COHORT}/report", dependencies=MAY_SEE_COHORT)
+    async def report_page(task: TaskFromPath) -> HTMLResponse:
+        answer = await _answer(task, reader.report)
+        if "html" not in answer:
+            problem = answer["problem"]
+            status = 404 if problem["code"] == NO_REPORT.code else 502
+            return _notice(status, problem["what"], problem["remedy"], f"../{task.map_index}", "The cohort's page")
+        return HTMLResponse(answer["html"], headers=_OF_A_REPORT)
 
     @app.get("/static/{name}", dependencies=[IsLoggedIn])
     def static_file(name: str) -> Response:
@@ -122,8 +137,10 @@ async def _answer(identity: TaskIdentity, read: Callable[[CohortTask], Future[di
 
 
 async def _with_headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    response = await call_next(request)
-    response.headers.update(_HEADERS)
+    # No database has such a name, and the one that is asked for it may take that for an error of its own.
+    response = await (_refused(request, AnyHTTPException(404)) if "\0" in request.scope["path"] else call_next(request))
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
     return response
 
 
@@ -136,6 +153,10 @@ async def _refused(request: Request, error: Exception) -> Response:
     top = page_path().removesuffix(f"{URL_PREFIX}/")
     login = (f"{top}/api/v2/auth/login?{urlencode({'next': request.url.path})}", "Log in to Airflow")
     link, label = login if status == 401 else (f"{top}/", "Airflow")
+    return _notice(status, title, text, link, label)
+
+
+def _notice(status: int, title: str, text: str, link: str, label: str) -> HTMLResponse:
     words = {"status": title, "text": text, "link": link, "label": label}
     return HTMLResponse(
         Template(_HTML["refused"]).substitute({name: escape(word) for name, word in words.items()}), status

@@ -61,19 +61,35 @@ class CohortTask:
         """
         return JobKey(self.identity, "StartRunBatch", namespace, self.life)
 
+    @property
+    def output_uri(self) -> Any:
+        """Where the runs write their outputs; None where that is not known."""
+        given = self.arguments or {}
+        more = given.get("default_run_setting")
+        own = more.get("outputUri") if isinstance(more, Mapping) else None
+        return own or given.get("output_uri")
+
     def results_uri(self, namespace: str) -> str | None:
         """Return where the task writes its results table as JSONL; None where that is not known.
 
         :param namespace: of the deployment.
         """
+        return self._beside_results(namespace, "jsonl")
+
+    def report_uri(self, namespace: str) -> str | None:
+        """Return where the task writes its report, if it writes one; None where that is not known.
+
+        :param namespace: of the deployment.
+        """
+        return self._beside_results(namespace, "html")
+
+    def _beside_results(self, namespace: str, suffix: str) -> str | None:
         given = self.arguments
         if given is None:
             return None
-        more = given.get("default_run_setting")
-        own = more.get("outputUri") if isinstance(more, Mapping) else None
-        output_uri = own or given.get("output_uri")
+        places = given.get("settings_uri"), given.get("results_uri")
         try:
-            paths = CohortPaths.of(self.key(namespace), output_uri, given.get("settings_uri"), given.get("results_uri"))
+            paths = CohortPaths.of(self.key(namespace), self.output_uri, *places)
         except OmicsRequestInvalidError:
             return None
-        return f"{paths.results}.jsonl"
+        return f"{paths.results}.{suffix}"

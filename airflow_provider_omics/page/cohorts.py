@@ -11,18 +11,18 @@ from urllib.parse import quote
 
 from airflow_provider_omics.healthomics.api.console import (
     engine_log_stream,
-    folder_url,
     log_stream_url,
-    object_url,
+    run_list_url,
     run_log_stream,
     run_url,
 )
-from airflow_provider_omics.healthomics.requests.s3_uris import parse_s3_uri
 from airflow_provider_omics.page.accounts import REFRESH_SECONDS, Account, Accounts
 from airflow_provider_omics.page.cohort_task import CohortTask
 from airflow_provider_omics.page.failed_runs import explain_run
+from airflow_provider_omics.page.places import ConsolePlace, folder_place, object_place
 from airflow_provider_omics.page.problems import FORGOTTEN, NO_PLACE, NOT_A_COHORT, Problem
 from airflow_provider_omics.page.progress import read_progress
+from airflow_provider_omics.page.report_object import NO_REPORT, describe_report, read_report
 from airflow_provider_omics.page.sample_table import Query, SampleTable, advice_json
 from airflow_provider_omics.page.shared_calls import SharedCalls
 from airflow_provider_omics.page.tables import TableCache, TableLoad
@@ -47,11 +47,25 @@ class CohortReader:
             return _known({"state": "waiting"} if task.is_active else _problem(NOT_A_COHORT))
         if task.connection is None:
             return _known(_problem(FORGOTTEN))
-        return self._read("progress", task, lambda account: read_progress(account, task), _SHORT)
+
+        def shown(account: Account) -> dict[str, Any]:
+            return {**read_progress(account, task), "places": _places(account, task)}
+
+        return self._read("progress", task, shown, _SHORT)
 
     def table(self, task: CohortTask) -> Answer:
         """Return what the results table of a task's cohort comes to: counts, failures, times and cost."""
-        return self._of_table("table", task, _summary)
+
+        def shown(account: Account, table: SampleTable) -> dict[str, Any]:
+            return {**_summary(table), "report": describe_report(account, task)}
+
+        return self._of_table("table", task, shown)
+
+    def report(self, task: CohortTask) -> Answer:
+        """Return the report that the task has written, as HTML."""
+        if task.connection is None:
+            return _known(_problem(NO_REPORT if task.is_active else FORGOTTEN))
+        return self._read("report", task, lambda account: read_report(account, task), 0.0)
 
     def samples(self, task: CohortTask, query: Query) -> Answer:
         """Return a page of samples."""
@@ -151,7 +165,7 @@ def _airflow_path(task: CohortTask) -> str:
     return path if identity.map_index < 0 else f"{path}/mapped/{identity.map_index}"
 
 
-def _summary(_: Account, table: SampleTable) -> dict[str, Any]:
+def _summary(table: SampleTable) -> dict[str, Any]:
     cost, priced = table.cost
     first, last = table.times
     return {
@@ -175,14 +189,10 @@ def _summary(_: Account, table: SampleTable) -> dict[str, Any]:
     }
 
 
-def _described(load: TableLoad, uri: str, place: tuple[str, str] | None) -> dict[str, Any]:
-    csv_uri = _csv(uri)
-    found = parse_s3_uri(csv_uri)
-    link = None if place is None or found is None else object_url(*place, found.bucket, found.key)
+def _described(load: TableLoad, uri: str, place: ConsolePlace) -> dict[str, Any]:
     return {
         "state": "ready",
-        "uri": csv_uri,
-        "link": link,
+        **object_place(_csv(uri), place),
         "written": load.version.modified.isoformat(timespec="seconds"),
         "total": len(load.future.result()),
     }
@@ -192,15 +202,23 @@ def _csv(uri: str) -> str:
     return f"{uri.removesuffix('.jsonl')}.csv"
 
 
-def _with_links(row: dict[str, Any], place: tuple[str, str] | None) -> dict[str, Any]:
+def _places(account: Account, task: CohortTask) -> dict[str, Any]:
+    place = account.place
+    return {
+        "outputs": folder_place(task.output_uri, place),
+        "runs": None if place is None else run_list_url(*place),
+    }
+
+
+def _with_links(row: dict[str, Any], place: ConsolePlace) -> dict[str, Any]:
     links: dict[str, str] = {}
-    run_id, output = row.get("run_id"), parse_s3_uri(str(row.get("output_uri") or ""))
+    run_id, output = row.get("run_id"), folder_place(row.get("output_uri"), place)
     if place is not None and run_id:
         links["run"] = run_url(*place, run_id)
         links["log"] = log_stream_url(*place, run_log_stream(run_id))
         links["engine"] = log_stream_url(*place, engine_log_stream(run_id))
-    if place is not None and output is not None:
-        links["output"] = folder_url(*place, output.bucket, output.key)
+    if output is not None and output["link"] is not None:
+        links["output"] = output["link"]
     return {**row, "links": links}
 
 

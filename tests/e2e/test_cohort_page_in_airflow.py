@@ -144,6 +144,7 @@ def test_a_cohort_is_shown_over_the_connection_that_its_task_was_given(site: Sit
     samples = site.data(DAG_ID, "/samples?status=failed")
     assert [row["run_setting_id"] for row in samples["rows"]] == [SCRIPT]
     assert samples["rows"][0]["advice"]["owner"] == "the author of the workflow, or whoever provides the input data"
+    assert site.data(DAG_ID, "/table")["report"]["uri"].startswith(f"s3://cohorts/{DAG_ID}/")
     log = site.data(DAG_ID, f"/log?{urllib.parse.urlencode({'sample': SCRIPT})}")
     assert log["tasks"][0]["log"]
     links = cluster.extra_links(DAG_ID, RUN_ID, "cohort")
@@ -163,6 +164,43 @@ def test_nothing_but_task_sample_and_query_is_taken_and_only_read(site: Site) ->
     policy = headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
+
+
+def test_a_report_is_shown_as_if_it_came_from_elsewhere_and_without_scripts(site: Site) -> None:
+    status, body, headers = site.get(f"/omics{cohort_path(DAG_ID)}/report", "vera", "text/html")
+    assert status == HTTPStatus.OK
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in body
+    policy = headers["content-security-policy"]
+    assert policy.startswith("sandbox ")
+    assert "allow-scripts" not in policy
+    assert "allow-same-origin" not in policy
+    assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_no_way_of_writing_an_address_leads_past_a_permission(site: Site) -> None:
+    secret = cohort_path(SECRET)
+    run_id = urllib.parse.quote(RUN_ID)
+    refused = (
+        secret.replace(SECRET, SECRET.replace("_", "%5F")),
+        f"{secret}?dag_id={DAG_ID}",
+        cohort_path(DAG_ID).replace(DAG_ID, f"{DAG_ID}/..%2f{SECRET}"),
+    )
+    missing = (
+        *(secret.replace(SECRET, other) for other in ("~", "%7E", SECRET.upper(), f"%20{SECRET}", "e2e%255Fsecret")),
+        f"/cohorts/{DAG_ID}/../{SECRET}/{run_id}/cohort/-1",
+        f"/cohorts/{DAG_ID}/..%2F{SECRET}%2F{run_id}/cohort/-1",
+        secret.replace(SECRET, f"{SECRET}%00"),
+        f"/cohorts/{DAG_ID}/{run_id}/' OR 1=1 --/-1".replace(" ", "%20"),
+    )
+    for addresses, allowed in ((refused[:2], {403}), ((refused[2], *missing), {400, 403, 404, 422})):
+        for address in addresses:
+            for rest in ("", "/progress", "/table", "/samples", "/log?sample=secret-1"):
+                path, _, query = address.partition("?")
+                status, body, headers = site.get(f"/omics/data{path}{rest}{'?' if query else ''}{query}", "vera")
+                assert (address, rest, status in allowed) == (address, rest, True), status
+                assert "secret-" not in body
+                assert headers["content-security-policy"].startswith("default-src 'none'")
+                assert headers["cache-control"] == "no-store"
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +225,7 @@ def test_a_sample_is_found_and_its_log_read_by_keyboard_alone(site: Site, browse
     }
     assert expected <= {(role, name.strip()) for role, name in tree}
     (bar,) = (name for role, name in tree if role == "image" and "have ended" in name)
-    assert bar.startswith("121 of 121 samples have ended (100 %), Completed 120, Failed 1")
+    assert bar.startswith("121 of 121 samples have ended (100\u00a0%), Completed 120, Failed 1")
 
     focused = "document.activeElement"
     browser.press("Tab")

@@ -155,6 +155,32 @@ def test_a_table_is_that_of_the_arguments_and_not_of_an_xcom(lab: CohortLab, vie
     assert viewer.see("table", nowhere)["problem"]["code"] == "NoResultsPlace"
 
 
+def test_a_report_is_shown_where_the_task_has_written_one(lab: CohortLab, viewer: Viewer) -> None:
+    without = ended(lab, cohort(1))
+    assert viewer.see("table", without)["report"] is None
+    assert viewer.see("report", without)["problem"]["code"] == "NoReport"
+
+    ti = instance(run_id="with a report")
+    task = ended(lab, cohort(2), ti, report=True)
+    shown = viewer.see("table", task)["report"]
+    assert shown["uri"] == ti.xcoms["report_uri"]
+    # Nothing of AWS is linked from a server of one's own.
+    assert shown["link"] is None
+    answer = viewer.see("report", task)
+    assert answer["html"] == lab.read(ti.xcoms["report_uri"])
+    assert "sample-1" in answer["html"]
+    assert viewer.see("progress", task)["places"] == {"outputs": {"uri": OUT, "link": None}, "runs": None}
+
+
+def test_who_may_not_read_the_report_sees_everything_else(lab: CohortLab, viewer: Viewer) -> None:
+    task = ended(lab, cohort(1), report=True)
+    # Whether the table is there is asked first.
+    lab.fault("s3:HEAD", skip=1, count=None, code="AccessDenied", http_status=403)
+    table = viewer.see("table", task)
+    assert (table["report"], table["counts"]) == (None, {"completed": 1})
+    assert viewer.see("report", task)["problem"]["code"] in ("403", "AccessDenied")
+
+
 def test_what_aws_refuses_is_said_with_what_to_do_and_asked_for_no_more_often(lab: CohortLab, viewer: Viewer) -> None:
     task = ended(lab, cohort(1))
     lab.deny("GetBatch")

@@ -188,10 +188,11 @@ def test_airflows_own_facet_has_no_arguments_with_secrets(lab: CohortLab, tasks:
     task = run(lab, **of_all, start_run_kwargs=of_all)
     cohort_task = operator(lab.workflow_id, cohort(1, **of_all), **of_all, default_run_setting=of_all)
     checks = OmicsPreflightOperator(task_id="check", workflow_id=lab.workflow_id, **of_all)
+    copied = copy.deepcopy(task)
     ended = run_task(task)
     assert lab.omics.get_run(id=ended.result)["parameters"] == PARAMETERS
     redactor = OpenLineageAdapter()._redacter
-    for one in (task, tasks[-1], copy.deepcopy(task), cohort_task, checks):
+    for one in (task, tasks[-1], copied, cohort_task, checks):
         assert one.parameters == PARAMETERS
         for info in (TaskInfo, TaskInfoComplete):
             text = Serde.to_json({"task": redactor.redact(info(one), max_depth=20)})

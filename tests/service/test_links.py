@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aws_alias import alias_of_aws
 from cohorts import BUCKET, MODES, OUT, ROLE, failing
 from omics_errors import raises
 from omics_service import await_status
@@ -32,17 +30,6 @@ def server(omics_local: LocalOmics) -> LocalOmics:
     """Airflow's connection leads to the server of the shared fixtures."""
     omics_local.client("s3").create_bucket(Bucket=BUCKET)
     return omics_local
-
-
-@pytest.fixture
-def aws(server: LocalOmics, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalOmics]:
-    """The same server under a name of AWS."""
-    with alias_of_aws(server) as extra:
-        for name in ("AWS_ENDPOINT_URL", "NO_PROXY", "no_proxy"):
-            monkeypatch.delenv(name, raising=False)
-        login = {"conn_type": "aws", "login": "key", "password": "secret", "extra": extra}
-        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(login))
-        yield server
 
 
 def run_operator(workflow_id: str, **arguments: Any) -> OmicsStartRunOperator:
@@ -81,7 +68,7 @@ def test_a_cohort_has_its_runs_its_results_and_the_log_of_its_first_failure(
 ) -> None:
     ti = TaskInstance(task_id="cohort")
     with pytest.raises(OmicsBatchFailedError):
-        run_task(cohort_operator(make_workflow(), deferrable=deferrable), ti)
+        run_task(cohort_operator(make_workflow(), deferrable=deferrable, report=True), ti)
     bad = ti.xcoms["failures"][0]["run_id"]
     found = links(ti)
     assert found["OmicsRunListLink"] == f"{CONSOLE}/omics/home?region=us-east-1#/runs"
@@ -89,7 +76,8 @@ def test_a_cohort_has_its_runs_its_results_and_the_log_of_its_first_failure(
     key = ti.xcoms["results_uri"].removeprefix(f"s3://{BUCKET}/")
     prefix = key.replace("/", "%2F")
     assert found["OmicsResultsLink"] == f"{CONSOLE}/s3/object/{BUCKET}?region=us-east-1&prefix={prefix}"
-    assert len(found) == 3
+    assert found["OmicsReportLink"] == found["OmicsResultsLink"].replace(".csv", ".html")
+    assert len(found) == 4
 
     batch_id = ti.xcoms["batch_id"]
     ti = TaskInstance(task_id="wait")

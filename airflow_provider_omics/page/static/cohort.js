@@ -50,7 +50,7 @@ function showProgress() {
   }));
   const ended = total - (now?.under_way || 0) - (now?.not_submitted || 0);
   const percent = total ? Math.floor((100 * ended) / total) : 0;
-  const text = now ? `${count(ended)} of ${plural(total, "sample")} have ended (${percent} %)` : "Nothing is known of the cohort yet";
+  const text = now ? `${count(ended)} of ${plural(total, "sample")} have ended (${percent}\u00a0%)` : "Nothing is known of the cohort yet";
   byId("bar").setAttribute("aria-label", [text, ...parts.map(([name, number]) => `${STATUSES[name]} ${count(number)}`)].join(", "));
   replace("legend", ...parts.map(([name, number]) => element("li", {}, legend(name, number))));
   showFacts(now, text);
@@ -77,7 +77,21 @@ function showFacts(now, text) {
     facts.push(["Cost", `${table.cost_usd.toLocaleString("en-US", { style: "currency", currency: "USD" })}${of}`]);
   }
   if (task) facts.push(["Connection", task.connection ?? "boto3's own"]);
-  replace("facts", ...facts.map(([label, value]) => element("div", {}, element("dt", { text: label }), element("dd", { text: value }))));
+  facts.push(...places());
+  replace("facts", ...facts.map(([label, ...value]) => element("div", {}, element("dt", { text: label }), element("dd", {}, ...value))));
+}
+
+// Where else to read on; those of the AWS console only where the connection leads to AWS.
+function places() {
+  const found = [];
+  if (table?.report) {
+    const href = `${root.pathname}cohorts/${place}/report`;
+    found.push(["Report", element("a", { href, text: "Timelines, durations and use" }), ", as of ", moment(table.report.written)]);
+  }
+  const { outputs, runs } = progress?.places ?? {};
+  if (runs) found.push(["Runs", element("a", { href: runs, target: "_blank", rel: "noreferrer", text: "HealthOmics console" })]);
+  if (outputs) found.push(["Outputs", located(outputs)]);
+  return found;
 }
 
 function advice({ status, reason, owner, advice: text }) {
@@ -93,6 +107,7 @@ function showFailures() {
   replace("groups", ...groups.map((group) => element("li", {},
     element("div", { class: "group-head" },
       element("button", { type: "button", class: "count", title: "Show these samples",
+        "aria-label": `${plural(group.count, "sample")}: ${group.reason || STATUSES[group.status] || group.status}`,
         onclick: () => only({ status: group.status, failure_class: group.failure_class, reason: group.reason }) }, plural(group.count, "sample")),
       badge(STATUSES[group.status] || group.status, `status-${group.status}`),
       group.failure_class ? badge(group.failure_class, "") : null,

@@ -8,7 +8,7 @@ function row(task) {
   const end = task.ended ? new Date(task.ended) : new Date();
   const took = task.started ? (end - new Date(task.started)) / 1000 : null;
   return element("tr", {},
-    element("th", { scope: "row" }, element("a", { href: `cohorts/${path}/${task.map_index}`, text: name })),
+    element("th", { scope: "row" }, element("a", { href: `cohorts/${path}/${task.map_index}`, "aria-label": `${name} of ${task.dag_id}, ${task.run_id}`, text: name })),
     element("td", { text: task.dag_id }),
     element("td", { text: task.run_id }),
     element("td", {}, stateBadge(task.state)),

@@ -42,6 +42,11 @@ function moment(text) {
   return element("time", { datetime: at.toISOString(), title: at.toISOString(), text: shown });
 }
 
+// An object or a folder in S3.
+function located({ uri, link }) {
+  return link ? element("a", { href: link, target: "_blank", rel: "noreferrer", text: uri }) : element("code", { text: uri });
+}
+
 function badge(text, kind, title) {
   return element("span", { class: `badge ${kind || ""}`, title, text });
 }

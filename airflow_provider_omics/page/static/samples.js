@@ -165,8 +165,7 @@ class Samples {
     if (answer.state === "waiting") return ["The task has not begun yet."];
     if (answer.state !== "ready") return [];
     const some = answer.matched === answer.total ? plural(answer.total, "sample") : `${count(answer.matched)} of ${plural(answer.total, "sample")}`;
-    const place = answer.link ? element("a", { href: answer.link, target: "_blank", rel: "noreferrer", text: answer.uri }) : element("code", { text: answer.uri });
-    return [`${some}, as of `, moment(answer.written), ", in ", place];
+    return [`${some}, as of `, moment(answer.written), ", in ", located(answer)];
   }
 
   _row(row) {

@@ -16,5 +16,6 @@ for dag_id in ("e2e_cohort", "e2e_secret_cohort"):
             output_uri=f"s3://cohorts/{dag_id}",
             run_settings="{{ dag_run.conf['run_settings'] }}",
             tolerated_failure_percentage=100,
+            report=True,
             waiter_delay=0.5,
         )
