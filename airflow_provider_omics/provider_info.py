@@ -8,6 +8,49 @@ from airflow_provider_omics import __version__
 
 _INTEGRATION = "AWS HealthOmics"
 
+#: Pages of the documentation that say how to use a class, by folder.
+_GUIDES = {
+    "operators": (
+        "OmicsStartRunOperator",
+        "OmicsCancelRunOperator",
+        "OmicsDeleteRunOperator",
+        "OmicsStartRunBatchOperator",
+        "OmicsCancelRunBatchOperator",
+        "OmicsDeleteRunBatchOperator",
+        "OmicsDeleteBatchOperator",
+        "OmicsPreflightOperator",
+        "OmicsEstimateCostOperator",
+        "OmicsAnalyzeRunsOperator",
+        "OmicsPruneRunsOperator",
+        "OmicsPruneRunBatchesOperator",
+        "OmicsCreateWorkflowOperator",
+        "OmicsCreateWorkflowVersionOperator",
+        "OmicsDeleteWorkflowOperator",
+        "OmicsDeleteWorkflowVersionOperator",
+        "OmicsCreateRunGroupOperator",
+        "OmicsCreateRunCacheOperator",
+        "OmicsCreateConfigurationOperator",
+        "OmicsDeleteRunGroupOperator",
+        "OmicsDeleteRunCacheOperator",
+        "OmicsDeleteConfigurationOperator",
+    ),
+    "sensors": (
+        "OmicsRunSensor",
+        "OmicsBatchSensor",
+        "OmicsBatchRunSensor",
+        "OmicsWorkflowSensor",
+        "OmicsConfigurationSensor",
+    ),
+    "triggers": (
+        "OmicsRunTrigger",
+        "OmicsBatchTrigger",
+        "OmicsBatchRunTrigger",
+        "OmicsRunEventTrigger",
+        "OmicsWorkflowTrigger",
+        "OmicsConfigurationTrigger",
+    ),
+}
+
 _NAMESPACE = """\
 Tells the runs and batches of this Airflow deployment from those that other deployments start in the
 same AWS account for DAGs, DAG runs and tasks of the same names: a task takes over or cancels only jobs
@@ -28,6 +71,8 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": _INTEGRATION,
                 "external-doc-url": "https://docs.aws.amazon.com/omics/latest/dev/what-is-healthomics.html",
+                "logo": "/docs/_static/logo.svg",
+                "how-to-guide": [f"/docs/{folder}/{name}.md" for folder, names in _GUIDES.items() for name in names],
                 "tags": ["aws", "service"],
             }
         ],

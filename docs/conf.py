@@ -20,6 +20,7 @@ html_title = f"{project} {release}"
 html_theme = "furo"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_logo = html_favicon = "_static/logo.svg"
 html_copy_source = False
 html_show_copyright = False
 extensions = ["myst_parser", "autoapi.extension", "omics_site"]

@@ -6,6 +6,7 @@ from typing import Any
 
 from omics_class_page import OmicsClassDirective
 from omics_files import rewrite_links, write_pages
+from omics_picture import OmicsPictureDirective
 from omics_tables import OmicsTableDirective
 from pygments.lexers.special import TextLexer
 from sphinx.application import Sphinx
@@ -14,6 +15,7 @@ from sphinx.application import Sphinx
 def setup(app: Sphinx) -> dict[str, Any]:
     """Tell Sphinx of all of it."""
     app.add_directive("omics-class", OmicsClassDirective)
+    app.add_directive("omics-picture", OmicsPictureDirective)
     app.add_directive("omics-table", OmicsTableDirective)
     for name in ("csv", "tsv", "wdl"):
         app.add_lexer(name, TextLexer)

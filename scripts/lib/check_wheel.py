@@ -33,6 +33,17 @@ if missing:
 print(f"{len(outside)} modules import without the extra 'local'")
 """
 
+IMPORT_EXAMPLES = """
+import runpy, sys
+from pathlib import Path
+from airflow.sdk import DAG
+for file in sorted(Path(sys.argv[1]).glob("*.py")):
+    dags = [value for value in runpy.run_path(str(file)).values() if isinstance(value, DAG)]
+    if not dags:
+        raise SystemExit(f"{file.name} has no DAG")
+    print(*(dag.dag_id for dag in dags))
+"""
+
 
 class CheckError(Exception):
     """The wheel is not as it should be; the text says in what."""
@@ -51,7 +62,7 @@ def main() -> int:
         }
         run = Runner(clean / "bin", environment)
         try:
-            for check in (check_providers, check_links, check_imports, check_local_command):
+            for check in (check_providers, check_links, check_imports, check_local_command, check_examples):
                 check(run)
         except CheckError as error:
             print(f"error: {error}", file=sys.stderr)
@@ -88,6 +99,23 @@ class Runner:
         if answer.returncode:
             raise CheckError(f"{program} {' '.join(arguments)} failed:\n{answer.stdout}{answer.stderr}")
         return answer.stdout
+
+    def shell(self, command: str, folder: str) -> None:
+        """Run a line of a page in a folder, with the environment's programs.
+
+        :raises CheckError: it failed.
+        """
+        path = f"{self._programs}{os.pathsep}{self._environment['PATH']}"
+        answer = subprocess.run(
+            ["bash", "-ec", command],
+            cwd=folder,
+            env={**self._environment, "PATH": path},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if answer.returncode:
+            raise CheckError(f"{command} failed:\n{answer.stdout}{answer.stderr}")
 
 
 def build_wheel(scratch: Path) -> Path:
@@ -142,6 +170,20 @@ def check_local_command(run: Runner) -> None:
     if answer.returncode == 0 or "Traceback" in said or f"{DISTRIBUTION}[local]" not in said:
         raise CheckError(f"airflow-omics-local without its extra ended with {answer.returncode}:\n{said}")
     print(f"airflow-omics-local without its extra: {said}")
+
+
+def check_examples(run: Runner) -> None:
+    """The line of the page copies the example DAGs out of the package, and each can be imported."""
+    page = (ROOT / "docs" / "start" / "install.md").read_text(encoding="utf-8")
+    (line,) = (line for line in page.splitlines() if line.startswith("cp -r "))
+    with tempfile.TemporaryDirectory() as folder:
+        dags = Path(folder) / "dags"
+        dags.mkdir()
+        run.shell(line, folder)
+        expected = sorted(file.name for file in (ROOT / "example_dags").glob("*.py"))
+        if sorted(file.name for file in dags.glob("*.py")) != expected:
+            raise CheckError(f"the wheel has {sorted(file.name for file in dags.iterdir())} in place of {expected}")
+        print(f"example DAGs: {' '.join(run.output('python', '-c', IMPORT_EXAMPLES, str(dags)).split())}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,9 @@ from functools import cache
 from html import unescape
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
+import pytest
 from public_classes import PUBLIC, taken
 
 from airflow_provider_omics import exceptions
@@ -39,6 +41,7 @@ def all_missing() -> Iterator[tuple[str, list[str]]]:
     for one in PUBLIC:
         page = f"{one.__module__.split('.')[1]}/{one.__name__}"
         yield page, [name for name in taken(one) if f'id="{anchor("parameter", name)}"' not in html(page)]
+    yield "example DAGs", [file.name for file in (ROOT / "example_dags").glob("*.py") if not pages_with(file)]
     yield lost("reference/exceptions", (f'id="{name}"' for name in public_exceptions()))
     yield lost("reference/failure-codes", shown([*KNOWN_CODES, *_SUBMISSIONS]))
     yield lost("reference/xcom-keys", shown(constants(xcom_keys, "XCOM_")))
@@ -47,6 +50,26 @@ def all_missing() -> Iterator[tuple[str, list[str]]]:
     yield lost("reference/tags", shown({*tags()}))
     yield lost("reference/settings", shown(settings()))
     yield lost("reference/settings", shown(f"service_config.omics.{name}" for name in connection_settings()))
+
+
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs" / "pictures").glob("*.svg")), ids=lambda file: file.stem)
+def test_a_picture_is_on_a_page_and_can_be_read_without_being_seen(picture: Path) -> None:
+    drawn = ElementTree.fromstring(picture.read_text(encoding="utf-8"))
+    told = {child.get("id"): child.text or "" for child in drawn if child.tag.endswith(("title", "desc"))}
+    assert drawn.get("role") == "img"
+    assert list(told) == (drawn.get("aria-labelledby") or "").split() == [f"{picture.stem}-title", f"{picture.stem}-desc"]
+    assert len(told[f"{picture.stem}-desc"].split()) >= 40
+    # Letters and lines have the colour of the page's text, in light and in dark.
+    assert "fill: currentColor" in picture.read_text(encoding="utf-8")
+    assert not {*re.findall(r"(?:fill|stroke)=\"(#\w+)\"", picture.read_text(encoding="utf-8"))}
+    pages = [page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md")]
+    assert any(f"{{omics-picture}} {picture.stem}\n" in page for page in pages)
+
+
+def pages_with(example: Path) -> list[str]:
+    """Return the pages of classes that show what an example DAG does with them."""
+    pages = (f"{one.__module__.split('.')[1]}/{one.__name__}" for one in PUBLIC)
+    return [page for page in pages if f'href="../files/example_dags/{example.name}.html"' in html(page)]
 
 
 def lost(page: str, marks: Iterable[str]) -> tuple[str, list[str]]:

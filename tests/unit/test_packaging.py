@@ -14,6 +14,9 @@ from typing import Any
 import airflow
 import pytest
 import yaml
+from hatchling.builders.wheel import WheelBuilder
+from hatchling.metadata.core import ProjectMetadata
+from hatchling.plugin.manager import PluginManager
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
@@ -25,6 +28,7 @@ from airflow_provider_omics.provider_info import get_provider_info
 REPOSITORY = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 REGISTRY: dict[str, Any] = yaml.safe_load((REPOSITORY / ".airflow-registry.yaml").read_text())
+URLS: dict[str, str] = PROJECT["project"]["urls"]
 LOCKS = sorted((REPOSITORY / "requirements").glob("*.txt"))
 OTHER_LOCKS = [REPOSITORY / one.own_lock_file for one in ENVIRONMENTS.values() if one.own_lock_file]
 
@@ -73,6 +77,69 @@ def test_the_registry_file_names_the_package() -> None:
     assert REGISTRY["package-name"] == info["package-name"] == PROJECT["project"]["name"]
     assert REGISTRY["display-name"] == info["name"]
     assert REGISTRY["description"] == info["description"]
+
+
+def test_the_registry_file_says_where_the_project_is() -> None:
+    assert REGISTRY["docs-url"] == URLS["Documentation"]
+    assert REGISTRY["source-url"] == URLS["Source"]
+    raw = URLS["Source"].replace("https://github.com/", "https://raw.githubusercontent.com/")
+    assert REGISTRY["logo"] == f"{raw}/main/docs/_static/logo.svg"
+    (integration,) = get_provider_info()["integrations"]
+    assert integration["logo"] == "/docs/_static/logo.svg"
+    assert (REPOSITORY / "docs" / "_static" / "logo.svg").exists()
+
+
+def test_the_provider_info_has_the_page_of_every_class_that_users_name() -> None:
+    (integration,) = get_provider_info()["integrations"]
+    pages = (page for role in ("operators", "sensors", "triggers") for page in (REPOSITORY / "docs" / role).glob("O*.md"))
+    assert sorted(integration["how-to-guide"]) == sorted(f"/{page.relative_to(REPOSITORY).as_posix()}" for page in pages)
+
+
+def test_the_project_has_an_address_for_each_purpose() -> None:
+    assert set(URLS) == {"Documentation", "Source", "Changelog", "Issues", "Security"}
+    below = [URLS["Changelog"], URLS["Issues"], URLS["Security"]]
+    security = re.findall(r"https://[^)\s]+", (REPOSITORY / "SECURITY.md").read_text())
+    assert security
+    assert {address for address in [*below, *security] if not address.startswith(f"{URLS['Source']}/")} == set()
+    # Nobody's own name or address.
+    assert PROJECT["project"]["authors"] == [{"name": "airflow-provider-omics contributors"}]
+
+
+def test_links_of_the_description_work_on_a_package_index() -> None:
+    description = ProjectMetadata(str(REPOSITORY), PluginManager()).core.readme
+    links = re.findall(r"\]\(([^)]+)\)", description)
+    assert {link for link in links if not link.startswith("https://")} == set()
+    pages = [re.fullmatch(rf"{URLS['Documentation']}/(.+)\.html", link) for link in links]
+    files = [re.fullmatch(rf"{URLS['Source']}/blob/main/(.+)", link) for link in links]
+    named = {f"docs/{page[1]}.md" for page in pages if page} | {file[1] for file in files if file}
+    assert len(named) >= 15
+    assert {name for name in named if not (REPOSITORY / name).exists()} == set()
+    # In the repository they lead to files.
+    assert named == set(re.findall(r"\]\((?!https:)([^)]+)\)", (REPOSITORY / "README.md").read_text()))
+
+
+def test_the_readme_is_one_screen_and_a_half() -> None:
+    text = (REPOSITORY / "README.md").read_text()
+    assert len(text.splitlines()) <= 95
+    assert max(map(len, re.sub(r"\]\([^)]+\)", "]", text).splitlines())) <= 140
+    commands = text.split("```bash\n")[1].splitlines()
+    assert [line.split()[0] for line in commands[:2]] == ["scripts/demo", "scripts/test"]
+
+
+@pytest.mark.parametrize(("version", "examples"), [("standard", {"example_dags"}), ("editable", set())])
+def test_a_wheel_has_the_example_dags(version: str, examples: set[str]) -> None:
+    builder = WheelBuilder(str(REPOSITORY))
+    data = builder.get_default_build_data()
+    builder.set_build_data_defaults(data)
+    for hook in builder.get_build_hooks(str(REPOSITORY / "dist")).values():
+        hook.initialize(version, data)
+    assert {name for name in data["force_include"] if "example" in name} == examples
+
+
+def test_a_source_archive_has_all_that_its_commands_and_tests_need() -> None:
+    included = PROJECT["tool"]["hatch"]["build"]["targets"]["sdist"]["include"]
+    assert {name for name in included if not (REPOSITORY / name).exists()} == set()
+    assert {"example_dags", "hatch_build.py", "requirements", "scripts", "SECURITY.md"} <= {*included}
 
 
 def test_the_registry_file_lists_every_class_that_users_name() -> None:

@@ -193,7 +193,7 @@ def test_a_mapped_task_is_judged_by_what_it_is_given(name: str) -> None:
 
 
 def test_airflow_maps_over_no_xcom_but_what_a_task_returns() -> None:
-    """Why the README has a task between a cohort and what is mapped over its ``runs``."""
+    """Why the pages have a task between a cohort and what is mapped over its ``runs``."""
     with DAG("dag", schedule=None, start_date=datetime(2026, 1, 1, tzinfo=UTC)):
         samples = OmicsStartRunBatchOperator(task_id="cohort", **BATCH)
         report = OmicsStartRunOperator.partial(task_id="report", **RUN)
