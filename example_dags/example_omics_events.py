@@ -5,10 +5,10 @@ queue; a trigger reads them there and starts this DAG. The environment of Airflo
 
     OMICS_EVENTS_QUEUE=https://sqs.us-east-1.amazonaws.com/123456789012/healthomics-events
 
-docs/events.md says how rule and queue are made. Several runs can end before the DAG starts, so one DAG run has a list of
-events. An event can come twice, as another DAG run too: what is done for it has to be the same done twice, or remember
-the event's ``identity``. An event can also be missing, so this is no way to wait for a run: the operators and sensors
-are.
+docs/events.md says how rule and queue are made. Several runs can end before the DAG starts, so one DAG run has a list
+of events. An event can come twice, as another DAG run too: what is done for it has to be the same done twice, or
+remember the event's ``identity``. An event can also be missing, so this is no way to wait for a run: the operators and
+sensors are.
 """
 
 from __future__ import annotations

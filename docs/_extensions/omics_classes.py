@@ -15,7 +15,7 @@ from airflow_provider_omics.provider_info import get_provider_info
 ROOT = Path(__file__).resolve().parents[2]
 ROLES = {"operators": "Operator", "sensors": "Sensor", "triggers": "Trigger"}
 _PARAMETER = re.compile(r"^:param (\w+):[ ]?(.*?)(?=^:|\Z)", re.MULTILINE | re.DOTALL)
-_FIELD = re.compile(r"^:\w+", re.MULTILINE)
+_FIELD = re.compile(r"^:(?:param|returns?|raises?|[ci]var)\b", re.MULTILINE)
 
 
 @dataclass(frozen=True)

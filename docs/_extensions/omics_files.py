@@ -16,7 +16,11 @@ FOLDER = "files"
 #: What a folder is shown by.
 FOLDERS = {"example_dags": "examples"}
 #: What the site's contents name, whether a page links to it or not.
-ALWAYS = ("CHANGELOG.md", "SECURITY.md", *(f"example_dags/{file.name}" for file in (ROOT / "example_dags").glob("*.py")))
+ALWAYS = (
+    "CHANGELOG.md",
+    "SECURITY.md",
+    *(f"example_dags/{file.name}" for file in (ROOT / "example_dags").glob("*.py")),
+)
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})")
 _LINK = re.compile(r"\]\((?!\w+:|#)([^)\s#]+)(#[^)\s]*)?\)")
 _ANCHOR = re.compile(r'<a id="([\w-]+)"></a>')

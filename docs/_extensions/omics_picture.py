@@ -1,4 +1,4 @@
-"""The directive ``omics-picture``: a drawing of ``docs/pictures`` as part of the page, so that it has the page's colours."""
+"""The directive ``omics-picture``: a drawing of ``docs/pictures`` in the page itself, so that it has its colours."""
 
 from __future__ import annotations
 

@@ -57,7 +57,9 @@ def test_a_picture_is_on_a_page_and_can_be_read_without_being_seen(picture: Path
     drawn = ElementTree.fromstring(picture.read_text(encoding="utf-8"))
     told = {child.get("id"): child.text or "" for child in drawn if child.tag.endswith(("title", "desc"))}
     assert drawn.get("role") == "img"
-    assert list(told) == (drawn.get("aria-labelledby") or "").split() == [f"{picture.stem}-title", f"{picture.stem}-desc"]
+    assert (
+        list(told) == (drawn.get("aria-labelledby") or "").split() == [f"{picture.stem}-title", f"{picture.stem}-desc"]
+    )
     assert len(told[f"{picture.stem}-desc"].split()) >= 40
     # Letters and lines have the colour of the page's text, in light and in dark.
     assert "fill: currentColor" in picture.read_text(encoding="utf-8")

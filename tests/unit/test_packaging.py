@@ -91,8 +91,12 @@ def test_the_registry_file_says_where_the_project_is() -> None:
 
 def test_the_provider_info_has_the_page_of_every_class_that_users_name() -> None:
     (integration,) = get_provider_info()["integrations"]
-    pages = (page for role in ("operators", "sensors", "triggers") for page in (REPOSITORY / "docs" / role).glob("O*.md"))
-    assert sorted(integration["how-to-guide"]) == sorted(f"/{page.relative_to(REPOSITORY).as_posix()}" for page in pages)
+    pages = (
+        page for role in ("operators", "sensors", "triggers") for page in (REPOSITORY / "docs" / role).glob("O*.md")
+    )
+    assert sorted(integration["how-to-guide"]) == sorted(
+        f"/{page.relative_to(REPOSITORY).as_posix()}" for page in pages
+    )
 
 
 def test_the_project_has_an_address_for_each_purpose() -> None:
