@@ -23,6 +23,7 @@ html_css_files = ["site.css"]
 html_logo = html_favicon = "_static/logo.svg"
 html_copy_source = False
 html_show_copyright = False
+html_show_search_summary = False  # excerpts are fetched, which no browser does from the disk
 extensions = ["myst_parser", "autoapi.extension", "omics_site"]
 exclude_patterns = ["_build"]
 myst_heading_anchors = 4
