@@ -10,14 +10,16 @@ import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.healthomics.run_settings.definition_types import DefinitionUnreadableError, start_process
-from airflow_provider_omics.workflows.bundle import DefinitionError
+from airflow_provider_omics.workflows.bundle import Bundle, DefinitionError
 from airflow_provider_omics.workflows.cwl import cwl_process, cwl_template
+from airflow_provider_omics.workflows.cwl_references import check_references
 from airflow_provider_omics.workflows.definition import Definition
 from airflow_provider_omics.workflows.nextflow import SCHEMA, nextflow_template
 
@@ -75,6 +77,7 @@ def _read_nextflow(definition: Definition) -> EngineReport:
 def _read_cwl(definition: Definition, *, validate: bool, is_installed: bool) -> EngineReport:
     main = definition.main
     try:
+        check_references(definition.file, partial(_text_of, definition.bundle))
         process_id = main.removeprefix(definition.file).lstrip("#") or "main"
         process = cwl_process(definition.file, definition.bundle.text(definition.file), process_id)
         template = cwl_template(definition.file, process)
@@ -92,6 +95,10 @@ def _read_cwl(definition: Definition, *, validate: bool, is_installed: bool) -> 
             return EngineReport(template, note=f"cwltool could not read {main}: {error}")
     text = f"{done.stdout}{done.stderr}".replace(f"file://{folder}/", "")
     return EngineReport(template, () if done.returncode == 0 else tuple(cwltool_issues(text, definition.file)))
+
+
+def _text_of(bundle: Bundle, path: str) -> str | None:
+    return bundle.text(path) if path in bundle.files else None
 
 
 def _read_wdl(definition: Definition) -> EngineReport:

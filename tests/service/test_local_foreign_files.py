@@ -87,12 +87,61 @@ def test_cwl_references(service: CwlService, member: str, uri: str, why: str) ->
     assert why in message
 
 
-def test_definitions_that_run_or_import_themselves_come_to_an_end(service: CwlService) -> None:
-    step = {**STEP, "steps": {"s": {"run": "main.cwl", "in": {}, "out": []}}}
-    assert told(service, "CWL", json.dumps(step)) == "main.cwl:1: it runs itself, or is nested too deeply to be read"
-    files = {"main.wdl": "a", "a": "b", "b": "a"}
-    archive = zip_of({name: f'version 1.0\nimport "{other}" as x\nworkflow w {{}}\n' for name, other in files.items()})
-    assert told_of(service, "WDL", archive, main="main.wdl").endswith("a imports itself, or a file that imports it")
+def step_of(run: Any) -> str:
+    return json.dumps({**STEP, "steps": {"s": {"run": run, "in": {}, "out": []}}})
+
+
+ENDLESS: dict[str, tuple[dict[str, str], str]] = {
+    "CWL that runs itself": ({"main.cwl": step_of("main.cwl")}, r"^main.cwl:1:\d+: runs itself. Remove that reference"),
+    "CWL that imports itself": (
+        {"main.cwl": json.dumps({**TOOL, "hints": {"$import": "main.cwl"}})},
+        r"^main.cwl:1:\d+: imports itself. Remove that reference",
+    ),
+    "CWL that mixes itself in": (
+        {"main.cwl": json.dumps({**TOOL, "hints": [{"$mixin": "main.cwl", "class": "x"}]})},
+        r"^main.cwl:1:\d+: imports itself",
+    ),
+    "CWL that imports what runs it": (
+        {"main.cwl": step_of({"$import": "b.cwl"}), "b.cwl": step_of("main.cwl")},
+        r"^b.cwl:1:\d+: runs itself \(main.cwl -> b.cwl -> main.cwl\). Remove that reference",
+    ),
+    "two CWL files that run each other": (
+        {"main.cwl": step_of("a/b.cwl"), "a/b.cwl": step_of("../main.cwl")},
+        r"^a/b.cwl:1:\d+: runs itself \(main.cwl -> a/b.cwl -> main.cwl\)",
+    ),
+    "CWL with an alias of itself": (
+        {"main.cwl": "cwlVersion: v1.2\nhints: &a [*a]\n"},
+        "^main.cwl:2:12: contains an alias of itself",
+    ),
+    "CWL that multiplies": (
+        {"main.cwl": step_of("0.cwl")}
+        | {
+            f"{n}.cwl": json.dumps({**STEP, "steps": {s: {"run": f"{n + 1}.cwl", "in": {}, "out": []} for s in "ab"}})
+            for n in range(40)
+        }
+        | {"40.cwl": json.dumps(TOOL)},
+        r"\.cwl:1:\d+: comes to more than 1,000,000 values",
+    ),
+    "two WDL files that import each other": (
+        {"main.wdl": 'version 1.0\nimport "a.wdl" as x\nworkflow w {}\n', "a.wdl": 'version 1.0\nimport "main.wdl"\n'},
+        "main.wdl imports itself, or a file that imports it",
+    ),
+    "three WDL files of which two import each other": (
+        {
+            name: f'version 1.0\nimport "{other}" as x\nworkflow w {{}}\n'
+            for name, other in {"main.wdl": "a.wdl", "a.wdl": "b.wdl", "b.wdl": "a.wdl"}.items()
+        },
+        "a.wdl imports itself, or a file that imports it",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_definitions_without_an_end_are_refused(service: CwlService, kind: str) -> None:
+    files, why = ENDLESS[kind]
+    engine = "WDL" if "main.wdl" in files else "CWL"
+    message = told_of(service, engine, zip_of(files), main=f"main.{engine.lower()}")
+    assert re.search(why, message), message
 
 
 def test_links_in_archives(service: CwlService) -> None:

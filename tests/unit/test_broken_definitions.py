@@ -107,6 +107,16 @@ BROKEN: dict[str, tuple[Files, dict[str, Any], str]] = {
         {},
         "main.cwl:10:7: Field 'source' references unknown identifier 'nmae'",
     ),
+    "CWL: tool that runs its workflow": (
+        {"main.cwl": FLOW.format(source="name"), "say.cwl": FLOW.format(source="name").replace("say.cwl", "main.cwl")},
+        {},
+        "say.cwl:8:10: runs itself (main.cwl -> say.cwl -> main.cwl). Remove that reference.",
+    ),
+    "CWL: import of itself": (
+        {"main.cwl": f"{CWL}hints: {{$import: main.cwl}}\n"},
+        {"parameter_template": "made"},
+        "main.cwl:8:18: imports itself. Remove that reference.",
+    ),
     "CWL: graph without main": (
         {"main.cwl": "cwlVersion: v1.2\n$graph:\n- {id: a, class: CommandLineTool}\n"},
         {},

@@ -23,7 +23,9 @@ from schema_salad.ref_resolver import uri_file_path
 
 from airflow_provider_omics.local.executors.cwl_tasks import LocalTool
 from airflow_provider_omics.local.workflows.archives import DefinitionArchive
+from airflow_provider_omics.workflows.bundle import DefinitionError
 from airflow_provider_omics.workflows.cwl import cwl_parameter
+from airflow_provider_omics.workflows.cwl_references import check_references
 
 LOGGERS = ("cwltool", "salad", "rdflib")
 """Names of the loggers that say what is wrong with a definition."""
@@ -61,6 +63,10 @@ def load_definition(archive: Path, folder: Path, main: str) -> tuple[Process, st
     DefinitionArchive(archive.read_bytes()).extract(folder)
     os.chdir(folder)
     path, mark, fragment = _split_main(folder, main)
+    try:
+        check_references(path, partial(_text_of, folder))
+    except DefinitionError as error:
+        raise ValidationException(str(error.issue)) from None
     uri = f"{(folder / path).as_uri()}{mark}{fragment}"
     context, document, uri = fetch_document(uri, _loading_context(folder))
     if not isinstance(document, Mapping):
@@ -136,6 +142,16 @@ def _make_tool(toolpath_object: CommentedMap, loadingContext: LoadingContext) ->
 
 def _split_main(folder: Path, main: str) -> tuple[str, str, str]:
     return (main, "", "") if (folder / main).is_file() else main.partition("#")
+
+
+def _text_of(folder: Path, name: str) -> str | None:
+    path = Path(os.path.realpath(folder / name))
+    if not path.is_relative_to(os.path.realpath(folder)):
+        return None
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError):
+        return None
 
 
 def _entry(document: Mapping[str, Any]) -> str | None:

@@ -20,18 +20,22 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
 from airflow_provider_omics.local.executors.descendants import kill_children
+from airflow_provider_omics.local.executors.keeper import SIGNALS, can_keep, end_with_parent, keep
 from airflow_provider_omics.local.executors.read_only import make_read_only, namespaces_allowed
 from airflow_provider_omics.local.executors.sandbox import confine_writes
 
 Work = Callable[[socket.socket], None]
 
 _MOST_CONNECTIONS_AT_ONCE = 64
-_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+# A keeper ends the run before itself.
+_END = signal.SIGTERM if can_keep() else signal.SIGKILL
 
 
 @dataclass
@@ -74,7 +78,7 @@ class ForkServer:
                 if self._control in ready:
                     wanted = self._receive() and wanted
         for pid in list(self._children):
-            self._kill(pid)
+            self._end(pid)
             self._ended(pid, os.waitpid(pid, 0)[1])
 
     def _receive(self) -> bool:
@@ -91,13 +95,15 @@ class ForkServer:
             return
         for pid, child in list(self._children.items()):
             if child.key == order["kill"]:
-                self._kill(pid)
+                self._end(pid)
 
     def _start(self, key: str, folder: Path) -> None:
         connection = self._connections.pop(0)
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         pid = os.fork()
         if pid == 0:
             self._be_child(connection, folder)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         # Both sides do this, since either may be the first to rely on it.
         with contextlib.suppress(OSError):
             os.setpgid(pid, pid)
@@ -107,7 +113,7 @@ class ForkServer:
         status = 1
         try:
             os.setpgid(0, 0)
-            _end_with_parent()
+            end_with_parent(_END)
             # Daemons of the run stay below it while it lives, and come to the fork server when it ends.
             _adopt_orphans()
             signal.set_wakeup_fd(-1)
@@ -119,10 +125,14 @@ class ForkServer:
             for handle in (0, 1, 2):
                 os.dup2(null, handle)
             _stay_in(folder)
-            self._work(connection)
-            status = 0
+            if can_keep():
+                status = keep(partial(self._work, connection), folder)
+            else:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+                self._work(connection)
+                status = 0
         finally:
-            os._exit(status)
+            _exit(status)
 
     def _reap(self) -> None:
         with contextlib.suppress(ChildProcessError):
@@ -143,6 +153,13 @@ class ForkServer:
         with contextlib.suppress(OSError), child.connection:
             child.connection.send(b"\n" + note + b"\n", socket.MSG_DONTWAIT)
 
+    def _end(self, pid: int) -> None:
+        if can_keep():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, _END)
+        else:
+            self._kill(pid)
+
     @staticmethod
     def _kill(pid: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -155,10 +172,11 @@ def _adopt_orphans() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def _end_with_parent() -> None:
-    """Have the system kill this process when the fork server dies, where the system can do that."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+def _exit(status: int) -> NoReturn:
+    if status < 0:
+        # As the process below has ended, which the run's message says.
+        os.kill(os.getpid(), -status)
+    os._exit(status & 0xFF)
 
 
 def _stay_in(folder: Path) -> None:
@@ -172,7 +190,7 @@ def _stay_in(folder: Path) -> None:
     make_read_only(folder)
     confine_writes(folder)
     # The system forgets this when a process gets other rights.
-    _end_with_parent()
+    end_with_parent(_END)
 
 
 def main() -> None:
