@@ -51,7 +51,8 @@ class _Node:
     :ivar within: the entries of a list, the keys and values of a map in turn.
     """
 
-    mark: yaml.Mark
+    line: int = 1
+    column: int = 1
     text: str | None = None
     is_map: bool = False
     within: list[_Node] = field(default_factory=list)
@@ -62,7 +63,7 @@ class _Node:
         return {key.text: value for key, value in pairs if key.text is not None}
 
 
-_NOTHING = _Node(yaml.Mark("", 0, 0, 0, None, None))
+_NOTHING = _Node()
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ class _Document:
 
     def place(self, node: _Node) -> str:
         """Return file, line and column of a node."""
-        return f"{self.path}:{node.mark.line + 1}:{node.mark.column + 1}"
+        return f"{self.path}:{node.line}:{node.column}"
 
     def entry(self, fragment: str) -> _Node | None:
         """Return the process or type of an id: the document itself, or one in its ``$graph`` or list."""
@@ -201,8 +202,8 @@ def _first_value(path: str, text: str) -> _Node | None:
     :raises yaml.YAMLError: it is not YAML.
     :raises DefinitionError: it is nested too deeply.
     """
-    anchors: dict[str, _Node] = {}
-    open_nodes = [_Node(_NOTHING.mark)]
+    anchors: dict[str | None, _Node] = {}
+    open_nodes = [_Node()]
     for event in yaml.parse(text, Loader=_LOADER):
         if isinstance(event, yaml.DocumentEndEvent):
             break
@@ -211,14 +212,20 @@ def _first_value(path: str, text: str) -> _Node | None:
         elif isinstance(event, yaml.AliasEvent):
             open_nodes[-1].within.append(anchors.get(event.anchor, _NOTHING))
         elif isinstance(event, (yaml.ScalarEvent, *_STARTS)):
-            node = _Node(event.start_mark, getattr(event, "value", None), isinstance(event, yaml.MappingStartEvent))
+            node = _node(event)
             anchors[event.anchor] = node
             open_nodes[-1].within.append(node)
             if isinstance(event, _STARTS):
                 open_nodes.append(node)
         if len(open_nodes) > _DEEPEST:
-            raise DefinitionError(f"{path}:{event.start_mark.line + 1}", *_TOO_DEEP)
+            raise DefinitionError(f"{path}:{open_nodes[-1].line}", *_TOO_DEEP)
     return next(iter(open_nodes[0].within), None)
+
+
+def _node(event: yaml.NodeEvent) -> _Node:
+    mark = event.start_mark
+    line, column = (1, 1) if mark is None else (mark.line + 1, mark.column + 1)
+    return _Node(line, column, getattr(event, "value", None), isinstance(event, yaml.MappingStartEvent))
 
 
 def _names(node: _Node) -> set[str]:

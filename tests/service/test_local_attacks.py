@@ -304,7 +304,7 @@ def test_no_command_changes_attributes_where_namespaces_are_allowed(
 
 
 @CONFINED
-@pytest.mark.parametrize("name", ["HOME", "TMPDIR", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "BASH_ENV"])
+@pytest.mark.parametrize("name", ["HOME", "TMPDIR", "LD_LIBRARY_PATH", "LD_PRELOAD", "PATH", "PYTHONPATH", "BASH_ENV"])
 def test_no_variable_leads_a_tool_there(service: CwlService, host: Path, name: str) -> None:
     tool = shell(
         f'echo evil > "${name}/new"; mktemp -p "${name}"; true',

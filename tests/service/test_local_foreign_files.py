@@ -111,7 +111,7 @@ ENDLESS: dict[str, tuple[dict[str, str], str]] = {
     ),
     "CWL with an alias of itself": (
         {"main.cwl": "cwlVersion: v1.2\nhints: &a [*a]\n"},
-        "^main.cwl:2:12: contains an alias of itself",
+        "^main.cwl:2:8: contains an alias of itself",
     ),
     "CWL that multiplies": (
         {"main.cwl": step_of("0.cwl")}

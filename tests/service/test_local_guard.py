@@ -53,7 +53,7 @@ def ask(
     "host",
     [
         *("127.0.0.1", "127.0.0.1:{port}", "127.8.8.8", "localhost", "localhost:{port}", "LOCALHOST", "localhost."),
-        *("[::1]", "[::1]:{port}", "127.0.0.1:9"),
+        *("[::1]", "[::1]:{port}", "127.0.0.1:9", "LocalHost.:{port}"),
         *("workflows-localhost:{port}", "analytics-127.0.0.1:{port}", "my.bucket.localhost:{port}"),
     ],
 )
@@ -76,6 +76,7 @@ def test_names_of_loopback_are_answered(server: LocalOmics, host: str) -> None:
         ),
         *("127.0.0.1.nip.io", "evil.example@127.0.0.1", "127.0.0.1@evil.example", "127.0.0.1,evil.example"),
         *("workflows-evil.example", "workflows-", "0.0.0.0", "192.0.2.1", "[::]", "[::1", "[fe80::1%25lo]"),
+        *("localhost..", "127.1", "0x7f.0.0.1", "2130706433", "[::ffff:192.0.2.1]", "localhost:99999", "localhost:-1"),
         *("localhost:x", "localhost/evil.example", "s3.amazonaws.com", "", "."),
     ],
 )
@@ -170,6 +171,22 @@ def test_control_needs_a_header_of_its_own(server: LocalOmics, method: str, path
     assert status == 403
     assert "X-Omics-Local: 1" in answer["error"]
     assert [bucket["Name"] for bucket in server.client("s3").list_buckets()["Buckets"]] == ["kept"]
+    server.client("s3").delete_bucket(Bucket="kept")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("//moto-api/reset", "//_local/reset", "/x/../moto-api/reset", "/x/../_local/reset", "/MOTO-API/reset"),
+        *("/%2fmoto-api/reset", "/moto-api%2freset", "/_local%2freset", "/%5flocal/reset", "/;/_local/reset"),
+        *("/_local;x/reset", "/.//_local/reset", "///moto-api///reset", "/\\moto-api/reset", "/?/../_local/reset"),
+    ],
+)
+def test_no_spelling_of_a_path_reaches_control(server: LocalOmics, path: str) -> None:
+    server.client("s3").create_bucket(Bucket="kept")
+    for headers in ({}, OMICS, {"Authorization": OMICS["Authorization"].replace("/omics/", "/s3/")}):
+        ask(server, "POST", path, {**headers, "Content-Type": "text/plain"}, b"{}")
+    assert "kept" in [bucket["Name"] for bucket in server.client("s3").list_buckets()["Buckets"]]
     server.client("s3").delete_bucket(Bucket="kept")
 
 

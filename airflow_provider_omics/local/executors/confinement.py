@@ -11,6 +11,8 @@ _NETWORK_EVENTS = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname
 
 OUT_OF_MEMORY = f"The definition takes more than {_MOST_GIB} GiB of memory to read"
 """What there is to say when a confined process has a ``MemoryError``."""
+TOO_DEEP = "What the run has made is nested too deeply to be read; have fewer folders, or lists, within each other"
+"""What there is to say when a run has a ``RecursionError``."""
 
 
 def confine() -> None:

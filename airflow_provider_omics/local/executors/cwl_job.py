@@ -11,7 +11,7 @@ from typing import Any
 from cwltool.context import RuntimeContext
 from cwltool.process import Process
 
-from airflow_provider_omics.local.executors.confinement import OUT_OF_MEMORY, confine
+from airflow_provider_omics.local.executors.confinement import OUT_OF_MEMORY, TOO_DEEP, confine
 from airflow_provider_omics.local.executors.cwl_confined import confine_running
 from airflow_provider_omics.local.executors.cwl_inputs import job_order
 from airflow_provider_omics.local.executors.cwl_loading import load_definition, parameter_template, take_loggers
@@ -43,7 +43,8 @@ def run(connection: socket.socket) -> None:
     except MemoryError:
         stream.send({"failed": OUT_OF_MEMORY})
     except Exception as error:
-        reason = errors.shorten(str(error) or type(error).__name__)
+        text = TOO_DEEP if isinstance(error, RecursionError) else str(error)
+        reason = errors.shorten(text or type(error).__name__)
         stream.send({"engine": f"ERROR {reason}"})
         stream.send({"failed": reason})
 

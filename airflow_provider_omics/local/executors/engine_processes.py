@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from airflow_provider_omics.local.executors.messages import Message, MessageStream
+from airflow_provider_omics.local.executors.trees import remove_tree
 
 _SECONDS_TO_END = 10
 _KEPT_PREFIXES = ("LC_", "PYTHON")
@@ -155,14 +155,6 @@ class EngineProcesses:
         if self._scratch is not None:
             self._left.append(self._scratch)
         self._control = self._server = self._scratch = None
-
-
-def remove_tree(directory: Path) -> None:
-    """Remove a directory, also when a tool has left directories in it that nobody may write to."""
-    for folder, _folders, _files in os.walk(directory):
-        with contextlib.suppress(OSError):
-            Path(folder).chmod(0o700)
-    shutil.rmtree(directory, ignore_errors=True)
 
 
 def _environment() -> dict[str, str]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import logging
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +17,7 @@ from airflow_provider_omics.local.executors.run_folder import RunFolder
 from airflow_provider_omics.local.executors.run_logs import RunLogs
 from airflow_provider_omics.local.executors.sandbox import landlock_version
 from airflow_provider_omics.local.executors.staging import Exports, Imports, RunFailure
+from airflow_provider_omics.local.executors.trees import size_of_tree
 from airflow_provider_omics.local.executors.usage import task_use
 from airflow_provider_omics.local.records import StorageUse
 
@@ -274,11 +273,14 @@ class EngineRun:
         exports = Exports(self._aws, folder, self._out, self._check)
         self.logs.run_line(f"Exporting outputs to {self._out}")
         described = ended["outputs"] or {}
-        if "files" in ended:
-            for path in ended["files"]:
-                exports.export({"class": "File", "location": Path(path).as_uri()})
-        else:
-            described = exports.export(described)
+        try:
+            if "files" in ended:
+                for path in ended["files"]:
+                    exports.export({"class": "File", "location": Path(path).as_uri()})
+            else:
+                described = exports.export(described)
+        except RecursionError:
+            raise RunFailure("EXPORT_FAILED", "Cannot export the outputs: they are nested too deeply") from None
         if ended.get("summary", True):
             exports.put(f"{self._root}/logs/outputs.json", json.dumps(described, indent=2).encode())
         exports.put(f"{self._root}/logs/engine.log", self._engine_log.content())
@@ -293,9 +295,5 @@ class EngineRun:
 
 def _storage_of(directory: Path) -> StorageUse:
     """Return what the run's files come to at its end, which is the most there ever was unless a tool removed some."""
-    size = 0
-    for folder, _, files in os.walk(directory):
-        for name in files:
-            with contextlib.suppress(OSError):
-                size += Path(folder, name).lstat().st_size
-    return StorageUse(average=round(size / _GIB, 6), maximum=round(size / _GIB, 6))
+    size = round(size_of_tree(directory) / _GIB, 6)
+    return StorageUse(average=size, maximum=size)

@@ -13,7 +13,6 @@ import json
 import os
 import resource
 import selectors
-import shutil
 import signal
 import socket
 import sys
@@ -29,6 +28,7 @@ from airflow_provider_omics.local.executors.descendants import kill_children
 from airflow_provider_omics.local.executors.keeper import SIGNALS, can_keep, end_with_parent, keep
 from airflow_provider_omics.local.executors.read_only import make_read_only, namespaces_allowed
 from airflow_provider_omics.local.executors.sandbox import confine_writes
+from airflow_provider_omics.local.executors.trees import remove_tree
 
 Work = Callable[[socket.socket], None]
 
@@ -202,7 +202,7 @@ def main() -> None:
         job.preload()
         gc.freeze()
         ForkServer(control, job.run).serve()
-    shutil.rmtree(sys.argv[2], ignore_errors=True)
+    remove_tree(Path(sys.argv[2]))
 
 
 if __name__ == "__main__":

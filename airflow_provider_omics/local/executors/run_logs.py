@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MOST_LINES = 250_000
+MOST_CHARACTERS = 64 << 20
+"""What the engine and the tasks of a run may write in all: logs are kept in memory."""
+
 
 class RunLogs:
     """The log streams of one run; nothing is written when its ``logLevel`` is OFF.
@@ -32,6 +36,7 @@ class RunLogs:
         self._state = state
         self._run = run
         self._is_on = run.request.get("logLevel") != "OFF"
+        self._lines = self._characters = 0
 
     def run_line(self, text: str) -> None:
         """Append to the run's own stream."""
@@ -39,11 +44,24 @@ class RunLogs:
 
     def engine_line(self, text: str) -> None:
         """Append to the engine's stream."""
-        self._put(engine_log_stream(self._run.run_id), text.splitlines())
+        self._put_bounded(engine_log_stream(self._run.run_id), text.splitlines())
 
     def task_lines(self, task_id: str, lines: Sequence[str]) -> None:
         """Append to a task's stream."""
-        self._put(task_log_stream(self._run.run_id, task_id), lines)
+        self._put_bounded(task_log_stream(self._run.run_id, task_id), lines)
+
+    def _put_bounded(self, stream: str, texts: Sequence[str]) -> None:
+        if self._lines > MOST_LINES or self._characters > MOST_CHARACTERS:
+            return
+        self._lines += len(texts)
+        self._characters += sum(map(len, texts))
+        self._put(stream, texts)
+        if self._lines > MOST_LINES or self._characters > MOST_CHARACTERS:
+            message = (
+                f"The run has written more than {MOST_LINES:,} lines or {MOST_CHARACTERS >> 20} MiB; no more are kept"
+            )
+            self._put(stream, [f"({message})"])
+            self.run_line(message)
 
     def _put(self, stream: str, texts: Sequence[str]) -> None:
         if not self._is_on:

@@ -16,7 +16,7 @@ from WDL.runtime.error import RunFailed
 from WDL.runtime.workflow import run_local_workflow
 from WDL.Tree import Task
 
-from airflow_provider_omics.local.executors.confinement import OUT_OF_MEMORY, confine
+from airflow_provider_omics.local.executors.confinement import OUT_OF_MEMORY, TOO_DEEP, confine
 from airflow_provider_omics.local.executors.engine_log import ErrorMemory
 from airflow_provider_omics.local.executors.messages import Message, MessageStream
 from airflow_provider_omics.local.executors.task_cache import TaskCache
@@ -155,4 +155,4 @@ def _reason(error: BaseException, folder: Path) -> str:
         return str(error)
     while isinstance(error, RunFailed) and error.__cause__ is not None:
         error = error.__cause__
-    return explain(error, folder)
+    return TOO_DEEP if isinstance(error, RecursionError) else explain(error, folder)

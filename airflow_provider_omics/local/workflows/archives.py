@@ -8,8 +8,9 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path, PurePosixPath
 
 MOST_FILES = 10_000
@@ -46,8 +47,8 @@ class DefinitionArchive(Mapping[str, bytes]):
     they are asked for, so that memory stays small, and are at most 8 MiB each.
 
     :param content: the archive.
-    :raises DefinitionError: it is no zip archive, holds more than 10,000 members or more than 256 MiB, or a member
-        that is encrypted, a link or a device, lies outside of the archive, or is there twice.
+    :raises DefinitionError: it is no zip archive, holds more than 10,000 members, 10,000 folders or 256 MiB, or a
+        member that is encrypted, a link or a device, lies outside of the archive, or is there twice.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -122,8 +123,8 @@ class DefinitionArchive(Mapping[str, bytes]):
 
 def _check_members(members: Iterable[zipfile.ZipInfo]) -> None:
     total = 0
-    files: set[PurePosixPath] = set()
-    folders: set[PurePosixPath] = set()
+    files: set[str] = set()
+    folders: set[str] = set()
     for info in members:
         _check_kind(info)
         path = _path_of(info.filename)
@@ -135,10 +136,22 @@ def _check_members(members: Iterable[zipfile.ZipInfo]) -> None:
             )
         if path in files:
             raise DefinitionError(f"The definition holds {info.filename!r} twice")
-        folders.update(path.parents)
         (folders if info.is_dir() else files).add(path)
-    for path in files & folders:
-        raise DefinitionError(f"The definition holds {str(path)!r} as a file and as a folder")
+    _check_tree(files, folders)
+
+
+def _check_tree(files: Set[str], folders: Set[str]) -> None:
+    number, previous = 0, ""
+    # In this order, what has the same folders stands together, so that those need not be kept.
+    for path in sorted([*files, *folders], key=lambda path: path.replace("/", "\0")):
+        if previous in files and f"{path}/".startswith(f"{previous}/"):
+            raise DefinitionError(f"The definition holds {previous!r} as a file and as a folder")
+        parts = path.split("/")
+        shared = takewhile(lambda pair: pair[0] == pair[1], zip(previous.split("/"), parts, strict=False))
+        number += len(parts) - (path in files) - len(list(shared))
+        previous = path
+    if number > MOST_FILES:
+        raise DefinitionError(f"The definition holds more than {MOST_FILES:,} folders; nest them less")
 
 
 def _check_kind(info: zipfile.ZipInfo) -> None:
@@ -155,7 +168,7 @@ def _check_kind(info: zipfile.ZipInfo) -> None:
         raise DefinitionError(f"The definition holds {info.filename!r}, which is encrypted; leave it unencrypted")
 
 
-def _path_of(name: str) -> PurePosixPath:
+def _path_of(name: str) -> str:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or name[1:2] == ":":
         raise DefinitionError(f"The definition holds {name!r}, which lies outside of the archive")
@@ -165,4 +178,4 @@ def _path_of(name: str) -> PurePosixPath:
         raise DefinitionError(f"The definition holds {name[:80]!r}..., whose name is too long")
     if not path.parts:
         raise DefinitionError(f"The definition holds {name!r}, which names no file")
-    return path
+    return str(path)

@@ -63,6 +63,11 @@ def file_and_folder(archive: zipfile.ZipFile) -> None:
     archive.writestr("data/x", "")
 
 
+def deep(archive: zipfile.ZipFile) -> None:
+    for number in range(100):
+        archive.writestr(zipfile.ZipInfo(f"{number}/" + "x/" * 450 + "x"), b"")
+
+
 def flood(archive: zipfile.ZipFile) -> None:
     for number in range(300):
         archive.writestr(f"{number}", b"")
@@ -99,6 +104,7 @@ def little_memory() -> Iterator[None]:
         (partial(zipped, member("x/" * 600 + "x", stat.S_IFREG)), "name is too long"),
         (partial(zipped, twice), "twice"),
         (partial(zipped, file_and_folder), "'data' as a file and as a folder"),
+        (partial(zipped, deep), "more than 10,000 folders; nest them less"),
         (partial(zipped, nothing, zipfile.ZIP_BZIP2), "use deflate"),
         (partial(zipped, nothing, zipfile.ZIP_LZMA), "use deflate"),
     ],
