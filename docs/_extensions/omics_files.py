@@ -22,7 +22,8 @@ ALWAYS = (
     *(f"example_dags/{file.name}" for file in (ROOT / "example_dags").glob("*.py")),
 )
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})")
-_LINK = re.compile(r"\]\((?!\w+:|#)([^)\s#]+)(#[^)\s]*)?\)")
+# Pictures are no pages: Sphinx copies them from where the repository has them.
+_LINK = re.compile(r"\]\((?!\w+:|#|[^)\s]+\.(?:png|svg)\))([^)\s#]+)(#[^)\s]*)?\)")
 _ANCHOR = re.compile(r'<a id="([\w-]+)"></a>')
 _LANGUAGES = {".py": "python", ".json": "json", ".wdl": "text", ".cwl": "yaml", ".toml": "toml", ".txt": "text"}
 
