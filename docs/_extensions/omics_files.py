@@ -56,7 +56,8 @@ def rewrite_links(_app: Sphinx, page: str, content: list[str]) -> None:
 
     def to_page(link: re.Match[str]) -> str:
         target = _target(origin, link[1])
-        return f"](/{page_of(target)}.md{link[2] or ''})"
+        is_page = target in FOLDERS or not target.startswith("docs/") or target.endswith(".md")
+        return f"](/{page_of(target)}.md{link[2] or ''})" if is_page else link[0]
 
     content[0] = _outside_of_code(content[0], lambda line: _ANCHOR.sub(r"(\1)=", _LINK.sub(to_page, line)))
 
