@@ -18,12 +18,15 @@ from airflow_provider_omics.local.executors import run_logs
 from airflow_provider_omics.local.executors.keeper import can_keep
 
 ENGINES = ["CWL", "WDL"]
-# Each forks, ends and is another process within a millisecond, in a session of its own; for ten seconds at most.
+# Each forks, ends and is another process within a millisecond, in a session of its own; for 20 seconds at most.
 HOPPERS = """
 import os, signal, time
-end = time.monotonic() + 10
+end = time.monotonic() + 20
 for number in range(4):
     if os.fork() == 0:
+        null = os.open("/dev/null", os.O_RDWR)
+        for stream in range(3):
+            os.dup2(null, stream)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         while time.monotonic() < end:
             if os.fork():
