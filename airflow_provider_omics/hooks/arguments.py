@@ -239,6 +239,7 @@ ARGUMENTS: dict[str, Kind] = {
     "usage": Choice(("off", "failed", "sample", "all")),
     "report": _FLAG,
     "headroom": Number(0, 10),
+    "analysis_runs_limit": Number(1, is_whole=True, is_optional=True),
     "snippet_engine": Choice(("auto", "WDL", "NEXTFLOW", "CWL")),
     "usage_sample_size": Number(1, is_whole=True),
     "usage_calls_limit": _COUNT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_omics.healthomics.requests.issues import Issue
 
@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 _ACCOUNT = re.compile(r"\d{12}")
+
+
+class WithObjectSettings(Protocol):
+    """Operator with a parameter for each of the settings."""
+
+    s3_kms_key_id: str | None
+    s3_bucket_key_enabled: bool | None
+    s3_expected_bucket_owner: str | None
+    s3_requester_pays: bool
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,16 @@ class ObjectSettings:
     bucket_key_enabled: bool | None = None
     expected_bucket_owner: str | None = None
     requester_pays: bool = False
+
+    @classmethod
+    def of(cls, task: WithObjectSettings) -> ObjectSettings:
+        """Return what the parameters of an operator say."""
+        return cls(
+            kms_key_id=task.s3_kms_key_id,
+            bucket_key_enabled=task.s3_bucket_key_enabled,
+            expected_bucket_owner=task.s3_expected_bucket_owner,
+            requester_pays=task.s3_requester_pays,
+        )
 
     def of_inputs(self) -> ObjectSettings:
         """Return what holds for what users have written, which may be in anybody's bucket."""

@@ -17,6 +17,7 @@ from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.api.retrying import Retrying
 from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError, error_code, explain
+from airflow_provider_omics.healthomics.api.statuses import RunStatus, classify
 from airflow_provider_omics.healthomics.watcher.clock import Clock
 from airflow_provider_omics.healthomics.watcher.rate_limiter import AdaptiveRateLimiter
 from airflow_provider_omics.usage.lookup import list_runs_of_batch, read_run, read_tasks
@@ -95,8 +96,24 @@ class RunUseReader:
     def read(self, run: RunRecord) -> RunUse:
         """Return the use of a run (ListRunTasks; GetLogEvents where its storage is dynamic); raises what ``ask`` does.
 
-        :param run: one that the service shows, with its uuid where its storage is dynamic.
+        Of a run that was deleted only its manifest tells. A list that does not show the run's end may lag behind, and
+        so the run is looked up by itself (GetRun).
+
+        :param run: as a list shows it, with its uuid where its storage is dynamic.
         """
+        shown = run if classify(RunStatus, run.status).is_final else self.run(run.run_id or "")
+        # The service gives the ids of deleted runs to others.
+        if shown is None or (run.uuid is not None and run.uuid != shown.uuid):
+            return self._read_deleted(run)
+        return self._read_shown(shown)
+
+    def _read_deleted(self, run: RunRecord) -> RunUse:
+        manifest = self._manifest(run) if run.uuid else None
+        if manifest is not None and self.note_tasks is not None:
+            self.note_tasks(manifest)
+        return RunUse.of(manifest or run)
+
+    def _read_shown(self, run: RunRecord) -> RunUse:
         # Of a run that was deleted meanwhile the lists tell times and storage, and no tasks.
         with_tasks, manifest = self._with_tasks(run), None
         if run.storage_type == DYNAMIC and run.uuid and run.started is not None:

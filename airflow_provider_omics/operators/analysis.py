@@ -6,9 +6,9 @@ import csv
 import io
 import json
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.exceptions import non_retryable_errors
@@ -19,6 +19,7 @@ from airflow_provider_omics.healthomics.requests.literal_requests import id_issu
 from airflow_provider_omics.healthomics.requests.s3_uris import place_issues
 from airflow_provider_omics.healthomics.results.table import SampleStatus
 from airflow_provider_omics.hooks.arguments import argument_issues, as_read
+from airflow_provider_omics.hooks.object_settings import ObjectSettings
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.jobs.use_reader import CallsUsedUp, RunUseReader
 from airflow_provider_omics.jobs.workflow_engines import WorkflowEngines
@@ -28,6 +29,7 @@ from airflow_provider_omics.operators.cohort_report import console_of, task_fact
 from airflow_provider_omics.report.model import Report, ReportSample, RunDetails
 from airflow_provider_omics.report.page import CONTENT_TYPE, render
 from airflow_provider_omics.usage.analysis import COLUMNS, RunAnalysis
+from airflow_provider_omics.usage.choice import take_by_chance
 from airflow_provider_omics.usage.records import RunRecord
 
 if TYPE_CHECKING:
@@ -41,17 +43,25 @@ _MOST_NAMED = 20
 # What each kind of ids is called in the API: operation, member, and what one of them is called.
 _KINDS = {"run_ids": ("GetRun", "id"), "batch_ids": ("ListRunsInBatch", "batchId")}
 
+_SEED = "analysis"
+
 Ids = Iterable[str] | str | None
+# The sample that a run is of, if any, its id, and what gives the run, or None if it is gone.
+_Given = tuple[str | None, str, Callable[[], RunRecord | None]]
 
 
 @dataclass
 class _Seen:
-    """What was seen: all runs, the tasks of those that tell them, and how many have no manifest, or tell nothing."""
+    """What was seen: runs, the tasks of those that tell them, and how many have no manifest, or tell nothing.
+
+    :ivar left_out: how many runs were not read, since so many were not asked for.
+    """
 
     details: RunDetails
     samples: list[ReportSample] = field(default_factory=list)
     without_manifest: int = 0
     missing: int = 0
+    left_out: int = 0
 
 
 class OmicsAnalyzeRunsOperator(KillableOperator):
@@ -63,7 +73,8 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
     runs as one HTML page.
 
     Returns ``results_uri`` (the table as CSV), ``results_json_uri``, ``report_uri``, ``runs`` (how many were analysed),
-    ``runs_without_manifest``, ``runs_missing`` and ``tasks`` (how many names of tasks there are).
+    ``runs_without_manifest``, ``runs_missing``, ``runs_left_out`` (by ``analysis_runs_limit``) and ``tasks`` (how many
+    names of tasks there are).
 
     See https://docs.aws.amazon.com/omics/latest/dev/monitoring-cloudwatch-logs.html
 
@@ -78,8 +89,17 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
         run's workflow. It also says how calls, shards and tries of a task are named. Default ``auto``.
     :param report: whether the report is written beside the table, as ``.html``: timelines, the critical path of the run
         that took longest, durations, failures by class. Default ``True``.
+    :param analysis_runs_limit: most runs that are read, 1 or more; of more than that so many are taken by chance, the
+        same ones each time, which is logged. None, the default, for all.
     :param usage_calls_limit: most calls, 0 or more; runs beyond it are not analysed, which is logged. A run takes two
         calls, or more with thousands of tasks. Default ``10000``.
+    :param s3_kms_key_id: id, ARN or alias of the KMS key that the task encrypts with what it writes to ``results_uri``;
+        the default is the bucket's own encryption.
+    :param s3_bucket_key_enabled: whether an S3 Bucket Key is used with it; the default is the bucket's setting.
+    :param s3_expected_bucket_owner: account id (12 digits) that the bucket of ``results_uri`` must belong to; S3
+        refuses every call of the task that concerns another's.
+    :param s3_requester_pays: whether this account pays for what the task writes to a bucket that uses Requester Pays.
+        Default ``False``.
     :param aws_conn_id: Airflow connection of type ``aws``; None for boto3's own credential chain. Default
         ``aws_default``.
     :param region_name: AWS Region, such as ``us-east-1``; None for the connection's.
@@ -96,7 +116,12 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
         "results_uri",
         "headroom",
         "snippet_engine",
+        "analysis_runs_limit",
         "usage_calls_limit",
+        "s3_kms_key_id",
+        "s3_bucket_key_enabled",
+        "s3_expected_bucket_owner",
+        "s3_requester_pays",
         *TEMPLATED,
     )
 
@@ -109,7 +134,12 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
         headroom: float | str = 0.2,
         snippet_engine: str = _AUTO,
         report: bool | str = True,
+        analysis_runs_limit: int | str | None = None,
         usage_calls_limit: int | str = 10_000,
+        s3_kms_key_id: str | None = None,
+        s3_bucket_key_enabled: bool | str | None = None,
+        s3_expected_bucket_owner: str | None = None,
+        s3_requester_pays: bool | str = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -119,7 +149,12 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
         self.headroom: float = as_read(headroom)
         self.snippet_engine = snippet_engine
         self.report: bool = as_read(report)
+        self.analysis_runs_limit: int | None = as_read(analysis_runs_limit)
         self.usage_calls_limit: int = as_read(usage_calls_limit)
+        self.s3_kms_key_id = s3_kms_key_id
+        self.s3_bucket_key_enabled: bool | None = as_read(s3_bucket_key_enabled)
+        self.s3_expected_bucket_owner = s3_expected_bucket_owner
+        self.s3_requester_pays: bool = as_read(s3_requester_pays)
         self.check_literals()
 
     @classmethod
@@ -136,6 +171,7 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
         """Read the manifests, write the table, and return where it is."""
         with non_retryable_errors(self):
             self._check()
+            self.hook.object_settings = ObjectSettings.of(self)
             self.hook.storage.prove_writable(f"{self._stem}.write-test")
             seen = self._analysed()
             if not seen.details.analysis.runs:
@@ -153,6 +189,7 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
                 "runs": seen.details.analysis.runs,
                 "runs_without_manifest": seen.without_manifest,
                 "runs_missing": seen.missing,
+                "runs_left_out": seen.left_out,
             }
 
     @property
@@ -162,7 +199,10 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
 
     def _check(self) -> None:
         arguments = {"results_uri": self.results_uri, **{name: _listed(getattr(self, name)) for name in _KINDS}}
-        issues = [*argument_issues(self), *self.request_issues(arguments, ())]
+        known = list(argument_issues(self))
+        settings = ObjectSettings.of(self).issues()
+        known += [issue for issue in settings if issue.where not in {each.where for each in known}]
+        issues = [*known, *self.request_issues(arguments, ())]
         if issues:
             raise OmicsRequestInvalidError(_OPERATION, issues)
 
@@ -170,8 +210,8 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
         language = None if self.snippet_engine == _AUTO else self.snippet_engine
         seen, logged_at = _Seen(RunDetails(RunAnalysis(self.headroom, language), language)), time.monotonic()
         try:
-            for sample, run_id, run in self._runs():
-                self._add(sample, run_id, run, seen)
+            for sample, run_id, read in self._chosen(seen):
+                self._add(sample, run_id, read(), seen)
                 if time.monotonic() - logged_at >= _LOG_SECONDS:
                     logged_at = time.monotonic()
                     self.log.info("%s runs are read", f"{len(seen.samples):,}")
@@ -197,8 +237,21 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
                 measured = replace(measured, engine=self._engines.of(measured))
         seen.details.add(measured)
 
-    def _runs(self) -> Iterator[tuple[str | None, str, RunRecord | None]]:
-        """Yield the runs, each once, with the sample that it is of, if any, and its id; None for one that is gone."""
+    def _chosen(self, seen: _Seen) -> Iterable[_Given]:
+        """Return the runs, or some of them by chance where there are too many, which is logged."""
+        if self.analysis_runs_limit is None:
+            return self._runs()
+        runs = list(self._runs())
+        seen.left_out = max(0, len(runs) - self.analysis_runs_limit)
+        if not seen.left_out:
+            return runs
+        taken = take_by_chance((run_id for _, run_id, _ in runs), self.analysis_runs_limit, _SEED)
+        text = "%s of %s runs are analysed, taken by chance, the same ones each time (analysis_runs_limit)"
+        self.log.info(text, f"{self.analysis_runs_limit:,}", f"{len(runs):,}")
+        return [each for each in runs if each[1] in taken]
+
+    def _runs(self) -> Iterator[_Given]:
+        """Yield the runs, each once."""
         seen: set[str | None] = set()
         for batch_id in _listed(self.batch_ids):
             listed = self._reader.runs_of_batch(batch_id)
@@ -206,11 +259,11 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
                 self.log.warning("Batch %s is gone, and its runs are not analysed", batch_id)
             for sample, run in listed or ():
                 seen.add(run.run_id)
-                yield sample, run.run_id or "", run
+                yield sample, run.run_id or "", partial(_shown, run)
         for run_id in _listed(self.run_ids):
             if run_id not in seen:
                 seen.add(run_id)
-                yield None, run_id, self._reader.run(run_id)
+                yield None, run_id, partial(self._reader.run, run_id)
 
     def _write(self, analysis: RunAnalysis) -> dict[str, Any]:
         rows = [task.values() for task in analysis.tasks()]
@@ -227,12 +280,13 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
 
     def _write_report(self, context: Context, seen: _Seen) -> str:
         uri = f"{self._stem}.html"
-        batches = _listed(self.batch_ids)
+        batches, everything = _listed(self.batch_ids), len(seen.samples) + seen.left_out
         report = Report(
             title=title_of(context),
             facts=[
                 *task_facts(context, self.hook),
                 *([("Batches", ", ".join(batches[:_MOST_NAMED]))] if batches else []),
+                *([("Taken by chance", f"{len(seen.samples):,} of {everything:,} runs")] if seen.left_out else []),
             ],
             samples=seen.samples,
             noun="samples" if batches and not _listed(self.run_ids) else "runs",
@@ -252,6 +306,11 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
     def _reader(self) -> RunUseReader:
         retrying = self.retrying_for(_ERROR_BUDGET, _DELAY, "the analysis", only_transient=True)
         return RunUseReader(self.hook, self.log, retrying, self.usage_calls_limit)
+
+
+def _shown(run: RunRecord) -> RunRecord | None:
+    """Return a run of a batch; None if it is gone, so that only the batch tells of it."""
+    return None if run.status is None else run
 
 
 def _listed(given: Any) -> Any:

@@ -99,12 +99,7 @@ class OmicsCohortOperator(OmicsCohortReportOperator):
     @property
     def object_settings(self) -> ObjectSettings:
         """What the task's own requests for objects in S3 carry beyond their names."""
-        return ObjectSettings(
-            kms_key_id=self.s3_kms_key_id,
-            bucket_key_enabled=self.s3_bucket_key_enabled,
-            expected_bucket_owner=self.s3_expected_bucket_owner,
-            requester_pays=self.s3_requester_pays,
-        )
+        return ObjectSettings.of(self)
 
     @contextmanager
     def submitting(self, context: Context) -> Iterator[None]:

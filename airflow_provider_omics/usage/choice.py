@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Mapping, Sequence
+import hashlib
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
 from airflow_provider_omics.healthomics.api.statuses import RunStatus
@@ -31,6 +32,15 @@ def choose(
     if mode is UsageMode.FAILED:
         return {sample: its for sample, its in runs.items() if any(run.status != RunStatus.COMPLETED for run in its)}
     if mode is UsageMode.SAMPLE and len(runs) > sample_size:
-        taken = set(random.Random(seed).sample(list(runs), sample_size))
+        taken = take_by_chance(runs, sample_size, seed)
         return {sample: its for sample, its in runs.items() if sample in taken}
     return dict(runs) if mode is not UsageMode.OFF else {}
+
+
+def take_by_chance(ids: Iterable[str], count: int, seed: str) -> frozenset[str]:
+    """Return some of many ids by chance: the same ones for the same seed, in whatever order they come.
+
+    Whether one is taken depends on its own digest, so that a further id, as of a sample that a redrive has submitted,
+    takes the place of at most one of them.
+    """
+    return frozenset(heapq.nsmallest(count, ids, key=lambda each: hashlib.sha256(f"{seed}/{each}".encode()).digest()))

@@ -26,9 +26,9 @@ def read_tasks(run: RunRecord) -> Requests[RunRecord]:
 
 
 def list_runs_of_batch(batch_id: str) -> Requests[list[tuple[str, RunRecord]]]:
-    """Return the runs of a batch that the service shows, each with its sample, in the order of these.
+    """Return the runs of a batch, each with its sample, in the order of these.
 
-    Operations: ListRunsInBatch, ListRuns.
+    Of a run that was deleted, ListRunsInBatch alone tells: its status is None. Operations: ListRunsInBatch, ListRuns.
 
     :param batch_id: of a batch that exists.
     """
@@ -47,7 +47,7 @@ def list_runs_of_batch(batch_id: str) -> Requests[list[tuple[str, RunRecord]]]:
 
     yield from list_pages("ListRunsInBatch", add_submissions, batchId=batch_id, maxItems=PAGE_SIZE)
     yield from list_pages("ListRuns", add_runs, batchId=batch_id, maxResults=PAGE_SIZE)
-    return [(sample, runs[run_id]) for run_id, (sample, _) in owners.items() if run_id in runs]
+    return [(sample, runs.get(run_id) or RunRecord(run_id, uuid)) for run_id, (sample, uuid) in owners.items()]
 
 
 def read_run(run_id: str) -> Requests[RunRecord]:

@@ -6,6 +6,7 @@ Where neither tells a price, or tells two, it is not known, and neither is what 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -21,6 +22,10 @@ PRICE_LIST_REGION = "us-east-1"
 STORAGE = {STATIC: "Run Storage", DYNAMIC: "Dynamic Run Storage"}
 """What the Price List Service calls the storage of runs, by storage type."""
 
+# What is billed by the hour, or by the run, and listed by another unit is no price of that.
+_OTHER_UNITS = re.compile(
+    r"(?<![a-z])(s|secs?|seconds?|mins?|minutes?|days?|mo|months?|years?)(?![a-z])", re.IGNORECASE
+)
 _FORM = '{"asOf": "2026-11-30", "products": [{"resourceType": "omics.c.large", "unit": "Hours", "usd": 0.1}]}'
 
 
@@ -110,15 +115,16 @@ def listed_prices(entries: Iterable[str]) -> Iterator[Price]:
         for term in product.get("terms", {}).get("OnDemand", {}).values():
             for dimension in term.get("priceDimensions", {}).values():
                 usd, kind = number(dimension.get("pricePerUnit", {}).get("USD")), attributes.get("resourceType")
-                if usd is not None and kind:
-                    yield Price(kind, dimension.get("unit", ""), usd, attributes.get("regionCode"))
+                unit = dimension.get("unit", "")
+                if usd is not None and kind and _OTHER_UNITS.search(unit) is None:
+                    yield Price(kind, unit, usd, attributes.get("regionCode"))
 
 
 def read_price_file(text: str | bytes, place: str, region: str, operation: str) -> PriceBook:
     """Read a price file.
 
     :param text: JSON with ``products`` (each has ``resourceType``, ``unit``, ``usd`` and perhaps ``regionCode``), and
-        perhaps ``asOf``, the day on which the prices hold.
+        perhaps ``asOf``, the day on which the prices hold. Prices are by the hour or by the run, and in US dollars.
     :param place: where it is.
     :param region: the Region of the runs.
     :param operation: the API operation that its reader is about to call.
@@ -135,6 +141,7 @@ def read_price_file(text: str | bytes, place: str, region: str, operation: str) 
     as_of = given.get("asOf")
     if as_of is not None and not isinstance(as_of, str):
         raise _refused(operation, place, f"has 'asOf' {as_of!r}, which is no day as text")
+    _prove_dollars(operation, place, "", given)
     prices = [_price(operation, place, index, product) for index, product in enumerate(products)]
     return PriceBook(prices, region, as_of)
 
@@ -143,6 +150,12 @@ def _price(operation: str, place: str, index: int, product: Any) -> Price:
     if isinstance(product, dict):
         kind, unit, usd = product.get("resourceType"), product.get("unit"), number(product.get("usd"))
         region = product.get("regionCode")
+        _prove_dollars(operation, place, f" at products[{index}]", product)
+        if _is_text(unit) and _OTHER_UNITS.search(str(unit)) is not None:
+            problem = (
+                f"has at products[{index}] a price by {unit!r}; prices are by the hour (Hours, GiB-Hours) or the run"
+            )
+            raise _refused(operation, place, problem)
         if _is_text(kind) and _is_text(unit) and usd is not None and (region is None or _is_text(region)):
             return Price(str(kind), str(unit), usd, region)
     raise _refused(
@@ -151,6 +164,12 @@ def _price(operation: str, place: str, index: int, product: Any) -> Price:
         f"has at products[{index}] {json.dumps(product)[:200]}; each needs resourceType and unit (text) and usd (a "
         "number of at least 0), and may have regionCode (text)",
     )
+
+
+def _prove_dollars(operation: str, place: str, where: str, given: Mapping[str, Any]) -> None:
+    currency = given.get("currency", "USD")
+    if currency != "USD":
+        raise _refused(operation, place, f"has{where} currency {currency!r}; costs are in US dollars (USD)")
 
 
 def _is_text(value: Any) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import pendulum
 from pendulum.parsing.exceptions import ParserError
 
-_GPU_FAMILIES = "omics.g"
+_FAMILIES_WITHOUT_GPUS = ("omics.c.", "omics.m.", "omics.r.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class TaskRecord:
         """
         metrics: Mapping[str, Any] = item.get("metrics") or {}
         instance_type, gpus = item.get("instanceType") or None, number(item.get("gpus"))
-        if gpus is None and instance_type is not None and not instance_type.startswith(_GPU_FAMILIES):
+        if gpus is None and instance_type is not None and instance_type.startswith(_FAMILIES_WITHOUT_GPUS):
             gpus = Decimal(0)
         return cls(
             task_id=item.get("taskId") or _last(item.get("arn")),
@@ -144,10 +144,10 @@ class RunRecord:
 
 
 def seconds_between(start: pendulum.DateTime | None, stop: pendulum.DateTime | None) -> Decimal | None:
-    """Return seconds to the microsecond; None where one end is not known."""
+    """Return seconds to the microsecond, 0 for ends in the wrong order; None where one end is not known."""
     if start is None or stop is None:
         return None
-    return Decimal(round((stop - start).total_seconds() * 10**6)) / 10**6
+    return max(Decimal(round((stop - start).total_seconds() * 10**6)) / 10**6, Decimal(0))
 
 
 def moment(value: Any) -> pendulum.DateTime | None:

@@ -15,6 +15,7 @@ from airflow_provider_omics.exceptions import OmicsRequestInvalidError
 from airflow_provider_omics.hooks.object_settings import ObjectSettings
 from airflow_provider_omics.hooks.omics import OmicsHook
 from airflow_provider_omics.local import LocalOmics
+from airflow_provider_omics.operators.analysis import OmicsAnalyzeRunsOperator
 from airflow_provider_omics.operators.run import OmicsStartRunOperator
 
 KEY = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -74,6 +75,20 @@ def test_all_that_is_written_and_read_carries_the_settings(lab: CohortLab, sent:
     for key in ours:
         head = lab.s3.head_object(Bucket=BUCKET, Key=key)
         assert (head["ServerSideEncryption"], head["SSEKMSKeyId"], head["BucketKeyEnabled"]) == ("aws:kms", KEY, True)
+
+
+def test_so_does_what_an_analysis_writes(lab: CohortLab, sent: Sent) -> None:
+    batch_id = lab.run(cohort(1)).result
+    sent.clear()
+    run_task(OmicsAnalyzeRunsOperator(task_id="analyse", batch_ids=batch_id, results_uri=f"s3://{BUCKET}/a", **ALL))
+    written = [path.removeprefix(f"{BUCKET}/") for method, path, _ in sent if method == "PUT"]
+    assert {"a/analysis.csv", "a/analysis.json", "a/analysis.html"} < set(written)
+    for _, path, headers in sent:
+        assert headers["x-amz-expected-bucket-owner"] == OWNER, path
+        assert headers["x-amz-request-payer"] == "requester", path
+    for name in ("csv", "json", "html"):
+        head = lab.s3.head_object(Bucket=BUCKET, Key=f"a/analysis.{name}")
+        assert (head["SSEKMSKeyId"], head["BucketKeyEnabled"]) == (KEY, True)
 
 
 def test_by_default_the_buckets_own_settings_hold(lab: CohortLab, sent: Sent) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -56,6 +57,7 @@ def test_a_batch_is_analysed_task_by_task(lab: CohortLab) -> None:
         "runs": 3,
         "runs_without_manifest": 0,
         "runs_missing": 0,
+        "runs_left_out": 0,
         "tasks": 2,
     }
     rows = rows_of(lab, told)
@@ -114,6 +116,30 @@ def test_no_more_calls_than_allowed_are_made(
     assert "usage_calls_limit 6): 2 runs are analysed, and not all" in capsys.readouterr().out + caplog.text
 
 
+def test_of_more_runs_than_wanted_some_are_taken_by_chance_the_same_each_time(
+    lab: CohortLab, told: Callable[[], str]
+) -> None:
+    batch_id = lab.run(cohort(6)).result
+    ids = [item["id"] for item in lab.omics.list_runs(batchId=batch_id)["items"]]
+    found, looked_up = [], lab.calls("GetRun")
+    for given in ({"batch_ids": batch_id}, {"run_ids": ids}):
+        returned = analyse(**given, analysis_runs_limit="2")
+        assert (returned["runs"], returned["runs_missing"], returned["runs_left_out"]) == (2, 0, 4)
+        assert "2 of 6 runs are analysed, taken by chance, the same ones each time (analysis_runs_limit)" in told()
+        found.append([row["seconds_longest"] for row in rows_of(lab, returned)])
+    assert found[0] == found[1]
+    assert "2 of 6 runs" in lab.read(returned["report_uri"])
+    assert lab.calls("GetRun") == looked_up + 2
+    assert analyse(batch_ids=batch_id, analysis_runs_limit=6)["runs_left_out"] == 0
+
+
+def test_a_run_of_a_batch_that_was_deleted_is_missing(lab: CohortLab) -> None:
+    batch_id = lab.run(cohort(2)).result
+    lab.omics.delete_run(id=lab.omics.list_runs(batchId=batch_id)["items"][0]["id"])
+    returned = analyse(batch_ids=batch_id)
+    assert (returned["runs"], returned["runs_missing"]) == (1, 1)
+
+
 @pytest.mark.parametrize("operation", ["ListRunsInBatch", "ListRuns"])
 def test_a_permission_that_is_missing_is_named(lab: CohortLab, operation: str) -> None:
     batch_id = lab.run(cohort(1)).result
@@ -159,6 +185,9 @@ def test_the_table_is_written_before_hours_of_reading_or_not_at_all(lab: CohortL
         ({}, "neither run_ids nor batch_ids"),
         ({"run_ids": "1", "results_uri": "report.csv"}, "results_uri"),
         ({"run_ids": "1", "headroom": -1}, "headroom"),
+        ({"run_ids": "1", "analysis_runs_limit": 0}, "analysis_runs_limit"),
+        ({"run_ids": "1", "s3_kms_key_id": " "}, "s3_kms_key_id"),
+        ({"run_ids": "1", "s3_expected_bucket_owner": "me"}, "s3_expected_bucket_owner"),
         ({"run_ids": "1", "snippet_engine": "SNAKEMAKE"}, "snippet_engine"),
         ({"run_ids": ["1", "one"]}, r"run_ids\[1\]"),
         ({"run_ids": {"a": "1"}}, "no list of ids"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Callable
 from decimal import Decimal
@@ -178,6 +179,25 @@ def test_runs_that_cost_differently_give_a_median_and_a_band(lab: CohortLab, pri
     assert Decimal(found["cost_usd"]) == 10 * statistics.median([Decimal(n) / 2 for n in (1, 2, 3, 4, 6)])
     assert Decimal(found["cost_usd_low"]) == Decimal("7")
     assert Decimal(found["cost_usd_high"]) == Decimal("26")
+
+
+def test_runs_that_failed_say_nothing_of_the_next_ones(lab: CohortLab, price_file: str) -> None:
+    lab.run([failing(f"bad-{n}") for n in range(6)], tolerated_failure_count=6)
+    with raises(OmicsRequestInvalidError, match="0 completed runs of workflow .* were found, and it takes 5"):
+        start(lab, max_cost_usd=100, price_file=price_file)
+
+
+@pytest.mark.parametrize("limit", [math.nan, "nan", -1, "-0.01", True, "plenty", "1 EUR"])
+def test_a_limit_that_is_no_amount_is_refused_when_the_dag_is_parsed(limit: Any) -> None:
+    with raises(OmicsRequestInvalidError, match="max_cost_usd: is .* Give a number, 0 or more, or None"):
+        OmicsStartRunOperator(task_id="run", workflow_id="1", role_arn=ROLE, output_uri="s3://b/o", max_cost_usd=limit)
+
+
+def test_a_limit_of_nothing_is_one(lab: CohortLab, price_file: str) -> None:
+    lab.run(cohort(5))
+    with raises(OmicsRequestInvalidError, match="max_cost_usd: is 0.00 USD, and 1 run will cost about 1.00 USD"):
+        start(lab, max_cost_usd=0, price_file=price_file)
+    assert lab.calls("StartRun") == 0
 
 
 def test_bad_arguments_are_found_when_the_dag_is_parsed() -> None:

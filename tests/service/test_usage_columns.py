@@ -6,12 +6,15 @@ import itertools
 import json
 import logging
 from collections.abc import Callable
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cohorts import BUCKET, MODES, CohortLab, cohort, failing, instance
+from cohorts import BUCKET, MODES, ROLE, CohortLab, cohort, failing, instance
+from cwl_service import await_that
+from holding import HELD_RUN
 from omics_errors import raises
 from usage_setup import called_often, write_prices
 
@@ -21,6 +24,7 @@ from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.retrying import Retrying
 from airflow_provider_omics.healthomics.discovery.checkpoint import CohortAttempt, CohortCheckpoint
 from airflow_provider_omics.hooks.omics import OmicsHook
+from airflow_provider_omics.jobs import use_reader
 from airflow_provider_omics.jobs.usage_collector import UsageCollector
 from airflow_provider_omics.local import LocalOmics, OutcomeRule, SimulatedOutcomes
 from airflow_provider_omics.usage.choice import UsageMode
@@ -185,6 +189,28 @@ def test_a_later_try_goes_on_where_one_was_killed(lab: CohortLab, price_file: st
     assert lab.column(again.ti, "runs") == ["1"] * 4
 
 
+@MODES
+def test_a_later_try_and_a_redrive_take_the_same_samples(lab: CohortLab, price_file: str, deferrable: bool) -> None:
+    arguments: dict[str, Any] = {"usage": "sample", "usage_sample_size": 4, "price_file": price_file}
+    samples = [*cohort(5), *(failing(f"bad-{n}") for n in range(3))]
+    ti = instance(max_tries=2)
+    taken = []
+    for number in (1, 2, 3):
+        ti = instance(number, max_tries=2, xcoms=ti.xcoms)
+        lab.fail(samples, ti, retry_permanent_failures=True, deferrable=deferrable, **arguments)
+        rows = [row for row in lab.rows(ti) if row["runs"]]
+        taken.append([row["run_setting_id"] for row in rows])
+        # Each try has run again what had failed.
+        for row in rows:
+            assert row["runs"] == ("1" if row["run_setting_id"].startswith("sample") else str(number))
+            assert cents(row["cost_usd"]) == cents(recounted(lab, row["run_setting_id"]))
+        assert ti.xcoms["batch_summary"]["usage_samples"] == 4
+        total = sum(recounted(lab, sample) for sample in taken[-1])
+        assert cents(ti.xcoms["batch_summary"]["cost_usd"]) == cents(total)
+    assert len(taken[0]) == 4
+    assert taken[0] == taken[1] == taken[2]
+
+
 @pytest.mark.parametrize("operation", ["ListRunTasks", "ListRuns"])
 def test_use_that_cannot_be_looked_up_is_a_warning(
     lab: CohortLab, price_file: str, told: Callable[[], str], operation: str
@@ -227,30 +253,76 @@ def test_a_price_file_may_be_in_s3(lab: CohortLab) -> None:
     assert lab.column(task.ti, "price_as_of") == ["2026-11-30"]
 
 
+def collect(batch_id: str, samples: list[str], kills_at: int = -1) -> dict[str, SampleUse]:
+    """Collect the use of samples as their task does, and be killed at a wait."""
+    batch = CohortAttempt(batch_id, 0, None)
+    place = f"s3://{BUCKET}/kept"
+    checkpoint = CohortCheckpoint("key", place, f"{place}/results", len(samples), batches=(batch,))
+    waits, log = itertools.count(1), logging.getLogger()
+    retrying = Retrying(1.0, 0.1, lambda _: next(waits) == kills_at, log, "the use", lambda: None, clock=lambda: 0.0)
+    return UsageCollector(OmicsHook(), log, retrying, 1000).collect(checkpoint, samples, UsageMode.ALL, 1)
+
+
 def test_what_was_looked_up_before_a_kill_is_kept(lab: CohortLab, monkeypatch: pytest.MonkeyPatch) -> None:
     ti = lab.run(cohort(5), storage_type="STATIC").ti
     # At the usual rate each call but the first has to wait for its turn.
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", lab.server.airflow_connection_uri())
-    batch = CohortAttempt(ti.xcoms["batch_id"], 0, None)
-    checkpoint = CohortCheckpoint("key", f"s3://{BUCKET}/kept", f"s3://{BUCKET}/kept/results", 5, batches=(batch,))
-    samples = [f"sample-{n}" for n in range(5)]
-
-    def collect(kills_at: int) -> dict[str, SampleUse]:
-        waits = itertools.count(1)
-        retrying = Retrying(
-            1.0, 0.1, lambda _: next(waits) == kills_at, logging.getLogger(), "the use", lambda: None, clock=lambda: 0.0
-        )
-        return UsageCollector(OmicsHook(), logging.getLogger(), retrying, 1000).collect(
-            checkpoint, samples, UsageMode.ALL, 1
-        )
-
+    batch_id, samples = ti.xcoms["batch_id"], [f"sample-{n}" for n in range(5)]
     with raises(OmicsError, match="the task was killed"):
-        collect(kills_at=4)
+        collect(batch_id, samples, kills_at=4)
     looked_up = lab.calls("ListRunTasks")
     assert 0 < looked_up < 5
-    uses = collect(kills_at=-1)
+    uses = collect(batch_id, samples)
     assert lab.calls("ListRunTasks") == 5
     assert list(uses) == samples
     assert all(use.total("attempts") == 2 for use in uses.values())
-    collect(kills_at=-1)
+    collect(batch_id, samples)
     assert lab.calls("ListRunTasks") == 5
+
+
+def start_batch(lab: CohortLab, settings: list[dict[str, Any]], **default: Any) -> str:
+    request = {"workflowId": lab.workflow_id, "roleArn": ROLE, "outputUri": f"s3://{BUCKET}/out", **default}
+    batch_id: str = lab.omics.start_run_batch(
+        defaultRunSetting=request, batchRunSettings={"inlineSettings": settings}, requestId="of-this-test"
+    )["id"]
+    return batch_id
+
+
+def test_what_a_run_that_goes_on_costs_is_unknown_until_its_end(lab: CohortLab) -> None:
+    batch_id = start_batch(lab, [*cohort(1), {"runSettingId": "held", "runTags": HELD_RUN}], storageType="STATIC")
+
+    def statuses() -> dict[str, int]:
+        return dict(lab.omics.get_batch(batchId=batch_id)["runSummary"])
+
+    await_that(lambda: statuses()["completedRunCount"] and statuses()["runningRunCount"], "one to run, one to end")
+    uses = collect(batch_id, ["sample-0", "held"])
+    known = {name: (use.total("running_seconds"), use.total("storage_gib_hours")) for name, use in uses.items()}
+    assert known["held"] == (None, None)
+    assert None not in known["sample-0"]
+    lab.held.release()
+    await_that(lambda: statuses()["completedRunCount"] == 2, "the end of both")
+    listed = lab.calls("ListRunTasks")
+    uses = collect(batch_id, ["sample-0", "held"])
+    assert uses["held"].total("running_seconds") is not None
+    # What was known is not looked up again.
+    assert lab.calls("ListRunTasks") == listed + 1
+
+
+@pytest.mark.parametrize("has_manifest", [True, False])
+def test_of_a_run_that_was_deleted_the_manifest_tells_or_nobody(
+    lab: CohortLab, has_manifest: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch_id = lab.run(cohort(2), storage_type="STATIC").result
+    before = collect(batch_id, ["sample-0", "sample-1"])["sample-0"]
+    for key in lab.objects("kept"):
+        lab.s3.delete_object(Bucket=BUCKET, Key=key)
+    lab.omics.delete_run(id=lab.run_of("sample-0", batch_id).run_id)
+    if not has_manifest:
+        monkeypatch.setattr(use_reader, "manifest_stream", lambda run_id, uuid: f"manifest/run/{run_id}/of-another")
+    uses = collect(batch_id, ["sample-0", "sample-1"])
+    assert len(uses["sample-0"].runs) == 1
+    for name in ("running_seconds", "cpu_hours", "storage_gib_hours", "attempts"):
+        # A manifest has times to the millisecond.
+        expected = pytest.approx(before.total(name), abs=Decimal("0.002")) if has_manifest else None
+        assert uses["sample-0"].total(name) == expected
+        assert uses["sample-1"].total(name) is not None

@@ -1,28 +1,30 @@
-"""Use and cost of many runs, recounted by other code from the answers of the service and the price file."""
+"""Use and cost of more than 500 runs, as the tasks of cohorts tell them, and recounted by other code."""
 
 from __future__ import annotations
 
+import ast
 import json
-import math
 from collections.abc import Iterator
-from datetime import datetime
-from fractions import Fraction
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from omics_service import ROLE, await_status, wdl_zip
+import usage_recount
+from call_clock import CallClock
+from cohorts import CohortLab, instance
+from omics_service import await_status, wdl_zip
+from usage_recount import Recount, differences, total
+from usage_setup import called_often, write_prices
 
-from airflow_provider_omics.healthomics.api.calls import run_sync
-from airflow_provider_omics.healthomics.api.console import LOG_GROUP
-from airflow_provider_omics.local import LocalOmics, Quotas
-from airflow_provider_omics.local.clock import ManualClock
-from airflow_provider_omics.usage.lookup import list_runs_of_batch, read_tasks
-from airflow_provider_omics.usage.manifest import manifest_stream, read_manifest
+from airflow_provider_omics.healthomics.api.statuses import RunStatus
+from airflow_provider_omics.local import LocalOmics, OutcomeRule, Quotas, SimulatedOutcomes
+from airflow_provider_omics.local.records import Run
+from airflow_provider_omics.local.runs.machine import ACTIVE, cancel_run
 from airflow_provider_omics.usage.pricing import PriceBook, listed_prices, price_filters, read_price_file
-from airflow_provider_omics.usage.run_use import RunUse
 
-SAMPLES = 62
 PRICES = {
     "asOf": "2026-11-30",
     "products": [
@@ -40,153 +42,183 @@ SIZES = [
     "cpusReserved=4 memoryReservedGiB=30",
     "cpusReserved=4 memoryReservedGiB=16 gpusReserved=1",
 ]
+#: No price is known of its instance.
+WITHOUT_PRICE = "cpusReserved=32 memoryReservedGiB=128"
+COHORTS: dict[str, tuple[int, dict[str, Any]]] = {
+    "dynamic": (170, {"storage_type": "DYNAMIC"}),
+    "default": (85, {"storage_type": "STATIC"}),
+    "rounded-up": (85, {"storage_type": "STATIC", "storage_capacity": 1201}),
+    "two-steps": (80, {"storage_type": "STATIC", "storage_capacity": 3000}),
+    "three-steps": (80, {"storage_type": "STATIC", "storage_capacity": 4801}),
+}
+AGAIN = 4
+SECONDS_PER_CALL = 5_000.0
 
 
-@pytest.fixture(scope="module")
-def prices(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("prices") / "prices.json"
-    path.write_text(json.dumps(PRICES))
-    return path
+class LongCalls(CallClock):
+    """A clock on which a task that takes a day has ended after a few polls."""
+
+    def now(self) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=SECONDS_PER_CALL * self._journal.counts.total())
 
 
-@pytest.fixture(scope="module")
-def server(prices: Path) -> Iterator[LocalOmics]:
-    with LocalOmics(executor="simulated", clock=ManualClock(), quotas=Quotas.wide(), price_file=prices) as started:
-        yield started
+@dataclass
+class Told:
+    """What the task of a cohort told."""
+
+    table: str
+    summary: dict[str, Any]
 
 
-def setting(n: int) -> dict[str, Any]:
-    """A sample of some kind: quick or slow, small or large, failing, retrying, with static or dynamic storage."""
+def setting(cohort: str, n: int) -> dict[str, Any]:
+    """A sample of some kind: quick or slow, small or large, failing, retrying, or cancelled at some moment."""
     tags = {
-        "omics-local:seconds": str([5, 47.25, 600, 7261.5, 90000][n % 5]),
+        "omics-local:seconds": str([5, 47.25, 600, 7261.5, 90000.125][n % 5]),
         "omics-local:metrics": f"{SIZES[n % 4]} storageAverageGiB={n % 37 + 0.125}",
         "omics-local:tasks": ["align", "align align call", "a b c d e", "sort call"][n // 4 % 4],
     }
     if n % 7 == 0:
-        tags["omics-local:outcome"] = ["RUN_TASK_FAILED", "OUT_OF_MEMORY_ERROR", "SERVICE_ERROR"][n % 3]
+        tags["omics-local:outcome"] = ["RUN_TASK_FAILED", "OUT_OF_MEMORY_ERROR", "WORKFLOW_RUN_FAILED"][n % 3]
     if n % 31 == 0:
         tags["omics-local:fails-starting"] = "ASSUME_ROLE_FAILED"
-    return {"runSettingId": f"sample-{n}", "runTags": tags, "parameters": {"of": n // 2}}
+    name = "again" if n < AGAIN else "stopped" if n % 11 == 5 else "sample"
+    parameters = {"of": n if n % 2 else f"{cohort}-{n}"}
+    return {"runSettingId": f"{name}-{cohort}-{n}", "runTags": {} if n < AGAIN else tags, "parameters": parameters}
 
 
 @pytest.fixture(scope="module")
-def batches(server: LocalOmics) -> list[str]:
-    """Two batches that have ended; the second finds much in the first one's cache, and is cancelled halfway."""
+def price_file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write_prices(tmp_path_factory.mktemp("prices"), PRICES)
+
+
+@pytest.fixture(scope="module")
+def server(price_file: str) -> Iterator[LocalOmics]:
+    clock = LongCalls()
+    rules = tuple(
+        OutcomeRule(pattern=f"again-{cohort}-{n}", outcome="SERVICE_ERROR", times=1)
+        for cohort in COHORTS
+        for n in range(AGAIN)
+    )
+    with LocalOmics(
+        executor="simulated",
+        clock=clock,
+        quotas=Quotas.wide(),
+        price_file=Path(price_file),
+        outcomes=SimulatedOutcomes(rules=rules),
+    ) as started:
+        yield clock.follow(started)
+
+
+@pytest.fixture(scope="module")
+def lab(server: LocalOmics) -> Iterator[CohortLab]:
+    """Cohorts whose samples called ``stopped`` are cancelled: before they run, at once, or in the middle."""
     omics = server.client("omics")
-    server.client("s3").create_bucket(Bucket="recount")
     workflow = omics.create_workflow(name="w", engine="WDL", definitionZip=wdl_zip())["id"]
-    server.advance(60)
     await_status(lambda: dict(omics.get_workflow(id=workflow)), "ACTIVE")
-    cache = omics.create_run_cache(cacheS3Location="s3://recount/cache", cacheBehavior="CACHE_ALWAYS")["id"]
-    storages: list[dict[str, Any]] = [{"storageType": "DYNAMIC"}, {"storageType": "STATIC", "storageCapacity": 3000}]
-    made = []
-    for storage, seconds in zip(storages, (200_000, 2_000), strict=True):
-        settings = [setting(n) for n in range(SAMPLES)]
-        request = {
-            "workflowId": workflow,
-            "roleArn": ROLE,
-            "outputUri": "s3://recount/out",
-            "cacheId": cache,
-            **storage,
-        }
-        uri = f"recount-{storage['storageType']}.json"
-        server.client("s3").put_object(Bucket="recount", Key=uri, Body=json.dumps(settings).encode())
-        made.append(
-            omics.start_run_batch(
-                defaultRunSetting=request,
-                batchRunSettings={"s3UriSettings": f"s3://recount/{uri}"},
-                requestId=storage["storageType"],
-            )["id"]
-        )
-        server.advance(seconds)
-        if storage["storageType"] == "STATIC":
-            omics.cancel_run_batch(batchId=made[-1])
-            server.advance(4_000)
-    return made
+    lab = CohortLab(server, workflow)
+    stopped_at = [RunStatus.STARTING, RunStatus.RUNNING]
+
+    def cancel(run: Run) -> None:
+        if run.status in ACTIVE:
+            cancel_run(lab.state, run)
+
+    def stop(run: Run, _old: RunStatus | None) -> None:
+        kind, _, number = (run.run_setting_id or "").rpartition("-")
+        if kind.startswith("stopped") and run.status is stopped_at[int(number) % 2]:
+            lab.state.timeline.after([0.0, 0.5, 70.25][int(number) % 3], lambda: cancel(run))
+
+    lab.state.run_observers.append(stop)
+    with pytest.MonkeyPatch.context() as patch:
+        called_often(server, patch)
+        yield lab
 
 
-def events(logs: Any, run_id: str, uuid: str) -> list[str]:
-    token, said = None, []
-    while True:
-        more = {"nextToken": token} if token else {}
-        answer = logs.get_log_events(
-            logGroupName=LOG_GROUP, logStreamName=manifest_stream(run_id, uuid), startFromHead=True, **more
-        )
-        said += [event["message"] for event in answer["events"]]
-        if answer["nextForwardToken"] == token:
-            return said
-        token = answer["nextForwardToken"]
+@pytest.fixture(scope="module")
+def told(lab: CohortLab, price_file: str) -> dict[str, Told]:
+    """What the tasks told of five cohorts, of which the later ones find some tasks of the earlier ones in the cache."""
+    cache = lab.omics.create_run_cache(cacheS3Location="s3://cohort-results/cache", cacheBehavior="CACHE_ALWAYS")["id"]
+    return {
+        cohort: run(lab, [setting(cohort, n) for n in range(count)], cohort, price_file, cache_id=cache, **storage)
+        for cohort, (count, storage) in COHORTS.items()
+    }
 
 
-def seconds(start: datetime, stop: datetime) -> Fraction:
-    return Fraction((stop - start).days * 86400 + (stop - start).seconds) + Fraction((stop - start).microseconds, 10**6)
+def run(lab: CohortLab, settings: list[dict[str, Any]], cohort: str, price_file: str, **arguments: Any) -> Told:
+    task = lab.run(
+        settings,
+        instance(run_id=cohort),
+        usage="all",
+        price_file=price_file,
+        waiter_delay=0.01,
+        redrive_attempts=1,
+        tolerated_failure_percentage=100,
+        cache_hits_limit=0,
+        **arguments,
+    )
+    summary = task.ti.xcoms["batch_summary"]
+    return Told(lab.read(summary["results_uri"]), summary)
 
 
-def recount(omics: Any, run: dict[str, Any], manifest: list[dict[str, Any]]) -> tuple[Fraction, Fraction, int]:
-    """Count cost, vCPU seconds and hits of a run once more, with whole numbers and fractions."""
-    usd = {each["resourceType"]: Fraction(str(each["usd"])) for each in PRICES["products"]}  # type: ignore[attr-defined]
-    cost, cpus, hits = Fraction(0), Fraction(0), 0
-    for page in omics.get_paginator("list_run_tasks").paginate(id=run["id"]):
-        for task in page["items"]:
-            if task.get("cacheHit"):
-                hits += 1
-            elif "startTime" in task:
-                lasted = seconds(task["startTime"], task["stopTime"])
-                cost += usd[task["instanceType"]] * max(lasted, Fraction(60)) / 3600
-                cpus += lasted * task["cpus"]
-    if "startTime" in run:
-        hours = seconds(run["startTime"], run["stopTime"]) / 3600
-        if run["storageType"] == "STATIC":
-            asked = run["storageCapacity"]
-            cost += hours * (1200 if asked <= 1200 else math.ceil(asked / 2400) * 2400) * usd["Run Storage"]
-        else:
-            average = Fraction(str(manifest[0]["metrics"]["storageAverageGiB"]))
-            cost += hours * average * usd["Dynamic Run Storage"]
-    return cost, cpus, hits
+def test_a_recount_of_500_runs_comes_to_the_same(lab: CohortLab, told: dict[str, Told], price_file: str) -> None:
+    counter = Recount(lab.server.endpoint_url, Path(price_file).read_text())
+    sums = []
+    for cohort, (count, _) in COHORTS.items():
+        counted = counter.samples(told[cohort].summary["batch_ids"])
+        assert len(counted) == count
+        assert differences(told[cohort].table, told[cohort].summary, counted) == []
+        sums.append(total(counted.values(), ["cost_usd"]))
+    samples = sum(count for count, _ in COHORTS.values())
+    assert counter.seen["runs"] == samples + AGAIN * len(COHORTS)
+    assert all(counter.seen.values())
+    assert counter.statuses.keys() == {"COMPLETED", "FAILED", "CANCELLED"}
+    # The service shows multiples of 1,200 GiB.
+    assert counter.storages.keys() == {
+        ("DYNAMIC", None), ("STATIC", 1200), ("STATIC", 2400), ("STATIC", 3600), ("STATIC", 6000)
+    }  # fmt: skip
+    everything = total(sums, ["cost_usd"])["cost_usd"]
+    assert everything is not None
+    assert everything > 100
 
 
-def test_a_recount_comes_to_the_same(server: LocalOmics, batches: list[str], prices: Path) -> None:
-    omics, logs = server.client("omics"), server.client("logs")
-    total, recounted = Fraction(0), Fraction(0)
-    book = read_price_file(prices.read_text(), str(prices), "us-east-1", "StartRunBatch")
-    seen = {"hits": 0, "retries": 0, "never ran": 0}
-    statuses = set()
-    for batch in batches:
-        raw = {
-            item["id"]: item
-            for page in omics.get_paginator("list_runs").paginate(batchId=batch)
-            for item in page["items"]
-        }
-        runs = run_sync(omics, list_runs_of_batch(batch))
-        assert [sample for sample, _ in runs] == [f"sample-{n}" for n in range(SAMPLES)]
-        for _, run in runs:
-            assert run.run_id is not None
-            assert run.uuid is not None
-            said = events(logs, run.run_id, run.uuid)
-            used = RunUse.of(run_sync(omics, read_tasks(run)).with_manifest(read_manifest(said, run.uuid)))
-            cost, cpu_seconds, hits = recount(omics, raw[run.run_id], [json.loads(line) for line in said])
-            counted = book.cost(used)
-            assert counted is not None
-            assert abs(Fraction(counted) - cost) < Fraction(1, 10**15), run
-            assert used.cpu_hours is not None
-            assert abs(Fraction(used.cpu_hours) - cpu_seconds / 3600) < Fraction(1, 10**15)
-            assert used.cache_hits == hits
-            assert used.tasks is not None
-            seen["hits"] += hits
-            seen["retries"] += max(0, (used.attempts or 0) + hits - used.tasks)
-            seen["never ran"] += used.running_seconds == 0
-            statuses.add(used.status)
-            total, recounted = total + Fraction(counted), recounted + cost
-    assert statuses == {"COMPLETED", "FAILED", "CANCELLED"}
-    assert all(seen.values())
-    assert round(total, 2) == round(recounted, 2) > 100
+def test_what_has_no_price_is_unknown_in_its_row_and_in_the_sum(lab: CohortLab, price_file: str) -> None:
+    settings = [
+        {"runSettingId": "known", "runTags": {"omics-local:metrics": SIZES[0]}},
+        {"runSettingId": "unknown", "runTags": {"omics-local:metrics": WITHOUT_PRICE}},
+        {"runSettingId": "no-tasks", "runTags": {"omics-local:tasks": "0"}},
+    ]
+    task = run(lab, settings, "no-price", price_file, storage_type="STATIC")
+    counted = Recount(lab.server.endpoint_url, Path(price_file).read_text()).samples(task.summary["batch_ids"])
+    assert {sample: figures["cost_usd"] is None for sample, figures in counted.items()} == {
+        "known": False,
+        "unknown": True,
+        "no-tasks": False,
+    }
+    assert differences(task.table, task.summary, counted) == []
+    assert task.summary["cost_usd"] is None
 
 
-def test_prices_of_the_service_are_those_of_the_file(server: LocalOmics, prices: Path) -> None:
+def test_a_recount_finds_what_differs(lab: CohortLab, told: dict[str, Told], price_file: str) -> None:
+    other = json.loads(json.dumps(PRICES).replace("0.0001918", "0.0001919"))
+    wrong = Recount(lab.server.endpoint_url, json.dumps(other)).samples(told["default"].summary["batch_ids"])
+    found = differences(told["default"].table, told["default"].summary, wrong)
+    assert len(found) > COHORTS["default"][0] / 4
+    assert found[-1].startswith("85 samples cost ")
+    assert [each for each in found if "cost" not in each] == []
+
+
+def test_the_recount_uses_nothing_of_the_package() -> None:
+    tree = ast.parse(Path(usage_recount.__file__).read_text())
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert imported == {
+        "__future__", "boto3", "collections.abc", "csv", "datetime", "decimal", "io", "json", "typing"
+    }  # fmt: skip
+
+
+def test_prices_of_the_service_are_those_of_the_file(server: LocalOmics, price_file: str) -> None:
     pages = server.client("pricing").get_paginator("get_products")
     listed = pages.paginate(ServiceCode="AmazonOmics", Filters=price_filters("us-east-1"))
     book = PriceBook(listed_prices(entry for page in listed for entry in page["PriceList"]), "us-east-1")
-    read = read_price_file(prices.read_text(), str(prices), "us-east-1", "StartRunBatch")
+    read = read_price_file(Path(price_file).read_text(), price_file, "us-east-1", "StartRunBatch")
     for product in PRICES["products"]:
-        kind = product["resourceType"]  # type: ignore[index]
-        assert book.usd(kind) == read.usd(kind) is not None
+        assert book.usd(product["resourceType"]) == read.usd(product["resourceType"]) == Decimal(str(product["usd"]))  # type: ignore[index]

@@ -183,13 +183,19 @@ class TestPrices:
         }
         storage = {"product": {"attributes": {"storageClass": "Active"}}, "terms": entry["terms"]}
         other_money = json.loads(json.dumps(entry).replace("USD", "CNY"))
-        found = list(listed_prices(json.dumps(each) for each in (entry, storage, other_money)))
+        by_month = json.loads(json.dumps(entry).replace("Hrs", "GB-Mo"))
+        found = list(listed_prices(json.dumps(each) for each in (entry, storage, other_money, by_month)))
         assert found == [Price("omics.c.large", "Hrs", Decimal("0.1"), "us-east-1")]
 
     def test_a_file_is_read_without_errors_of_binary_fractions(self) -> None:
         text = '{"asOf": "2026-01-02", "products": [{"resourceType": "a", "unit": "Hours", "usd": 0.1}]}'
         book = read_price_file(text, "prices.json", "us-east-1", "StartRunBatch")
         assert (book.usd("a"), book.as_of, len(book)) == (Decimal("0.1"), "2026-01-02", 1)
+
+    @pytest.mark.parametrize("unit", ["Hours", "Hrs", "GiB-Hours", "GB-hours", "Run", "Runs", "Samples", "USD/hour"])
+    def test_any_name_of_an_hour_or_a_run_is_a_unit(self, unit: str) -> None:
+        text = json.dumps({"currency": "USD", "products": [{"resourceType": "a", "unit": unit, "usd": 1}]})
+        assert read_price_file(text, "prices.json", "us-east-1", "StartRunBatch").usd("a") == 1
 
     @pytest.mark.parametrize(
         ("text", "problem"),
@@ -202,6 +208,13 @@ class TestPrices:
             ('{"products": [{"resourceType": "a", "unit": "Hours", "usd": NaN}]}', "products[0]"),
             ('{"products": [{"resourceType": "a", "unit": "Hours", "usd": 1}, 7]}', "products[1]"),
             ('{"products": [{"resourceType": "a", "unit": "Hours", "usd": 1, "regionCode": 7}]}', "products[0]"),
+            ('{"products": [{"resourceType": "a", "unit": "GB-Mo", "usd": 1}]}', "a price by 'GB-Mo'; prices are by"),
+            ('{"products": [{"resourceType": "a", "unit": "Seconds", "usd": 1}]}', "products[0] a price by 'Seconds'"),
+            ('{"currency": "EUR", "products": []}', "has currency 'EUR'; costs are in US dollars"),
+            (
+                '{"products": [{"resourceType": "a", "unit": "Hours", "usd": 1, "currency": "EUR"}]}',
+                "has at products[0] currency 'EUR'",
+            ),
         ],
     )
     def test_another_file_is_refused_with_the_place(self, text: str, problem: str) -> None:
@@ -210,6 +223,30 @@ class TestPrices:
         assert "price_file: s3://b/prices.json" in caught.value.message()
         assert problem in caught.value.message()
         assert "Give one of the form" in caught.value.message()
+
+
+def test_a_run_without_tasks_costs_its_storage() -> None:
+    used = use()
+    assert (used.tasks, used.attempts, used.cpu_hours, used.gpu_hours) == (0, 0, 0, 0)
+    assert PRICES.cost(used) == Decimal("0.24")
+
+
+def test_a_run_that_was_deleted_is_unknown_and_not_free() -> None:
+    used = RunUse.of(RunRecord("1", "u-1"))
+    assert (used.running_seconds, used.storage_gib_hours, used.cpu_hours) == (None, None, None)
+    assert PRICES.cost(used) is None
+
+
+def test_gpu_hours_of_a_type_that_is_not_known_are_unknown() -> None:
+    used = use(task(instanceType="omics.p5.48xlarge"))
+    assert (used.gpu_hours, PRICES.cost(used)) == (None, None)
+    assert used.cpu_hours == 2
+
+
+def test_a_task_that_was_cancelled_in_the_middle_is_billed_until_then() -> None:
+    used = use(task(stop=1800, status="CANCELLED"), status="CANCELLED", stop=1800)
+    assert used.billed_seconds == {"omics.c.large": 1800}
+    assert PRICES.cost(used) == Decimal("0.18") + Decimal("0.12")
 
 
 def test_what_is_not_known_of_a_stored_use_stays_so() -> None:

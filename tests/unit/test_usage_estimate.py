@@ -65,6 +65,20 @@ def test_what_costs_more_than_the_limit_is_refused(limit: int, is_refused: bool,
         assert "Raise max_cost_usd" in said
 
 
+def test_nothing_may_be_all_that_it_may_cost() -> None:
+    free = estimate(*["0"] * 5)
+    assert not list(free.refusals(Decimal(0), UnknownCost.REFUSE))
+    assert "about 0.00 USD" in free.describe()
+    (issue,) = estimate("0", "0", "0.0001", "1", "1").refusals(Decimal(0), UnknownCost.REFUSE)
+    assert "is 0.00 USD, and 1 run will cost about 0.0001 USD" in str(issue)
+
+
+def test_five_runs_are_enough_and_an_even_number_has_the_middle_of_two() -> None:
+    assert estimate("5", "1", "3", "2", "4").median == 3
+    assert estimate("6", "5", "1", "3", "2", "4").median == Decimal("3.5")
+    assert estimate(*["2"] * 5, runs=3).band == (6, 6)
+
+
 def test_what_is_unknown_is_refused_unless_the_user_says_otherwise() -> None:
     (issue,) = estimate("1").refusals(Decimal(10), UnknownCost.REFUSE)
     assert "unknown_cost='start'" in str(issue)

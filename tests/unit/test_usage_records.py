@@ -90,6 +90,7 @@ def test_lists_and_manifests_are_read_alike() -> None:
         ({"instanceType": "omics.c.large"}, Decimal(0)),
         ({"instanceType": "omics.g5.xlarge"}, None),
         ({"instanceType": "omics.g5.xlarge", "gpus": 1}, Decimal(1)),
+        ({"instanceType": "omics.p5.48xlarge"}, None),
         ({}, None),
     ],
 )
@@ -112,6 +113,7 @@ def test_amounts_have_no_errors_of_binary_fractions() -> None:
     start, stop = moment("2026-11-30T08:00:00.100Z"), moment("2026-11-30T08:00:00.400Z")
     assert seconds_between(start, stop) == Decimal("0.3")
     assert seconds_between(start, None) is None
+    assert seconds_between(stop, start) == 0
 
 
 def test_a_run_without_a_manifest_stays_as_it_was() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from decimal import Decimal
 
 import pytest
 
 from airflow_provider_omics.healthomics.watcher.clock import Clock
 from airflow_provider_omics.healthomics.watcher.rate_limiter import AdaptiveRateLimiter
-from airflow_provider_omics.usage.choice import UsageMode, choose
+from airflow_provider_omics.usage.choice import UsageMode, choose, take_by_chance
 from airflow_provider_omics.usage.columns import USAGE_COLUMNS, SampleUse, describe, text_of, totals
 from airflow_provider_omics.usage.pricing import Price, PriceBook
 from airflow_provider_omics.usage.records import RunRecord
@@ -93,6 +94,22 @@ def test_chance_depends_on_the_seed_alone() -> None:
     assert choose(all_runs, UsageMode.SAMPLE, 10, "seed") == first
     assert choose(all_runs, UsageMode.SAMPLE, 10, "other") != first
     assert len(choose(all_runs, UsageMode.SAMPLE, 1000, "seed")) == 1000
+
+
+def test_a_redrive_that_submits_more_samples_changes_the_choice_by_as_many_at_most() -> None:
+    first = choose(runs(**{f"s{n}": "COMPLETED" for n in range(990)}), UsageMode.SAMPLE, 100, "seed")
+    later = choose(runs(**{f"s{n}": "COMPLETED" for n in range(1000)}), UsageMode.SAMPLE, 100, "seed")
+    assert len(later) == 100
+    assert len(first.keys() - later.keys()) <= 10
+
+
+def test_each_id_is_taken_as_often_as_another() -> None:
+    ids = [f"s{n}" for n in range(20)]
+    counts = Counter(each for seed in range(2000) for each in take_by_chance(ids, 5, str(seed)))
+    assert min(counts.values()) > 400
+    assert max(counts.values()) < 600
+    assert take_by_chance(reversed(ids), 5, "1") == take_by_chance(ids, 5, "1")
+    assert take_by_chance(ids, 50, "1") == set(ids)
 
 
 def test_all_is_all_and_off_is_none() -> None:
