@@ -28,6 +28,7 @@ extensions = ["myst_parser", "autoapi.extension", "omics_site"]
 exclude_patterns = ["_build"]
 myst_heading_anchors = 4
 nitpicky = True
+python_use_unqualified_type_names = True
 suppress_warnings = ["autoapi.python_import_resolution"]  # of modules that are not shown
 
 autoapi_dirs = [str(PACKAGE)]
@@ -40,6 +41,8 @@ API = (
     "operators/xcom_keys.py",
     "links/omics.py",
     "permissions/policy.py",
+    "permissions/model.py",
+    "retry_policy.py",
     "healthomics/api/failures.py",
     "healthomics/api/events.py",
     "healthomics/results/table.py",

@@ -97,6 +97,8 @@ class Assumptions:
     """The chosen reading of every behaviour that AWS does not document; copy with ``dataclasses.replace``.
 
     Error codes are shape names of the API such as ``ConflictException``.
+
+    :raises ValueError: a share is more than 1.
     """
 
     # Idempotency: a repeated request id starts nothing twice; what is answered, and how long, is not said.

@@ -25,6 +25,7 @@ class ScaledClock:
     """Real time from now on, running ``scale`` times as fast.
 
     :param scale: seconds of the server per real second; more than 0.
+    :raises ValueError: it is not.
     """
 
     def __init__(self, scale: float = 1.0) -> None:

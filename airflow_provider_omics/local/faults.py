@@ -86,6 +86,8 @@ class FaultRule:
         every call of the operation that no rule before this one was injected into, and must not block.
     :param act: what is done to the client when the fault is injected, such as killing it: before or after the effect,
         as the kind has it, and in any case before the fault shows. It may block for as long as it likes.
+    :raises ValueError: a member is out of its bounds, or there is no such operation.
+    :raises TypeError: ``matches`` or ``act`` is no function.
     """
 
     kind: FaultKind

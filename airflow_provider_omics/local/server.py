@@ -134,6 +134,7 @@ class LocalOmics:
         """Bind the port and begin to answer.
 
         :raises OSError: the port is taken.
+        :raises RuntimeError: it has been started already.
         """
         if self._http is not None:
             raise RuntimeError("the server has been started already")

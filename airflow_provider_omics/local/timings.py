@@ -26,6 +26,7 @@ class Timings:
         CreateWorkflowVersion answer once the definition was read, or after 20 real seconds.
     :param configuration_creating: in CREATING of a configuration; the service takes up to 15 minutes.
     :param configuration_deleting: in DELETING of a configuration.
+    :raises ValueError: one of them is out of its bounds.
     """
 
     pending: float = 1.0

@@ -246,6 +246,8 @@ class OmicsDeleteRunBatchOperator(_BatchOperator):
 
     Returns the batch's id.
 
+    Fails with an :class:`~airflow_provider_omics.exceptions.OmicsRunsNotDeletedError` if some stay.
+
     See https://docs.aws.amazon.com/omics/latest/api/API_DeleteRunBatch.html
 
     :param batch_id: id of the batch (templated). Required.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from airflow_provider_omics.healthomics.api.actions import LIST_BUCKET, TAG_RESOURCE
 from airflow_provider_omics.permissions.model import Feature
 
@@ -100,6 +102,11 @@ FAILED_BATCH = Feature(
     "the task fails for such a batch, and names it",
     is_default=True,
     fails=True,
+)
+FAILED_BATCH_WAIT = replace(
+    FAILED_BATCH,
+    actions=("omics:ListRuns", "omics:GetRun"),
+    purpose="waiting for runs that go on after their batch has FAILED or was CANCELLED",
 )
 MANY_WAITS = Feature(
     "many waits",
@@ -210,8 +217,9 @@ RUN_USAGE = Feature(
 )
 LINEAGE = Feature(
     "OpenLineage",
-    ("omics:GetRun", "s3:GetObject"),
-    "where OpenLineage is set up: the digest of the workflow, and the outputs that `outputs.json` names",
+    ("omics:GetRun", "s3:GetObject", LIST_BUCKET),
+    "where OpenLineage is set up: the digest of the workflow, and the outputs that `outputs.json` names; the last for "
+    "runs that have none, since they failed",
     "events tell less, and the log says so",
 )
 COST_ESTIMATE = Feature(
@@ -226,8 +234,16 @@ REPORT = Feature(
     "the language of the workflow, by which tasks are named, with `usage`",
     "shards of a task are tasks of their own in the report, and the log says so",
 )
+RUN_PRICE_FILE = Feature(
+    "price_file", ("s3:GetObject",), "a file of prices in S3", "the cost is unknown, and the log says so"
+)
+PRICE_FILE = replace(RUN_PRICE_FILE, without=_FAILS, fails=True)
 FAIL_FAST = Feature(
-    "fail_fast", ("omics:CancelRunBatch",), "cancelling the rest once too many samples have failed", _FAILS, fails=True
+    "fail_fast",
+    ("omics:CancelRunBatch", "omics:CancelRun"),
+    "cancelling the rest once too many samples have failed; the second for a batch that FAILED",
+    _FAILS,
+    fails=True,
 )
 PLAN_URI = Feature("plan_uri", ("s3:PutObject",), "writing the plan to S3", _FAILS, fails=True)
 PRUNED_WORKFLOW = Feature(
@@ -242,7 +258,11 @@ _PREFLIGHT = (
     ("cache", ("omics:GetRunCache",), "the run cache"),
     ("run_group", ("omics:GetRunGroup",), "the run group"),
     ("output", ("s3:PutObject",), "the place for outputs"),
-    ("images", ("omics:GetWorkflow", "ecr:DescribeImages", "ecr:GetRepositoryPolicy"), "container images in ECR"),
+    (
+        "images",
+        ("omics:GetWorkflow", "omics:GetWorkflowVersion", "ecr:DescribeImages", "ecr:GetRepositoryPolicy"),
+        "container images in ECR; the second if a version is given",
+    ),
     (
         "quota",
         ("servicequotas:ListServiceQuotas", "omics:ListRuns", "omics:GetRun"),

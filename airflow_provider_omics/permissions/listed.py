@@ -46,6 +46,7 @@ _OPERATORS: Mapping[str, Permissions] = {
             of.RUN_FAILURE,
             of.MANY_WAITS,
             of.RUN_USAGE,
+            of.PRICE_FILE,
             *_BEFORE_START,
         ),
     ),
@@ -63,6 +64,7 @@ _OPERATORS: Mapping[str, Permissions] = {
             of.durable("omics:ListBatch", "omics:GetBatch"),
             of.cancel_on_kill(*_CANCEL_BATCH),
             of.COHORT_FAILURES,
+            of.FAILED_BATCH,
             of.OUTPUT_PLACES,
             of.PROOFS,
             of.LARGE_OBJECTS,
@@ -131,6 +133,7 @@ _OPERATORS: Mapping[str, Permissions] = {
         (),
         (
             of.WORKFLOW_NAME,
+            of.PRICE_FILE,
             replace(
                 of.COST_ESTIMATE,
                 option="estimate",
@@ -219,7 +222,9 @@ _OPERATORS: Mapping[str, Permissions] = {
     ),
 }
 _SENSORS: Mapping[str, Permissions] = {
-    "OmicsRunSensor": Permissions(actions_of("GetRun"), (of.FAILURE_TASKS, of.MANY_WAITS, of.RUN_USAGE)),
+    "OmicsRunSensor": Permissions(
+        actions_of("GetRun"), (of.FAILURE_TASKS, of.MANY_WAITS, of.RUN_USAGE, of.RUN_PRICE_FILE)
+    ),
     "OmicsBatchSensor": Permissions(actions_of("GetBatch"), (of.WHOLE_COHORT, of.SAMPLE_FAILURES)),
     "OmicsBatchRunSensor": Permissions(
         ("omics:ListRunsInBatch", "omics:GetRun"),

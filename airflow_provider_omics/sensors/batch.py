@@ -65,6 +65,9 @@ class OmicsBatchSensor(OmicsWaitingSensor[BatchSnapshot]):
     ``status``, the counts of :class:`~airflow_provider_omics.healthomics.results.table.BatchCounts`, ``outcome``;
     ``failure_classes`` is empty and the places of the results are None, since a sensor writes no table.
 
+    Fails with an :class:`~airflow_provider_omics.exceptions.OmicsBatchFailedError`,
+    and with an :class:`~airflow_provider_omics.exceptions.OmicsSensorTimeoutError` once its ``timeout`` is over.
+
     See https://docs.aws.amazon.com/omics/latest/api/API_GetBatch.html
 
     :param batch_id: id of the batch (templated). Required.
@@ -185,6 +188,11 @@ class OmicsBatchRunSensor(OmicsWaitingSensor[SampleSnapshot]):
     Returns ``{"batch_id": ..., "run_setting_id": ..., "run_id": ..., "run_uuid": ..., "run_output_uri": ...}``;
     the last is None for a run that has COMPLETED, but could not be looked up any more within ``error_budget``.
     With ``cohort_task_id`` it defers from a worker, whatever ``start_from_trigger`` says.
+
+    Fails with an :class:`~airflow_provider_omics.exceptions.OmicsSampleFailedError` for a sample that
+    did not become a run, with an :class:`~airflow_provider_omics.exceptions.OmicsRunFailedError` for one
+    whose run did not complete, and with an :class:`~airflow_provider_omics.exceptions.OmicsSensorTimeoutError`
+    once its ``timeout`` is over.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_ListRunsInBatch.html
 

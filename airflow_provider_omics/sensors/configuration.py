@@ -23,6 +23,9 @@ class OmicsConfigurationSensor(OmicsWaitingSensor[ConfigurationSnapshot]):
 
     Returns ``{"name": ..., "configuration_arn": ..., "configuration_uuid": ...}``.
 
+    Fails with an :class:`~airflow_provider_omics.exceptions.OmicsConfigurationFailedError`,
+    and with an :class:`~airflow_provider_omics.exceptions.OmicsSensorTimeoutError` once its ``timeout`` is over.
+
     See https://docs.aws.amazon.com/omics/latest/api/API_GetConfiguration.html
 
     :param name: name of the configuration (templated). Required.

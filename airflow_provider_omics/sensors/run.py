@@ -28,6 +28,9 @@ class OmicsRunSensor(OmicsWaitingSensor[RunSnapshot]):
     Returns ``{"run_id": ..., "run_uuid": ..., "run_output_uri": ...}``; the last two are None for a run that has
     COMPLETED, but could not be looked up any more within ``error_budget``.
 
+    Fails with an :class:`~airflow_provider_omics.exceptions.OmicsRunFailedError`,
+    and with an :class:`~airflow_provider_omics.exceptions.OmicsSensorTimeoutError` once its ``timeout`` is over.
+
     See https://docs.aws.amazon.com/omics/latest/api/API_GetRun.html
 
     :param run_id: id of the run (templated). Required.

@@ -30,6 +30,9 @@ class OmicsWorkflowSensor(OmicsWaitingSensor[WorkflowSnapshot]):
 
     Returns ``{"workflow_id": ..., "version_name": ..., "workflow_arn": ..., "workflow_uuid": ...}``.
 
+    Fails with an :class:`~airflow_provider_omics.exceptions.OmicsWorkflowFailedError`,
+    and with an :class:`~airflow_provider_omics.exceptions.OmicsSensorTimeoutError` once its ``timeout`` is over.
+
     See https://docs.aws.amazon.com/omics/latest/api/API_GetWorkflow.html
 
     :param workflow_id: id of the workflow (templated). Required.

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from docutils import nodes
 from omics_classes import ROOT, PublicClass, documented_constants, public_classes
+from omics_links import extra_links
 from omics_nodes import PageDirective
 
-from airflow_provider_omics.permissions import PERMISSIONS, Feature
+from airflow_provider_omics.permissions import PERMISSIONS, Feature, policy_document
 
 XCOM_KEYS = "airflow_provider_omics.operators.xcom_keys"
 
 
 class OmicsClassDirective(PageDirective):
-    """Sections about a class: docstring, parameters, XCom keys, permissions, and where the example DAGs use it."""
+    """Sections about a class: docstring, parameters, XCom keys, links, permissions, and its use in the example DAGs."""
 
     required_arguments = 1
 
@@ -30,8 +32,10 @@ class OmicsClassDirective(PageDirective):
             raise self.error(f"there is no public class {self.arguments[0]}") from None
         sections = [
             self._description(one),
-            self.section("Parameters", [self.terms(one.parameters.items(), one.module, "parameter")]),
+            self.section("Parameters", [self.terms(one.parameters.items(), one.module, "parameter", one.types)]),
+            self._raises(one),
             self._xcoms(one),
+            self._links(one),
             self._permissions(one),
             self._examples(one),
         ]
@@ -44,12 +48,22 @@ class OmicsClassDirective(PageDirective):
             self.env.domains.python_domain.note_object(name, "class", one.name, location=section)
         return section
 
+    def _raises(self, one: PublicClass) -> nodes.section | None:
+        return self.section("Raises", [self.terms(one.raises.items(), one.module, "raises")]) if one.raises else None
+
     def _xcoms(self, one: PublicClass) -> nodes.section | None:
         keys = list(pushed_keys(one))
         if not keys:
             return None
         text = f"Beside the return value, under these keys; :py:mod:`{XCOM_KEYS}` has constants for them."
         return self.section("XCom keys", [*self.rst(text), self.terms(keys, XCOM_KEYS, "xcom")])
+
+    def _links(self, one: PublicClass) -> nodes.section | None:
+        links = list(extra_links(one))
+        if not links:
+            return None
+        text = "Buttons of the task in Airflow; :doc:`/reference/links` says when there are none."
+        return self.section("Links", [*self.rst(text), self.terms(links, None, "link")])
 
     def _permissions(self, one: PublicClass) -> nodes.section:
         needs = PERMISSIONS[one.name]
@@ -59,12 +73,18 @@ class OmicsClassDirective(PageDirective):
             for feature in needs.features
         ]
         text = (
-            f"What the connection's user or role needs; :doc:`/reference/permissions` has policies. Always: {always}."
+            "What the connection's user or role needs; :doc:`/reference/permissions` says how to narrow it, and has "
+            f"the policy of the service role. Always: {always}."
         )
         content = self.rst(text)
         if features:
             content += self.rst("And for what is used:")
             content.append(self.terms(features, None, "permission"))
+        policy = json.dumps(policy_document([one.name]), indent=2)
+        content += self.rst(
+            "A policy with what is used unless it is turned off, for a bucket ``my-bucket`` and account 123456789012:"
+        )
+        content.append(nodes.literal_block(policy, policy, language="json"))
         return self.section("Permissions", content)
 
     def _examples(self, one: PublicClass) -> nodes.section | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 
 from docutils import nodes
 from docutils.parsers.rst import Parser
@@ -18,6 +19,7 @@ SOURCES = (
     "operators/*.py",
     "sensors/*.py",
     "triggers/*.py",
+    "links/*.py",
     "healthomics/api/failures.py",
     "provider_info.py",
     "permissions/*.py",
@@ -47,11 +49,19 @@ class PageDirective(SphinxDirective):
         self.state.document.note_implicit_target(section, section)
         return section
 
-    def terms(self, entries: Iterable[tuple[str, str]], module: str | None, prefix: str) -> nodes.definition_list:
-        """Make a list of names, each with its text and an anchor."""
+    def terms(
+        self,
+        entries: Iterable[tuple[str, str]],
+        module: str | None,
+        prefix: str,
+        types: Mapping[str, str] = MappingProxyType({}),
+    ) -> nodes.definition_list:
+        """Make a list of names, each with its text, its type, if there is one, and an anchor."""
         items = []
         for name, text in entries:
             term = nodes.term("", "", nodes.literal(name, name), ids=[nodes.make_id(f"{prefix}-{name}")])
+            if name in types:
+                term += [nodes.Text(" "), nodes.emphasis(types[name], types[name])]
             items.append(nodes.definition_list_item("", term, nodes.definition("", *self.rst(text, module))))
         return nodes.definition_list("", *items)
 

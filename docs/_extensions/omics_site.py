@@ -12,6 +12,12 @@ from pygments.lexers.special import TextLexer
 from sphinx.application import Sphinx
 
 
+def shorten_types(_app: Sphinx, page: str, source: list[str]) -> None:
+    """Have signatures say ``Mapping`` and the like without the module that all of them come from."""
+    if page.startswith("reference/api/"):
+        source[0] = source[0].replace("collections.abc.", "")
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Tell Sphinx of all of it."""
     app.add_directive("omics-class", OmicsClassDirective)
@@ -21,4 +27,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
         app.add_lexer(name, TextLexer)
     app.connect("builder-inited", write_pages)
     app.connect("source-read", rewrite_links)
+    app.connect("source-read", shorten_types)
     return {"parallel_read_safe": True}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from docutils import nodes
 from omics_class_page import XCOM_KEYS, pushed_keys
 from omics_classes import ROLES, PublicClass, docstring, documented_constants, exported, public_classes
+from omics_links import described_links, extra_links
 from omics_nodes import PageDirective
 
 from airflow_provider_omics.healthomics.api import failures
@@ -30,6 +31,7 @@ class OmicsTableDirective(PageDirective):
             "submission-failures": self._submission_failures,
             "batch-failures": self._batch_failures,
             "xcom-keys": self._xcom_keys,
+            "links": self._links,
             "settings": self._settings,
             "exceptions": self._exceptions,
             **{role: lambda role=role: self._classes(role) for role in ROLES},
@@ -58,6 +60,13 @@ class OmicsTableDirective(PageDirective):
             by = [one.name for one in public_classes().values() if key in dict(pushed_keys(one))]
             rows.append((f"``{key}``", text, ", ".join(f":doc:`/operators/{name}`" for name in by)))
         return self.table(("Key", "Value", "Pushed by"), rows)
+
+    def _links(self) -> list[nodes.Node]:
+        rows = []
+        for name, text in described_links().values():
+            of = [one for one in public_classes().values() if name in dict(extra_links(one))]
+            rows.append((name, text, ", ".join(f":doc:`/{one.role}/{one.name}`" for one in of)))
+        return self.table(("Link", "Leads to", "Of"), rows)
 
     def _settings(self) -> list[nodes.Node]:
         config: Mapping[str, Mapping[str, Mapping[str, Mapping[str, str]]]] = get_provider_info()["config"]

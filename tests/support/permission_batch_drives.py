@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from holding import HELD_RUN, Holding
+from holding import HELD_RUN
 from omics_service import ROLE
 from permission_drives import BUCKET, GIVES_UP, OUT, QUICK, PermissionLab, crash, drive, fired, second_try, sensor, task
 
@@ -34,7 +34,7 @@ FAILING = {"runSettingId": "bad", "runTags": {"omics-local:outcome": "RUN_TASK_F
 WAITS = "wait_for_completion, output places, write tests"
 
 
-def _start(lab: PermissionLab, run_settings: Any = None, **arguments: Any) -> Any:
+def start_batch(lab: PermissionLab, run_settings: Any = None, **arguments: Any) -> Any:
     given = {"role_arn": ROLE, "output_uri": OUT, **QUICK, **arguments}
     if "workflow_name" not in given:
         given["workflow_id"] = lab.workflow_id
@@ -44,29 +44,29 @@ def _start(lab: PermissionLab, run_settings: Any = None, **arguments: Any) -> An
 
 @drive(START, "waits", f"{WAITED} TagResource GetWorkflow", f"{WAITS}, identity_tags, validate_parameters", waits=True)
 def _(lab: PermissionLab, _prepared: Any, deferrable: bool) -> None:
-    assert _start(lab, deferrable=deferrable)
+    assert start_batch(lab, deferrable=deferrable)
 
 
 @drive(START, "submits", BARE, "write tests")
 def _(lab: PermissionLab, _prepared: Any, _deferrable: bool) -> None:
-    assert _start(lab, **SUBMIT)
+    assert start_batch(lab, **SUBMIT)
 
 
 @drive(START, "tagged", f"{BARE} TagResource", "tags, write tests")
 def _(lab: PermissionLab, _prepared: Any, _deferrable: bool) -> None:
-    assert _start(lab, **SUBMIT, run_tags={"project": "atlas"})
+    assert start_batch(lab, **SUBMIT, run_tags={"project": "atlas"})
 
 
 @drive(
     START, "version", f"{BARE} GetWorkflowVersion", "validate_parameters, write tests", prepare=PermissionLab.version
 )
 def _(lab: PermissionLab, version: str, _deferrable: bool) -> None:
-    assert _start(lab, **{**SUBMIT, "validate_parameters": True}, workflow_version_name=version)
+    assert start_batch(lab, **{**SUBMIT, "validate_parameters": True}, workflow_version_name=version)
 
 
 @drive(START, "failing", f"{WAITED} {FAILURE}", f"{WAITS}, failure details", ends=OmicsBatchFailedError)
 def _(lab: PermissionLab, _prepared: Any, deferrable: bool) -> None:
-    _start(lab, [{"runSettingId": "good"}, FAILING], **PLAIN, deferrable=deferrable)
+    start_batch(lab, [{"runSettingId": "good"}, FAILING], **PLAIN, deferrable=deferrable)
 
 
 def _crashed(lab: PermissionLab) -> None:
@@ -78,32 +78,32 @@ def _crashed(lab: PermissionLab) -> None:
 @drive(START, "second-try", "s3:PutObject s3:GetObject ListBatch GetBatch ListRunsInBatch ListRuns GetRun",
        f"durable, {WAITS}", prepare=_crashed)  # fmt: skip
 def _(lab: PermissionLab, _prepared: Any, deferrable: bool) -> None:
-    assert _start(lab, ti=second_try(), deferrable=deferrable, **PLAIN)
+    assert start_batch(lab, ti=second_try(), deferrable=deferrable, **PLAIN)
 
 
 @drive(START, "gives-up", f"{BARE} GetBatch CancelRunBatch", "wait_for_completion, cancel_on_kill, write tests, tags",
-       prepare=lambda lab: Holding(lab.server), ends=OmicsWaitError)  # fmt: skip
+       prepare=lambda lab: lab.held, ends=OmicsWaitError)  # fmt: skip
 def _(lab: PermissionLab, _prepared: Any, deferrable: bool) -> None:
     samples = [{"runSettingId": "a", "runTags": HELD_RUN}]
-    _start(lab, samples, **PLAIN, **GIVES_UP, deferrable=deferrable)
+    start_batch(lab, samples, **PLAIN, **GIVES_UP, deferrable=deferrable)
 
 
 @drive(START, "usage", f"{WAITED} ListRunTasks logs:GetLogEvents pricing:GetProducts", f"usage, {WAITS}")
 def _(lab: PermissionLab, _prepared: Any, _deferrable: bool) -> None:
-    assert _start(lab, **PLAIN, usage="all", storage_type="DYNAMIC")
+    assert start_batch(lab, **PLAIN, usage="all", storage_type="DYNAMIC")
 
 
 @drive(START, "named", f"{BARE} ListWorkflows ListWorkflowVersions", "workflow_name, write tests",
        prepare=PermissionLab.version)  # fmt: skip
 def _(lab: PermissionLab, _prepared: Any, _deferrable: bool) -> None:
-    assert _start(lab, **SUBMIT, workflow_name="qc", workflow_version_name="latest")
+    assert start_batch(lab, **SUBMIT, workflow_name="qc", workflow_version_name="latest")
 
 
 @drive(
     START, "cached", f"{WAITED} ListRunCaches GetRunCache CreateRunCache ListRunTasks", f"cache, cache hits, {WAITS}"
 )
 def _(lab: PermissionLab, _prepared: Any, _deferrable: bool) -> None:
-    assert _start(lab, **PLAIN, cache="auto")
+    assert start_batch(lab, **PLAIN, cache="auto")
 
 
 CANCEL, DELETE_RUNS, DELETE = "OmicsCancelRunBatchOperator", "OmicsDeleteRunBatchOperator", "OmicsDeleteBatchOperator"
@@ -186,7 +186,7 @@ def _(_lab: PermissionLab, _batch_id: str, _deferrable: bool) -> None:
 
 @drive(PRUNE, "deletes", "ListBatch GetBatch DeleteRunBatch DeleteBatch", "plan_only", prepare=PermissionLab.batch)
 def _(_lab: PermissionLab, _batch_id: str, _deferrable: bool) -> None:
-    assert task(OmicsPruneRunBatchesOperator, **_ALL, plan_only=False)["deleted"] == 1
+    assert task(OmicsPruneRunBatchesOperator, **_ALL, plan_only=False, waiter_delay=0.02)["deleted"] == 1
 
 
 @drive("OmicsBatchSensor", "processed", "GetBatch", prepare=PermissionLab.batch, waits=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from omics_service import ROLE, wdl_zip
+from omics_service import ROLE, cwl_without_inputs
 from permission_drives import OUT, PermissionLab, drive, hook
 
 from airflow_provider_omics.account.kinds import CONFIGURATION, RUN_CACHE, RUN_GROUP
@@ -101,14 +101,14 @@ def _(_lab: PermissionLab, arn: str, _deferrable: bool) -> None:
 
 @drive("OmicsHook.create_workflow", "creates", "CreateWorkflow TagResource", "tags")
 def _(_lab: PermissionLab, _prepared: Any, _deferrable: bool) -> None:
-    request = {"name": "new", "engine": "WDL", "definitionZip": wdl_zip(), "requestId": "1", "tags": {"a": "b"}}
+    request = {"name": "new", **cwl_without_inputs(), "requestId": "1", "tags": {"a": "b"}}
     hook().create_workflow(request)
 
 
 @drive("OmicsHook.create_workflow_version", "creates", "CreateWorkflowVersion TagResource", "tags")
 def _(lab: PermissionLab, _prepared: Any, _deferrable: bool) -> None:
-    named = {"workflowId": lab.workflow_id, "versionName": "v2", "engine": "WDL"}
-    request = {**named, "definitionZip": wdl_zip(), "requestId": "1", "tags": {"a": "b"}}
+    named = {"workflowId": lab.workflow_id, "versionName": "v2", **cwl_without_inputs()}
+    request = {**named, "requestId": "1", "tags": {"a": "b"}}
     hook().create_workflow_version(request)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from holding import HELD_RUN, Holding
-from omics_service import ROLE, make_configuration, wdl_zip
+from holding import HELD_RUN
+from omics_service import ROLE, cwl_without_inputs, make_configuration
 from permission_drives import (
     BUCKET,
     GIVES_UP,
@@ -56,7 +56,7 @@ WAITED = f"{BARE} TagResource GetRun"
 FAILURE = "ListRunTasks GetRunTask logs:GetLogEvents"
 FAILED = {"tags": {"omics-local:outcome": "RUN_TASK_FAILED"}}
 SUBMIT = {"identity_tags": False, "wait_for_completion": False}
-ENGINE = {"engine": "WDL", "check_definition": "off"}
+ENGINE = {"engine": "CWL", "check_definition": "off"}
 
 
 def start(lab: PermissionLab, **arguments: Any) -> Any:
@@ -104,7 +104,7 @@ def _(lab: PermissionLab, _prepared: Any, deferrable: bool) -> None:
 
 
 @drive(START, "gives-up", f"{WAITED} CancelRun", "identity_tags, tags, wait_for_completion, cancel_on_kill",
-       prepare=lambda lab: Holding(lab.server), ends=OmicsWaitError, waits=True)  # fmt: skip
+       prepare=lambda lab: lab.held, ends=OmicsWaitError, waits=True)  # fmt: skip
 def _(lab: PermissionLab, _prepared: Any, deferrable: bool) -> None:
     start(lab, deferrable=deferrable, tags=HELD_RUN, **GIVES_UP)
 
@@ -131,7 +131,7 @@ def _(lab: PermissionLab, _prepared: Any, deferrable: bool) -> None:
     assert start(lab, identity_tags=False, cache="auto", deferrable=deferrable)
 
 
-def _resources(lab: PermissionLab) -> dict[str, Any]:
+def resources(lab: PermissionLab) -> dict[str, Any]:
     omics = lab.omics
     make_configuration(omics, "network")
     return {
@@ -159,7 +159,7 @@ _WITH_OUTPUT = ("s3:ListBucket s3:DeleteObject", "bucket, write tests")
 for _kind, _asks in _PREFLIGHT.items():
     _more = _WITH_OUTPUT if _kind == "output" else ("", "")
 
-    @drive(PREFLIGHT, _kind, f"{_asks} {_more[0]}", f"{_kind}, {_more[1]}", prepare=_resources)
+    @drive(PREFLIGHT, _kind, f"{_asks} {_more[0]}", f"{_kind}, {_more[1]}", prepare=resources)
     def _(lab: PermissionLab, made: dict[str, Any], _deferrable: bool, kind: str = _kind) -> None:
         given = {"workflow_id": lab.workflow_id, "output_uri": OUT, **{name: made[name] for name in _CHECKED}}
         task(OmicsPreflightOperator, preflight={"*": "off", kind: "fail", "unknown": "warn"}, **given)
@@ -219,7 +219,7 @@ CREATE, MAKE_VERSION = "OmicsCreateWorkflowOperator", "OmicsCreateWorkflowVersio
 
 
 def _definition(lab: PermissionLab) -> str:
-    lab.s3.put_object(Bucket=BUCKET, Key="qc.zip", Body=wdl_zip())
+    lab.s3.put_object(Bucket=BUCKET, Key="qc.zip", Body=cwl_without_inputs()["definitionZip"])
     return f"s3://{BUCKET}/qc.zip"
 
 
@@ -295,24 +295,24 @@ for _suffix, (_kind_, _first, _then) in _MADE.items():
             task(kind, name="nightly", **given)
 
 
-@drive("OmicsDeleteRunGroupOperator", "deletes", "DeleteRunGroup", prepare=_resources)
+@drive("OmicsDeleteRunGroupOperator", "deletes", "DeleteRunGroup", prepare=resources)
 def _(_lab: PermissionLab, made: dict[str, Any], _deferrable: bool) -> None:
     task(OmicsDeleteRunGroupOperator, run_group_id=made["run_group_id"])
 
 
-@drive("OmicsDeleteRunCacheOperator", "deletes", "DeleteRunCache", prepare=_resources)
+@drive("OmicsDeleteRunCacheOperator", "deletes", "DeleteRunCache", prepare=resources)
 def _(_lab: PermissionLab, made: dict[str, Any], _deferrable: bool) -> None:
     task(OmicsDeleteRunCacheOperator, cache_id=made["cache_id"])
 
 
-@drive("OmicsDeleteConfigurationOperator", "deletes", "DeleteConfiguration", prepare=_resources)
+@drive("OmicsDeleteConfigurationOperator", "deletes", "DeleteConfiguration", prepare=resources)
 def _(_lab: PermissionLab, _made: Any, _deferrable: bool) -> None:
     task(OmicsDeleteConfigurationOperator, name="network")
 
 
 def _refusing(operation: str) -> Any:
     def prepare(lab: PermissionLab) -> Any:
-        made, kind = _resources(lab), FaultKind.ERROR_BEFORE
+        made, kind = resources(lab), FaultKind.ERROR_BEFORE
         lab.server.faults.add(FaultRule(kind=kind, operation=operation, code="ConflictException", http_status=409))
         return made
 
@@ -395,7 +395,7 @@ def _(lab: PermissionLab, version: str, deferrable: bool) -> None:
     sensor(OmicsWorkflowSensor, deferrable, workflow_id=lab.workflow_id, version_name=version)
 
 
-@drive("OmicsConfigurationSensor", "active", "GetConfiguration", prepare=_resources, waits=True)
+@drive("OmicsConfigurationSensor", "active", "GetConfiguration", prepare=resources, waits=True)
 def _(_lab: PermissionLab, _prepared: Any, deferrable: bool) -> None:
     sensor(OmicsConfigurationSensor, deferrable, name="network")
 
@@ -427,6 +427,6 @@ def _(lab: PermissionLab, version: str, _deferrable: bool) -> None:
     fired(OmicsWorkflowTrigger(workflow_id=lab.workflow_id, version_name=version, **QUICK))
 
 
-@drive("OmicsConfigurationTrigger", "fires", "GetConfiguration", prepare=_resources)
+@drive("OmicsConfigurationTrigger", "fires", "GetConfiguration", prepare=resources)
 def _(_lab: PermissionLab, _prepared: Any, _deferrable: bool) -> None:
     fired(OmicsConfigurationTrigger(name="network", **QUICK))

@@ -205,7 +205,9 @@ class TestWaiting:
         watched, told = look(client, lab.start(many(4))), Told()
         *_, last = (told.hear(watched, snapshot) for snapshot in follow(client, watched))
         assert last.status == "PROCESSED"
-        assert "Which samples failed could not be looked up now: AccessDeniedException" in told.lines
+        line = next(line for line in told.lines if line.startswith("Which samples failed could not be looked up now: "))
+        assert "AccessDeniedException" in line
+        assert "Let the caller use omics:" in line
 
     def test_too_many_failures_cancel_the_rest(self, client: Client) -> None:
         rules = (OutcomeRule(pattern="sample-[0-2]", outcome="SERVICE_ERROR", seconds=1),)

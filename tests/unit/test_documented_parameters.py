@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 from public_classes import PUBLIC, taken
@@ -103,3 +105,63 @@ def test_operations_of_the_hook_describe_what_they_take_and_name_the_operation(n
         assert bool(DEFAULT.search(described_as)) == (parameters[one] not in (None, NO_DEFAULT)), one
     assert API in text
     assert ":raises Omics" in text or name == "explain_failure"
+
+
+#: What each operator or sensor may raise, as docs/operators/index.md says.
+COMMON = {"OmicsError", "OmicsRequestInvalidError", "OmicsServiceError", "OmicsWaitError"}
+PACKAGE = Path(inspect.getfile(OmicsHook)).parents[1]
+
+
+@pytest.mark.parametrize("one", PUBLIC)
+def test_a_docstring_links_to_the_document_of_what_it_does(one: type) -> None:
+    assert "See https://docs.aws.amazon.com/omics/latest/" in (one.__doc__ or "")
+
+
+@pytest.mark.parametrize("one", [one for one in PUBLIC if not one.__name__.endswith("Trigger")])
+def test_a_docstring_names_the_errors_that_not_all_of_them_have(one: type) -> None:
+    bases = (base for base in one.__mro__ if base.__module__.startswith("airflow_provider_omics."))
+    trees = (ast.parse(textwrap.dedent(inspect.getsource(base))) for base in bases)
+    names = {name for tree in trees for name in raised(tree) if name.startswith("Omics")} - COMMON
+    assert [name for name in sorted(names) if name not in (one.__doc__ or "")] == []
+
+
+def shown_modules() -> Iterator[Path]:
+    """Give the modules whose documentation the site has as it is."""
+    settings = (PACKAGE.parent / "docs" / "conf.py").read_text(encoding="utf-8")
+    for node in ast.parse(settings).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "API":
+            yield from (PACKAGE / name for name in ast.literal_eval(node.value))
+
+
+@pytest.mark.parametrize("file", shown_modules(), ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_functions_of_the_api_name_what_they_raise(file: Path) -> None:
+    module = ast.parse(file.read_text(encoding="utf-8"))
+    classes = [node for node in module.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")]
+    undocumented = [
+        f"{function.name}: {name}"
+        for owner in (module, *classes)
+        for function in owner.body
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef) and is_shown(function.name)
+        for name in sorted(raised(function))
+        if f":raises {name}:" not in documentation(owner, function)
+    ]
+    assert undocumented == []
+
+
+def documentation(owner: ast.Module | ast.ClassDef, function: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
+    """Return what says what a function raises: what makes an object is described by its class."""
+    if function.name in ("__init__", "__post_init__"):
+        return ast.get_docstring(owner) or ""
+    return ast.get_docstring(function) or ""
+
+
+def is_shown(name: str) -> bool:
+    """Whether what a function raises is for its users to know."""
+    return not name.startswith("_") or name in ("__init__", "__post_init__")
+
+
+def raised(tree: ast.AST) -> set[str]:
+    """Return the names of the exceptions that some code makes and raises."""
+    made = (node.exc for node in ast.walk(tree) if isinstance(node, ast.Raise))
+    names = (ast.unparse(exc.func) for exc in made if isinstance(exc, ast.Call))
+    return {name for name in names if name[0].isupper()}

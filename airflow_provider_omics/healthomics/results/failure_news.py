@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from airflow_provider_omics.healthomics.api.calls import Requests
-from airflow_provider_omics.healthomics.api.service_errors import error_code
+from airflow_provider_omics.healthomics.api.calls import Requests, failed_operation
+from airflow_provider_omics.healthomics.api.service_errors import explain
 from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot
 from airflow_provider_omics.healthomics.results.outcome import cause_of
 from airflow_provider_omics.healthomics.results.summary import sample_failures
@@ -41,7 +41,8 @@ class FailureNews:
         try:
             rows = yield from sample_failures(batch, MAX_NEWS)
         except (ClientError, BotoCoreError) as error:
-            return [f"Which samples failed could not be looked up now: {error_code(error)}"]
+            why = explain(error, failed_operation(error) or "ListRunsInBatch", batch.label).describe()
+            return [f"Which samples failed could not be looked up now: {one_line(why, _MAX_CAUSE)}"]
         new = [row for row in rows if row.run_setting_id not in self._reported][: MAX_NEWS - len(self._reported)]
         self._reported.update(row.run_setting_id for row in new)
         lines = [_line(row) for row in new]

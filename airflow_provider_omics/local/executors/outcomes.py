@@ -62,6 +62,7 @@ class SimulatedOutcomes:
     :param outputs: objects that a completed run writes: path below ``runOutputUri`` and content.
     :param write_logs: whether runs and tasks have lines and a manifest in CloudWatch Logs; they are written when
         somebody reads there.
+    :raises ValueError: a share or a metric is out of its bounds, or there is no metric of that name.
     """
 
     failure_share: float = 0.0
