@@ -255,7 +255,7 @@ def test_the_code_has_what_the_checks_look_for() -> None:
     assert {"service_config.omics.namespace", "service_config.omics.calls_per_second", "config_kwargs"} <= (
         connection_extras()
     )
-    assert {"default_deferrable", "namespace", "base_url", "clear_on_success", "fernet_key"} <= airflow_options()
+    assert {"default_deferrable", "base_url", "clear_on_success", "fernet_key"} <= airflow_options()
     assert {"AWS_RETRY_MODE", "AIRFLOW_HOME"} <= environment_variables()
     assert {"omics-local:outcome", "omics-local:fails-starting"} <= simulation_tags()
     assert {"airflow_provider_omics.hooks.omics", "airflow_provider_omics.retry_policy"} <= imported_by_users()

@@ -16,7 +16,7 @@ from airflow_provider_omics.permissions import HOOK_METHODS, PERMISSIONS, policy
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reference" / "permissions.md"
 BLOCK = re.compile(r"```json\n(.*?)```", re.DOTALL)
-ACTION = re.compile(r"`((?:omics|s3|logs|iam|ecr|sqs|pricing|servicequotas):[A-Z]\w+)`")
+ACTION = re.compile(r"`((?:omics|s3|logs|iam|ecr|sqs|pricing|servicequotas):[A-Z][a-z]\w+)`")
 KNOWN = {action for listed in (*PERMISSIONS.values(), *HOOK_METHODS.values()) for action in listed.every_action}
 
 
