@@ -42,7 +42,8 @@ def _named(given: ast.expr | None) -> Iterator[str]:
         case ast.Tuple(elts=each):
             for one in each:
                 yield from _named(one)
-        case ast.Starred(value=inner):
+        case ast.Starred(value=inner) | ast.IfExp(body=inner):
+            # What only some Airflows have is shown, too.
             yield from _named(inner)
         case ast.Call(func=ast.Name(id=name)):
             yield name
