@@ -42,7 +42,8 @@ late = AsyncCallback(
     {
         "target_arn": "{{ dag_run.conf['topic_arn'] }}",
         "subject": "A cohort is late",
-        "message": "{{ dag_run.dag_id }} ({{ dag_run.run_id }}) is not done after 24 hours",
+        # Here it is the DAG run of the REST API, which calls its id so.
+        "message": "{{ dag_run.dag_id }} ({{ dag_run.dag_run_id }}) is not done after 24 hours",
     },
 )
 retries: dict[str, Any] = {} if OMICS_RETRY_POLICY is None else {"retry_policy": OMICS_RETRY_POLICY}
