@@ -109,6 +109,15 @@ class AirflowRecords:
         """Return what came with each event of an asset (Airflow 3), oldest first."""
         return [_loaded(row["extra"]) for row in self._query("SELECT extra FROM asset_event ORDER BY id")]
 
+    def asset_events_of(self, dag_id: str, run_id: str, task_id: str) -> list[tuple[dict[str, Any], str | None]]:
+        """Return what came with each event of a task's assets, oldest first, with its partition key."""
+        [found] = self._query("SELECT to_regclass('asset_event') IS NOT NULL AS is_asset")
+        table = "asset_event" if found["is_asset"] else "dataset_event"
+        of_task = "source_dag_id = :dag_id AND source_run_id = :run_id AND source_task_id = :task_id"
+        statement = f"SELECT * FROM {table} WHERE {of_task} ORDER BY id"
+        rows = self._query(statement, dag_id=dag_id, run_id=run_id, task_id=task_id)
+        return [(_loaded(row["extra"]), row.get("partition_key")) for row in rows]
+
     def task_instances(self, dag_id: str, run_id: str) -> list[TaskInstance]:
         """Return a DAG run's task instances, those of mapped tasks in the order of their map indexes."""
         instances = [

@@ -173,10 +173,13 @@ def test_dag_test_ends_every_task_well(run: Any, server: LocalOmics, database: A
     records = AirflowRecords(Path(), database.url)
     run_id = records.dag_run_ids("inline")[-1]
     states = {one.task_id: one.state for one in records.task_instances("inline", run_id)}
+    told = {task_id: records.asset_events_of("inline", run_id, task_id) for task_id in (*STARTING, "failing")}
     records.close()
     assert states == {**dict.fromkeys((*TASKS, "many"), "success"), "failing": "failed"}, ended.said
     check(ended, server, jobs)
     check_jobs(server, jobs)
+    if not IS_AIRFLOW_2:
+        check_assets(told, ended, server, jobs)
     assert ended.values["many"]["summary"]["completed"] == MANY[mode]
     assert len(table(server, ended.values["many"]["results_uri"])) == MANY[mode]
     assert ended.deferred() == ({*states} - {NEVER_DEFERRED} if mode == "deferred" else set())
@@ -198,6 +201,26 @@ def test_tasks_test_ends_every_task_well(run: Any, server: LocalOmics, mode: str
     if is_told:
         assert ended.values.keys() == {*TASKS}, ended.said
         check(ended, server, jobs)
+
+
+def check_assets(
+    told: dict[str, list[tuple[dict[str, Any], str | None]]], ended: Ended, server: LocalOmics, jobs: dict[str, Any]
+) -> None:
+    """Look at what Airflow has recorded of the tasks' assets."""
+    assert told["failing"] == []
+    [(run, _)] = told["start_run"]
+    shown = server.client("omics").get_run(id=ended.values["start_run"]["value"])
+    assert run == {"run_id": shown["id"], "run_uuid": shown["uuid"], "run_output_uri": shown["runOutputUri"]}
+    [(cohort, key)] = told["start_batch"]
+    assert (cohort, key) == ({"outcome": "completed", "batch_summary": ended.values["start_batch"]["summary"]}, None)
+    assert cohort["batch_summary"]["completed"] == 2
+    assert len(table(server, cohort["batch_summary"]["results_uri"])) == 2
+    events = told["redrive"]
+    assert all(extra["batch_summary"] == ended.values["redrive"]["summary"] for extra, _ in events)
+    assert len(events[-1][0]["batch_summary"]["batch_ids"]) == 2
+    # More samples have completed than get an event of their own.
+    assert len(events) == 2
+    assert {key for _, key in events} == {"a", jobs["fails_once"]}
 
 
 def check_jobs(server: LocalOmics, jobs: dict[str, Any]) -> None:
@@ -226,6 +249,7 @@ def check(ended: Ended, server: LocalOmics, jobs: dict[str, Any]) -> None:
     assert [(row["run_setting_id"], row["run_status"]) for row in rows] == [
         ("a", "COMPLETED"),
         (jobs["fails_once"], "COMPLETED"),
+        ("beyond-the-limit", "COMPLETED"),
     ]
     assert len({row["batch_id"] for row in rows}) == 2
     assert values["delete_runs"] == values["delete_batch"] == jobs["batch"]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from airflow.providers.common.compat.sdk import DAG
+from airflow.providers.common.compat.sdk import DAG, Asset
 
 from airflow_provider_omics.operators.batch import (
     OmicsCancelRunBatchOperator,
@@ -31,6 +32,13 @@ def note(context: Any, result: Any = None) -> None:
     line = json.dumps({"task": ti.task_id, "value": result, "summary": summary, "results_uri": table})
     with Path(os.environ["INLINE_VALUES"]).open("a") as values:
         values.write(f"{line}\n")
+
+
+def outlet(name: str) -> dict[str, Any]:
+    """An asset that a task writes, where a DAG run of Airflow 3 is recorded."""
+    if not JOBS["many"] or version("apache-airflow").startswith("2."):
+        return {}
+    return {"outlets": [Asset(uri=f"s3://inline/{name}", name=name)]}
 
 
 def samples(*names: str) -> list[dict[str, str]]:
@@ -59,10 +67,17 @@ with DAG(dag_id="inline", schedule=None, catchup=False) as dag:
         OmicsCancelRunBatchOperator(
             task_id="cancel_batch", batch_id=JOBS["batch_to_cancel"], wait_for_completion=True, **waiting
         ),
-        OmicsStartRunOperator(task_id="start_run", **starting),
-        OmicsStartRunBatchOperator(task_id="start_batch", run_settings=samples("a", "b"), **starting),
+        OmicsStartRunOperator(task_id="start_run", **outlet("run"), **starting),
         OmicsStartRunBatchOperator(
-            task_id="redrive", run_settings=samples("a", JOBS["fails_once"]), redrive_attempts=1, **starting
+            task_id="start_batch", run_settings=samples("a", "b"), **outlet("cohort"), **starting
+        ),
+        OmicsStartRunBatchOperator(
+            task_id="redrive",
+            run_settings=samples("a", JOBS["fails_once"], "beyond-the-limit"),
+            redrive_attempts=1,
+            asset_partitions_limit=2,
+            **outlet("samples"),
+            **starting,
         ),
         OmicsDeleteRunOperator(task_id="delete_run", run_id=JOBS["run"], **common),
         OmicsDeleteRunBatchOperator(task_id="delete_runs", batch_id=JOBS["batch"], wait_for_completion=True, **waiting),
@@ -72,7 +87,9 @@ with DAG(dag_id="inline", schedule=None, catchup=False) as dag:
                 OmicsStartRunBatchOperator(
                     task_id="many", run_settings=samples(*(f"s{number}" for number in range(JOBS["many"]))), **starting
                 ),
-                OmicsStartRunBatchOperator(task_id="failing", run_settings=samples("a", "broken"), **starting),
+                OmicsStartRunBatchOperator(
+                    task_id="failing", run_settings=samples("a", "broken"), **outlet("nothing"), **starting
+                ),
             ]
             if JOBS["many"]
             else []
