@@ -78,8 +78,10 @@ def _status_of(worker: int) -> int:
 
 
 def _end_everything() -> None:
-    # Only if the kernel does refuse signals to those outside; else everybody would get this one.
-    if any(_may_signal(outside) for outside in (os.getppid(), _INIT)):
+    # Only if the kernel does refuse signals to those outside; else everybody would get this one. Init refuses those of
+    # any user but root, so that it proves nothing as the parent of a process that has lost its own.
+    parent = os.getppid()
+    if parent == _INIT or any(_may_signal(outside) for outside in (parent, _INIT)):
         return
     with suppress(ProcessLookupError, PermissionError):
         os.kill(-1, signal.SIGKILL)
