@@ -18,7 +18,7 @@ from airflow_provider_omics.healthomics.requests.s3_uris import parse_s3_uri
 from airflow_provider_omics.local.artefacts.reads import announce_objects, watch_reads
 
 if TYPE_CHECKING:
-    from moto.events.models import EventBus, EventsBackend
+    from moto.events.models import EventsBackend
     from moto.logs.models import LogsBackend, LogStream
     from moto.s3.models import FakeBucket, FakeKey, S3Backend
 
@@ -184,7 +184,7 @@ class Aws:
 
     def has_listeners(self) -> bool:
         """Whether the default event bus has any rule; without one an event reaches nobody."""
-        return bool(self._event_bus.rules)
+        return bool(self._events.event_buses["default"].rules)
 
     def put_event(self, detail_type: str, resources: Iterable[str], detail: dict[str, Any], when: datetime) -> None:
         """Put an ``aws.omics`` event on the default bus, so that its rules send it to their targets.
@@ -235,10 +235,6 @@ class Aws:
 
         _give_events_their_account()
         return get_backend("events")[self.account][self.region]
-
-    @property
-    def _event_bus(self) -> EventBus:
-        return self._events.describe_event_bus("default")
 
     def _bucket(self, name: str) -> FakeBucket:
         from moto.s3.exceptions import AccessDeniedByLock, MissingBucket

@@ -103,9 +103,11 @@ class Timeline:
         """
         ran = 0
         self._running_in = threading.get_ident()
-        stop_at = time.monotonic() + budget_seconds
+        stop_at, now = time.monotonic() + budget_seconds, self.clock.now()
         try:
-            while self._heap and self._heap[0][0] <= self.clock.now() and time.monotonic() < stop_at:
+            while self._heap and time.monotonic() < stop_at:
+                if self._heap[0][0] > now and self._heap[0][0] > (now := self.clock.now()):
+                    break
                 self._running_at, _, callback = heapq.heappop(self._heap)
                 callback()
                 ran += 1

@@ -30,11 +30,13 @@ def await_that(condition: Callable[[], Any], what: str) -> Any:
 
 
 def zip_of(files: Mapping[str, str | bytes]) -> bytes:
-    """Zip a definition."""
+    """Zip a definition; the same files give the same bytes, whenever that is."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         for name, text in files.items():
-            archive.writestr(name, text)
+            member = zipfile.ZipInfo(name)
+            member.external_attr = 0o600 << 16
+            archive.writestr(member, text)
     return content.getvalue()
 
 

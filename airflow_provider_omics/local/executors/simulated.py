@@ -56,7 +56,7 @@ class SimulatedExecutor:
         self._state = state
         self._outcomes = outcomes or SimulatedOutcomes()
         self._seed = seed
-        self._usual = reserved_in(self._outcomes.metrics)
+        self._usual = reserved_in(self._outcomes.metrics)._asdict()
         self._launches: Counter[str] = Counter()
         self._rule_uses: Counter[int] = Counter()
 
@@ -130,8 +130,8 @@ class SimulatedExecutor:
             seconds = 0 if tasks else simulation.seconds
             self._state.timeline.after(seconds, partial(self._finish, run, report, simulation))
             return
-        reserved = reserved_by(run, simulation, tasks[index]) if simulation.has_metrics else self._usual
-        wanted = {**reserved._asdict(), "image": run.tags.get(IMAGE_TAG)}
+        reserved = reserved_by(run, simulation, tasks[index])._asdict() if simulation.has_metrics else self._usual
+        wanted = {**reserved, "image": run.tags.get(IMAGE_TAG)}
         key = None if simulation.cache_keys is None else self._cache_key(run, simulation, index)
         # What depends on a task that was computed again is computed again, too.
         follows = not simulation.cache_keys
