@@ -27,10 +27,10 @@ class WorkflowEngines:
         if run.engine is not None or run.workflow is None:
             return run.engine
         if run.workflow not in self._known:
-            self._known[run.workflow] = self._look_up(run.workflow, run.workflow_type)
+            self._known[run.workflow] = self._read(run.workflow, run.workflow_type)
         return self._known[run.workflow]
 
-    def _look_up(self, workflow: str, workflow_type: str | None) -> str | None:
+    def _read(self, workflow: str, workflow_type: str | None) -> str | None:
         workflow_id = workflow.rpartition("/")[2]
         try:
             return self._ask(read_engine(workflow_id, workflow_type), f"workflow {workflow_id}")

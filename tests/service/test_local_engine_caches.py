@@ -9,65 +9,11 @@ from typing import Any
 
 import pytest
 from cwl_service import CwlService, await_that
+from two_tasks import OPEN, WDL, cwl_of_image
 
 from airflow_provider_omics.local import LocalOmics, Quotas, Timings
 
 ALWAYS, ON_FAILURE = "CACHE_ALWAYS", "CACHE_ON_FAILURE"
-# A first task that runs again makes another number; a second one waits until its gate is there, and fails where its
-# input has no such word.
-FIRST = "cat {text} /proc/sys/kernel/random/uuid > made.txt"
-SECOND = "until test -e {gate}; do sleep 0.05; done; grep {word} {made} > found.txt"
-OPEN = "/"
-WDL = f"""version 1.1
-task first {{
-  input {{ File text String image = "one" }}
-  command <<< {FIRST.format(text="~{text}")} >>>
-  output {{ File made = "made.txt" }}
-  runtime {{ docker: image cpu: 3 memory: "5 GiB" }}
-}}
-task second {{
-  input {{ File made String word String gate }}
-  command <<< {SECOND.format(gate="~{gate}", word="~{word}", made="~{made}")} >>>
-  output {{ File found = "found.txt" Int n = 1 }}
-}}
-workflow w {{
-  input {{ File text String word String gate String image = "one" }}
-  call first {{ input: text, image }}
-  call second {{ input: made = first.made, word, gate }}
-  output {{ File made = first.made File found = second.found Int n = second.n }}
-}}
-"""
-CWL = """cwlVersion: v1.2
-class: Workflow
-inputs: {text: File, word: string, gate: string}
-outputs:
-  made: {type: File, outputSource: first/made}
-  found: {type: File, outputSource: second/found}
-steps:
-  first:
-    in: {text: text}
-    out: [made]
-    run:
-      class: CommandLineTool
-      requirements: {DockerRequirement: {dockerPull: IMAGE}, ResourceRequirement: {coresMin: 3, ramMin: 5120}}
-      inputs: {text: {type: File, inputBinding: {position: 1}}}
-      baseCommand: cat
-      arguments: [{valueFrom: /proc/sys/kernel/random/uuid, position: 2}]
-      stdout: made.txt
-      outputs: {made: stdout}
-  second:
-    in: {made: first/made, word: word, gate: gate}
-    out: [found]
-    run:
-      class: CommandLineTool
-      inputs:
-        gate: {type: string, inputBinding: {position: 0}}
-        word: {type: string, inputBinding: {position: 1}}
-        made: {type: File, inputBinding: {position: 2}}
-      baseCommand: [sh, -c, 'until test -e "$0"; do sleep 0.05; done; grep "$1" "$2"']
-      stdout: found.txt
-      outputs: {found: stdout}
-"""
 
 
 class Engine:
@@ -94,7 +40,7 @@ class Engine:
         if self.language == "WDL":
             files, parameters["image"] = {"main.wdl": WDL}, image
         else:
-            files = {"main.cwl": CWL.replace("IMAGE", image)}
+            files = {"main.cwl": cwl_of_image(image)}
         key = json.dumps(files)
         if key not in self.workflows:
             self.workflows[key] = self.service.workflow(files, engine=self.language)

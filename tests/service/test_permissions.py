@@ -74,7 +74,7 @@ def carry_out(lab: PermissionLab, one: Drive, prepared: object, deferrable: bool
     return None
 
 
-@pytest.mark.parametrize(("one", "deferrable"), cases())
+@pytest.mark.parametrize(("one", "deferrable"), list(cases()))
 def test_it_works_with_what_is_listed_and_asks_for_no_more(lab: PermissionLab, one: Drive, deferrable: bool) -> None:
     prepared = one.prepare(lab)
     with lab.server.allowing(LISTED[one.of].actions(one.features)) as access:
@@ -85,7 +85,7 @@ def test_it_works_with_what_is_listed_and_asks_for_no_more(lab: PermissionLab, o
     assert (error is None) == (one.ends is None)
 
 
-@pytest.mark.parametrize(("one", "action", "deferrable"), lessened())
+@pytest.mark.parametrize(("one", "action", "deferrable"), list(lessened()))
 def test_with_one_action_less_it_names_that_one(
     lab: PermissionLab, one: Drive, action: str, deferrable: bool, told: Callable[[], str]
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from cohorts import BUCKET, CohortLab, instance
 from cwl_service import await_that, zip_of
 from omics_service import await_status
+from two_tasks import OPEN, WDL, cwl_of_image
 from usage_recount import Recount, cents, differences
 from usage_setup import called_often, write_prices
 
@@ -24,55 +25,7 @@ PRICES = {
         {"resourceType": "Dynamic Run Storage", "unit": "GiB-Hours", "usd": 4_110_000},
     ],
 }
-# The second task waits until its gate is there, and fails where its input has no such word.
-WDL = """version 1.1
-task first {
-  input { File text }
-  command <<< cat ~{text} > made.txt >>>
-  output { File made = "made.txt" }
-  runtime { docker: "one" cpu: 3 memory: "5 GiB" }
-}
-task second {
-  input { File made String word String gate }
-  command <<< until test -e '~{gate}'; do sleep 0.05; done; grep '~{word}' ~{made} > found.txt >>>
-  output { File found = "found.txt" }
-}
-workflow w {
-  input { File text String word String gate }
-  call first { input: text }
-  call second { input: made = first.made, word, gate }
-  output { File found = second.found }
-}
-"""
-CWL = """cwlVersion: v1.2
-class: Workflow
-inputs: {text: File, word: string, gate: string}
-outputs: {found: {type: File, outputSource: second/found}}
-steps:
-  first:
-    in: {text: text}
-    out: [made]
-    run:
-      class: CommandLineTool
-      requirements: {DockerRequirement: {dockerPull: one}, ResourceRequirement: {coresMin: 3, ramMin: 5120}}
-      inputs: {text: {type: File, inputBinding: {position: 1}}}
-      baseCommand: cat
-      stdout: made.txt
-      outputs: {made: stdout}
-  second:
-    in: {made: first/made, word: word, gate: gate}
-    out: [found]
-    run:
-      class: CommandLineTool
-      inputs:
-        gate: {type: string, inputBinding: {position: 0}}
-        word: {type: string, inputBinding: {position: 1}}
-        made: {type: File, inputBinding: {position: 2}}
-      baseCommand: [sh, -c, 'until test -e "$0"; do sleep 0.05; done; grep "$1" "$2"']
-      stdout: found.txt
-      outputs: {found: stdout}
-"""
-DEFINITIONS = {"WDL": {"main.wdl": WDL}, "CWL": {"main.cwl": CWL}}
+DEFINITIONS = {"WDL": {"main.wdl": WDL}, "CWL": {"main.cwl": cwl_of_image()}}
 
 
 @pytest.fixture
@@ -109,7 +62,7 @@ def test_what_really_ran_costs_what_a_recount_says(
     cache = omics.create_run_cache(cacheS3Location=f"s3://{BUCKET}/cache", cacheBehavior="CACHE_ALWAYS")["id"]
     counter = Recount(server.endpoint_url, Path(write_prices(tmp_path, PRICES)).read_text())
 
-    def sample(name: str, word: str = "word", gate: str = "/") -> dict[str, Any]:
+    def sample(name: str, word: str = "word", gate: str = OPEN) -> dict[str, Any]:
         parameters = {"text": f"s3://{BUCKET}/in/text.txt", "word": word, "gate": gate}
         return {"runSettingId": name, "parameters": parameters}
 

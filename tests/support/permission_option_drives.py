@@ -7,7 +7,6 @@ import io
 import json
 import logging
 import sys
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from importlib.util import find_spec
@@ -15,9 +14,10 @@ from typing import Any
 
 import pytest
 from asset_watchers import HAS_ASSET_WATCHERS
+from cwl_service import zip_of
 from event_queues import EventQueueOnServer
 from omics_errors import unwrapped
-from omics_service import await_status
+from omics_service import ROLE, await_status
 from permission_batch_drives import BARE as BARE_BATCH
 from permission_batch_drives import START as START_BATCH
 from permission_batch_drives import SUBMIT as SUBMIT_BATCH
@@ -192,10 +192,7 @@ def _with_image(lab: PermissionLab) -> dict[str, Any]:
     ecr.put_image(repositoryName="tool", imageManifest=json.dumps(manifest), imageTag="1")
     policy = {"Version": "2012-10-17", "Statement": [ALLOW]}
     ecr.set_repository_policy(repositoryName="tool", policyText=json.dumps(policy))
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("main.cwl", CWL.format(image=f"{REGISTRY}/tool:1"))
-    definition = {"definitionZip": content.getvalue(), "engine": "CWL"}
+    definition = {"definitionZip": zip_of({"main.cwl": CWL.format(image=f"{REGISTRY}/tool:1")}), "engine": "CWL"}
     lab.workflow_id = lab.omics.create_workflow(name="image", **definition)["id"]
     await_status(lambda: dict(lab.omics.get_workflow(id=lab.workflow_id)), "ACTIVE")
     named = {"workflowId": lab.workflow_id, "versionName": "image"}
@@ -270,7 +267,7 @@ def _(lab: PermissionLab, _prepared: Any, _deferrable: bool) -> None:
 
 @drive(START, "many", f"{BARE} GetRun ListRuns", "many waits, wait_for_completion")
 def _(lab: PermissionLab, _prepared: Any, _deferrable: bool) -> None:
-    shared = {"workflow_id": lab.workflow_id, "role_arn": "arn:aws:iam::123456789012:role/omics", "output_uri": OUT}
+    shared = {"workflow_id": lab.workflow_id, "role_arn": ROLE, "output_uri": OUT}
     assert all(side_by_side(OmicsStartRunOperator, *[{}] * 6, **shared, **NO_TAGS, **QUICK))
 
 
