@@ -88,7 +88,8 @@ class OmicsBaseOperator(TemplatesMixin, BaseOperator):
         given = {name: getattr(self, name) for name in self.template_fields}
         # Of many samples it is enough to see that there are some.
         plain = {name: value for name, value in given.items() if self.is_literal(value, is_bulky=name in BULKY)}
-        self._refuse(self.task_id, self.literal_issues(plain, given.keys() - plain.keys()))
+        issues = [*self.literal_issues(plain, given.keys() - plain.keys()), *self.instance_issues(plain)]
+        self._refuse(self.task_id, issues)
 
     @classmethod
     def literal_issues(cls, plain: Mapping[str, Any], templated: Collection[str] | None) -> Iterator[Issue]:
@@ -108,6 +109,14 @@ class OmicsBaseOperator(TemplatesMixin, BaseOperator):
     def request_issues(cls, plain: Mapping[str, Any], templated: Collection[str] | None) -> Iterable[Issue]:
         """Return what is wrong with a request whatever its templates come to; takes what ``literal_issues`` does."""
         del plain, templated
+        return ()
+
+    def instance_issues(self, plain: Mapping[str, Any]) -> Iterable[Issue]:
+        """Return what is wrong with arguments that only a whole task knows all of, when the DAG is parsed.
+
+        :param plain: those of the template fields that are no templates, by name.
+        """
+        del plain
         return ()
 
     @classmethod

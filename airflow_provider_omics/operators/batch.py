@@ -179,7 +179,8 @@ class OmicsStartRunBatchOperator(OmicsCohortOperator):
         ``shift_jis``, ...); the default is UTF-8.
     :param parameter_types: what the cells of a sheet are, by column: ``int``, ``float``, ``boolean``, ``string``,
         ``json``, or one of them and ``[]`` for a list written as JSON. Without a type a cell is sent as the text that
-        it shows, and a column of numbers, booleans or JSON is logged. Cells that do not fit are refused.
+        it shows, and a column of numbers, booleans or JSON is logged. Cells that do not fit are refused. With
+        ``run_setting_id_column``, text of a list's, JSON's or JSONL's rows is read so too, and other values checked.
     :param sample_sheet_parameter: the parameter that takes a sheet, for workflows whose input is one (``input`` of
         nf-core's pipelines): every sample's rows are written to S3 as a sheet of their own, below ``settings_uri``, and
         the parameter gets its URI. The columns are then no parameters.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,14 +13,16 @@ from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceEr
 from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot
 from airflow_provider_omics.healthomics.discovery.checkpoint import CohortCheckpoint
 from airflow_provider_omics.healthomics.requests.input_places import input_place_notes
-from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.requests.parameter_template import WorkflowParameters, look_up_parameters
 from airflow_provider_omics.healthomics.run_settings.cohort import Cohort, SheetOptions, read_cohort
 from airflow_provider_omics.healthomics.run_settings.definition_types import is_exported
 from airflow_provider_omics.healthomics.run_settings.parameters_file import file_of, read_parameters
 from airflow_provider_omics.healthomics.run_settings.sample_sheets import SampleSheetOptions, sample_sheet_issues
+from airflow_provider_omics.healthomics.run_settings.samples import rows_only_issue
+from airflow_provider_omics.healthomics.run_settings.sources import is_known_as_json
 from airflow_provider_omics.healthomics.run_settings.template import template_issues
-from airflow_provider_omics.hooks.arguments import as_read
+from airflow_provider_omics.hooks.arguments import ARGUMENTS, as_read
 from airflow_provider_omics.operators.definition_types import look_up_types
 from airflow_provider_omics.operators.lineage import OmicsLineageOperator
 from airflow_provider_omics.operators.private_argument import PrivateArgument
@@ -64,7 +66,8 @@ class OmicsCohortInputOperator(OmicsLineageOperator[BatchSnapshot]):
         ``shift_jis``, ...); the default is UTF-8.
     :param parameter_types: what the cells of a sheet are, by column: ``int``, ``float``, ``boolean``, ``string``,
         ``json``, or one of them and ``[]`` for a list written as JSON. Without a type a cell is sent as the text that
-        it shows, and a column of numbers, booleans or JSON is logged. Cells that do not fit are refused.
+        it shows, and a column of numbers, booleans or JSON is logged. Cells that do not fit are refused. With
+        ``run_setting_id_column``, text of a list's, JSON's or JSONL's rows is read so too, and other values checked.
     :param sample_sheet_parameter: the parameter that takes a sheet, for workflows whose input is one (``input`` of
         nf-core's pipelines): every sample's rows are written to S3 as a sheet of their own, below ``settings_uri``, and
         the parameter gets its URI. The columns are then no parameters.
@@ -121,6 +124,18 @@ class OmicsCohortInputOperator(OmicsLineageOperator[BatchSnapshot]):
         self.types_from_definition: bool = as_read(types_from_definition)
         self.validate_parameters: bool = as_read(validate_parameters)
         self._known_workflow: WorkflowParameters | None = None
+
+    def instance_issues(self, plain: Mapping[str, Any]) -> Iterable[Issue]:
+        """Return what is wrong with how run settings are to be read, as far as they are seen to be no sheet."""
+        if {"sample_sheet_parameter", "sample_sheet_columns"} <= plain.keys():
+            yield from sample_sheet_issues(plain["sample_sheet_parameter"], plain["sample_sheet_columns"], {})
+        given, names_column = self.run_settings, plain.get("run_setting_id_column", "") is not None
+        if names_column or (isinstance(given, str) and not self.is_literal(given)) or not is_known_as_json(given):
+            return
+        read = {name: ARGUMENTS[name].read(value) for name, value in plain.items() if name in ARGUMENTS}
+        issue = rows_only_issue({**plain, **read, "build_run_setting": self.build_run_setting})
+        if issue is not None:
+            yield issue
 
     def read_cohort(
         self, defaults: Mapping[str, Any], sheet_place: Callable[[], str], types_uri: Callable[[], str]

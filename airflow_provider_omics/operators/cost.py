@@ -87,6 +87,8 @@ class OmicsEstimateCostOperator(KillableOperator):
     def request_issues(cls, plain: Mapping[str, Any], templated: Collection[str] | None) -> Iterable[Issue]:
         """Return what is wrong with what names the workflow."""
         yield from workflow_name_issues(plain)
+        if plain.get("workflow_id") is not None and plain.get("run_id") is not None:
+            yield Issue("workflow_id", "is given together with run_id", "Give one of them")
         if (
             templated is not None
             and not _NAMING.intersection(templated)

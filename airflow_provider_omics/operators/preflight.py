@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.exceptions import non_retryable_errors
 from airflow_provider_omics.healthomics.requests.input_objects import InputObjects
-from airflow_provider_omics.healthomics.requests.issues import OmicsRequestInvalidError
+from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 from airflow_provider_omics.healthomics.requests.levels import FAIL, OFF
 from airflow_provider_omics.healthomics.requests.shapes import api_name
 from airflow_provider_omics.healthomics.run_settings.parameters_file import file_of, read_parameters
@@ -21,6 +21,7 @@ from airflow_provider_omics.operators.before_start import BeforeStart
 from airflow_provider_omics.operators.input_check import InputCheck
 from airflow_provider_omics.operators.named_workflow import find_named
 from airflow_provider_omics.operators.private_argument import PrivateArgument
+from airflow_provider_omics.operators.without_effect import tell_without_effect
 from airflow_provider_omics.preflight.findings import Verdict
 from airflow_provider_omics.workflows.lookup import workflow_name_issues
 
@@ -131,12 +132,19 @@ class OmicsPreflightOperator(KillableOperator):
         self.s3_requester_pays: bool = as_read(s3_requester_pays)
         self.check_literals()
 
+    @classmethod
+    def request_issues(cls, plain: Mapping[str, Any], templated: Collection[str] | None) -> Iterable[Issue]:
+        """Return what is wrong with what names the workflow."""
+        del templated
+        return workflow_name_issues(plain)
+
     def execute(self, context: Context) -> list[dict[str, str]]:
         """Make the checks."""
         with non_retryable_errors(self):
-            given = {name: getattr(self, name) for name in ("workflow_name", "workflow_id", "run_id")}
+            given = {name: getattr(self, name) for name in ("workflow_name", *PREFLIGHT_FIELDS)}
             if issues := [*argument_issues(self), *workflow_name_issues(given)]:
                 raise OmicsRequestInvalidError(_OPERATION, issues)
+            tell_without_effect(self)
             self.hook.object_settings = ObjectSettings(requester_pays=self.s3_requester_pays)
             members = self._members()
             before = BeforeStart(self.hook, self.log, _OPERATION, self.preflight)

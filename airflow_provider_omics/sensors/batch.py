@@ -49,6 +49,11 @@ _ONE_OF_TWO = Issue(
     "and cohort_task_id exclude each other, and one of them is needed",
     "Give cohort_task_id to wait beside the task that starts the batch, batch_id for any other batch",
 )
+_OF_COHORT_TASK = Issue(
+    "cohort_task_id",
+    "is missing, and cohort_map_index and cohort_batch_name only say which of its batches is meant",
+    "Give cohort_task_id in place of batch_id, or leave them out",
+)
 
 
 class OmicsBatchSensor(OmicsWaitingSensor[BatchSnapshot]):
@@ -276,7 +281,12 @@ class OmicsBatchRunSensor(OmicsWaitingSensor[SampleSnapshot]):
     def request_issues(cls, plain: Mapping[str, Any], templated: Collection[str] | None) -> Iterable[Issue]:
         """Return what is wrong with the ids of the batch and the sample that are no templates."""
         del templated
-        return (*(id_issues(*BATCH_ID, plain) if plain.get("batch_id") is not None else ()), *sample_issues(plain))
+        says_which = plain.get("cohort_map_index", -1) != -1 or plain.get("cohort_batch_name") is not None
+        if says_which and plain.get("cohort_task_id", "") is None:
+            yield _OF_COHORT_TASK
+        if plain.get("batch_id") is not None:
+            yield from id_issues(*BATCH_ID, plain)
+        yield from sample_issues(plain)
 
     def trigger_arguments(self) -> dict[str, Any]:
         """Return which sample the trigger waits for, and what for."""

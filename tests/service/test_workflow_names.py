@@ -22,6 +22,7 @@ from airflow_provider_omics.exceptions import (
 )
 from airflow_provider_omics.local import LocalOmics, OutcomeRule, SimulatedOutcomes
 from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator
+from airflow_provider_omics.operators.preflight import OmicsPreflightOperator
 from airflow_provider_omics.operators.run import OmicsStartRunOperator
 
 FAILING = {"omics-local:outcome": "RUN_TASK_FAILED"}
@@ -233,7 +234,7 @@ def test_a_kept_workflow_that_is_gone_is_named_with_where_it_is_kept(lab: Cohort
         batch(lab, 2)
 
 
-@pytest.mark.parametrize("operator_class", [OmicsStartRunOperator, OmicsStartRunBatchOperator])
+@pytest.mark.parametrize("operator_class", [OmicsStartRunOperator, OmicsStartRunBatchOperator, OmicsPreflightOperator])
 @pytest.mark.parametrize(
     ("arguments", "wanted"),
     [

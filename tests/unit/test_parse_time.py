@@ -25,6 +25,7 @@ from airflow_provider_omics.healthomics.requests.shapes import (
 )
 from airflow_provider_omics.operators.base import OmicsBaseOperator
 from airflow_provider_omics.operators.batch import OmicsCancelRunBatchOperator, OmicsStartRunBatchOperator
+from airflow_provider_omics.operators.cost import OmicsEstimateCostOperator
 from airflow_provider_omics.operators.run import OmicsCancelRunOperator, OmicsDeleteRunOperator, OmicsStartRunOperator
 from airflow_provider_omics.sensors.batch import OmicsBatchRunSensor, OmicsBatchSensor
 from airflow_provider_omics.sensors.run import OmicsRunSensor
@@ -33,6 +34,8 @@ ROLE = "arn:aws:iam::123456789012:role/omics"
 RUN: dict[str, Any] = {"workflow_id": "1234567", "role_arn": ROLE, "output_uri": "s3://results/out"}
 NO_ID = "is no id. Give the id, which is a number, and neither a name nor an ARN."
 BATCH: dict[str, Any] = {**RUN, "run_settings": "s3://sheets/cohort.csv"}
+ROWS: dict[str, Any] = {**RUN, "run_settings": [{"runSettingId": "a", "parameters": {"n": "1"}}]}
+TYPES_OF_NO_ROWS = "run_setting_id_column: is missing, and parameter_types needs it. Give run_setting_id_column, or"
 
 
 def told(operator_class: type[OmicsBaseOperator], **arguments: Any) -> list[str]:
@@ -96,6 +99,38 @@ def told(operator_class: type[OmicsBaseOperator], **arguments: Any) -> list[str]
             {**BATCH, "results_uri": "results.csv"},
             "results_uri: 'results.csv' is not an S3",
         ),
+        (OmicsStartRunBatchOperator, {**ROWS, "parameter_types": {"n": "int"}}, TYPES_OF_NO_ROWS),
+        (
+            OmicsStartRunBatchOperator,
+            {**ROWS, "run_settings": "s3://sheets/a.jsonl.gz", "parameter_types": '{"n": "int"}'},
+            TYPES_OF_NO_ROWS,
+        ),
+        (
+            OmicsStartRunBatchOperator,
+            {**ROWS, "group_rows": "True"},
+            "run_setting_id_column: is missing, and group_rows",
+        ),
+        (
+            OmicsStartRunBatchOperator,
+            {**ROWS, "build_run_setting": dict},
+            "run_setting_id_column: is missing, and build_run_setting needs it",
+        ),
+        (
+            OmicsStartRunBatchOperator,
+            {**BATCH, "run_setting_id_column": "id", "sample_sheet_columns": ["id"]},
+            "sample_sheet_columns: has no effect without sample_sheet_parameter",
+        ),
+        (
+            OmicsBatchRunSensor,
+            {"batch_id": "1", "run_setting_id": "a", "cohort_map_index": 3},
+            "cohort_task_id: is missing, and cohort_map_index",
+        ),
+        (
+            OmicsBatchRunSensor,
+            {"batch_id": "1", "run_setting_id": "a", "cohort_batch_name": "b"},
+            "cohort_task_id: is missing, and cohort_map_index",
+        ),
+        (OmicsEstimateCostOperator, {"workflow_id": "1", "run_id": "2"}, "workflow_id: is given together with run_id"),
         (OmicsBatchRunSensor, {"batch_id": "1", "run_setting_id": ""}, "run_setting_id: has 0 characters"),
         (OmicsBatchRunSensor, {"batch_id": "1", "run_setting_id": "a", "target": "done"}, "target: is 'done'. Use"),
     ],
@@ -129,6 +164,12 @@ def test_everything_is_said_at_once_and_names_the_task() -> None:
         (OmicsStartRunOperator, {**RUN, "waiter_delay": "30", "cancel_on_kill": "False"}),
         (OmicsStartRunBatchOperator, {**BATCH, "output_uri": None, "run_settings": [{"runSettingId": "a"}]}),
         (OmicsStartRunBatchOperator, {**BATCH, "run_settings": "{{ params.sheet }}"}),
+        (OmicsStartRunBatchOperator, {**BATCH, "run_settings": "{{ params.x }}.json", "parameter_types": {"n": "int"}}),
+        (OmicsStartRunBatchOperator, {**BATCH, "parameter_types": {"n": "int"}}),
+        (OmicsStartRunBatchOperator, {**ROWS, "parameter_types": {}, "group_rows": "False"}),
+        (OmicsStartRunBatchOperator, {**ROWS, "parameter_types": "{{ params.types }}", "group_rows": "{{ 0 }}"}),
+        (OmicsStartRunBatchOperator, {**ROWS, "run_setting_id_column": "id", "parameter_types": {"n": "int"}}),
+        (OmicsStartRunBatchOperator, {**ROWS, "run_setting_id_column": "{{ ds }}", "group_rows": True}),
         (OmicsBatchRunSensor, {"batch_id": "{{ params.batch }}", "run_setting_id": "a", "target": "{{ params.x }}"}),
     ],
 )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.healthomics.run_settings.issue_list import IssueList
 from airflow_provider_omics.healthomics.run_settings.locations import SourceLocation
 from airflow_provider_omics.healthomics.run_settings.notes import Notes
-from airflow_provider_omics.healthomics.run_settings.types import CellError, looks_typed, type_issues, typed
+from airflow_provider_omics.healthomics.run_settings.types import CellError, looks_typed, type_issues, typed_value
 
 _SHOWN = 10
 _REMEMBERED = 1000
@@ -40,6 +40,8 @@ class CellReader:
         self._problems = problems
         self._undecided: set[str] | None = None
         self._looked_typed: dict[str, set[str]] = defaultdict(set)
+        self._missing: set[str] = set(stated)
+        self._columns_of_first: tuple[str, ...] | None = None
 
     def read(self, number: int, row: Mapping[str, str]) -> Mapping[str, Any]:
         """Return a row with the values of its cells; what is wrong with them goes to the problems."""
@@ -57,6 +59,22 @@ class CellReader:
             if row.get(name):
                 values[name] = self._typed(number, name, row[name], kind)
         return values
+
+    def read_values(self, number: int, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a row of JSON values, those of stated types checked and text among them read as cells are."""
+        if not self._stated:
+            return row
+        if self._columns_of_first is None:
+            self._columns_of_first = tuple(map(str, row))
+        self._missing.difference_update(row)
+        read = {name: self._typed(number, name, row[name], kind) for name, kind in self._stated.items() if name in row}
+        return {**row, **read}
+
+    def closing_issues(self) -> Iterator[Issue]:
+        """Yield the types of columns that none of the rows of JSON values has had."""
+        if self._columns_of_first is not None and self._missing:
+            missing = {name: kind for name, kind in self._stated.items() if name in self._missing}
+            yield from type_issues(missing, self._columns_of_first, f"any row of {self._origin.name}")
 
     def type_of(self, column: str) -> str | None:
         """Return the type of a column's cells; None for text."""
@@ -91,9 +109,11 @@ class CellReader:
                 known.add(cell)
         undecided.difference_update(other)
 
-    def _typed(self, number: int, name: str, cell: str, kind: str) -> Any:
+    def _typed(self, number: int, name: str, cell: Any, kind: str) -> Any:
+        if cell is None or cell == "":
+            return cell
         try:
-            return typed(cell, kind)
+            return typed_value(cell, kind)
         except CellError as error:
             where = f"{self._origin.place([number])}, column {name!r}"
             if name in self._stated:

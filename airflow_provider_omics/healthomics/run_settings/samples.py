@@ -22,6 +22,8 @@ from airflow_provider_omics.healthomics.run_settings.types import CellError, is_
 
 Row = Mapping[str, Any]
 
+# In the order in which they are named.
+_OF_ROWS = ("group_rows", "build_run_setting", "sample_sheet_parameter", "parameter_types")
 SKIP = "skip"
 NON_SAMPLE_ROWS = ("fail", SKIP)
 
@@ -37,7 +39,7 @@ class SheetOptions:
     :param sheet_section: the section of a sheet that holds the samples.
     :param sheet_delimiter: what divides the cells of a sheet; None for what its name says.
     :param sheet_encoding: how the characters of a sheet are written; None for UTF-8.
-    :param parameter_types: a type for each of some columns of a sheet; the cells of all others stay text.
+    :param parameter_types: a type for each of some columns; the cells of all others stay text.
     :param known_parameters: returns the names of the parameters that the workflow takes; called once, for rows.
     :param defined_types: returns the types that the workflow's definition has for its parameters; called at most once,
         for sheets whose columns are parameters.
@@ -122,6 +124,7 @@ class SampleMaker:
         self._notes = notes
         self._problems = problems
         self._id_column = _checked_id_column(origin, options)
+        _tell_unused(origin, options, notes)
         stated = options.parameter_types or {}
         self._cells = CellReader(origin, stated, self._defined_types, self._id_column or "", problems)
         self.sheets = SampleSheets(options.sample_sheets, origin) if options.sample_sheets else None
@@ -157,18 +160,16 @@ class SampleMaker:
         for record in records:
             if not is_object(record, self._origin, self._problems):
                 continue
-            row = record.value
-            if self._origin.unit is Unit.ROW:
-                run_setting_id = row[id_column]
-                row = self._cells.read(record.number, row)
-                if self.sheets is not None:
-                    self._as_written[record.number] = record.value
-            else:
-                run_setting_id = _as_text(row.get(id_column))
+            is_cells = self._origin.unit is Unit.ROW
+            row = (self._cells.read if is_cells else self._cells.read_values)(record.number, record.value)
+            run_setting_id = record.value[id_column] if is_cells else _as_text(record.value.get(id_column))
+            if self.sheets is not None:
+                self._as_written[record.number] = record.value
             if _is_empty(run_setting_id):
                 self._problems.add(self._no_id(record, id_column))
             else:
                 yield record.number, run_setting_id, row
+        self._problems.extend(self._cells.closing_issues())
 
     def _no_id(self, record: Record, id_column: str) -> Issue:
         where = f"{self._origin.place([record.number])}, column {id_column!r}"
@@ -271,20 +272,36 @@ class SampleMaker:
         return {name: run_setting_id if name == self._id_column else value for name, value in values.items()}
 
 
+def rows_only_issue(given: Mapping[str, Any]) -> Issue | None:
+    """Return what is wrong with run settings by the API's names, and no rows, beside arguments that only rows have.
+
+    :param given: arguments by name.
+    """
+    name = next((name for name in _OF_ROWS if given.get(name)), None)
+    if name is None:
+        return None
+    fix = f"Give run_setting_id_column, or leave {name} out if these are run settings already"
+    return Issue("run_setting_id_column", f"is missing, and {name} needs it", fix)
+
+
 def _checked_id_column(origin: SourceLocation, options: SheetOptions) -> str | None:
     if options.run_setting_id_column or origin.unit is Unit.ROW:
         # Without one, the first row tells which there are.
         return options.run_setting_id_column or ""
-    needing = {
-        "group_rows": options.group_rows,
-        "build_run_setting": options.build_run_setting,
-        "sample_sheet_parameter": options.sample_sheets,
-    }
-    for name, given in needing.items():
-        if given:
-            fix = f"Give run_setting_id_column, or leave {name} out if these are run settings already"
-            raise UnreadableError("run_setting_id_column", f"is missing, and {name} needs it", fix)
+    issue = rows_only_issue({**vars(options), "sample_sheet_parameter": options.sample_sheets})
+    if issue is not None:
+        raise UnreadableError(issue.where, issue.what, issue.fix)
     return None
+
+
+def _tell_unused(origin: SourceLocation, options: SheetOptions, notes: Notes) -> None:
+    """Tell of options that only sheets have where there is none; a DAG may give them to all of its cohorts."""
+    given = {name: getattr(options, name) for name in ("sheet_section", "sheet_delimiter", "sheet_encoding")}
+    given["non_sample_rows"] = options.non_sample_rows == SKIP
+    names = [name for name, value in given.items() if value]
+    if names and origin.unit is not Unit.ROW:
+        what = "Without effect, since only CSV and TSV are sheets of text, and {} is none: {}"
+        notes.add(what.format(origin.name, ", ".join(names)), warning=True)
 
 
 def _is_empty(value: Any) -> bool:

@@ -30,6 +30,7 @@ _SUFFIXES = {
     ".csv": Unit.ROW,
     ".tsv": Unit.ROW,
 }
+_JSON = tuple(suffix for suffix, unit in _SUFFIXES.items() if unit is not Unit.ROW)
 _KINDS = (
     "Give a list of run settings, or a path or s3:// URI of a file whose name ends in "
     f"{', '.join(_SUFFIXES)}, or one of these and .gz"
@@ -80,6 +81,18 @@ def find_source(given: Any, open_uri: Callable[[str], BinaryIO]) -> Source:
     raise UnreadableError(PARAMETER, what, _KINDS)
 
 
+def is_known_as_json(given: Any) -> bool:
+    """Whether it can be seen, without reading anything, that run settings are objects of JSON and no sheet.
+
+    :param given: as :func:`find_source` takes it; no template.
+    """
+    if isinstance(given, os.PathLike):
+        given = os.fsdecode(given)
+    if isinstance(given, str):
+        return given.strip().startswith(("[", "{")) or _suffix_of(given.strip()) in _JSON
+    return isinstance(given, Sequence) and not isinstance(given, (bytes, bytearray))
+
+
 def _text_source(given: str, open_uri: Callable[[str], BinaryIO]) -> Source:
     if given.startswith(("[", "{")):
         return _inline_source(given)
@@ -106,9 +119,13 @@ def _inline_source(given: str) -> Source:
     return Source(origin, True, read)
 
 
-def _file_source(name: str, open_binary: Callable[[], BinaryIO]) -> Source:
+def _suffix_of(name: str) -> str | None:
     plain = name.lower().removesuffix(".gz")
-    suffix = next((suffix for suffix in _SUFFIXES if plain.endswith(suffix)), None)
+    return next((suffix for suffix in _SUFFIXES if plain.endswith(suffix)), None)
+
+
+def _file_source(name: str, open_binary: Callable[[], BinaryIO]) -> Source:
+    suffix, plain = _suffix_of(name), name.lower().removesuffix(".gz")
     if suffix is None and plain.endswith(_WORKBOOKS):
         raise workbook(name)
     if suffix is None:

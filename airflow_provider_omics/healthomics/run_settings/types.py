@@ -57,6 +57,22 @@ def typed(cell: str, name: str) -> Any:
         raise CellError(error.what, f"Empty the cell if there is no value. If there is one: {error.fix}") from None
 
 
+def typed_value(value: Any, name: str) -> Any:
+    """Read a value of JSON that stands in a row: text as a cell, and anything else if it is of the type.
+
+    :param value: what is there, not empty.
+    :param name: a type as users write it, such as ``int`` or ``string[]``.
+    :raises CellError: it is no such value.
+    """
+    if isinstance(value, str):
+        return typed(value, name)
+    base = name.strip().casefold()
+    if base.endswith("[]"):
+        base = base[:-2]
+        return [_value(item, base) for item in (value if isinstance(value, (list, tuple)) else [value])]
+    return _value(value, base)
+
+
 def is_text(name: str) -> bool:
     """Whether the values of a type are text, and name no file."""
     return name.strip().casefold().removesuffix("[]") in _PLAIN_TEXTS
@@ -72,11 +88,12 @@ def _typed(cell: str, base: str) -> Any:
     return [_READERS[base[:-2]](cell)]
 
 
-def type_issues(types: Any, columns: Iterable[str] | None = None) -> Iterator[Issue]:
+def type_issues(types: Any, columns: Iterable[str] | None = None, of: str = "the sheet") -> Iterator[Issue]:
     """Yield what is wrong with the types that a user states.
 
     :param types: a type for each of some columns.
     :param columns: the columns that there are; None if they are not known yet.
+    :param of: what the columns are those of.
     """
     if types is None:
         return
@@ -91,7 +108,7 @@ def type_issues(types: Any, columns: Iterable[str] | None = None) -> Iterator[Is
             yield Issue(f"parameter_types[{column!r}]", f"{name!r} is no type", fix)
         elif known is not None and column not in known:
             fix = f"{advice(column, known)}Name one of its columns: {', '.join(known)}"
-            yield Issue(f"parameter_types[{column!r}]", "is not a column of the sheet", fix)
+            yield Issue(f"parameter_types[{column!r}]", f"is not a column of {of}", fix)
 
 
 def looks_typed(cell: str) -> bool:
@@ -145,6 +162,16 @@ def _array(cell: str) -> list[Any]:
     values = _json(cell)
     assert isinstance(values, list)
     return values
+
+
+def _value(value: Any, base: str) -> Any:
+    """Return a value of JSON as one of a type; text is read as an item of a list in a cell is."""
+    # Where text is meant, it is meant in all that a list or an object holds.
+    if base == "json" or (base in _TEXTS and isinstance(value, (str, list, tuple, Mapping))):
+        return value
+    if isinstance(value, str) or (isinstance(value, (bool, int, float)) and base not in _TEXTS):
+        return _READERS[base](value if isinstance(value, str) else json.dumps(value))
+    raise CellError(f"{shown(str(value))} is {type(value).__name__}", f"Give {base} values")
 
 
 def _item(value: Any, base: str, cell: str) -> Any:
