@@ -229,4 +229,4 @@ class CohortJob:
 
     def _log_started(self, part: Cohort, batch: BatchSnapshot) -> None:
         known = (batch.batch_id, self.submitter.names[0], f"{part.count:,}")
-        self.log.info("Started HealthOmics batch %s (%s) with %s samples", *known)
+        self.log.info("Started HealthOmics batch %s (%s) (number of samples: %s)", *known)

@@ -118,7 +118,8 @@ def _stay(cluster: AirflowCluster) -> None:
     """Leave everything running until Ctrl-C or SIGTERM, or until one of the processes ends."""
     say("")
     _tell_address(cluster)
-    say("It and the local server stay until you press Ctrl-C.")
+    say(f"Each cohort with its samples, failures and batches, once you are logged in: {cluster.address}/omics/")
+    say("Airflow and the local server stay until you press Ctrl-C.")
     try:
         cluster.wait_for(lambda: None, "Ctrl-C", math.inf)
     except (KeyboardInterrupt, SystemExit):

@@ -127,6 +127,7 @@ def test_figures_of_a_good_sheet_are_those_of_the_files_and_the_page_stays(data:
         printed = output.read_text()
         address = re.search(r"web page: (\S+) \(user admin, password \S+\)", printed)
         assert address is not None, printed
+        assert f"once you are logged in: {address.group(1)}/omics/\n" in printed
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(address.group(1)) as page:
             assert b"Airflow" in page.read()
         demo.send_signal(signal.SIGINT)
