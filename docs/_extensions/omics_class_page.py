@@ -19,7 +19,7 @@ XCOM_KEYS = "airflow_provider_omics.operators.xcom_keys"
 
 
 class OmicsClassDirective(PageDirective):
-    """Sections about a class: docstring, parameters, XCom keys, links, permissions, and its use in the example DAGs."""
+    """Sections about a class: docstring, parameters, XCom keys, links, permissions, its use in examples and recipes."""
 
     required_arguments = 1
 
@@ -38,6 +38,7 @@ class OmicsClassDirective(PageDirective):
             self._links(one),
             self._permissions(one),
             self._examples(one),
+            self._recipes(one),
         ]
         return [section for section in sections if section is not None]
 
@@ -96,6 +97,16 @@ class OmicsClassDirective(PageDirective):
             content.append(nodes.literal_block(code, code, language="python"))
         return self.section("In the example DAGs", content) if content else None
 
+    def _recipes(self, one: PublicClass) -> nodes.section | None:
+        pages = recipes()
+        for page in pages:
+            self.env.note_dependency(str(page))
+        used = [page for page, text in pages.items() if uses(text, one.name)]
+        named = [page for page, text in pages.items() if re.search(rf"\b{one.name}\b", text)]
+        # What many pages only name, a few of them use.
+        lines = [f"* :doc:`/recipes/{page.stem}`" for page in used or named]
+        return self.section("Recipes", self.rst("\n".join(lines))) if lines else None
+
 
 def _told(feature: Feature) -> str:
     used = "used unless it is turned off" if feature.is_default else "used if asked for"
@@ -119,3 +130,18 @@ def calls_in_examples(one: PublicClass) -> Iterator[tuple[Path, int, int]]:
                 isinstance(name, ast.Name) and name.id == one.name for name in ast.walk(node.value)
             ):
                 yield file, node.lineno, node.end_lineno or node.lineno
+
+
+def recipes() -> dict[Path, str]:
+    """Return the recipes and their texts, in the order of their index."""
+    folder = ROOT / "docs" / "recipes"
+    tree = (folder / "index.md").read_text(encoding="utf-8").rpartition("{toctree}")[2]
+    pages = [folder / f"{name}.md" for name in re.findall(r"^[\w-]+$", tree, re.MULTILINE)]
+    return {page: page.read_text(encoding="utf-8") for page in pages}
+
+
+def uses(text: str, name: str) -> bool:
+    """Whether the code of a page uses a class."""
+    blocks = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    found = (node for block in blocks for node in ast.walk(ast.parse(block)))
+    return any(isinstance(node, ast.Name) and node.id == name for node in found)

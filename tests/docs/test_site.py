@@ -70,6 +70,7 @@ def of_classes() -> Iterator[tuple[str, list[str]]]:
         page = f"{role}/{one.__name__}"
         marks = [f'id="{anchor("parameter", name)}"' for name in taken(one)]
         marks += [f'id="{anchor("link", link.name)}"' for link in getattr(one, "operator_extra_links", ())]
+        marks += [f'href="../recipes/{recipe}.html"' for recipe in recipes_with(one.__name__)]
         marks += [f'id="{anchor("permission", feature.option)}"' for feature in PERMISSIONS[one.__name__].features]
         # The docstring's last sentence, the class's policy and its anchor.
         marks += [*re.findall(r"https://docs\.aws\S+", one.__doc__ or ""), "2012-10-17", f'id="{one.__name__}"']
@@ -97,6 +98,13 @@ def pages_with(example: Path) -> list[str]:
     """Return the pages of classes that show what an example DAG does with them."""
     pages = (f"{one.__module__.split('.')[1]}/{one.__name__}" for one in PUBLIC)
     return [page for page in pages if f'href="../files/example_dags/{example.name}.html"' in html(page)]
+
+
+def recipes_with(name: str) -> list[str]:
+    """Return the recipes whose code makes something of a class."""
+    made = re.compile(rf"^```python\n(?:(?!```).)*?\b{name}(?:\.partial)?\(", re.MULTILINE | re.DOTALL)
+    pages = (ROOT / "docs" / "recipes").glob("*.md")
+    return [page.stem for page in pages if made.search(page.read_text(encoding="utf-8"))]
 
 
 def lost(page: str, marks: Iterable[str]) -> tuple[str, list[str]]:
@@ -260,6 +268,7 @@ def test_the_code_has_what_the_checks_look_for() -> None:
     assert {"omics-local:outcome", "omics-local:fails-starting"} <= simulation_tags()
     assert {"airflow_provider_omics.hooks.omics", "airflow_provider_omics.retry_policy"} <= imported_by_users()
     assert "OmicsRunFailedNonRetryableError" in public_exceptions()
+    assert {"cohorts", "types", "tolerances"} <= {*recipes_with("OmicsStartRunBatchOperator")}
 
 
 def test_every_kind_of_thing_that_users_name_is_looked_for() -> None:
