@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import inspect
 import logging
 import os
@@ -75,6 +76,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     marked = [item.nodeid for item in inside for name in ("e2e", "chaos") if item.get_closest_marker(name)]
     if marked:
         raise pytest.UsageError(f"tests with an Airflow of their own belong into other folders: {marked}")
+
+
+def pytest_collection_finish() -> None:
+    """Have no collection of garbage go through the tests themselves and what they have imported."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -17,6 +17,8 @@ from botocore.hooks import EVENT_ALIASES, EventAliaser
 from botocore.loaders import JSONFileLoader, Loader
 from botocore.model import ServiceModel
 
+from airflow_provider_omics.healthomics.api import newer_members
+
 
 def make_clients_quickly(patch: pytest.MonkeyPatch) -> None:
     """Have sessions and clients share what is the same for all of them.
@@ -24,6 +26,7 @@ def make_clients_quickly(patch: pytest.MonkeyPatch) -> None:
     :param patch: undoes it.
     """
     _read_models_once(patch)
+    _complete_models_once(patch)
     _share_models(patch)
     _share_endpoint_rules(patch)
     _share_names_of_events(patch)
@@ -47,6 +50,20 @@ def _read_models_once(patch: pytest.MonkeyPatch) -> None:
     read_file = JSONFileLoader.load_file
     read_once = cache(lambda path: read_file(loader, path))
     patch.setattr(JSONFileLoader, "load_file", lambda _self, path: read_once(path))
+
+
+def _complete_models_once(patch: pytest.MonkeyPatch) -> None:
+    # Or each session would have a model of HealthOmics of its own, which no other cache here knows again.
+    completed: dict[tuple[int, int], tuple[Any, Any, dict[str, Any]]] = {}
+    complete = newer_members.complete_model
+
+    def complete_once(model: Any, newer: Any) -> dict[str, Any]:
+        key = (id(model), id(newer))
+        if key not in completed:
+            completed[key] = (model, newer, complete(model, newer))
+        return completed[key][2]
+
+    patch.setattr(newer_members, "complete_model", complete_once)
 
 
 def _share_models(patch: pytest.MonkeyPatch) -> None:
