@@ -6,6 +6,7 @@ import ast
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ print(json.dumps({"dag_id": dag.dag_id, "doc": dag.doc_md, "tasks": tasks, "para
 """
 
 
+@cache
 def describe(path: Path) -> dict[str, Any]:
     """Import a DAG file in a process of its own and return what is in it."""
     answer = subprocess.run(
