@@ -14,6 +14,7 @@ from airflow_provider_omics.healthomics.api.statuses import Phase
 from airflow_provider_omics.healthomics.polling.result import StopReason, WaitResult
 from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.healthomics.requests.levels import FAIL
+from airflow_provider_omics.healthomics.requests.s3_uris import object_uri_issues
 from airflow_provider_omics.healthomics.requests.shapes import api_name
 from airflow_provider_omics.healthomics.requests.start_run import extra_members
 from airflow_provider_omics.hooks.arguments import as_read
@@ -152,7 +153,7 @@ class OmicsCreationOperator(OmicsRequestOperator[WorkflowSnapshot]):
         try:
             source = self._source()
         except DefinitionError as error:
-            raise OmicsRequestInvalidError(self.operation, [error.issue]) from error
+            source = Source(issues=error.issues)
         tags = TAG_COUNT if self.identity_tags else 0
         return build_creation(self.operation, fields, more, source, level=self.check_definition, reserved_tags=tags)
 
@@ -175,6 +176,9 @@ class OmicsCreationOperator(OmicsRequestOperator[WorkflowSnapshot]):
         place = os.fspath(self.definition)
         if not place.startswith(_S3):
             return Source(read_bundle(place))
+        if any(object_uri_issues("definition", place)):
+            fix = "Give one such as s3://my-bucket/read-qc.zip"
+            raise DefinitionError("definition", f"{place!r} is not the S3 URI of an object", fix)
         return Source(self._download(place), place)
 
     def _download(self, uri: str) -> Bundle:

@@ -70,6 +70,7 @@ ARCHIVES = ("definitionZip", "definitionUri")
 """Members that are made of ``definition``."""
 _SOURCES = (*ARCHIVES, "definitionRepository")
 _MADE_LATER = {CREATE_WORKFLOW: {"requestId": "-"}, CREATE_VERSION: {"requestId": "-", "versionName": "0"}}
+_OBJECTS = {"readmeUri": "README.md", "containerRegistryMapUri": "registry-map.json"}
 _TOGETHER = (
     ("parameterTemplate", "parameterTemplatePath"),
     ("readmeMarkdown", "readmeUri"),
@@ -100,17 +101,21 @@ class Source:
 
     :param bundle: its files; None where they cannot be read, as in a repository.
     :param uri: S3 URI of its archive; None where the archive is sent.
+    :param issues: why it cannot be read; what else is wrong with the request is found all the same.
     """
 
     bundle: Bundle | None = None
     uri: str | None = None
+    issues: tuple[Issue, ...] = ()
 
     @property
     def members(self) -> dict[str, Any]:
         """The member of the request that has it."""
         if self.uri is not None:
             return {"definitionUri": self.uri}
-        return {} if self.bundle is None else {"definitionZip": self.bundle.archive}
+        if self.bundle is not None:
+            return {"definitionZip": self.bundle.archive}
+        return {"definitionZip": b"-"} if self.issues else {}
 
 
 def build_creation(
@@ -194,6 +199,11 @@ class _DefinitionCheck:
     def issues(self) -> Iterator[Issue]:
         bundle = self._source.bundle
         wants_template = self.request.get("parameterTemplate") == MADE
+        if self._source.issues:
+            yield from self._source.issues
+            if wants_template:
+                del self.request["parameterTemplate"]
+            return
         if bundle is None:
             if wants_template:
                 del self.request["parameterTemplate"]
@@ -299,9 +309,10 @@ def _combination_issues(request: Mapping[str, Any]) -> Iterator[Issue]:
     for one, other in _TOGETHER:
         if request.get(one) is not None and request.get(other) is not None:
             yield Issue(one, f"is given together with {other}", "Give one of them")
-    uri = request.get("readmeUri")
-    if isinstance(uri, str) and any(object_uri_issues("readmeUri", uri)):
-        yield Issue("readmeUri", f"{uri!r} is not the S3 URI of an object", "Give one such as s3://bucket/README.md")
+    for name, example in _OBJECTS.items():
+        uri = request.get(name)
+        if isinstance(uri, str) and any(object_uri_issues(name, uri)):
+            yield Issue(name, f"{uri!r} is not the S3 URI of an object", f"Give one such as s3://my-bucket/{example}")
 
 
 def is_moving(repository: Any) -> bool:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
 import yaml
 
+from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.workflows.bundle import DefinitionError
 
 TextOf = Callable[[str], str | None]
 """Returns the text of a file of the definition by its path there; None where it has none."""
 
 _IMPORTS = ("$import", "$mixin")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _MOST_VALUES = 1_000_000
 _DEEPEST = 500
 # libyaml is many times faster; of what either reads, only events are taken, since composing would nest calls.
@@ -37,6 +40,61 @@ def check_references(main: str, text_of: TextOf) -> None:
     """
     walk = _Walk(text_of)
     walk.queue(main)
+    _finish(walk, main)
+
+
+@dataclass(frozen=True)
+class References:
+    """What a CWL document and all that it refers to say.
+
+    :param issues: references that lead nowhere or out of the definition, and files that cannot be read.
+    :param is_closed: whether it can be given to an engine, which would then read nothing but the definition, and end.
+    :param documents: paths of the files with a CWL process, without the one that was asked for.
+    """
+
+    issues: tuple[Issue, ...]
+    is_closed: bool
+    documents: tuple[str, ...]
+    _walk: _Walk
+
+    def place(self, text: str) -> str | None:
+        """Return where a reference, or the name of a member, stands: in the only place that has it."""
+        found = {
+            document.place(node)
+            for document in self._walk.documents()
+            for node in document.nodes()
+            if node.text is not None and (node.text == text or (text.startswith("#") and node.text.endswith(text)))
+        }
+        return found.pop() if len(found) == 1 else None
+
+    def empty_members(self, names: Collection[str]) -> Iterator[tuple[str, str]]:
+        """Yield the members of these names that have no value, each with its place."""
+        for document in self._walk.documents():
+            for node in document.nodes():
+                for name, value in node.members().items():
+                    if name in names and not value.text and not value.within and not value.is_collection:
+                        yield document.place(value), name
+
+
+def read_references(main: str, text_of: TextOf) -> References:
+    """Follow all references of a CWL document.
+
+    :param main: path of the document.
+    :param text_of: has the files of its definition.
+    """
+    walk = _Walk(text_of)
+    try:
+        walk.queue(main)
+        _finish(walk, main)
+    except DefinitionError as error:
+        walk.issues += error.issues
+        walk.is_closed = False
+    processes = [document.path for document in walk.documents() if "class" in document.root.members()]
+    others = tuple(path for path in processes if path != main)
+    return References(tuple(dict.fromkeys(walk.issues)), walk.is_closed, others, walk)
+
+
+def _finish(walk: _Walk, main: str) -> None:
     try:
         walk.finish()
     except RecursionError:
@@ -48,6 +106,7 @@ class _Node:
     """A value of a document; aliases of one value are the same node.
 
     :ivar text: of a scalar; None for a list or map.
+    :ivar is_collection: whether it is a list or map.
     :ivar within: the entries of a list, the keys and values of a map in turn.
     """
 
@@ -55,6 +114,7 @@ class _Node:
     column: int = 1
     text: str | None = None
     is_map: bool = False
+    is_collection: bool = False
     within: list[_Node] = field(default_factory=list)
 
     def members(self) -> dict[str, _Node]:
@@ -79,6 +139,16 @@ class _Document:
     def place(self, node: _Node) -> str:
         """Return file, line and column of a node."""
         return f"{self.path}:{node.line}:{node.column}"
+
+    def nodes(self) -> Iterator[_Node]:
+        """Yield all values that it has, each once."""
+        waiting, seen = [self.root], set[int]()
+        while waiting:
+            node = waiting.pop()
+            if id(node) not in seen:
+                seen.add(id(node))
+                yield node
+                waiting.extend(node.within)
 
     def entry(self, fragment: str) -> _Node | None:
         """Return the process or type of an id: the document itself, or one in its ``$graph`` or list."""
@@ -117,6 +187,8 @@ class _Walk:
 
     def __init__(self, text_of: TextOf) -> None:
         self._text_of = text_of
+        self.issues: list[Issue] = []
+        self.is_closed = True
         self._documents: dict[str, _Document | None] = {}
         self._waiting: list[_Document] = []
         self._sizes: dict[int, int] = {}
@@ -131,6 +203,10 @@ class _Walk:
                 self._waiting.append(document)
         return self._documents[path]
 
+    def documents(self) -> list[_Document]:
+        """Return the documents that could be read, in the order in which they were found."""
+        return [document for document in self._documents.values() if document is not None]
+
     def finish(self) -> None:
         """Walk through all documents that were queued, and those that they refer to.
 
@@ -141,14 +217,20 @@ class _Walk:
             self._size(document.root, document)
 
     def _read(self, path: str) -> _Document | None:
-        text = self._text_of(path)
-        if text is None:
-            return None
         try:
+            text = self._text_of(path)
             # Tabs, which JSON may have and YAML's indentation may not, mean nothing here.
-            root = _first_value(path, text.replace("\t", " "))
-        except (yaml.YAMLError, UnicodeError):
+            root = None if text is None else _first_value(path, text.replace("\t", " "))
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark
+            where = f"{path}:1" if mark is None else f"{path}:{mark.line + 1}:{mark.column + 1}"
+            self.issues.append(Issue(where, f"is neither YAML nor JSON: {error.problem}", "Correct the syntax"))
             return None
+        except (yaml.YAMLError, UnicodeError) as error:
+            self.issues.append(Issue(f"{path}:1", f"is neither YAML nor JSON: {error}", "Correct the syntax"))
+            return None
+        if text is not None and root is None:
+            self.issues.append(Issue(f"{path}:1", "is empty", "Write a CWL process into it"))
         return None if root is None else _Document(path, root)
 
     def _size(self, node: _Node, document: _Document) -> int:
@@ -178,6 +260,9 @@ class _Walk:
         for each in node.within:
             yield _Part(each, document, document.place(each), "contains an alias of")
         members = node.members()
+        included = members.get("$include", _NOTHING)
+        if included.text is not None:
+            self._path(included, document, "includes", document.expanded(included.text))
         is_step = "in" in members or "out" in members
         for name, verb in [(each, "imports") for each in _IMPORTS] + [("run", "runs")] * is_step:
             reference = members.get(name, _NOTHING)
@@ -185,15 +270,33 @@ class _Walk:
                 yield from self._target(reference, document, verb)
 
     def _target(self, reference: _Node, document: _Document, verb: str) -> Iterator[_Part]:
-        path, _, fragment = document.expanded(reference.text or "").partition("#")
-        if path:
-            path = posixpath.normpath(posixpath.join(posixpath.dirname(document.path), unquote(path)))
-        found = self.queue(path or document.path)
+        written, _, fragment = document.expanded(reference.text or "").partition("#")
+        path = self._path(reference, document, verb, written) if written else document.path
+        found = None if path is None else self.queue(path)
         if found is None:
             return
         node = found.root if verb == "imports" and not fragment else found.entry(fragment)
         if node is not None:
             yield _Part(node, found, document.place(reference), verb)
+
+    def _path(self, reference: _Node, document: _Document, verb: str, written: str) -> str | None:
+        """Return the path of what is referred to; None, with an issue, if the definition does not have it."""
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(document.path), unquote(written)))
+        what = ""
+        if _SCHEME.match(written):
+            what = f"{verb} {written}, and HealthOmics reads only files of the definition"
+        elif path.startswith(("/", "../")):
+            what = f"{verb} {written}, which lies outside of the definition"
+        if what:
+            self.is_closed = False
+            fix = "Put a copy of it into the definition, and refer to that by its path from here"
+            self.issues.append(Issue(document.place(reference), what, fix))
+            return None
+        if self._text_of(path) is None:
+            fix = f"Put the file into the definition, as {path}, or correct the path"
+            self.issues.append(Issue(document.place(reference), f"{verb} {written}, and there is no such file", fix))
+            return None
+        return path
 
 
 def _first_value(path: str, text: str) -> _Node | None:
@@ -225,7 +328,8 @@ def _first_value(path: str, text: str) -> _Node | None:
 def _node(event: yaml.NodeEvent) -> _Node:
     mark = event.start_mark
     line, column = (1, 1) if mark is None else (mark.line + 1, mark.column + 1)
-    return _Node(line, column, getattr(event, "value", None), isinstance(event, yaml.MappingStartEvent))
+    is_map, is_collection = isinstance(event, yaml.MappingStartEvent), isinstance(event, _STARTS)
+    return _Node(line, column, getattr(event, "value", None), is_map, is_collection)
 
 
 def _names(node: _Node) -> set[str]:

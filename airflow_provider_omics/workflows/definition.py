@@ -15,6 +15,7 @@ ENGINES = {".wdl": "WDL", ".nf": "NEXTFLOW", ".cwl": "CWL"}
 ENGINE_NAMES = ("WDL", "WDL_LENIENT", "NEXTFLOW", "CWL")
 """What can be given as engine."""
 MOST_README_BYTES = 500 << 10
+_PACKED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z")
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ def _given_main(bundle: Bundle, engine: str | None, main: str) -> str:
         raise DefinitionError(main, what, f"Give a {wanted} file, or the engine of {suffix or 'this'} files")
     if _engine_of(main) is None:
         what = f"is of no engine that HealthOmics has ({', '.join(ENGINES)})"
-        raise DefinitionError(main, what, "Give the path of the workflow's own file")
+        fix = _instead([_file_of(main)], tuple(ENGINES), "Give the path of the workflow's own file")
+        raise DefinitionError(main, what, fix)
     return main
 
 
@@ -97,9 +99,13 @@ def raise_of(issue: Issue) -> None:
 
 
 def _missing(where: str, what: str, path: str, bundle: Bundle) -> Issue:
-    like = get_close_matches(path, bundle.files, n=1) or [
-        name for name in bundle.files if PurePosixPath(name).name == PurePosixPath(path).name
-    ]
+    name = PurePosixPath(path.replace("\\", "/")).name
+    like = (
+        get_close_matches(path, bundle.files, n=1)
+        or [each for each in bundle.files if PurePosixPath(each).name == name]
+        or [each for each in bundle.files if each.startswith(f"{path}/") and where == "main" and _engine_of(each)]
+        or [each for each in bundle.files if each.startswith(f"{path}/")]
+    )
     meant = f"Give {like[0]}" if like else "Give its path from the root of the definition"
     return Issue(where, f"the {what} {path!r} is not in {bundle.origin}", meant)
 
@@ -117,11 +123,26 @@ def _only_engine(bundle: Bundle) -> str:
     engines = engines_of(bundle.files)
     if not engines:
         what = f"holds no {', '.join(ENGINES)} file"
-        raise DefinitionError(bundle.origin, what, "Give the folder that holds the workflow's definition")
+        raise DefinitionError(bundle.origin, what, _instead(bundle.files, tuple(ENGINES)))
     if len(engines) > 1:
         what = f"holds files of more than one engine ({', '.join(sorted(engines))})"
         raise DefinitionError(bundle.origin, what, "Give the engine, or main")
     return engines.pop()
+
+
+def _instead(
+    paths: Iterable[str],
+    suffixes: tuple[str, ...],
+    otherwise: str = "Give the folder that holds the workflow's definition",
+) -> str:
+    """Return what to do about a definition without a file that ends in one of some ways."""
+    for path in sorted(paths):
+        if path.lower().endswith(suffixes):
+            stem, dot, suffix = path.rpartition(".")
+            return f"Rename {path} to {stem}{dot}{suffix.lower()}"
+        if path.lower().endswith(_PACKED):
+            return f"Give {path} itself if it is a zip archive with the definition, or else unpack it first"
+    return otherwise
 
 
 def engines_of(paths: Iterable[str]) -> set[str]:
@@ -154,8 +175,9 @@ def _found_main(bundle: Bundle, engine: str) -> str:
     suffix = suffix_of(engine)
     nearest = main_candidates(bundle.files, suffix)
     if not nearest:
-        what = f"holds no {suffix} file for the engine {engine}"
-        raise DefinitionError(bundle.origin, what, "Give the engine of its files, or the folder that holds them")
+        what, others = f"holds no {suffix} file for the engine {engine}", sorted(engines_of(bundle.files))
+        known = f"Give the engine of its files ({', '.join(others)}), or the folder that holds {suffix} files"
+        raise DefinitionError(bundle.origin, what, known if others else _instead(bundle.files, (suffix,)))
     if len(nearest) == 1:
         return nearest[0]
     shown = ", ".join(nearest[:5])

@@ -6,9 +6,8 @@ miniwdl and cwltool are optional: what they read is somebody's code, so each has
 from __future__ import annotations
 
 import json
-import re
+import subprocess
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -19,19 +18,17 @@ from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.healthomics.run_settings.definition_types import DefinitionUnreadableError, start_process
 from airflow_provider_omics.workflows.bundle import Bundle, DefinitionError
 from airflow_provider_omics.workflows.cwl import cwl_process, cwl_template
-from airflow_provider_omics.workflows.cwl_references import check_references
+from airflow_provider_omics.workflows.cwl_messages import cwltool_issues
+from airflow_provider_omics.workflows.cwl_references import References, read_references
 from airflow_provider_omics.workflows.definition import Definition
 from airflow_provider_omics.workflows.nextflow import SCHEMA, nextflow_template
 
 _TOOLS = {"WDL": ("WDL", "miniwdl"), "CWL": ("cwltool", "cwltool")}
 _WDL_READER = "airflow_provider_omics.workflows.wdl_reader"
-_VALIDATE = ("--validate", "--skip-schemas", "--disable-js-validation", "--disable-color")
+_CWL_READER = "airflow_provider_omics.workflows.cwl_reader"
 _EXTRA = "pip install 'airflow-provider-omics[definitions]'"
 _CORRECT = "Correct it there"
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
-_PLACE = re.compile(r"(?P<place>(?P<file>[^\s:]+):(?P<line>\d+):(?P<column>\d+)):(?P<rest>.*)")
-_CONTEXT = ("checking ", "while ", "Source ", "tried ")
-_MOST_PROBLEMS = 20
+_MOST_PROBLEMS, _MOST_DOCUMENTS = 20, 8
 
 
 @dataclass(frozen=True)
@@ -75,26 +72,56 @@ def _read_nextflow(definition: Definition) -> EngineReport:
 
 
 def _read_cwl(definition: Definition, *, validate: bool, is_installed: bool) -> EngineReport:
-    main = definition.main
-    try:
-        check_references(definition.file, partial(_text_of, definition.bundle))
-        process_id = main.removeprefix(definition.file).lstrip("#") or "main"
-        process = cwl_process(definition.file, definition.bundle.text(definition.file), process_id)
-        template = cwl_template(definition.file, process)
-    except DefinitionError as error:
-        return EngineReport(None, (error.issue,))
-    if not validate:
-        return EngineReport(template)
+    references = read_references(definition.file, partial(_text_of, definition.bundle))
+    template, issues = _cwl_template(definition, references)
+    if not validate or not references.is_closed:
+        return EngineReport(template, issues)
     if not is_installed:
-        return EngineReport(template, note=_not_checked(definition))
+        return EngineReport(template, issues, note=_not_checked(definition))
+    if template is None:
+        return EngineReport(None, issues)
+    try:
+        found = _validated(definition, references)
+    except DefinitionUnreadableError as error:
+        return EngineReport(template, issues, note=f"cwltool could not read {definition.main}: {error}")
+    # What leads nowhere is told by both, and cwltool stops there.
+    known = {_line_of(issue.where) for issue in issues}
+    more = [issue for issue in found if not issues or (_line_of(issue.where) not in known and not _is_missing(issue))]
+    return EngineReport(template, (*issues, *more)[:_MOST_PROBLEMS])
+
+
+def _cwl_template(
+    definition: Definition, references: References
+) -> tuple[dict[str, dict[str, Any]] | None, tuple[Issue, ...]]:
+    process_id = definition.main.removeprefix(definition.file).lstrip("#") or "main"
+    try:
+        text = definition.bundle.text(definition.file)
+        process = cwl_process(definition.file, text, process_id)
+        return cwl_template(definition.file, process, text), references.issues
+    except DefinitionError as error:
+        known = {_line_of(issue.where) for issue in error.issues}
+        others = (issue for issue in references.issues if _line_of(issue.where) not in known)
+        return None, (*error.issues, *others)
+
+
+def _validated(definition: Definition, references: References) -> list[Issue]:
     with tempfile.TemporaryDirectory(prefix="omics-definition-") as folder:
         definition.bundle.write_to(Path(folder))
-        try:
-            done = start_process("cwltool.main", *_VALIDATE, main, cwd=folder)
-        except DefinitionUnreadableError as error:
-            return EngineReport(template, note=f"cwltool could not read {main}: {error}")
-    text = f"{done.stdout}{done.stderr}".replace(f"file://{folder}/", "")
-    return EngineReport(template, () if done.returncode == 0 else tuple(cwltool_issues(text, definition.file)))
+        done = start_process(_CWL_READER, definition.main, *references.documents[:_MOST_DOCUMENTS], cwd=folder)
+    issues: dict[Issue, None] = {}
+    for said in _answer(done):
+        text = said.replace(f"file://{folder}/", "").replace(f"{folder}/", "")
+        issues.update(dict.fromkeys(cwltool_issues(text, definition.file, references)))
+    return list(issues)
+
+
+def _is_missing(issue: Issue) -> bool:
+    return any(said in issue.what for said in ("undefined reference", "No such file", "refuses it"))
+
+
+def _line_of(where: str) -> str:
+    """Return a place without its column."""
+    return ":".join(where.split(":")[:2])
 
 
 def _text_of(bundle: Bundle, path: str) -> str | None:
@@ -105,42 +132,21 @@ def _read_wdl(definition: Definition) -> EngineReport:
     with tempfile.TemporaryDirectory(prefix="omics-definition-") as folder:
         definition.bundle.write_to(Path(folder))
         done = start_process(_WDL_READER, folder, definition.main)
-    if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:] or ["no reason was given"]
-        raise DefinitionUnreadableError(last[0][:300])
-    found = json.loads(done.stdout)
+    found = _answer(done)
     problems = [_wdl_issue(one) for one in found.get("problems", ())]
     return EngineReport(found.get("template"), tuple(problems[:_MOST_PROBLEMS]))
 
 
+def _answer(done: subprocess.CompletedProcess[str]) -> Any:
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or ["no reason was given"]
+        raise DefinitionUnreadableError(last[0][:300])
+    return json.loads(done.stdout)
+
+
 def _wdl_issue(problem: dict[str, Any]) -> Issue:
     where = f"{problem['file']}:{problem['line']}:{problem['column']}"
-    message = str(problem["message"]).rstrip(".")
-    if "Failed to import" in message:
-        return Issue(where, message, "Put the file into the definition, with its path from the importing file")
-    if "no workflow" in message:
-        return Issue(where, message, "Give main, the path of the file that has the workflow")
-    return Issue(where, message, _CORRECT)
-
-
-def cwltool_issues(output: str, main: str) -> Iterator[Issue]:
-    """Yield what cwltool says of a document that is not valid, each with the innermost place that it names."""
-    where, context, texts, count = f"{main}:1", True, list[str](), 0
-    lines = _ANSI.sub("", output).partition("failed validation:")[2].splitlines()
-    for line in (*lines, f"{main}:0:0: end"):
-        match = _PLACE.match(line.strip())
-        text = (match["rest"] if match else line).strip()
-        if match or context:
-            if texts and count < _MOST_PROBLEMS:
-                yield Issue(where, " ".join(texts).rstrip("."), _CORRECT)
-                count += 1
-            where, texts = (match["place"] if match else where), []
-        context = text.startswith(_CONTEXT)
-        if text and not context:
-            texts.append(text)
-    if not count:
-        last = [line.strip() for line in _ANSI.sub("", output).splitlines() if line.strip()][-1:]
-        yield Issue(main, f"cwltool refuses it: {' '.join(last)[:500]}", _CORRECT)
+    return Issue(where, str(problem["message"]).rstrip("."), problem["fix"] or _CORRECT)
 
 
 def _not_checked(definition: Definition) -> str:

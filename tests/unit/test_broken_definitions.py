@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import zipfile
 from collections.abc import Mapping
@@ -14,7 +15,8 @@ from task_runs import run_task
 
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError
 from airflow_provider_omics.operators.workflow import OmicsCreateWorkflowOperator
-from airflow_provider_omics.workflows.engine_checks import cwltool_issues
+from airflow_provider_omics.workflows.bundle import read_bundle
+from airflow_provider_omics.workflows.cwl_messages import cwltool_issues
 from airflow_provider_omics.workflows.failure import places
 
 WDL = "version 1.0\nworkflow w {\n  input {\n    String name\n    Int? count\n  }\n}\n"
@@ -60,22 +62,26 @@ BROKEN: dict[str, tuple[Files, dict[str, Any], str]] = {
     "main empty": ({"main.wdl": " \n"}, {}, "main.wdl:1: is empty. Write the workflow into it"),
     "main not UTF-8": ({"main.wdl": b"version 1.0\n# \xff\n"}, {}, "main.wdl:2: is not UTF-8 text"),
     "too large": ({"main.wdl": WDL, "ref.fa": noise(4_500_000)}, {}, "Upload the zip to S3 and give its s3:// URI, or"),
-    "WDL: syntax": ({"main.wdl": "version 1.0\nworkflow w {\n  input {\n"}, {}, "main.wdl:3:9: Unexpected token"),
+    "WDL: syntax": (
+        {"main.wdl": "version 1.0\nworkflow w {\n  input {\n"},
+        {},
+        "main.wdl:3:9: ends before this is complete. Close what",
+    ),
     "WDL: version": ({"main.wdl": "version 7\nworkflow w {}\n"}, {}, "main.wdl:1:1: unknown WDL version 7"),
     "WDL: missing import": (
         {"main.wdl": 'version 1.0\nimport "lib/a.wdl"\nworkflow w {}\n'},
         {},
-        "main.wdl:2:1: Failed to import lib/a.wdl, since there is no such file. Put the file into the definition",
+        "main.wdl:2:1: imports lib/a.wdl, and there is no such file. Put the file into the definition, as lib/a.wdl",
     ),
     "WDL: import from outside": (
         {"main.wdl": 'version 1.0\nimport "../other.wdl"\nworkflow w {}\n'},
         {},
-        "main.wdl:2:1: Failed to import",
+        "main.wdl:2:1: imports ../other.wdl, which lies outside of the definition. Put a copy",
     ),
     "WDL: syntax of an import": (
         {"main.wdl": 'version 1.0\nimport "a.wdl"\nworkflow w {}\n', "a.wdl": "version 1.0\ntask {"},
         {},
-        "a.wdl:2:6: Unexpected token",
+        "a.wdl:2:6: unexpected '{'. Correct the syntax; a name may stand there.",
     ),
     "WDL: unknown task": ({"main.wdl": "version 1.0\nworkflow w {\n  call x\n}\n"}, {}, "main.wdl:3:3: No such task"),
     "WDL: unknown name": (
@@ -100,7 +106,7 @@ BROKEN: dict[str, tuple[Files, dict[str, Any], str]] = {
     "CWL: missing tool": (
         {"main.cwl": FLOW.format(source="name")},
         {},
-        "main.cwl:8:5: Field 'run' contains undefined reference to 'say.cwl'. Correct it there.",
+        "main.cwl:8:10: runs say.cwl, and there is no such file. Put the file into the definition, as say.cwl",
     ),
     "CWL: unknown source": (
         {"main.cwl": FLOW.format(source="nmae"), "say.cwl": CWL},
@@ -120,7 +126,116 @@ BROKEN: dict[str, tuple[Files, dict[str, Any], str]] = {
     "CWL: graph without main": (
         {"main.cwl": "cwlVersion: v1.2\n$graph:\n- {id: a, class: CommandLineTool}\n"},
         {},
-        "main.cwl: has a $graph without a process of the id main. Give the workflow the id main.",
+        "main.cwl:2: has a $graph without a process of the id main. Give the workflow the id main.",
+    ),
+    "WDL: comments alone": ({"main.wdl": "# later\n"}, {}, "main.wdl:1:1: has nothing but comments. Write tasks or"),
+    "WDL: byte order mark": ({"main.wdl": "\ufeff" + WDL}, {}, "main.wdl:1:1: begins with a byte order mark"),
+    "WDL: pointer of Git LFS": (
+        {"main.wdl": "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n"},
+        {},
+        "main.wdl:1:1: is a pointer of Git LFS, and not the file itself. Fetch it with git lfs pull.",
+    ),
+    "WDL: import of an address": (
+        {"main.wdl": 'version 1.0\nimport "https://example.com/a.wdl"\nworkflow w {}\n'},
+        {},
+        "main.wdl:2:1: imports https://example.com/a.wdl, and HealthOmics imports only files of the definition. Put a",
+    ),
+    "WDL: import of itself": (
+        {"main.wdl": 'version 1.0\nimport "a.wdl"\nworkflow w {}\n', "a.wdl": 'version 1.0\nimport "main.wdl"\n'},
+        {},
+        "a.wdl:2:1: imports main.wdl, and so itself (main.wdl -> a.wdl -> main.wdl). Remove one of these imports.",
+    ),
+    "WDL: two imports of one name": (
+        {
+            "main.wdl": 'version 1.0\nimport "a/t.wdl"\nimport "b/t.wdl"\nworkflow w {}\n',
+            **{f"{name}/t.wdl": "version 1.0\ntask x { command {} }\n" for name in "ab"},
+        },
+        {},
+        "main.wdl:3:1: a second import is called t. Give one of them another name",
+    ),
+    "WDL: path of another importer": (
+        {
+            "main.wdl": 'version 1.0\nimport "lib/a.wdl"\nworkflow w {}\n',
+            "lib/a.wdl": 'version 1.0\nimport "lib/b.wdl"\n',
+            "lib/b.wdl": "version 1.0\ntask b { command {} }\n",
+        },
+        {},
+        "lib/a.wdl:2:1: imports lib/b.wdl, and there is no such file. Write b.wdl.",
+    ),
+    "WDL: import that is not UTF-8": (
+        {"main.wdl": 'version 1.0\nimport "a.wdl"\nworkflow w {}\n', "a.wdl": b"version 1.0\n# caf\xe9\n"},
+        {},
+        "a.wdl:2:1: is not UTF-8 text: invalid continuation byte. Save it as UTF-8.",
+    ),
+    "WDL: two workflows": (
+        {"main.wdl": "version 1.0\nworkflow v {}\nworkflow w {}\n"},
+        {},
+        "main.wdl:3:1: is a second workflow in one document. Give it a file of its own.",
+    ),
+    "UTF-16": ({"main.cwl": CWL.encode("utf-16")}, {}, "main.cwl:1: is UTF-16 text. Save it as UTF-8."),
+    "suffix in capitals": ({"MAIN.WDL": WDL}, {}, "Rename MAIN.WDL to MAIN.wdl."),
+    "archive in a folder": ({"flow.tar.gz": b"x"}, {}, "or else unpack it first."),
+    "main that is a folder": ({"flows/main.wdl": WDL}, {"main": "flows"}, "Give flows/main.wdl."),
+    "CWL: version that is none": ({"main.cwl": CWL.replace("v1.2", "v1.9")}, {}, "main.cwl:1: has cwlVersion 'v1.9'"),
+    "CWL: abstract operation": (
+        {"main.cwl": "cwlVersion: v1.2\nclass: Operation\ninputs: {}\noutputs: {}\n"},
+        {},
+        "main.cwl:2: has class 'Operation', which HealthOmics does not run. Use one of",
+    ),
+    "CWL: field": (
+        {"main.cwl": f"{CWL}basecommand: x\n"},
+        {},
+        "main.cwl:8:1: invalid field 'basecommand'",
+    ),
+    "CWL: types of a link": (
+        {"main.cwl": FLOW.format(source="name").replace("name: string", "name: int"), "say.cwl": CWL},
+        {},
+        """main.cwl:10:7: Source 'name' of type "int" is incompatible with sink 'name' of type "string". Give both""",
+    ),
+    "CWL: scatter without its requirement": (
+        {"main.cwl": FLOW.format(source="name").replace("    in:", "    scatter: name\n    in:"), "say.cwl": CWL},
+        {},
+        "main.cwl:9:5: Workflow contains scatter but ScatterFeatureRequirement not in requirements. Add requirements:",
+    ),
+    "CWL: no value": (
+        {"main.cwl": "cwlVersion: v1.2\nclass: CommandLineTool\ninputs:\noutputs: {}\n"},
+        {},
+        "main.cwl:3:8: inputs has no value. Write inputs: [] if there are none.",
+    ),
+    "CWL: tool of an address": (
+        {"main.cwl": FLOW.format(source="name").replace("say.cwl", "https://example.com/say.cwl")},
+        {},
+        "main.cwl:8:10: runs https://example.com/say.cwl, and HealthOmics reads only files of the definition. Put a",
+    ),
+    "CWL: file of the worker": (
+        {"main.cwl": FLOW.format(source="name").replace("say.cwl", "/etc/hostname")},
+        {},
+        "main.cwl:8:10: runs /etc/hostname, which lies outside of the definition. Put a copy of it into the definition",
+    ),
+    "CWL: text that is included": (
+        {"main.cwl": f"{CWL}requirements:\n- class: InlineJavascriptRequirement\n  expressionLib: [$include: a.js]\n"},
+        {},
+        "main.cwl:10:29: includes a.js, and there is no such file. Put the file into the definition, as a.js",
+    ),
+    "CWL: tool that is empty": (
+        {"main.cwl": FLOW.format(source="name"), "say.cwl": ""},
+        {},
+        "say.cwl:1: is empty. Write a CWL process into it.",
+    ),
+    "CWL: syntax of a tool": (
+        {"main.cwl": FLOW.format(source="name"), "say.cwl": "cwlVersion: v1.2\ninputs: [\n"},
+        {},
+        "say.cwl:3:1: is neither YAML nor JSON",
+    ),
+    "registry map that is no object": (
+        {"main.nf": NF},
+        {"container_registry_map_uri": "{{ 'map' }}.json"},
+        "container_registry_map_uri: 'map.json' is not the S3 URI of an object. Give one such as s3://my-bucket/",
+    ),
+    "URI of a folder": (
+        {},
+        {"definition": "s3://bucket/flow/"},
+        "definition: 's3://bucket/flow/' is not the S3 URI of an object. Give one such as s3://my-bucket/read-qc.zip.",
     ),
     "Nextflow: schema": (
         {"main.nf": NF, "nextflow_schema.json": '{\n  "a": \n}'},
@@ -205,7 +320,7 @@ BROKEN: dict[str, tuple[Files, dict[str, Any], str]] = {
     "CWL: no process of that id": (
         {"main.cwl": "cwlVersion: v1.2\n$graph:\n- {id: a, class: CommandLineTool}\n"},
         {"main": "main.cwl#b"},
-        "main.cwl: has a $graph without a process of the id b.",
+        "main.cwl:2: has a $graph without a process of the id b.",
     ),
     "README: not there": (
         {"main.nf": NF, "docs/README.md": "x"},
@@ -245,10 +360,11 @@ def write(folder: Path, files: Files) -> Path:
     return folder
 
 
-def told(definition: Any, **kwargs: Any) -> list[str]:
+def told(place: Any, **kwargs: Any) -> list[str]:
     """What is said of a definition."""
+    settings = {"definition": place, **kwargs}
     with pytest.raises(OmicsRequestInvalidError) as caught:
-        run_task(OmicsCreateWorkflowOperator(task_id="create", name="broken", definition=definition, **kwargs))
+        run_task(OmicsCreateWorkflowOperator(task_id="create", name="broken", **settings))
     return [str(issue) for issue in caught.value.issues]
 
 
@@ -273,6 +389,128 @@ def test_links_that_lead_out_or_nowhere_are_told(tmp_path: Path) -> None:
     (tmp_path / "nothing").write_text("secret")
     (issue,) = told(folder)
     assert issue.startswith("a.txt: is a link that leads out of")
+
+
+def test_links_within_a_folder_stand_for_what_they_lead_to(tmp_path: Path) -> None:
+    plain = write(tmp_path / "plain", {"main.nf": NF, "modules/a.nf": NF, "copy/a.nf": NF})
+    linked = write(tmp_path / "linked", {"main.nf": NF, "modules/a.nf": NF})
+    (linked / "copy").symlink_to("modules")
+    assert read_bundle(linked).digest == read_bundle(plain).digest
+    (linked / "modules" / "round").symlink_to(linked)
+    (linked / "modules" / "out").symlink_to(tmp_path)
+    assert sorted(told(linked)) == [
+        f"copy/out: is a link that leads out of {linked}. Put what it leads to there in its place.",
+        "copy/round: is a link to a folder that it is in. Remove it.",
+        f"modules/out: is a link that leads out of {linked}. Put what it leads to there in its place.",
+        "modules/round: is a link to a folder that it is in. Remove it.",
+    ]
+
+
+def test_what_is_no_file_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    folder = write(tmp_path / "flow", {"main.nf": NF})
+    os.mkfifo(folder / "pipe")
+    assert told(folder) == ["pipe: is neither a file nor a folder. Remove it, or give a folder without it."]
+    assert told(folder / "pipe") == [
+        f"{folder}/pipe: is neither a file nor a folder. Give a folder, a file or a zip archive."
+    ]
+
+
+@pytest.mark.parametrize("place", ["https://github.com/group/flow.git", "S3://bucket/flow.zip"])
+def test_an_address_that_is_no_definition_is_told(place: str) -> None:
+    (issue,) = told(place)
+    assert issue.startswith(
+        f"{place}: is no S3 URI, and no path of this worker. Give a path that this worker has or an s3"
+    )
+
+
+def test_links_of_an_archive_stand_for_what_they_lead_to(tmp_path: Path) -> None:
+    archives = []
+    for number, target in enumerate(["lib/real.nf", "/etc/hostname", "main.nf"]):
+        archives.append(tmp_path / f"flow{number}.ZIP")
+        with zipfile.ZipFile(archives[-1], "w") as archive:
+            link = zipfile.ZipInfo("main.nf")
+            link.create_system, link.external_attr = 3, 0o120777 << 16
+            archive.writestr(link, target)
+            archive.writestr("lib/real.nf", NF)
+    assert read_bundle(archives[0]).text("main.nf") == NF
+    for path in archives[1:]:
+        (issue,) = told(path)
+        assert issue.startswith(
+            f"{path}: holds 'main.nf', a link that leads to no file of it. Zip the files themselves"
+        )
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_files_of_one_name_in_an_archive_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "flow.zip"
+    for others, count in ((WDL, 0), ("version 1.0\n", 1)):
+        with zipfile.ZipFile(path, "w") as archive:
+            for text in (WDL, others):
+                archive.writestr("main.wdl", text)
+        if count:
+            (issue,) = told(path)
+            assert issue.startswith(f"{path}: holds 'main.wdl' twice, with different content. Zip")
+        else:
+            assert read_bundle(path).text("main.wdl") == WDL
+
+
+def test_a_folder_that_cannot_be_read_hides_nothing_else(tmp_path: Path) -> None:
+    issues = told(
+        tmp_path / "nowhere",
+        description="{{ 'x' * 300 }}",
+        tags={"a": "{{ 'x' * 300 }}"},
+        parameter_template={"name": {"description": "{{ 'x' * 300 }}"}},
+    )
+    assert [issue.partition(":")[0] for issue in issues] == [
+        "parameter_template.name.description",
+        "description",
+        "tags.a",
+        str(tmp_path / "nowhere"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("files", "wanted"),
+    [
+        (
+            {
+                "main.wdl": 'version 1.0\nimport "a.wdl"\nimport "b.wdl"\nimport "c.wdl"\nworkflow w {}\n',
+                "b.wdl": "version 1.0\ntask {\n",
+                "c.wdl": "version 1.0\ntask c { command <<< ~{x} >>> }\ntask d { command <<< ~{y} >>> }\n",
+            },
+            [
+                "main.wdl:2:1: imports a.wdl",
+                "b.wdl:2:6: unexpected '{'",
+                "c.wdl:2:24: Unknown identifier x",
+                "c.wdl:3:24: Unknown identifier y",
+            ],
+        ),
+        (
+            {
+                "main.cwl": FLOW.format(source="nmae"),
+                "say.cwl": CWL.replace("string", "strng").replace("int?", "itn?"),
+            },
+            [
+                "main.cwl:10:7: Field 'source' references unknown identifier 'nmae'. Correct the name",
+                "say.cwl:5:3: Field 'type' references unknown identifier 'strng'. Correct the name",
+                "say.cwl:6:3: Field 'type' references unknown identifier 'itn'. Correct the name",
+            ],
+        ),
+        (
+            {"main.cwl": f"{FLOW.format(source='nmae')}  again:\n    run: ../say.cwl\n    in: {{}}\n    out: []\n"},
+            [
+                "main.cwl:8:10: runs say.cwl, and there is no such file",
+                "main.cwl:13:10: runs ../say.cwl, which lies outside of the definition",
+            ],
+        ),
+    ],
+    ids=["WDL", "CWL", "CWL that leads out"],
+)
+def test_all_that_is_wrong_in_all_files_is_told_at_once(tmp_path: Path, files: Files, wanted: list[str]) -> None:
+    issues = told(write(tmp_path / "flow", files))
+    assert len(issues) == len(wanted)
+    for text in wanted:
+        assert any(issue.startswith(text) for issue in issues), text
 
 
 def test_archives_that_cannot_be_read_are_told(tmp_path: Path) -> None:

@@ -1,0 +1,46 @@
+"""Validates CWL documents with cwltool, in a process of its own, which reaches no network.
+
+    python -m airflow_provider_omics.workflows.cwl_reader MAIN DOCUMENT...
+
+It prints a list with what cwltool says of each that is not valid: of the documents only if MAIN is not, which has the
+first place.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import socket
+import sys
+from importlib import import_module
+from typing import Any
+
+_VALIDATE = ("--validate", "--skip-schemas", "--disable-js-validation", "--disable-color")
+
+
+def main(path: str, *others: str) -> None:
+    """Print what is wrong with a document, and with those that it refers to."""
+    socket.socket.connect = _refuse  # type: ignore[method-assign]
+    found = [_said_of(path)]
+    if found[0] is not None:
+        found += [_said_of(other) for other in others]
+    print(json.dumps([said for said in found if said is not None]))
+
+
+def _refuse(*_: Any) -> None:
+    raise OSError("there is no network here")
+
+
+def _said_of(path: str) -> str | None:
+    # It may be missing, as it is where types are checked.
+    cwltool: Any = import_module("cwltool.main")
+    said = io.StringIO()
+    code = cwltool.main(
+        [*_VALIDATE, path], stdout=io.StringIO(), stderr=said, logger_handler=logging.StreamHandler(said)
+    )
+    return said.getvalue() if code else None
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
