@@ -12,7 +12,12 @@ from airflow_provider_omics.account.kinds import ResourceKind
 from airflow_provider_omics.account.poll import find_resources, get_resource
 from airflow_provider_omics.account.resource import DELETED, DELETING, FAILED, Resource
 from airflow_provider_omics.healthomics.api.calls import Requests, or_none
-from airflow_provider_omics.healthomics.api.creation import CONFIRM_PAUSES, IdempotentCreation, request_ids
+from airflow_provider_omics.healthomics.api.creation import (
+    IdempotentCreation,
+    find_late,
+    look_until_settled,
+    request_ids,
+)
 from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.requests.checks import as_typed
@@ -60,6 +65,7 @@ class ResourceCreator:
     :param pause: sleeps so many seconds and returns whether the task was killed meanwhile.
     :param takes_oldest: whether the oldest of the name is meant, as it is: its name says what it is for. Otherwise
         several are refused, and one is changed to be as asked.
+    :param is_retry: whether an earlier try may have made it, so that the service may not show it yet.
     """
 
     service: ResourceService
@@ -68,6 +74,7 @@ class ResourceCreator:
     log: Log
     pause: Callable[[float], object]
     takes_oldest: bool = False
+    is_retry: bool = False
 
     def get_or_create(self) -> CreatedResource:
         """Return the resource of the name, with its settings as they are asked for, or make it.
@@ -77,6 +84,8 @@ class ResourceCreator:
         :raises OmicsServiceError: the service refused it.
         """
         found = self._find()
+        if found is None and self.is_retry:
+            found = find_late(self._find, self._subject, self.log, self.pause)
         if found is not None:
             self.log.info("%s", entry("HealthOmics %s is there already", found.label))
             return CreatedResource(self._as_asked(found), is_new=False)
@@ -111,18 +120,23 @@ class ResourceCreator:
         return usable[0] if usable else None
 
     def _named(self) -> list[Resource]:
-        """Return what has the name once none of it is being deleted."""
-        for seconds in CONFIRM_PAUSES:
-            if seconds and self.pause(seconds) is True:
-                break
-            named: list[Resource] = self.service.send_requests(find_resources(self.kind, self._name), self._subject)
-            deleting = next((one for one in named if one.status == DELETING), None)
-            if deleting is None:
-                return named
-            self.log.info("%s", entry("HealthOmics %s is being deleted; waiting for its name", deleting.label))
-        raise OmicsError(
-            f"{self._operation}: nothing was sent, since {self._subject} is still being deleted. Try again"
-        )
+        """Return what has the name once none of it is being deleted, or listed and not shown."""
+        named, _ = look_until_settled(self._look, self.log, self.pause)
+        if any(one.status == DELETING for one in named):
+            raise OmicsError(
+                f"{self._operation}: nothing was sent, since {self._subject} is still being deleted. Try again"
+            )
+        # What is listed for a minute and never shown is deleted.
+        return [one for one in named if one.is_shown]
+
+    def _look(self) -> tuple[list[Resource], str | None]:
+        named: list[Resource] = self.service.send_requests(find_resources(self.kind, self._name), self._subject)
+        for one in named:
+            if one.status == DELETING:
+                return named, f"HealthOmics {one.label} is being deleted; waiting for its name"
+            if not one.is_shown:
+                return named, f"HealthOmics lists {one.label} and does not show it; looking again"
+        return named, None
 
     def _create(self) -> Resource:
         creation = IdempotentCreation(

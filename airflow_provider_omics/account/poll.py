@@ -16,28 +16,31 @@ from airflow_provider_omics.healthomics.polling.poll import describe_change
 def get_resource(kind: ResourceKind, identifier: str) -> Requests[Resource]:
     """Show one resource (GetRunGroup, GetRunCache, GetConfiguration)."""
     answer = yield Request(kind.operation("Get"), {kind.identifier: identifier})
-    return Resource.of(kind, answer)
+    return Resource.of(kind, {kind.identifier: identifier, **answer})
 
 
 def find_resources(kind: ResourceKind, name: str) -> Requests[list[Resource]]:
     """Find the resources of exactly one name, with all of their settings, oldest first; none that is deleted.
 
+    Those that are listed and not found one by one are among them, as not shown: they are too new, or deleted.
+
     Operations: GetConfiguration; ListRunGroups and GetRunGroup; ListRunCaches and GetRunCache.
     """
     if kind.identifier == "name":
-        shown = [(yield from or_none(get_resource(kind, name)))]
+        one = yield from or_none(get_resource(kind, name))
+        found = [] if one is None else [one]
     else:
-        listed = yield from _list_named(kind, name)
-        shown = []
-        for one in listed:
-            shown.append((yield from or_none(get_resource(kind, one.identifier))))
-    return [one for one in shown if one is not None and one.status != DELETED]
+        found = []
+        for listed in (yield from _list_named(kind, name)):
+            one = yield from or_none(get_resource(kind, listed.identifier))
+            found.append(one or replace(listed, is_shown=False))
+    return [one for one in found if one.status != DELETED]
 
 
 def _list_named(kind: ResourceKind, name: str) -> Requests[list[Resource]]:
     members = {"maxResults": PAGE_SIZE, **({"name": name} if kind.lists_by_name else {})}
     listed = yield from list_items(kind.operation("List"), "items", **members)
-    found = [Resource.of(kind, item) for item in listed if item.get("name") == name]
+    found = [Resource.of(kind, item) for item in listed if item.get("name") == name and item.get(kind.identifier)]
     return sorted((one for one in found if one.status != DELETED), key=lambda one: one.age)
 
 

@@ -19,6 +19,7 @@ class Resource:
 
     :param identifier: its id; of a configuration its name.
     :param settings: its settings by the names that the request has for them.
+    :param is_shown: whether an answer was about it alone; False for one that a list has and the service does not find.
     """
 
     kind: ResourceKind
@@ -30,6 +31,7 @@ class Resource:
     created_at: float | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    is_shown: bool = True
 
     @classmethod
     def of(cls, kind: ResourceKind, answer: Mapping[str, Any]) -> Resource:

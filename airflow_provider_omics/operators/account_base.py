@@ -47,7 +47,8 @@ class OmicsResourceOperator(KillableOperator):
         kind = self.resource_kind
         fields = {api_name(name): getattr(self, name) for name in ("name", *kind.fields)}
         request = build_resource(kind, fields, getattr(self, kind.extra))
-        creator = ResourceCreator(self.hook, kind, request, self.log, self._killed.wait)
+        is_retry = context["ti"].try_number > 1
+        creator = ResourceCreator(self.hook, kind, request, self.log, self._killed.wait, is_retry=is_retry)
         created = creator.get_or_create()
         if self.do_xcom_push:
             values = {XCOM_RESOURCE_ARN_KEY: created.resource.arn, XCOM_RESOURCE_IS_NEW_KEY: created.is_new}

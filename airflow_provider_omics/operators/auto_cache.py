@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.account.auto_cache import (
     AUTO,
@@ -20,6 +20,9 @@ from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsReque
 from airflow_provider_omics.healthomics.runs.cache_hits import CacheHits, count_cache_hits
 from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.operators.base import KillableOperator
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
 
 
 class OmicsAutoCacheOperator(KillableOperator):
@@ -47,9 +50,10 @@ class OmicsAutoCacheOperator(KillableOperator):
         """Return what is wrong with ``cache``."""
         return list(auto_cache_issues({name: getattr(self, name) for name in _BESIDE}))
 
-    def cache_members(self, operation: str, members: Mapping[str, Any]) -> dict[str, str]:
+    def cache_members(self, context: Context, operation: str, members: Mapping[str, Any]) -> dict[str, str]:
         """Return the members that name the run cache, which is found or made and said in the log; nothing without one.
 
+        :param context: of the task, whose earlier tries may have made it.
         :param operation: API operation that they are for.
         :param members: of StartRun or of DefaultRunSetting, with the workflow's id.
         :raises OmicsRequestInvalidError: there can be none.
@@ -61,7 +65,15 @@ class OmicsAutoCacheOperator(KillableOperator):
         if issue is not None:
             raise OmicsRequestInvalidError(operation, [issue])
         request = auto_cache_request(members)
-        creator = ResourceCreator(self.hook, RUN_CACHE, request, self.log, self._killed.wait, takes_oldest=True)
+        creator = ResourceCreator(
+            self.hook,
+            RUN_CACHE,
+            request,
+            self.log,
+            self._killed.wait,
+            takes_oldest=True,
+            is_retry=context["ti"].try_number > 1,
+        )
         cache = creator.get_or_create().resource
         behavior = str(members.get("cacheBehavior") or BEHAVIOR)
         text = "Runs use HealthOmics %s (%s), which keeps finished tasks in %s"

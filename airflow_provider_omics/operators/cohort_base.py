@@ -161,7 +161,7 @@ class OmicsCohortOperator(OmicsCohortReportOperator):
             self._kept = kept
             request = self.build_request()
         submitter = self.submitter_of(context, key, request.get("batchName"))
-        late = partial(self.cache_members, "StartRunBatch", request["defaultRunSetting"])
+        late = partial(self.cache_members, context, "StartRunBatch", request["defaultRunSetting"])
         return CohortJob(submitter, request, self.retrying, self.cancel_on_kill, late)
 
     def _submit_or_reattach(self, context: Context, job: CohortJob, cohort: Cohort) -> CohortCheckpoint:

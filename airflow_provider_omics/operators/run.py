@@ -346,12 +346,13 @@ class OmicsStartRunOperator(OmicsLineageOperator[RunSnapshot]):
             fingerprint_of_0_1_0(asked),
         )
         submitter = self.submitter_of(context, key, request.get("name"))
-        return RunJob(submitter, request, partial(self._prove, context, request), partial(self._late_members, request))
+        late = partial(self._late_members, context, request)
+        return RunJob(submitter, request, partial(self._prove, context, request), late)
 
-    def _late_members(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _late_members(self, context: Context, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the members that name the workflow, where the user has given its name, and the cache."""
         named = self._named_workflow()
-        return {**named, **self.cache_members("StartRun", {**request, **named})}
+        return {**named, **self.cache_members(context, "StartRun", {**request, **named})}
 
     def _named_workflow(self) -> Mapping[str, Any]:
         return {} if self.workflow_name is None else self.find_workflow("StartRun").members

@@ -6,6 +6,7 @@ import io
 import os
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_provider_omics.exceptions import OmicsRequestInvalidError, OmicsWaitError, OmicsWorkflowFailedError
@@ -100,7 +101,7 @@ class OmicsCreationOperator(OmicsRequestOperator[WorkflowSnapshot]):
         creation = self.creation()
         for note in creation.notes:
             self.log.warning("%s", entry(note))
-        created = self.creator(creation).get_or_create()
+        created = replace(self.creator(creation), is_retry=context["ti"].try_number > 1).get_or_create()
         self.push(context, created)
         workflow = created.workflow
         if workflow.phase.is_final:

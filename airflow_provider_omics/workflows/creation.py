@@ -8,12 +8,18 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from airflow_provider_omics.healthomics.api.calls import Requests, or_none
-from airflow_provider_omics.healthomics.api.creation import MOST_GENERATIONS, IdempotentCreation, request_ids
+from airflow_provider_omics.healthomics.api.creation import (
+    MOST_GENERATIONS,
+    IdempotentCreation,
+    find_late,
+    look_until_settled,
+    request_ids,
+)
 from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.api.statuses import Phase
 from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
 from airflow_provider_omics.workflows.creation_request import CREATE_WORKFLOW, Creation, version_name_of
-from airflow_provider_omics.workflows.poll import get_workflow, list_workflows
+from airflow_provider_omics.workflows.poll import get_tagged_workflow, list_workflows
 from airflow_provider_omics.workflows.snapshot import CONTENT_TAG, WorkflowSnapshot
 
 # Never change it: workflows were made with ids from it.
@@ -68,6 +74,7 @@ class WorkflowCreator:
         without it, what has the name counts as the same.
     :param keeps_other: whether a workflow of the name, made of other content, is returned and not refused.
     :param pause: sleeps so many seconds and returns whether the task was killed meanwhile.
+    :param is_retry: whether an earlier try may have made it, so that the service may not show it yet.
     """
 
     service: WorkflowService
@@ -76,6 +83,7 @@ class WorkflowCreator:
     log: Log
     pause: Callable[[float], object]
     keeps_other: bool = False
+    is_retry: bool = False
 
     def get_or_create(self) -> Created:
         """Return what there is of this content, or make it.
@@ -84,6 +92,8 @@ class WorkflowCreator:
         :raises OmicsServiceError: the service refused it.
         """
         found = self._find_usable()
+        if found is None and self.is_retry:
+            found = find_late(self._find_usable, self._subject, self.log, self.pause)
         if found is not None:
             self.log.info("%s", entry("HealthOmics %s is there already, and %s", found.label, found.status))
             return Created(found, is_new=False)
@@ -119,15 +129,27 @@ class WorkflowCreator:
     def _named(self) -> list[WorkflowSnapshot]:
         """Return what has the name now, the oldest first, with tags."""
         if self._is_version:
-            asked = or_none(get_workflow(self._request["workflowId"], self._request["versionName"]))
+            asked = or_none(get_tagged_workflow(self._request["workflowId"], self._request["versionName"]))
             found = self.service.send_requests(asked, self._subject)
             return [] if found is None or found.phase is Phase.DELETED else [found]
+        # What is listed for a minute and never shown is deleted.
+        return look_until_settled(self._look, self.log, self.pause)[0]
+
+    def _look(self) -> tuple[list[WorkflowSnapshot], str | None]:
         named: list[WorkflowSnapshot] = self.service.send_requests(list_workflows(self._request["name"]), self._subject)
-        read = (self._read(one) for one in named if one.phase is not Phase.DELETED)
-        return [one for one in read if one is not None]
+        shown, unshown = [], None
+        for one in named:
+            if one.phase is Phase.DELETED:
+                continue
+            read = self._read(one)
+            if read is None:
+                unshown = f"HealthOmics lists {one.label} and does not show it; looking again"
+            elif read.phase is not Phase.DELETED:
+                shown.append(read)
+        return shown, unshown
 
     def _read(self, known: WorkflowSnapshot) -> WorkflowSnapshot | None:
-        asked = or_none(get_workflow(known.workflow_id, known.version_name))
+        asked = or_none(get_tagged_workflow(known.workflow_id, known.version_name))
         found: WorkflowSnapshot | None = self.service.send_requests(asked, known.label)
         return found
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
 
 from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Request, Requests, list_items
 from airflow_provider_omics.healthomics.polling.poll import describe_change
@@ -37,11 +42,24 @@ class WorkflowPoll:
 
 def get_workflow(workflow_id: str, version_name: str | None = None) -> Requests[WorkflowSnapshot]:
     """Poll a workflow once (GetWorkflow), or a version (GetWorkflowVersion)."""
-    if version_name is None:
-        answer = yield Request("GetWorkflow", {"id": workflow_id})
-    else:
-        answer = yield Request("GetWorkflowVersion", {"workflowId": workflow_id, "versionName": version_name})
+    return WorkflowSnapshot.of((yield _get(workflow_id, version_name)))
+
+
+def get_tagged_workflow(workflow_id: str, version_name: str | None = None) -> Requests[WorkflowSnapshot]:
+    """Poll a workflow or a version once, and ask for its tags where the answer has none (ListTagsForResource)."""
+    answer: Mapping[str, Any] = yield _get(workflow_id, version_name)
+    if answer.get("tags") is None and answer.get("arn"):
+        # As far as is known, the service shows tags with what they are of; so nobody needs to allow this.
+        with suppress(ClientError):
+            more = yield Request("ListTagsForResource", {"resourceArn": answer["arn"]})
+            answer = {**answer, "tags": more.get("tags")}
     return WorkflowSnapshot.of(answer)
+
+
+def _get(workflow_id: str, version_name: str | None) -> Request:
+    if version_name is None:
+        return Request("GetWorkflow", {"id": workflow_id})
+    return Request("GetWorkflowVersion", {"workflowId": workflow_id, "versionName": version_name})
 
 
 def list_workflows(name: str, workflow_type: str | None = None) -> Requests[list[WorkflowSnapshot]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from omics_errors import raises
-from task_runs import TaskRun, run_task
+from task_runs import TaskInstance, TaskRun, run_task
 
 from airflow_provider_omics.account.creation import ResourceCreator
 from airflow_provider_omics.account.kinds import CONFIGURATION, RUN_CACHE, RUN_GROUP, ResourceKind
@@ -73,27 +73,36 @@ def account(server: LocalOmics) -> AccountState:
 @pytest.fixture
 def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not found counts as deleted at once."""
-    for module in ("account.creation", "healthomics.api.creation"):
-        monkeypatch.setattr(f"airflow_provider_omics.{module}.CONFIRM_PAUSES", (0.0, 0.01))
+    for name in ("CONFIRM_PAUSES", "LATE_PAUSES"):
+        monkeypatch.setattr(f"airflow_provider_omics.healthomics.api.creation.{name}", (0.0, 0.01))
+
+
+def operator(kind: ResourceKind, **kwargs: Any) -> Any:
+    asked = {snake_case(name): value for name, value in ASKED[kind.suffix].items()}
+    waiting = {"waiter_delay": 0.02} if kind is CONFIGURATION else {}
+    return CREATORS[kind.suffix](task_id="create", **{**asked, **waiting, **kwargs})
 
 
 def create(kind: ResourceKind, **kwargs: Any) -> TaskRun:
-    asked = {snake_case(name): value for name, value in ASKED[kind.suffix].items()}
-    waiting = {"waiter_delay": 0.02} if kind is CONFIGURATION else {}
-    return run_task(CREATORS[kind.suffix](task_id="create", **{**asked, **waiting, **kwargs}))
+    return run_task(operator(kind, **kwargs))
 
 
 def delete(kind: ResourceKind, identifier: str) -> TaskRun:
     return run_task(DELETERS[kind.suffix](task_id="delete", **{kind.argument: identifier}))
 
 
-def made(account: AccountState, kind: ResourceKind) -> list[Any]:
+def kept(account: AccountState, kind: ResourceKind) -> dict[str, Any]:
     stores: dict[str, Any] = {
         "RunGroup": account.run_groups,
         "RunCache": account.run_caches,
         "Configuration": account.configurations,
     }
-    return list(stores[kind.suffix].values())
+    store: dict[str, Any] = stores[kind.suffix]
+    return store
+
+
+def made(account: AccountState, kind: ResourceKind) -> list[Any]:
+    return list(kept(account, kind).values())
 
 
 def shown(omics: Any, kind: ResourceKind, identifier: str) -> dict[str, Any]:
@@ -255,6 +264,61 @@ def test_what_was_deleted_is_made_anew(
     assert [one.arn for one in made(account, kind) if getattr(one, "status", "ACTIVE") == "ACTIVE"] == [
         again.ti.xcoms["resource_arn"]
     ]
+
+
+@KINDS
+def test_a_later_try_looks_again_for_what_it_may_have_made(
+    server: LocalOmics, account: AccountState, kind: ResourceKind, impatience: None
+) -> None:
+    account.assumptions = Assumptions(repeated_request_id=RepeatedRequestId.FORGOTTEN)
+    first = create(kind).result
+    store = kept(account, kind)
+    hidden = dict(store)
+    store.clear()
+
+    def show(_: float) -> bool:
+        store.update(hidden)
+        return False
+
+    again = replace(creator(kind), pause=show, is_retry=True).get_or_create()
+    assert (again.resource.identifier, again.is_new) == (first, False)
+    store.clear()
+    assert run_task(operator(kind), TaskInstance(task_id="create", try_number=2)).ti.xcoms["resource_is_new"] is True
+    assert server.journal.counts[kind.operation("Create")] == 2
+
+
+def test_a_later_try_that_is_killed_makes_nothing(server: LocalOmics, account: AccountState) -> None:
+    with raises(OmicsError, match="The task was killed before it made run cache 'nightly'; nothing was sent"):
+        replace(creator(RUN_CACHE), pause=lambda _: True, is_retry=True).get_or_create()
+    assert made(account, RUN_CACHE) == []
+
+
+@pytest.mark.parametrize("kind", [RUN_GROUP, RUN_CACHE], ids=lambda kind: kind.suffix)
+def test_what_is_listed_and_not_shown_is_waited_for_and_then_gone(
+    server: LocalOmics, account: AccountState, kind: ResourceKind, impatience: None
+) -> None:
+    account.assumptions = Assumptions(repeated_request_id=RepeatedRequestId.FORGOTTEN)
+    first = create(kind).result
+    hidden: dict[str, Any] = {
+        "kind": FaultKind.ERROR_BEFORE,
+        "operation": kind.operation("Get"),
+        "code": "ResourceNotFoundException",
+        "http_status": 404,
+        "matches": lambda facts: facts.members["id"] == first,
+    }
+    server.faults.add(FaultRule(**hidden))
+    assert create(kind).result == first
+    server.faults.add(FaultRule(**hidden, count=None))
+    assert create(kind).result != first
+
+
+@pytest.mark.parametrize("kind", [RUN_GROUP, RUN_CACHE], ids=lambda kind: kind.suffix)
+def test_an_answer_without_its_id_is_of_what_was_asked_for(server: LocalOmics, kind: ResourceKind) -> None:
+    first, hook = create(kind).result, OmicsHook()
+    hook.conn.meta.events.register(
+        f"after-call.omics.{kind.operation('Get')}", lambda parsed, **_: [parsed.pop("id"), None][1]
+    )
+    assert creator(kind, hook).get_or_create().resource.identifier == first
 
 
 def test_who_is_killed_behind_a_conflict_makes_no_other_one(server: LocalOmics, account: AccountState) -> None:

@@ -164,6 +164,30 @@ def test_many_mapped_tasks_make_one_cache(lab: CohortLab, reading: RepeatedReque
     assert lab.effects("StartRun") == 6
 
 
+def test_a_later_try_looks_again_for_the_cache_that_it_may_have_made(
+    lab: CohortLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_provider_omics.healthomics.api.creation.LATE_PAUSES", (0.01,))
+    lab.state.assumptions = Assumptions(repeated_request_id=RepeatedRequestId.FORGOTTEN)
+    start(lab, wait_for_completion=False)
+    hidden = dict(lab.state.run_caches)
+    lab.state.run_caches.clear()
+
+    def show(_: object) -> bool:
+        # It is not there when the cache is looked for first.
+        if lab.calls("ListRunCaches") > listed:
+            lab.state.run_caches.update(hidden)
+        return False
+
+    listed = lab.calls("ListRunCaches")
+    lab.fault("ListRunCaches", matches=show)
+    start(lab, TaskInstance(task_id="align", map_index=1, try_number=2), wait_for_completion=False)
+    lab.state.run_caches.clear()
+    listed = lab.calls("ListRunCaches")
+    lab.run(cohort(1), instance(2), cache="auto")
+    assert lab.effects("CreateRunCache") == 1
+
+
 def test_another_workflow_owner_or_place_has_another_cache() -> None:
     asked = {"workflowId": "1", "outputUri": f"s3://{BUCKET}/out"}
     others = ({"workflowId": "2"}, {"workflowOwnerId": "1" * 12}, {"outputUri": f"s3://{BUCKET}"})

@@ -18,7 +18,7 @@ from omics_service import wdl_zip
 from airflow_provider_omics.local import Assumptions, LocalOmics
 from airflow_provider_omics.local.account_state import AccountState
 from airflow_provider_omics.local.assumptions import RepeatedRequestId
-from airflow_provider_omics.local.faults import FaultKind, FaultRule
+from airflow_provider_omics.local.faults import CallFacts, FaultKind, FaultRule
 from airflow_provider_omics.operators.account import (
     OmicsCreateConfigurationOperator,
     OmicsCreateRunCacheOperator,
@@ -38,12 +38,14 @@ class Creation:
     :param kind: how its operations end, as in ``CreateRunCache``.
     :param arguments: makes them of a name that nothing else has, and of a folder with a definition.
     :param named: ids or names of those of a name that there are.
+    :param kept: where the server keeps them, by these.
     """
 
     kind: str
     operator: type[BaseOperator]
     arguments: Callable[[str, Path], dict[str, Any]]
     named: Callable[[AccountState, str], list[str]]
+    kept: Callable[[AccountState, str], dict[str, Any]]
 
 
 WORKFLOW = Creation(
@@ -51,6 +53,7 @@ WORKFLOW = Creation(
     OmicsCreateWorkflowOperator,
     lambda name, folder: {"name": name, "definition": str(folder), "check_definition": "off"},
     lambda state, name: [one.workflow_id for one in state.workflows.values() if one.name == name],
+    lambda state, _: state.workflows,
 )
 VERSION = Creation(
     "WorkflowVersion",
@@ -62,24 +65,28 @@ VERSION = Creation(
         if one.name == f"{name}-parent"
         for version in one.versions.values()
     ],
+    lambda state, name: next(one.versions for one in state.workflows.values() if one.name == f"{name}-parent"),
 )
 RUN_CACHE = Creation(
     "RunCache",
     OmicsCreateRunCacheOperator,
     lambda name, _: {"name": name, "cache_s3_location": f"s3://caches/{name}"},
     lambda state, name: [one.cache_id for one in state.run_caches.values() if one.settings["name"] == name],
+    lambda state, _: state.run_caches,
 )
 RUN_GROUP = Creation(
     "RunGroup",
     OmicsCreateRunGroupOperator,
     lambda name, _: {"name": name, "max_runs": 5},
     lambda state, name: [one.group_id for one in state.run_groups.values() if one.settings["name"] == name],
+    lambda state, _: state.run_groups,
 )
 CONFIGURATION = Creation(
     "Configuration",
     OmicsCreateConfigurationOperator,
     lambda name, _: {"name": name, "run_configurations": VPC, "waiter_delay": 0.02},
     lambda state, name: [one for one in state.configurations if one == name],
+    lambda state, _: state.configurations,
 )
 MAIN, OTHERS = (WORKFLOW, VERSION, RUN_CACHE), (RUN_GROUP, CONFIGURATION)
 
@@ -132,12 +139,23 @@ class Trial:
         )
 
     def fall_behind(self) -> None:
-        """Have the service not show once what the first try has made, if that is wanted."""
+        """Have the service show what the first try has made only once it is asked for it again, if that is wanted."""
         if not self.is_behind:
             return
-        not_found = {"kind": FaultKind.ERROR_BEFORE, "code": "ResourceNotFoundException", "http_status": 404}
-        rule = {"operation": f"Get{self.creation.kind}", "matches": lambda facts: facts.access_key == self.name}
-        self.server.faults.add(FaultRule(**not_found, **rule))  # type: ignore[arg-type]
+        state, made = self.server.account(), self.made()
+        with state.lock:
+            kept = self.creation.kept(state, self.name)
+            hidden = {key: kept.pop(key) for key in made}
+
+        def show(facts: CallFacts) -> bool:
+            if facts.access_key == self.name:
+                kept.update(hidden)
+            return False
+
+        # No fault: only what is told of each call before it has its effect.
+        self.server.faults.add(
+            FaultRule(kind=FaultKind.THROTTLE, operation=f"Create{self.creation.kind}", matches=show)
+        )
 
     def made(self) -> list[str]:
         """Return what there is of it."""

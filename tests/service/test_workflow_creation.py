@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +86,53 @@ def test_what_the_service_does_not_show_yet_is_not_made_again(lab: Lab, operatio
     assert lab.created(operation) == before + 1
     assert made.is_new
     assert made.workflow.workflow_id in lab.server.account("us-east-1").workflows
+
+
+@pytest.mark.parametrize("operation", CREATIONS)
+def test_a_later_try_looks_again_for_what_it_may_have_made(lab: Lab, operation: str) -> None:
+    state = lab.server.account("us-east-1")
+    state.assumptions = Assumptions(repeated_request_id=RepeatedRequestId.FORGOTTEN)
+    made, before = lab.creator(operation).get_or_create().workflow, lab.created(operation)
+    kept: dict[str, Any] = state.workflows
+    if operation == "CreateWorkflowVersion":
+        kept = state.workflows[lab.workflow_id].versions
+    key = made.version_name or made.workflow_id
+    hidden = {key: kept.pop(key)}
+
+    def show(_: float) -> bool:
+        kept.update(hidden)
+        return False
+
+    again = replace(lab.creator(operation), pause=show, is_retry=True).get_or_create()
+    assert (again.workflow.arn, again.is_new) == (made.arn, False)
+    assert lab.created(operation) == before
+
+
+def test_a_workflow_that_is_listed_and_not_shown_yet_is_waited_for(lab: Lab) -> None:
+    lab.server.account("us-east-1").assumptions = Assumptions(repeated_request_id=RepeatedRequestId.FORGOTTEN)
+    made = lab.creator("CreateWorkflow").get_or_create().workflow
+    lab.is_behind("CreateWorkflow", lab.pauses.seconds + 10)
+    again = lab.creator("CreateWorkflow").get_or_create()
+    assert (again.workflow.workflow_id, again.is_new) == (made.workflow_id, False)
+
+
+@pytest.mark.parametrize("operation", CREATIONS)
+@pytest.mark.parametrize("is_denied", [False, True], ids=["shown", "denied"])
+def test_tags_that_an_answer_leaves_out_are_asked_for(lab: Lab, operation: str, is_denied: bool) -> None:
+    fields = {"version_name": "one"} if operation == "CreateWorkflowVersion" else {}
+    made = lab.creator(operation, **fields).get_or_create().workflow
+    again = lab.creator(operation, **fields)
+    events = again.service.conn.meta.events  # type: ignore[attr-defined]
+    get = operation.replace("Create", "Get")
+    events.register(f"after-call.omics.{get}", lambda parsed, **_: [parsed.pop("tags"), None][1])
+    if is_denied:
+        denied = {"code": "AccessDeniedException", "http_status": 403}
+        lab.server.faults.add(FaultRule(kind=FaultKind.ERROR_BEFORE, operation="ListTagsForResource", **denied))  # type: ignore[arg-type]
+        with raises(OmicsRequestInvalidError, match="carries no tag with its content"):
+            again.get_or_create()
+        return
+    found = again.get_or_create()
+    assert (found.workflow.arn, found.is_new) == (made.arn, False)
 
 
 @pytest.mark.parametrize("operation", CREATIONS)

@@ -16,6 +16,8 @@ T = TypeVar("T")
 CONFIRM_PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0)
 """Seconds before each poll of what the service has just named: it may be not found for a minute before it counts as
 deleted, and what is being deleted has its name for about as long."""
+LATE_PAUSES = (1.0, 2.0, 4.0, 8.0)
+"""Seconds before each look for what an earlier try may have made that died before its answer."""
 MOST_GENERATIONS = 5
 _CONFLICT = "ConflictException"
 
@@ -31,6 +33,46 @@ def request_ids(own: str | None, namespace: uuid.UUID, *parts: str) -> Iterator[
         return
     for generation in range(MOST_GENERATIONS):
         yield str(uuid.uuid5(namespace, "\x1f".join([*parts, str(generation)])))
+
+
+def find_late(find: Callable[[], T | None], subject: str, log: Log, pause: Callable[[float], object]) -> T | None:
+    """Find what an earlier try may have made; None if the service does not show it for 15 seconds.
+
+    A service that remembers the request id has no need of it; how long it does is not documented.
+
+    :param find: finds it, and has found none just now.
+    :param subject: what to call it in the log.
+    :param pause: sleeps so many seconds, and may return True to say that the task was killed meanwhile.
+    :raises OmicsError: the task was killed meanwhile.
+    """
+    text = "HealthOmics shows no %s; an earlier try may have made one, so looking again for up to %.0f s"
+    log.info("%s", entry(text, subject, sum(LATE_PAUSES)))
+    for seconds in LATE_PAUSES:
+        if pause(seconds) is True:
+            raise OmicsError(f"The task was killed before it made {subject}; nothing was sent")
+        found = find()
+        if found is not None:
+            return found
+    return None
+
+
+def look_until_settled(
+    look: Callable[[], tuple[T, str | None]], log: Log, pause: Callable[[float], object]
+) -> tuple[T, str | None]:
+    """Look until nothing is on its way, for up to a minute, and return what the last look has found.
+
+    :param look: returns what there is, and what is on its way, for the log; None if nothing is.
+    :param pause: sleeps so many seconds, and may return True to say that the task was killed meanwhile.
+    """
+    found, on_its_way = look()
+    for seconds in CONFIRM_PAUSES[1:]:
+        if on_its_way is None:
+            break
+        log.info("%s", entry(on_its_way))
+        if pause(seconds) is True:
+            break
+        found, on_its_way = look()
+    return found, on_its_way
 
 
 @dataclass(frozen=True)
