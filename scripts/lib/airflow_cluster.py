@@ -208,6 +208,17 @@ class AirflowCluster:
             lambda: self.records.knows_connection(conn_id),
         )
 
+    def question(self, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
+        """Return what a task that is not mapped asks of a person, by the API's names."""
+        return self._ask(lambda: self._version.question(self._site, dag_id, run_id, task_id))
+
+    def answer(self, dag_id: str, run_id: str, task_id: str, option: str) -> None:
+        """Answer a task that asks a person, as a user does on the web page."""
+        self._ask_once(
+            lambda: self._version.answer(self._site, dag_id, run_id, task_id, option),
+            lambda: bool(self.question(dag_id, run_id, task_id)["response_received"]),
+        )
+
     def mark_failed(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> None:
         """Mark a task instance as failed, as a user does on the web page."""
         self._ask_once(

@@ -142,6 +142,14 @@ class AirflowVersion(ABC):
         """Do what the page's form for a new connection does."""
         self.ask(site, "connections", connection)
 
+    def question(self, site: Site, dag_id: str, run_id: str, task_id: str) -> dict[str, Any]:
+        """Return what a task asks of a person (Airflow 3.1 and later), and what was answered."""
+        return self.ask(site, _question(dag_id, run_id, task_id))
+
+    def answer(self, site: Site, dag_id: str, run_id: str, task_id: str, option: str) -> None:
+        """Do what a button of the page's "required actions" does."""
+        self.ask(site, _question(dag_id, run_id, task_id), {"chosen_options": [option]}, "PATCH")
+
     def mark_failed(self, site: Site, dag_id: str, run_id: str, task_id: str, map_index: int) -> None:
         """Do what the page's "mark as failed" does to a task instance.
 
@@ -289,6 +297,10 @@ class Airflow2(AirflowVersion):
 def airflow_version(release: str) -> AirflowVersion:
     """Return what runs a release, such as ``3.3.2``."""
     return Airflow2() if release.startswith("2.") else Airflow3()
+
+
+def _question(dag_id: str, run_id: str, task_id: str) -> str:
+    return f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1/hitlDetails"
 
 
 def _run(command: list[str], environment: Mapping[str, str]) -> str:

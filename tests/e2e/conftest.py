@@ -71,6 +71,7 @@ def cluster(
     hurry(alerts, "interval=timedelta(hours=24)", "interval=timedelta(seconds=0)")
     hurry(alerts, "deferrable=True,", "deferrable=True, waiter_delay=1,")
     hurry(alerts, "retries=3,", "retries=0,")
+    hurry(dags / "example_omics_cost_approval.py", "waiter_delay=5,", "waiter_delay=1,")
     environment = {
         "AIRFLOW_CONN_AWS_DEFAULT": cwl_server.airflow_connection_uri(),
         "AIRFLOW_CONN_OMICS_BY_HAND": still_server.airflow_connection_uri(),

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import json
 import uuid
-import zipfile
-from typing import Any
 
 import airflow
 import pytest
 from airflow_cluster import AirflowCluster
 from examples import NEED_NEWER
 from packaging.version import Version
+from plain_cohorts import cohort_conf
 
 from airflow_provider_omics.local import LocalOmics
 
@@ -25,19 +23,6 @@ pytestmark = [
     ),
 ]
 TIMEOUT = 600
-
-
-def cohort_conf(server: LocalOmics, command: str) -> dict[str, Any]:
-    """Make a workflow of one command without inputs, and a bucket, and return what a cohort of it is given."""
-    text = f"cwlVersion: v1.2\nclass: CommandLineTool\nbaseCommand: '{command}'\ninputs: []\noutputs: []\n"
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("main.cwl", text)
-    workflow_id = server.client("omics").create_workflow(engine="CWL", definitionZip=content.getvalue())["id"]
-    bucket = f"alerts-{uuid.uuid4()}"
-    server.client("s3").create_bucket(Bucket=bucket)
-    role = "arn:aws:iam::123456789012:role/omics"
-    return {"workflow_id": workflow_id, "role_arn": role, "output_uri": f"s3://{bucket}/runs"}
 
 
 def test_a_topic_is_told_that_a_cohort_has_failed_and_that_it_is_late(
