@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_omics.compat import trigger_failure
+from airflow_provider_omics.exceptions import non_retryable_errors
+from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.logger import entry
-from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
 from airflow_provider_omics.healthomics.batches.batch_poll import BatchGoal
 from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot
 from airflow_provider_omics.healthomics.polling.result import OmicsWaitError, StopReason, WaitResult
@@ -15,6 +19,8 @@ from airflow_provider_omics.healthomics.pruning.plan import Outcome, PrunePlan, 
 from airflow_provider_omics.healthomics.pruning.reading import BatchReader, PruneReader, RunReader
 from airflow_provider_omics.operators.prune_base import OmicsPruneOperator
 from airflow_provider_omics.operators.waiting import OmicsRequestOperator
+from airflow_provider_omics.operators.xcom_keys import XCOM_BEING_PRUNED_KEY
+from airflow_provider_omics.operators.xcoms import push_xcoms
 from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
 
 if TYPE_CHECKING:
@@ -85,8 +91,8 @@ class OmicsPruneRunBatchesOperator(OmicsPruneOperator, OmicsRequestOperator[Batc
     for the service is deferred, at most 1,000 batches are deleted, whose ids the trigger carries.
 
     Returns counts: ``deletable``, ``protected`` by reason, ``unexamined``, ``deleted``, ``gone``, ``active``,
-    ``kept``; and ``plan_only``, ``plan_uri``. At least one criterion is required. docs/pruning.md says what is
-    protected.
+    ``kept``; and ``plan_only``, ``plan_uri``. Pushes ``batches_being_pruned`` before its wait is deferred. At least one
+    criterion is required. docs/pruning.md says what is protected.
 
     See https://docs.aws.amazon.com/omics/latest/api/API_DeleteRunBatch.html
 
@@ -153,16 +159,17 @@ class OmicsPruneRunBatchesOperator(OmicsPruneOperator, OmicsRequestOperator[Batc
         :param batch_ids: those whose runs were being deleted.
         :param state: has the counts so far.
         """
-        if end.why is not StopReason.ENDED:
-            raise OmicsWaitError(end)
         summary: dict[str, Any] = state["summary"]
+        if end.why is not StopReason.ENDED:
+            self.log_outcomes(summary)
+            raise OmicsWaitError(replace(end, reason=f"{end.reason}. {self.progress_of(summary, len(batch_ids))}"))
         outcomes: dict[str, Outcome] = {}
         try:
             for batch_id in batch_ids:
-                outcome = self.delete_one(finish_batch(batch_id), batch_id, summary)
+                outcome = self.delete_one(finish_batch(batch_id), batch_id, summary, len(batch_ids) - len(outcomes))
                 if outcome is not None:
                     outcomes[batch_id] = outcome
-        except Exception:
+        except BaseException:
             self.log_outcomes(summary)
             raise
         finally:
@@ -178,16 +185,39 @@ class OmicsPruneRunBatchesOperator(OmicsPruneOperator, OmicsRequestOperator[Batc
         trigger = OmicsBatchTrigger(
             batch_id=batch_ids[-1], target=BatchGoal.RUNS_DELETED, gone_is_end=True, **self.waiting_arguments()
         )
-        done: dict[str, Any] = self.wait(context, trigger, batch_ids=list(batch_ids), summary=summary)
+        state = {"batch_ids": list(batch_ids), "summary": summary}
+        if self.deferrable and self.do_xcom_push:
+            # All that is left of a task whose trigger fails.
+            push_xcoms(context, self.log, {XCOM_BEING_PRUNED_KEY: state})
+        done: dict[str, Any] = self.wait(context, trigger, **state)
         return done
 
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Go on after the trigger has fired; where it failed, wait in the worker for the same batches."""
+        failure = trigger_failure(next_method, next_kwargs)
+        if failure is None:
+            return super().resume_execution(next_method, next_kwargs, context)
+        with non_retryable_errors(self):
+            # A new plan would delete more than one call may.
+            state = context["ti"].xcom_pull(
+                task_ids=self.task_id, key=XCOM_BEING_PRUNED_KEY, map_indexes=context["ti"].map_index
+            )
+            if not state:
+                raise OmicsError(
+                    f"The trigger failed ({failure}), and which batches it waited for is not known. The service goes "
+                    "on deleting their runs; the next try makes a new plan and deletes their records"
+                )
+            self.log.warning("%s", entry("The trigger failed (%s); waiting on in this worker", failure))
+            self.deferrable = False
+            self._logged_at = time.monotonic()
+            return self._wait_for(context, state["batch_ids"], state["summary"])
+
     def _note(self, outcomes: Mapping[str, Outcome]) -> None:
-        """Write what became of batches into the plan in S3; that it could not be is no failure."""
-        if not (self.plan_uri and outcomes):
-            return
-        try:
-            with self.hook.storage.open(self.plan_uri) as stream:
-                lines = stream.read().decode().splitlines(keepends=True)
-            self.hook.storage.write(self.plan_uri, with_outcomes(lines, outcomes), "text/csv")
-        except OmicsServiceError as error:
-            self.log.warning("%s", entry("The plan in S3 does not say what became of all batches: %s", error))
+        """Write what became of batches into the plan in S3."""
+        if self.plan_uri and outcomes:
+            self.note_outcomes(lambda: self._rewrite(str(self.plan_uri), outcomes))
+
+    def _rewrite(self, plan_uri: str, outcomes: Mapping[str, Outcome]) -> None:
+        with self.hook.storage.open(plan_uri) as stream:
+            lines = stream.read().decode().splitlines(keepends=True)
+        self.hook.storage.write(plan_uri, with_outcomes(lines, outcomes), "text/csv")

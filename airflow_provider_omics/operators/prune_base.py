@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_provider_omics.exceptions import non_retryable_errors
 from airflow_provider_omics.healthomics.api.calls import Requests, T
 from airflow_provider_omics.healthomics.api.errors import OmicsError
+from airflow_provider_omics.healthomics.api.logger import entry
 from airflow_provider_omics.healthomics.api.retrying import Retrying
 from airflow_provider_omics.healthomics.api.service_errors import OmicsServiceError
 from airflow_provider_omics.healthomics.polling.engine import RETRY_TIMEOUT
@@ -27,6 +27,7 @@ from airflow_provider_omics.healthomics.watcher.pacing import Pacer
 from airflow_provider_omics.hooks.arguments import argument_issues, as_read
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.operators.base import KillableOperator
+from airflow_provider_omics.workflows.poll import list_workflows
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -38,6 +39,10 @@ _KEPT = {
 }
 _LOG_SECONDS = 30.0
 _FIRST_DELAY = 1.0
+
+
+class _KilledError(Exception):
+    """The task was killed, and makes no more calls."""
 
 
 class OmicsPruneOperator(KillableOperator):
@@ -135,10 +140,18 @@ class OmicsPruneOperator(KillableOperator):
         self._check()
         now, self._logged_at = time.time(), time.monotonic()
         reader = self.reader(self._criteria(), self._protection(), now, self.log_progress)
-        plan = self.send(reader.plan(self.most_deletions), f"the {self.noun} to prune")
+        plan = self._make_plan(reader)
         self.write(plan)
         self._log_plan(plan)
         return self._summary(plan) if self.plan_only else self.carry_out(context, plan, reader)
+
+    def _make_plan(self, reader: PruneReader) -> PrunePlan:
+        try:
+            return self.send(reader.plan(self.most_deletions), f"the {self.noun} to prune")
+        except _KilledError as killed:
+            raise OmicsError("The task was killed while it made its plan: nothing was deleted") from killed
+        except OmicsServiceError as error:
+            raise _with_remedy(error, "The plan was not made, and nothing was deleted") from error.__cause__
 
     @abstractmethod
     def carry_out(self, context: Context, plan: PrunePlan, reader: PruneReader) -> dict[str, Any]:
@@ -191,7 +204,8 @@ class OmicsPruneOperator(KillableOperator):
         ids = None if self.workflow_id is None else {str(self.workflow_id)}
         if self.workflow_name is None:
             return None if ids is None else frozenset(ids)
-        named = {workflow.workflow_id for workflow in self.hook.list_workflows(self.workflow_name)}
+        found = self.send(list_workflows(self.workflow_name), f"workflow {self.workflow_name!r}")
+        named = {workflow.workflow_id for workflow in found}
         self.log.info("Workflows named %r: %s", self.workflow_name, ", ".join(sorted(named)) or "none")
         return frozenset(named if ids is None else named & ids)
 
@@ -205,7 +219,12 @@ class OmicsPruneOperator(KillableOperator):
 
     def send(self, requests: Requests[T], subject: str) -> T:
         """Make requests at the rate of the connection, and put up with errors that pass by themselves."""
-        return self.hook.send_requests(self._pacer.pace(requests), subject, retrying=self._retrying)
+        return self.hook.send_requests(self._pacer.pace(requests), subject, retrying=self._unless_killed)
+
+    def _unless_killed(self, call: Callable[[], T]) -> T:
+        if self._killed.is_set():
+            raise _KilledError
+        return self._retrying(call)
 
     def delete_each(
         self, plan: PrunePlan, reader: PruneReader, delete: Callable[[str], Requests[Outcome | None]]
@@ -215,42 +234,62 @@ class OmicsPruneOperator(KillableOperator):
         :param delete: returns the requests that delete one, which come to None if its deletion goes on.
         """
         summary = self._summary(plan)
+        going_on = 0
         try:
             for job in plan.deletable:
-                outcome = self.delete_one(self._unless_needed(reader, job, delete), job.job_id, summary)
-                if outcome is not None:
+                outcome = self.delete_one(self._unless_needed(reader, job, delete), job.job_id, summary, going_on)
+                if outcome is None:
+                    going_on += 1
+                else:
                     plan.outcomes[job.job_id] = outcome
-        except Exception:
+        except BaseException:
+            # Airflow's timeout of a task is no Exception.
             self.log_outcomes(summary)
-            with suppress(OmicsServiceError):
-                self.write(plan)
             raise
-        self.write(plan)
+        finally:
+            if plan.outcomes:
+                self.note_outcomes(lambda: self.write(plan))
         return summary
 
-    def delete_one(self, requests: Requests[Outcome | None], job_id: str, summary: dict[str, Any]) -> Outcome | None:
+    def delete_one(
+        self, requests: Requests[Outcome | None], job_id: str, summary: dict[str, Any], going_on: int = 0
+    ) -> Outcome | None:
         """Make the requests that delete one, and count what became of it.
 
         :param summary: the counts so far.
+        :param going_on: how many the service is deleting already.
         :raises OmicsError: the task was killed.
         :raises OmicsServiceError: the service refused it, or errors have lasted.
         """
-        done, total = sum(summary[outcome.value] for outcome in Outcome), summary["deletable"]
-        if self._killed.is_set():
-            raise OmicsError(f"The task was killed: {done:,} of {total:,} {self.noun} to be deleted are done")
         try:
             outcome = self.send(requests, f"{self.label} {job_id}")
+        except _KilledError as killed:
+            raise OmicsError(f"The task was killed: {self.progress_of(summary, going_on)}") from killed
         except OmicsServiceError as error:
-            found = error.explanation
-            rest = f"{done:,} of {total:,} {self.noun} to be deleted are done, {total - done:,} remain"
-            raise OmicsServiceError(
-                replace(found, remedy=f"{found.remedy}. {rest}; the next try goes on there")
-            ) from error.__cause__
+            raise _with_remedy(error, self.progress_of(summary, going_on)) from error.__cause__
         if outcome is not None:
             summary[outcome.value] += 1
             self._log_kept(job_id, outcome, summary)
-        self.log_progress(f"of {total:,} {self.noun} done", done + 1)
+        self.log_progress(f"of {summary['deletable']:,} {self.noun} done", _done(summary))
         return outcome
+
+    def progress_of(self, summary: Mapping[str, Any], going_on: int = 0) -> str:
+        """Return how far the deletion is and how it goes on, in words.
+
+        :param going_on: how many the service is deleting already.
+        """
+        done, total = _done(summary), summary["deletable"]
+        text = f"{done:,} of {total:,} {self.noun} to be deleted are done, {total - done:,} remain"
+        if going_on:
+            text += f" (the runs of {going_on:,} of these are being deleted by the service, or are by now)"
+        return f"{text}; the next try goes on there"
+
+    def note_outcomes(self, write: Callable[[], object]) -> None:
+        """Write what became of the plan into its file in S3; what was deleted is deleted, whether or not that works."""
+        try:
+            write()
+        except OmicsServiceError as error:
+            self.log.warning("%s", entry("The plan in S3 does not say what became of all: %s", error))
 
     def _unless_needed(
         self, reader: PruneReader, job: PruneCandidate, delete: Callable[[str], Requests[Outcome | None]]
@@ -305,3 +344,12 @@ class OmicsPruneOperator(KillableOperator):
         if now - self._logged_at >= _LOG_SECONDS:
             self._logged_at = now
             self.log.info("%s %s", f"{count:,}", what)
+
+
+def _done(summary: Mapping[str, Any]) -> int:
+    return sum(summary[outcome.value] for outcome in Outcome)
+
+
+def _with_remedy(error: OmicsServiceError, more: str) -> OmicsServiceError:
+    found = error.explanation
+    return OmicsServiceError(replace(found, remedy=f"{found.remedy}. {more}"))

@@ -54,6 +54,9 @@ XCOM_RESOURCE_ARN_KEY = "resource_arn"
 XCOM_RESOURCE_IS_NEW_KEY = "resource_is_new"
 """Whether this task has made it, and it was not there already."""
 
+XCOM_BEING_PRUNED_KEY = "batches_being_pruned"
+"""Batches whose runs are being deleted, and the counts so far, as a dict, once the wait for them is deferred."""
+
 
 def run_result(run: RunSnapshot) -> dict[str, Any]:
     """Return what sensors, and the asset events of a task, tell of a run."""

@@ -31,6 +31,11 @@ class TaskInstance:
         assert json.loads(json.dumps(value)) == value
         self.xcoms[key] = value
 
+    def xcom_pull(self, *, task_ids: str, key: str, map_indexes: int) -> Any:
+        """Return what the task itself has pushed."""
+        assert (task_ids, map_indexes) == (self.task_id, self.map_index)
+        return self.xcoms.get(key)
+
 
 class InstanceWithUpstream(TaskInstance):
     """A task instance whose upstream task has returned a value."""
@@ -38,7 +43,7 @@ class InstanceWithUpstream(TaskInstance):
     returned: Any = None
     task: Any = None
 
-    def xcom_pull(self, *_args: Any, **_kwargs: Any) -> Any:
+    def xcom_pull(self, *_args: Any, **_kwargs: Any) -> Any:  # type: ignore[override]
         """Return what the upstream task returned."""
         return self.returned
 

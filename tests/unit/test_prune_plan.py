@@ -25,6 +25,7 @@ DAY = 86_400.0
 TIMES = st.integers(-30, 60).map(lambda days: NOW - days * DAY)
 OWNERS = st.builds(
     Ownership,
+    is_tagged=st.booleans(),
     namespace=st.sampled_from([None, "", "here", "there"]),
     is_active=st.booleans(),
     is_finished=st.booleans(),
@@ -57,9 +58,8 @@ def test_what_may_be_needed_is_never_deleted(job: PruneCandidate, protection: Pr
     assert not job.is_active
     assert not owner.is_active
     assert owner.is_complete or owner.is_finished
-    assert owner.namespace == "here" or (
-        protection.include_untagged if owner.namespace is None else protection.include_other_deployments
-    )
+    assert owner.is_tagged or protection.include_untagged
+    assert owner.namespace in (None, "here") or protection.include_other_deployments
     ends = [end for end in (job.ended_at, owner.ended_at) if end is not None]
     assert ends
     assert NOW - max(ends) >= min(protection.protect_for, DAY if owner.is_finished else protection.protect_for)

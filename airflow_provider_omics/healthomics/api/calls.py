@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from botocore import xform_name
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, PaginationError
 
 from airflow_provider_omics.healthomics.api.service_errors import ErrorCategory, categorize
 
@@ -121,14 +121,18 @@ def list_pages(operation: str, take: Callable[[Mapping[str, Any]], bool | None],
     """Go through the pages of a list operation.
 
     :param take: gets each page's answer; True stops the listing.
+    :raises PaginationError: a page leads to itself, so that the list has no end.
     """
     token: str | None = None
     while True:
         more = {"startingToken": token} if token else {}
         answer: Mapping[str, Any] = yield Request(operation, {**members, **more})
-        token = answer.get("nextToken")
+        before, token = token, answer.get("nextToken")
         if take(answer) or not token:
             return
+        if token == before:
+            endless = PaginationError(message=f"the page after {token!r} is that page again")
+            raise _with_operation(endless, Request(operation, members))
 
 
 def list_items(operation: str, member: str, **members: Any) -> Requests[list[Mapping[str, Any]]]:

@@ -15,7 +15,7 @@ from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.api.statuses import BatchStatus, Phase, classify
 from airflow_provider_omics.healthomics.discovery.checkpoint import COHORT_TAG
 from airflow_provider_omics.healthomics.discovery.jobs import BATCH_API, list_named, seconds, show
-from airflow_provider_omics.healthomics.requests.identity import FINISHED_TAG, GENERATION_TAG, INTENT_TAG, TASK_TAG
+from airflow_provider_omics.healthomics.requests.identity import FINISHED_TAG, INTENT_TAG, TASK_TAG, generation_of
 
 MOST_SIBLINGS_READ = 100
 """Most batches of one name that are read one by one, the newest first."""
@@ -154,7 +154,7 @@ def _sibling(batch_id: str, task: str) -> Requests[CohortBatch | None]:
 
 def _read(batch_id: str, answer: Mapping[str, Any]) -> CohortBatch:
     tags = _tags(answer)
-    return CohortBatch(batch_id, int(tags.get(GENERATION_TAG, 0)), tags.get(COHORT_TAG), answer)
+    return CohortBatch(batch_id, generation_of(tags, 0), tags.get(COHORT_TAG), answer)
 
 
 def _task_of(answer: Mapping[str, Any]) -> str:

@@ -16,12 +16,12 @@ from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.api.service_errors import ErrorCategory, categorize
 from airflow_provider_omics.healthomics.requests.identity import (
     FINISHED_TAG,
-    GENERATION_TAG,
     INTENT_TAG,
     MAX_BATCH_NAME,
     MAX_RUN_NAME,
     JobKey,
     Owner,
+    generation_of,
 )
 
 MOST_LISTED = 10_000
@@ -143,7 +143,7 @@ def find_jobs(
         owner = _owner(key, answer)
         if owner is None:
             continue
-        generation = int((answer.get("tags") or {}).get(GENERATION_TAG, -1))
+        generation = generation_of(answer.get("tags") or {}, -1)
         found = EarlierJob(job_id, generation, owner, answer)
         (others if owner is Owner.OTHER_REQUEST else jobs).append(found)
         if newest_is_enough and owner is not Owner.OTHER_REQUEST and INTENT_TAG in found.tags:

@@ -12,6 +12,7 @@ from airflow_provider_omics.healthomics.api.statuses import Phase
 class Ownership:
     """Ownership of a run or a batch, by the tags that the provider gives to what tasks start.
 
+    :param is_tagged: whether it carries the tags that name its task.
     :param namespace: of the Airflow deployment, as it is in a tag; None for what carries none of the provider's tags.
     :param is_active: whether the batch, or another batch of its cohort, goes on.
     :param is_finished: whether the task is known to have ended well with it.
@@ -19,6 +20,7 @@ class Ownership:
     :param is_complete: whether all batches of the cohort were read.
     """
 
+    is_tagged: bool = False
     namespace: str | None = None
     is_active: bool = False
     is_finished: bool = False
@@ -53,6 +55,13 @@ class PruneCandidate:
     def is_active(self) -> bool:
         """Whether it goes on, or may: only the service knows the end of a status of a later release."""
         return not self.phase.is_final
+
+    @property
+    def known_end(self) -> float | None:
+        """When it ended, in seconds since the epoch; of a run that does not tell, the end of its cohort."""
+        if self.is_active or self.ended_at is not None or self.owner is None:
+            return self.ended_at
+        return self.owner.ended_at
 
     @property
     def order(self) -> tuple[float, float, int, str]:

@@ -53,7 +53,7 @@ class PruneCriteria:
             (not self.statuses or job.status in self.statuses)
             and (self.name_pattern is None or fnmatchcase(job.name or "", self.name_pattern))
             and (self.workflow_ids is None or job.workflow_id in self.workflow_ids)
-            and self._is_old(job.ended_at or job.created_at, now)
+            and self._is_old(job.known_end or job.created_at, now)
         )
 
     def matches(self, job: PruneCandidate, now: float) -> bool:

@@ -74,6 +74,8 @@ def _prune_each(batch_id: str) -> Requests[bool]:
     runs = yield from runs_of(batch_id)
     is_clear = True
     for run in runs:
+        if not run.get("id"):
+            continue
         is_clear = (yield from prune_run(run["id"])) is not Outcome.ACTIVE and is_clear
     return is_clear
 

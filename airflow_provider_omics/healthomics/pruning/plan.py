@@ -81,10 +81,10 @@ class Protection:
             return Verdict.ACTIVE
         if owner.is_active:
             return Verdict.COHORT_ACTIVE
-        if owner.namespace is None:
-            if not self.include_untagged:
-                return Verdict.UNTAGGED
-        elif owner.namespace != self.namespace and not self.include_other_deployments:
+        if not owner.is_tagged and not self.include_untagged:
+            return Verdict.UNTAGGED
+        # Of what has lost some of its tags, the others still tell.
+        if owner.namespace not in (None, self.namespace) and not self.include_other_deployments:
             return Verdict.OTHER_DEPLOYMENT
         if not owner.is_complete and not owner.is_finished:
             return Verdict.COHORT_UNREAD

@@ -23,6 +23,9 @@ Progress = Callable[[str, int], object]
 # started goes on, as does a run that could not be cancelled.
 _WITH_LATER_RUNS = (BatchStatus.CANCELLED, BatchStatus.FAILED, BatchStatus.RUNS_DELETE_FAILED)
 
+# What tells when a batch ended.
+_ENDS = ("processedTime", "failedTime")
+
 # How old what is known of a cohort may be when one of its runs is deleted: of 70 runs, at the default rate.
 _COHORT_SECONDS = 10.0
 # An id may be given to another one after a deletion; answers may have whole seconds.
@@ -115,7 +118,7 @@ class PruneReader(ABC):
             count += len(items)
             self.progress("listed", count)
             for job in map(self.candidate, items):
-                if self.is_prunable(job) and self.criteria.may_match(job, self.now):
+                if job.job_id and self.is_prunable(job) and self.criteria.may_match(job, self.now):
                     found[job.job_id] = job
 
         members = {self.api.page_size: PAGE_SIZE, **self.criteria.listed_by}
@@ -146,8 +149,11 @@ class PruneReader(ABC):
         """Return whether a batch, or a run of it, goes on, and keep when it ended."""
         self._ends[batch.batch_id] = _end_of(batch.answer)
         status = batch.answer.get("status")
-        if status not in _WITH_LATER_RUNS:
-            return not classify(BatchStatus, status).is_final
+        if not classify(BatchStatus, status).is_final:
+            return True
+        is_noted = any(batch.answer.get(name) is not None for name in _ENDS)
+        if is_noted and status not in _WITH_LATER_RUNS:
+            return False
         runs = yield from runs_of(batch.batch_id)
         ends = [self._ends[batch.batch_id], *(seconds(run.get("stopTime")) for run in runs)]
         self._ends[batch.batch_id] = max((end for end in ends if end is not None), default=None)
@@ -163,7 +169,7 @@ class RunReader(PruneReader):
         """Read an item of ListRuns, or the answer of GetRun."""
         status = item.get("status")
         return PruneCandidate(
-            job_id=item["id"],
+            job_id=str(item.get("id") or ""),
             phase=classify(RunStatus, status),
             status=status,
             name=item.get("name"),
@@ -194,7 +200,7 @@ class RunReader(PruneReader):
         if not answer:
             return None
         read = self.candidate(answer)
-        return replace(read, owner=batch or owner_by_tags(read.tags))
+        return replace(read, job_id=job.job_id, owner=batch or owner_by_tags(read.tags))
 
 
 class BatchReader(PruneReader):
@@ -207,7 +213,7 @@ class BatchReader(PruneReader):
         """Read an item of ListBatch, or the answer of GetBatch."""
         status = item.get("status")
         return PruneCandidate(
-            job_id=item["id"],
+            job_id=str(item.get("id") or ""),
             phase=classify(BatchStatus, status),
             status=status,
             name=item.get("name"),
@@ -229,14 +235,15 @@ class BatchReader(PruneReader):
         owner = yield from self.cohort(job.job_id)
         if owner is None:
             return None
-        return replace(self.candidate(answer), owner=owner, ended_at=self._ends[job.job_id])
+        read = self.candidate(answer)
+        return replace(read, job_id=job.job_id, owner=owner, ended_at=self._ends[job.job_id])
 
 
 def owner_by_tags(tags: Mapping[str, str]) -> Ownership:
     """Return who owns a run or a batch, by its tags alone."""
     if INTENT_TAG not in tags:
-        return Ownership()
-    return Ownership(tags.get(NAMESPACE_TAG, ""), is_finished=FINISHED_TAG in tags)
+        return Ownership(namespace=tags.get(NAMESPACE_TAG))
+    return Ownership(is_tagged=True, namespace=tags.get(NAMESPACE_TAG, ""), is_finished=FINISHED_TAG in tags)
 
 
 def _is_another(job: PruneCandidate, read: PruneCandidate) -> bool:
@@ -253,7 +260,7 @@ def _tags(answer: Mapping[str, Any]) -> Mapping[str, str]:
 
 def _end_of(answer: Mapping[str, Any]) -> float | None:
     """Return when a batch ended, or else when it was last submitted to, or created."""
-    for names in (("processedTime", "failedTime"), ("submittedTime",), ("creationTime",)):
+    for names in (_ENDS, ("submittedTime",), ("creationTime",)):
         times = [moment for name in names if (moment := seconds(answer.get(name))) is not None]
         if times:
             return max(times)

@@ -228,6 +228,15 @@ def namespace_tag(namespace: str) -> str:
     return _tag_value(namespace)
 
 
+def generation_of(tags: Mapping[str, str], default: int) -> int:
+    """Return which job of its key a job is, by its tags.
+
+    :param default: for a job whose tags do not tell; anybody may write what is no number there.
+    """
+    noted = tags.get(GENERATION_TAG, "")
+    return int(noted) if re.fullmatch("[0-9]{1,9}", noted) else default
+
+
 def _printable(text: str) -> str:
     return "".join(char for char in text if unicodedata.category(char)[0] != "C")
 
