@@ -13,6 +13,8 @@ from airflow_provider_omics.healthomics.api.service_errors import (
     ErrorCategory,
     categorize,
     error_code,
+    explain,
+    is_denied,
     is_from_aws,
 )
 from airflow_provider_omics.preflight.findings import Finding, bad, good, unknown
@@ -96,7 +98,12 @@ def unknown_by(kind: str, where: str, error: BaseException, service: str) -> Fin
     operation, code = failed_operation(error) or "a call", error_code(error)
     what = f"could not be checked: {operation} came to {code} ({message_of(error)})"
     may_pass = categorize(error) is ErrorCategory.TRANSIENT
-    fix = "Try again" if may_pass else f"Let the caller use {_IAM_PREFIXES.get(service, service)}:{operation}"
+    if may_pass:
+        fix = "Try again"
+    elif is_denied(error):
+        fix = f"Let the caller use {_IAM_PREFIXES.get(service, service)}:{operation}"
+    else:
+        fix = explain(error, operation, where).remedy
     return unknown(kind, where, what, f"{fix}, or leave this check out", may_pass=may_pass)
 
 

@@ -80,7 +80,10 @@ class ImageCheck:
 def _checked(images: NamedImages, region: str) -> Requests[list[Finding]]:
     findings: list[Finding] = []
     policies: set[tuple[str, str]] = set()
+    refused: set[str] = set()
     for image in images.ecr[:MOST_IMAGES]:
+        if image.account in refused:
+            continue
         if image.region != region:
             what = f"{image} is in {image.region}, and the runs are in {region}"
             found = [bad(IMAGES, str(image), what, f"Use a copy of it in {region}, by its name there")]
@@ -88,8 +91,9 @@ def _checked(images: NamedImages, region: str) -> Requests[list[Finding]]:
             found = yield from or_unknown(IMAGES, str(image), _present(image), "ecr")
         findings += [_weighed(one, image, images) for one in found]
         if any(one.verdict is Verdict.UNKNOWN for one in found):
-            # What is refused for one image is refused for the others.
-            break
+            # What is refused for one image is refused for the others of its registry.
+            refused.add(image.account)
+            continue
         place = image.account, image.repository
         if place not in policies and all(one.verdict is Verdict.GOOD for one in found):
             policies.add(place)

@@ -288,11 +288,38 @@ def test_a_container_registry_map_leads_to_images(
 def test_images_that_may_not_be_asked_for_are_unknown(
     lab: CohortLab, server: LocalOmics, make_workflow: Callable[..., str]
 ) -> None:
-    workflow_id = make_workflow(definitionZip=wdl(f"{REGISTRY}/a:1", f"{REGISTRY}/b:1"))
+    workflow_id = make_workflow(definitionZip=wdl(f"{REGISTRY}/bwa:1", f"{REGISTRY}/fastp:1"))
     deny(server, "ecr:DescribeImages")
     run = preflight(workflow_id=workflow_id)
     # Not once for each image.
     assert verdicts(run) == [("images", "unknown")]
+
+
+def test_images_of_an_account_that_refuses_hide_no_problem_of_another(
+    lab: CohortLab, server: LocalOmics, make_workflow: Callable[..., str]
+) -> None:
+    other = f"000000000001.dkr.ecr.{REGION}.amazonaws.com"
+    workflow_id = make_workflow(definitionZip=wdl(f"{other}/bwa:1", f"{other}/fastp:1", f"{REGISTRY}/none:1"))
+    denied = FaultRule(
+        kind=FaultKind.ERROR_BEFORE,
+        operation="ecr:DescribeImages",
+        count=1,
+        code="AccessDeniedException",
+        http_status=400,
+    )
+    server.faults.add(denied)
+    found = preflight(workflow_id=workflow_id, preflight="warn").result
+    assert [(one["verdict"], one["where"]) for one in found] == [
+        ("unknown", f"{other}/bwa:1"),
+        ("bad", f"{REGISTRY}/none:1"),
+    ]
+
+
+def test_a_call_that_is_no_matter_of_permissions_says_so(lab: CohortLab, make_workflow: Callable[..., str]) -> None:
+    # A name that is too short for ECR is refused by the client.
+    (found,) = preflight(workflow_id=make_workflow(definitionZip=wdl(f"{REGISTRY}/a:1"))).result
+    assert "ParamValidationError" in found["what"]
+    assert found["fix"].startswith("Correct the value that the message names")
 
 
 def test_a_run_that_is_run_again_lends_what_it_had(lab: CohortLab, server: LocalOmics) -> None:

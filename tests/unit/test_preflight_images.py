@@ -31,6 +31,9 @@ def named(*texts: str, parameters: str = "", **registry_map: object) -> NamedIma
         f'String registry = "{REGISTRY}/tools"',
         f"# was {REGISTRY}/old:1",
         f"  // container '{REGISTRY}/old:1'",
+        f'docker: image # was docker: "{REGISTRY}/old:1"',
+        f"cpus 2 // container '{REGISTRY}/old:1'",
+        f"/*\n * container '{REGISTRY}/old:1'\n */",
     ],
 )
 def test_parts_of_names_and_comments_are_no_images(text: str) -> None:
@@ -49,6 +52,19 @@ def test_what_a_task_names_plainly_is_certain(text: str, image: str) -> None:
     found = named(text)
     assert [str(one) for one in found.ecr] == [f"{REGISTRY}/{image}"]
     assert found.certain == set(found.ecr)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"input: path 'runs/*.bam'\ncontainer '{REGISTRY}/bwa:1'\noutput: path '*/out'",
+        f"url = 'https://example.org' ; container '{REGISTRY}/bwa:1'",
+        f"/* old */\ncontainer '{REGISTRY}/bwa:1'\n/* more */",
+        f'docker: "{REGISTRY}/bwa:1" # the newest',
+    ],
+)
+def test_what_looks_like_a_comment_hides_no_image(text: str) -> None:
+    assert [one.repository for one in named(text).certain] == ["bwa"]
 
 
 def test_what_is_only_mentioned_is_not_certain_unless_parameters_give_it() -> None:
