@@ -25,7 +25,7 @@ from airflow_provider_omics.workflows.definition import (
 )
 from airflow_provider_omics.workflows.engine_checks import EngineReport, read_with_engine
 from airflow_provider_omics.workflows.nextflow import has_configuration, read_json_file
-from airflow_provider_omics.workflows.template import MADE, mismatches, template_issues
+from airflow_provider_omics.workflows.template import MADE, in_file, mismatches, template_issues
 
 if TYPE_CHECKING:
     from botocore.model import StructureShape
@@ -263,15 +263,21 @@ class _DefinitionCheck:
         return self._level == FAIL and definition.engine != "WDL_LENIENT"
 
     def _compare(self, definition: Definition, report: EngineReport) -> Iterator[Issue]:
-        path, where = str(self.request.get("parameterTemplatePath")), "parameterTemplate"
+        path = str(self.request.get("parameterTemplatePath"))
         template = self.request.get("parameterTemplate")
-        if path in definition.bundle.files:
-            try:
-                template, where = read_json_file(definition.bundle, path), path
-            except DefinitionError as error:
-                yield error.issue
-                return
-            yield from template_issues(template, where)
+        if path not in definition.bundle.files:
+            yield from self._mismatches(definition, report, template, "parameterTemplate")
+            return
+        try:
+            template = read_json_file(definition.bundle, path)
+        except DefinitionError as error:
+            yield error.issue
+            return
+        found = [*template_issues(template, path), *self._mismatches(definition, report, template, path)]
+        text = definition.bundle.text(path)
+        yield from (in_file(issue, path, text, template) for issue in found)
+
+    def _mismatches(self, definition: Definition, report: EngineReport, template: Any, where: str) -> Iterator[Issue]:
         if report.template is None or not isinstance(template, Mapping):
             return
         found = mismatches(template, report.template, where, definition.file)

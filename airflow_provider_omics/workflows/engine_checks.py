@@ -22,6 +22,7 @@ from airflow_provider_omics.workflows.cwl_messages import cwltool_issues
 from airflow_provider_omics.workflows.cwl_references import References, read_references
 from airflow_provider_omics.workflows.definition import Definition
 from airflow_provider_omics.workflows.nextflow import SCHEMA, nextflow_template
+from airflow_provider_omics.workflows.nextflow_sources import source_issues
 
 _TOOLS = {"WDL": ("WDL", "miniwdl"), "CWL": ("cwltool", "cwltool")}
 _WDL_READER = "airflow_provider_omics.workflows.wdl_reader"
@@ -64,11 +65,13 @@ def read_with_engine(definition: Definition, *, validate: bool = True) -> Engine
 
 
 def _read_nextflow(definition: Definition) -> EngineReport:
+    issues = source_issues(definition.bundle, definition.main)[:_MOST_PROBLEMS]
     try:
         template = nextflow_template(definition.bundle, definition.main)
     except DefinitionError as error:
-        return EngineReport(None, (error.issue,))
-    return EngineReport(template, note=None if template is not None else f"{definition.main} has no {SCHEMA} beside it")
+        return EngineReport(None, (*issues, error.issue))
+    note = None if template is not None else f"{definition.main} has no {SCHEMA} beside it"
+    return EngineReport(template, tuple(issues), note)
 
 
 def _read_cwl(definition: Definition, *, validate: bool, is_installed: bool) -> EngineReport:

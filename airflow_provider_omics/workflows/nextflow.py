@@ -35,6 +35,8 @@ def has_configuration(bundle: Bundle) -> bool:
 
 def _template(schema: dict[str, Any]) -> dict[str, dict[str, Any]]:
     groups = [group for group in schema_groups(schema) if isinstance(group, dict)]
+    if any(isinstance(group.get("required"), str) for group in groups):
+        raise TypeError("required is text, and not a list of names")
     required = {name for group in groups for name in group.get("required") or ()}
     members = {name: about for group in groups for name, about in (group.get("properties") or {}).items()}
     return {
@@ -54,6 +56,8 @@ def read_json_file(bundle: Bundle, path: str) -> dict[str, Any]:
     """
     try:
         content = json.loads(bundle.text(path))
+    except RecursionError:
+        raise DefinitionError(f"{path}:1", "is nested too deeply to be read", "Nest it less") from None
     except json.JSONDecodeError as error:
         where = f"{path}:{error.lineno}:{error.colno}"
         raise DefinitionError(where, f"is not JSON: {error.msg}", "Correct the syntax") from error

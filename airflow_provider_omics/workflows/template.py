@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -21,8 +23,12 @@ def template_issues(template: Any, where: str = "parameter_template") -> Iterato
     :param where: the parameter or the file that it was given in.
     """
     if not isinstance(template, Mapping):
-        what = f"is {type(template).__name__}, not an object"
-        yield Issue(where, what, 'Give parameters by name, each as {"description": ..., "optional": ...}')
+        what, shown = f"is {type(template).__name__}, not an object", repr(template)[:80]
+        fix = 'Give parameters by name, each as {"description": ..., "optional": ...}'
+        if isinstance(template, str):
+            what = f"is {shown}, neither an object nor {MADE!r}"
+            fix += "; a JSON file of the definition is given as parameter_template_path"
+        yield Issue(where, what, fix)
         return
     if len(template) > _MOST_PARAMETERS:
         what = f"has {len(template):,} parameters, more than {_MOST_PARAMETERS:,}"
@@ -53,6 +59,21 @@ def mismatches(
         elif isinstance(template[name], Mapping) and template[name].get("optional"):
             what = f"is called optional, and {main} requires it"
             yield Issue(f"{where}.{name}", what, "Say that it is not optional, or give the input a default")
+
+
+def in_file(issue: Issue, path: str, text: str, names: Iterable[str]) -> Issue:
+    """Return what is wrong with a template that a file has, with the line.
+
+    :param issue: with its place as ``template.json.name.member``.
+    :param names: the parameters that the file has.
+    """
+    inner = issue.where.removeprefix(f"{path}.")
+    if inner == issue.where:
+        return replace(issue, where=f"{path}:1") if inner == path else issue
+    name = max((each for each in names if inner == each or inner.startswith(f"{each}.")), key=len, default=None)
+    found = None if name is None else re.search(rf"{re.escape(json.dumps(name))}\s*:", text)
+    line = 1 if found is None else text.count("\n", 0, found.start()) + 1
+    return replace(issue, where=f"{path}:{line}: {inner}")
 
 
 def _is_text(name: Any) -> bool:
