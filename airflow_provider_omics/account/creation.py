@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from airflow_provider_omics.account.commands import update_resource
 from airflow_provider_omics.account.kinds import ResourceKind
 from airflow_provider_omics.account.poll import find_resources, get_resource
-from airflow_provider_omics.account.resource import DELETED, DELETING, FAILED, Resource
+from airflow_provider_omics.account.resource import CREATING, DELETED, DELETING, FAILED, Resource
 from airflow_provider_omics.healthomics.api.calls import Requests, or_none
 from airflow_provider_omics.healthomics.api.creation import (
     IdempotentCreation,
@@ -134,6 +134,9 @@ class ResourceCreator:
         for one in named:
             if one.status == DELETING:
                 return named, f"HealthOmics {one.label} is being deleted; waiting for its name"
+            if one.status == CREATING and self.takes_oldest:
+                # Runs cannot use it yet. The API's model knows no such run cache, and names of statuses are added.
+                return named, f"HealthOmics {one.label} is {one.status}; waiting until runs can use it"
             if not one.is_shown:
                 return named, f"HealthOmics lists {one.label} and does not show it; looking again"
         return named, None

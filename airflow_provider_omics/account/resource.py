@@ -9,7 +9,7 @@ from typing import Any
 from airflow_provider_omics.account.kinds import ResourceKind
 from airflow_provider_omics.healthomics.requests.shapes import api_name
 
-FAILED, DELETED, DELETING = "FAILED", "DELETED", "DELETING"
+FAILED, DELETED, DELETING, CREATING = "FAILED", "DELETED", "DELETING", "CREATING"
 _NEVER_COMPARED = frozenset({"requestId", "tags"})
 
 

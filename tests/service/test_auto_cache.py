@@ -231,6 +231,22 @@ def test_a_cache_that_failed_is_to_be_deleted_and_none_is_submitted(lab: CohortL
     assert lab.effects("StartRun") == 1
 
 
+def test_a_cache_that_is_being_created_is_waited_for(lab: CohortLab) -> None:
+    start(lab, wait_for_completion=False)
+    (cache,) = caches(lab)
+    cache.status = "CREATING"
+
+    def create(_: object) -> bool:
+        cache.status = "ACTIVE" if lab.calls("ListRunCaches") > listed else "CREATING"
+        return False
+
+    listed = lab.calls("ListRunCaches")
+    lab.fault("ListRunCaches", matches=create)
+    start(lab, TaskInstance(task_id="align", map_index=1), wait_for_completion=False)
+    assert [run.request["cacheId"] for run in lab.state.runs.values()] == [cache.cache_id] * 2
+    assert caches(lab) == [cache]
+
+
 @pytest.mark.parametrize("operation", ["ListRunCaches", "CreateRunCache"])
 def test_a_permission_that_is_missing_for_the_cache_is_named(lab: CohortLab, operation: str) -> None:
     lab.deny(operation)
