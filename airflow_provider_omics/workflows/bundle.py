@@ -47,7 +47,7 @@ _JUNK_SUFFIXES = (".pyc", ".pyo", ".swp", "~")
 # The earliest that a zip archive can tell.
 _TIME = (1980, 1, 1, 0, 0, 0)
 _PLAIN, _EXECUTABLE, _OWNER_MAY_RUN = 0o100644, 0o100755, 0o100
-_UNIX, _ENCRYPTED = 3, 0x1
+_UNIX, _ENCRYPTED, _UTF_8 = 3, 0x1, 0x800
 _DRIVE = re.compile(r"[A-Za-z]:[/\\]")
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError)
 
@@ -144,8 +144,8 @@ def not_text(path: str, content: bytes, error: UnicodeDecodeError) -> Definition
 def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     """Read a definition from this machine: a folder, one file, or a zip archive.
 
-    Of a folder, what tools leave behind is left out: ``.git``, ``__pycache__``, ``.nextflow`` and the like. Links in it
-    stand for what they lead to, which must be in the folder too.
+    What tools leave behind is left out: ``.git``, ``__pycache__``, ``.nextflow`` and the like. Links stand for what
+    they lead to, which must be in the folder or archive too.
 
     :raises DefinitionError: there is nothing to read, or too much, or a link leads elsewhere.
     """
@@ -161,7 +161,7 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
 
 
 def read_archive(origin: str, archive: BinaryIO, size: int) -> Bundle:
-    """Read a definition from a zip archive.
+    """Read a definition from a zip archive, without what is left out of a folder.
 
     :param origin: its path or URI.
     :param size: bytes of the archive.
@@ -171,7 +171,7 @@ def read_archive(origin: str, archive: BinaryIO, size: int) -> Bundle:
         raise DefinitionError(origin, *_too_large(size, MOST_STORED_BYTES))
     try:
         with zipfile.ZipFile(io.BytesIO(archive.read())) as opened:
-            infos = [info for info in opened.infolist() if not info.is_dir()]
+            infos = [info for info in opened.infolist() if not info.is_dir() and not _is_junk_path(info.filename)]
             _check_sizes(origin, [info.file_size for info in infos])
             files = _unpacked(origin, opened, infos)
             _check_folders(origin, files)
@@ -254,6 +254,11 @@ def _not_there(root: Path, place: str) -> tuple[str, str]:
     return "there is no such file or folder", "Give the path as this worker sees it"
 
 
+def _is_junk_path(path: str) -> bool:
+    *folders, name = path.replace("\\", "/").split("/")
+    return _is_junk(name) or not _JUNK_FOLDERS.isdisjoint(folders)
+
+
 def _is_junk(name: str) -> bool:
     return name in _JUNK_FILES or name.startswith(".nextflow.log") or name.endswith(_JUNK_SUFFIXES)
 
@@ -272,7 +277,7 @@ def _unpacked(origin: str, archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo
     for info in infos:
         if info.flag_bits & _ENCRYPTED:
             raise DefinitionError(origin, f"holds {info.filename!r} encrypted", "Make it again, without a password")
-        path, mode = _inner_path(origin, info.filename), info.external_attr >> 16
+        path, mode = _inner_path(origin, _name_of(info)), info.external_attr >> 16
         file = BundleFile(archive.read(info), bool(mode & _OWNER_MAY_RUN))
         if files.setdefault(path, file) != file:
             what = f"holds {path!r} twice, with different content"
@@ -292,6 +297,16 @@ def _linked(origin: str, path: str, files: Mapping[str, BundleFile], links: Mapp
             raise DefinitionError(origin, what, "Zip the files themselves: zip without its option -y")
         seen.add(target)
     return files[target]
+
+
+def _name_of(info: zipfile.ZipInfo) -> str:
+    """Return the name of a file in an archive: of Info-ZIP's too, which is UTF-8 and is not marked as such."""
+    if info.flag_bits & _UTF_8:
+        return info.filename
+    try:
+        return info.filename.encode("cp437").decode()
+    except UnicodeError:
+        return info.filename
 
 
 def _inner_path(origin: str, name: str) -> str:

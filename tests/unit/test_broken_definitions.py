@@ -6,7 +6,7 @@ import io
 import os
 import random
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -512,6 +512,29 @@ def test_links_of_an_archive_stand_for_what_they_lead_to(tmp_path: Path) -> None
         assert issue.startswith(
             f"{path}: holds 'main.nf', a link that leads to no file of it. Zip the files themselves"
         )
+
+
+class _Unmarked(zipfile.ZipInfo):
+    """A member as Info-ZIP writes it: with a name that is UTF-8, and is not marked as such."""
+
+    def _encodeFilenameFlags(self) -> tuple[bytes, int]:
+        return self.filename.encode(), self.flag_bits
+
+
+def test_an_archive_of_a_folder_is_the_same_content_whatever_made_it(tmp_path: Path) -> None:
+    files = {"main.nf": NF, "lib/\u00e4 b.txt": "x", "bin/a.sh": "x"}
+    folder = write(tmp_path / "flow", files)
+    (folder / "bin" / "a.sh").chmod(0o755)
+    junk = {"__MACOSX/._main.nf": "x", ".DS_Store": "x", ".git/HEAD": "x", "lib/__pycache__/a.pyc": "x"}
+    spellings: list[Callable[[str], str]] = [lambda name: f"./{name}", lambda name: name.replace("/", "\\"), str]
+    for number, spell in enumerate(spellings):
+        path = tmp_path / f"flow{number}.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in sorted({**files, **junk}.items(), reverse=number == 1):
+                info = (_Unmarked if number == 2 else zipfile.ZipInfo)(spell(name), (2000 + number, 1, 1, 0, 0, 0))
+                info.create_system, info.external_attr = 3, (0o100700 if name == "bin/a.sh" else 0o100600) << 16
+                archive.writestr(info, content)
+        assert read_bundle(path).digest == read_bundle(folder).digest, number
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
