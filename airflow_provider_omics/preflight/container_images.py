@@ -20,8 +20,8 @@ _ECR = re.compile(
     r"(?![\w./:@~${+-]|[\"']?\s*\+)",
     re.ASCII,
 )
-# A comment of WDL, CWL, Nextflow or YAML: to the end of its line, after a blank, since "//" is in addresses; or of several
-# lines, from the beginning of one, since "/*" is in patterns of files.
+# A comment of WDL, CWL, Nextflow or YAML: to the end of its line, after a blank, since "//" is in addresses; or of
+# several lines, from the beginning of one, since "/*" is in patterns of files.
 _COMMENT = re.compile(r"(?:^|[ \t])(?:#|//).*$|^[ \t]*/\*(?s:.*?)\*/", re.MULTILINE)
 # What WDL, CWL and Nextflow have before a literal name; one with a placeholder is not a literal.
 _NAMED = re.compile(

@@ -9,7 +9,7 @@ from typing import ClassVar
 from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Request, Requests, one_request, or_none
 from airflow_provider_omics.healthomics.api.statuses import RunStatus
 from airflow_provider_omics.preflight.check import ServiceRequest, or_unknown
-from airflow_provider_omics.preflight.findings import QUOTA, Finding, bad, good, unknown
+from airflow_provider_omics.preflight.findings import QUOTA, Finding, Verdict, bad, good, unknown
 from airflow_provider_omics.preflight.plan import Plan
 
 SERVICE_CODE = "omics"
@@ -36,15 +36,20 @@ class QuotaCheck:
         if findings:
             # All that hangs on them is judged by what is published.
             findings = [_with_defaults(finding) for finding in findings]
-        findings += yield from or_unknown(QUOTA, self.where, _room(plan, int(quotas.values[KEPT_RUNS])))
+        room = yield from or_unknown(QUOTA, self.where, _room(plan, int(quotas.values[KEPT_RUNS])))
+        findings += room if KEPT_RUNS in quotas.told else map(_unless_raised, room)
         return findings + _at_a_time(plan, quotas.values)
 
 
 @dataclass
 class _Quotas:
-    """The account's quotas, as far as the service tells them; else what is published."""
+    """The account's quotas, as far as the service tells them; else what is published.
+
+    :ivar told: codes of those that the service has told.
+    """
 
     values: dict[str, float] = field(default_factory=lambda: dict(PUBLISHED))
+    told: set[str] = field(default_factory=set)
 
     def requests(self) -> Requests[list[Finding]]:
         token: str | None = None
@@ -53,8 +58,9 @@ class _Quotas:
             members = {"ServiceCode": SERVICE_CODE, **more}
             answer = yield ServiceRequest("ListServiceQuotas", members, "service-quotas")
             for quota in answer.get("Quotas", ()):
-                if quota.get("QuotaCode") in self.values and "Value" in quota:
+                if quota.get("QuotaCode") in self.values and quota.get("Value") is not None:
                     self.values[quota["QuotaCode"]] = quota["Value"]
+                    self.told.add(quota["QuotaCode"])
             token = answer.get("NextToken")
             if not token:
                 return []
@@ -63,6 +69,14 @@ class _Quotas:
 def _with_defaults(finding: Finding) -> Finding:
     what = f"{finding.issue.what}. The published defaults are taken for the account's quotas"
     return unknown(finding.kind, finding.issue.where, what, finding.issue.fix, may_pass=finding.may_pass)
+
+
+def _unless_raised(finding: Finding) -> Finding:
+    """Return a finding about the room for runs, which is no more than unknown where only the published quota is."""
+    if finding.verdict is not Verdict.BAD:
+        return finding
+    what = f"{finding.issue.what}; but that is the published quota, and the account's own may be more"
+    return unknown(finding.kind, finding.issue.where, what, finding.issue.fix, may_pass=True)
 
 
 def _room(plan: Plan, most: int) -> Requests[list[Finding]]:

@@ -11,17 +11,21 @@ from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
+from botocore.exceptions import ClientError
 from cohorts import BUCKET, OUT, ROLE, CohortLab, cohort
 from examples import example_files
 from omics_service import make_configuration
 from task_runs import TaskRun, run_task
 
 from airflow_provider_omics.exceptions import OmicsPreflightError, OmicsRequestInvalidError, OmicsServiceError
+from airflow_provider_omics.healthomics.api.calls import Request, run_with
 from airflow_provider_omics.local import LocalOmics
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
 from airflow_provider_omics.local.quotas import Quotas
 from airflow_provider_omics.operators.preflight import OmicsPreflightOperator
 from airflow_provider_omics.operators.run import OmicsStartRunOperator
+from airflow_provider_omics.preflight.plan import Plan
+from airflow_provider_omics.preflight.quota import KEPT_RUNS, QuotaCheck
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
@@ -221,6 +225,27 @@ def test_missing_quotas_are_said_once_and_the_published_ones_taken(
     text = told()
     assert "0 of 100,000 runs are kept" in text
     assert "at most 50 (DYNAMIC storage) run at a time" in text
+
+
+@pytest.mark.parametrize(
+    "answer", [None, {}, {"Quotas": [{"QuotaCode": KEPT_RUNS}]}], ids=["denied", "none", "no value"]
+)
+def test_no_room_beside_the_published_quota_alone_is_unknown(answer: dict[str, Any] | None) -> None:
+    # An account that keeps more runs than are published has had its quota raised.
+    def answered(request: Request) -> Any:
+        if request.operation == "ListServiceQuotas":
+            if answer is None:
+                raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "ListServiceQuotas")
+            return answer
+        if request.operation == "GetRun":
+            return {"retentionMode": "RETAIN"}
+        return {"items": [{"id": str(number)} for number in range(100)], "nextToken": "more"}
+
+    found = run_with(answered, QuotaCheck().requests(Plan(REGION, {}, 5)))
+    assert "bad" not in [finding.verdict for finding in found]
+    (room,) = (finding for finding in found if finding.issue.where == "kept runs")
+    assert "beside at least 100,000 runs" in room.issue.what
+    assert "the account's own may be more" in room.issue.what
 
 
 @pytest.mark.parametrize("quotas", [Quotas(stored_runs=3)])
