@@ -37,7 +37,7 @@ class QuotaCheck:
             # All that hangs on them is judged by what is published.
             findings = [_with_defaults(finding) for finding in findings]
         room = yield from or_unknown(QUOTA, self.where, _room(plan, int(quotas.values[KEPT_RUNS])))
-        findings += room if KEPT_RUNS in quotas.told else map(_unless_raised, room)
+        findings += room if KEPT_RUNS in quotas.answered else map(_unless_raised, room)
         return findings + _at_a_time(plan, quotas.values)
 
 
@@ -45,11 +45,11 @@ class QuotaCheck:
 class _Quotas:
     """The account's quotas, as far as the service tells them; else what is published.
 
-    :ivar told: codes of those that the service has told.
+    :ivar answered: codes of those that the service gave.
     """
 
     values: dict[str, float] = field(default_factory=lambda: dict(PUBLISHED))
-    told: set[str] = field(default_factory=set)
+    answered: set[str] = field(default_factory=set)
 
     def requests(self) -> Requests[list[Finding]]:
         token: str | None = None
@@ -60,7 +60,7 @@ class _Quotas:
             for quota in answer.get("Quotas", ()):
                 if quota.get("QuotaCode") in self.values and quota.get("Value") is not None:
                     self.values[quota["QuotaCode"]] = quota["Value"]
-                    self.told.add(quota["QuotaCode"])
+                    self.answered.add(quota["QuotaCode"])
             token = answer.get("NextToken")
             if not token:
                 return []
