@@ -154,8 +154,10 @@ class ResourceCreator:
         )
         # Only the name: two that ask at once for different settings are to make one, too.
         ids = request_ids(self.request.get("requestId"), _NAMESPACE, self.kind.suffix, self._name)
-        gone = f"{self._operation} for {self._subject}: HealthOmics names one that it made before, and that one is gone"
-        return creation.carry_out(ids, f"{gone}. Give a request_id that was not used yet")
+        named = f"{self._operation} for {self._subject}: HealthOmics names one that it made before"
+        return creation.carry_out(
+            ids, f"{named}, and that one is gone, or has another name. Give a request_id that was not used yet"
+        )
 
     def _created(self, request_id: str) -> Resource:
         """Make it, and return it as it was asked for, which is what it is until the service shows it."""

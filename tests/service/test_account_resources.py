@@ -321,6 +321,13 @@ def test_an_answer_without_its_id_is_of_what_was_asked_for(server: LocalOmics, k
     assert creator(kind, hook).get_or_create().resource.identifier == first
 
 
+def test_a_request_id_that_made_one_of_another_name_is_refused(server: LocalOmics, account: AccountState) -> None:
+    create(RUN_GROUP, request_id="mine")
+    account.assumptions = Assumptions(repeated_request_id_other_payload=RepeatedRequestId.FIRST_ANSWER)
+    with raises(OmicsError, match="is gone, or has another name. Give a request_id that was not used yet"):
+        create(RUN_GROUP, name="weekly", request_id="mine")
+
+
 def test_who_is_killed_behind_a_conflict_makes_no_other_one(server: LocalOmics, account: AccountState) -> None:
     account.assumptions = Assumptions(repeated_request_id=RepeatedRequestId.CONFLICT)
     delete(RUN_CACHE, create(RUN_CACHE).result)
