@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_omics.healthomics.api.counting import counted
 from airflow_provider_omics.healthomics.api.logger import Log
 from airflow_provider_omics.healthomics.api.retrying import Retrying
 from airflow_provider_omics.healthomics.batches.snapshots import BatchSnapshot
@@ -90,9 +91,9 @@ class CohortJob:
         # Whoever wrote the settings had written the sheets that they name.
         if cohort.sheets is not None and not self.hook.storage.exists(uri):
             self.hook.storage.put_all_once(cohort.sheets, cohort.sheets.content_type)
-            self.log.info("The sheets of %s samples are in\n  %s", f"{cohort.count:,}", paths.sample_sheets)
+            self.log.info("The sheets of %s are in\n  %s", counted(cohort.count, "samples"), paths.sample_sheets)
         self.hook.storage.put_once(uri, cohort.path)
-        self.log.info("The settings of %s samples are in\n  %s", f"{cohort.count:,}", uri)
+        self.log.info("The settings of %s are in\n  %s", counted(cohort.count, "samples"), uri)
         return checkpoint
 
     def reattach(self, checkpoint: CohortCheckpoint, tries_before_clear: int) -> CohortCheckpoint:
@@ -228,5 +229,5 @@ class CohortJob:
         return self.submitter.submit(generation, request, digest=digest, cohort=checkpoint.cohort, since=since)
 
     def _log_started(self, part: Cohort, batch: BatchSnapshot) -> None:
-        known = (batch.batch_id, self.submitter.names[0], f"{part.count:,}")
-        self.log.info("Started HealthOmics batch %s (%s) (number of samples: %s)", *known)
+        known = (batch.batch_id, self.submitter.names[0], counted(part.count, "samples"))
+        self.log.info("Started HealthOmics batch %s (%s) with %s", *known)

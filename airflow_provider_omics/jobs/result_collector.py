@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.healthomics.api.calls import Requests, T
+from airflow_provider_omics.healthomics.api.counting import counted
 from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.api.retrying import Retrying, describe_error
@@ -143,14 +144,14 @@ class ResultCollector:
         except OmicsServiceError as error:
             self.log.warning("%s", entry("The cache hits of the samples were not counted: %s", error))
             return
-        self.log.info("%s samples took finished tasks from their run cache", f"{runs:,}")
+        self.log.info("%s took finished tasks from their run cache", counted(runs, "samples"))
 
     def write(self, table: ResultsTable, checkpoint: CohortCheckpoint) -> tuple[str, str]:
         """Write the results table to S3, in place of what is there, and return where it is as CSV and as JSONL."""
         csv_uri, jsonl_uri = f"{checkpoint.results_place}.csv", f"{checkpoint.results_place}.jsonl"
         self.retrying(lambda: self.hook.storage.write(csv_uri, table.csv_lines(), "text/csv"))
         self.retrying(lambda: self.hook.storage.write(jsonl_uri, table.jsonl_lines(), "application/x-ndjson"))
-        self.log.info("The results of %s samples are in\n  %s\n  %s", f"{len(table):,}", csv_uri, jsonl_uri)
+        self.log.info("The results of %s are in\n  %s\n  %s", counted(len(table), "samples"), csv_uri, jsonl_uri)
         return csv_uri, jsonl_uri
 
     def same_samples(self, checkpoint: CohortCheckpoint, batch: CohortAttempt) -> set[str] | None:

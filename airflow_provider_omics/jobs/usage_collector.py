@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_omics.healthomics.api.counting import counted
 from airflow_provider_omics.healthomics.api.logger import Log
 from airflow_provider_omics.healthomics.api.retrying import Retrying
 from airflow_provider_omics.healthomics.discovery.checkpoint import CohortCheckpoint
@@ -62,7 +63,7 @@ class UsageCollector:
                 uses[sample] = SampleUse(tuple(self._use(run, parts) for run in runs))
         except CallsUsedUp:
             left = len(chosen) - len(uses)
-            self.log.warning("The use of %s samples was not looked up (usage_calls_limit)", f"{left:,}")
+            self.log.warning("The use of %s was not looked up (usage_calls_limit)", counted(left, "samples"))
         finally:
             parts.write()
         return uses

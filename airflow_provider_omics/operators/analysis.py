@@ -12,6 +12,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_omics.exceptions import non_retryable_errors
+from airflow_provider_omics.healthomics.api.counting import counted
 from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.statuses import RunStatus, classify
 from airflow_provider_omics.healthomics.requests.issues import Issue, OmicsRequestInvalidError
@@ -214,7 +215,7 @@ class OmicsAnalyzeRunsOperator(KillableOperator):
                 self._add(sample, run_id, read(), seen)
                 if time.monotonic() - logged_at >= _LOG_SECONDS:
                     logged_at = time.monotonic()
-                    self.log.info("%s runs are read", f"{len(seen.samples):,}")
+                    self.log.info("%s read", counted(len(seen.samples), "runs"))
         except CallsUsedUp:
             text = "The calls are used up (usage_calls_limit %s): %s runs are analysed, and not all"
             self.log.warning(text, f"{self.usage_calls_limit:,}", f"{seen.details.analysis.runs:,}")

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from airflow_provider_omics.healthomics.api.counting import counted
 from airflow_provider_omics.report import svg
-from airflow_provider_omics.report.figures import counted, duration, shortened
+from airflow_provider_omics.report.figures import duration, shortened
 from airflow_provider_omics.usage.analysis import TaskAnalysis
 
 _BINS = 24

@@ -47,14 +47,6 @@ def amount(value: float | Decimal | None, unit: str = "") -> str:
     return f"{text} {unit}".rstrip()
 
 
-def counted(number: int, noun: str) -> str:
-    """Return a number of things, such as ``1 run`` or ``12 runs``.
-
-    :param noun: in the plural, with an s at its end.
-    """
-    return f"{number:,} {noun.removesuffix('s') if number == 1 else noun}"
-
-
 def share(part: int, whole: int) -> str:
     """Return a share in per cent; neither all nor nothing is said where it is not so."""
     if not whole:

@@ -13,6 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from airflow_provider_omics.healthomics.api.counting import counted
 from airflow_provider_omics.healthomics.results.table import SampleStatus
 from airflow_provider_omics.report import charts, figures
 from airflow_provider_omics.report.critical_path import Step, critical_path
@@ -82,7 +83,7 @@ def _environment() -> Environment:
         amount=figures.amount,
         moment=figures.moment,
         shortened=figures.shortened,
-        counted=figures.counted,
+        counted=counted,
     )
     return made
 
@@ -96,7 +97,7 @@ def _tiles(report: Report) -> list[tuple[str, str, str, str]]:
     lasted = max(stops) - min(starts) if starts and stops else None
     share = figures.share(completed, len(samples))
     return [
-        ("Completed", f"{completed:,}", "", f"of {figures.counted(len(samples), report.noun)}, {share}"),
+        ("Completed", f"{completed:,}", "", f"of {counted(len(samples), report.noun)}, {share}"),
         ("Not completed", f"{len(samples) - completed:,}", "", figures.share(len(samples) - completed, len(samples))),
         ("Elapsed time", figures.duration(lasted), "", "from the first start to the last end"),
         *_use_tiles(report),
@@ -108,7 +109,7 @@ def _use_tiles(report: Report) -> Iterator[tuple[str, str, str, str]]:
     if "usage_samples" not in totals:
         yield "Use and cost", figures.UNKNOWN, "", "not looked up"
         return
-    of = f"of {figures.counted(totals['usage_samples'], report.noun)}"
+    of = f"of {counted(totals['usage_samples'], report.noun)}"
     cost, as_of = totals.get("cost_usd"), totals.get("price_as_of")
     if cost is None:
         yield "Cost", figures.UNKNOWN, "", of

@@ -11,8 +11,9 @@ from itertools import accumulate
 
 from markupsafe import Markup
 
+from airflow_provider_omics.healthomics.api.counting import counted
 from airflow_provider_omics.report import svg
-from airflow_provider_omics.report.figures import counted, duration, shortened
+from airflow_provider_omics.report.figures import duration, shortened
 
 MOST_ROWS = 60
 """Most bars, or lanes, of a timeline."""

@@ -232,7 +232,11 @@ def test_a_cost_without_prices_is_unknown(lab: CohortLab, tmp_path: Path, told: 
     assert (row["cost_usd"], row["price_as_of"]) == ("", "")
     assert float(row["cpu_hours"]) > 0
     assert task.ti.xcoms["batch_summary"]["cost_usd"] is None
-    assert "1 of 1 samples cost an unknown amount" in told()
+    log = told()
+    assert "1 of 1 samples cost an unknown amount" in log
+    assert "The settings of 1 sample are in" in log
+    assert "with 1 sample " in log
+    assert "The results of 1 sample are in" in log
 
 
 @pytest.mark.parametrize("content", [None, "{}"])

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from airflow_provider_omics.healthomics.api.counting import counted
 from airflow_provider_omics.healthomics.run_settings.locations import SourceLocation
 
 _SHOWN = 5
@@ -81,14 +82,14 @@ class Notes:
     def lines(self) -> Iterator[Note]:
         """Yield what the log should tell."""
         if self._spaces:
-            kinds = ", ".join(_counted(count.total, what) for what, count in self._spaces.items())
+            kinds = ", ".join(counted(count.total, f"{what}s") for what, count in self._spaces.items())
             first = min(number for count in self._spaces.values() for number in count.first)
             yield Note(f"Removed spaces around {kinds}; the first: {self._origin.place([first])}")
         if self._left_out:
             total = sum(count.total for count in self._left_out.values())
             kinds = "; ".join(f"{count.total:,} {why.value}{self._rows(why)}" for why, count in self._left_out.items())
             lost = self._left_out.keys() - {LeftOut.EMPTY, LeftOut.DELIMITER}
-            yield Note(f"Left out {_counted(total, 'row')} of {self._origin.name}: {kinds}", warning=bool(lost))
+            yield Note(f"Left out {counted(total, 'rows')} of {self._origin.name}: {kinds}", warning=bool(lost))
         yield from self._others
 
     def _rows(self, why: LeftOut) -> str:
@@ -97,7 +98,3 @@ class Notes:
             return ""
         more = ", ..." if count.total > len(count.first) else ""
         return f" (row {', '.join(map(str, count.first))}{more})"
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
