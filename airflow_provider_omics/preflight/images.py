@@ -129,7 +129,8 @@ def _present(image: EcrImage) -> Requests[list[Finding]]:
             raise
         if code == _NO_REPOSITORY:
             what = f"account {image.account} has no repository {image.repository} in {image.region}"
-            return [bad(IMAGES, str(image), what, "Create it and push the image, or correct the definition")]
+            fix = "Create it and push the image, or correct the definition; what a pull-through cache brings, pull once"
+            return [bad(IMAGES, str(image), what, fix)]
         what = f"repository {image.repository} has no such image"
         return [bad(IMAGES, str(image), what, "Push it, or correct its tag or digest in the definition")]
     return [good(IMAGES, str(image), "is there")]
