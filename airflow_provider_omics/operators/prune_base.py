@@ -139,15 +139,15 @@ class OmicsPruneOperator(KillableOperator):
         """Do what :meth:`execute` says."""
         self._check()
         now, self._logged_at = time.time(), time.monotonic()
-        reader = self.reader(self._criteria(), self._protection(), now, self.log_progress)
-        plan = self._make_plan(reader)
+        reader, plan = self._make_plan(now)
         self.write(plan)
         self._log_plan(plan)
         return self._summary(plan) if self.plan_only else self.carry_out(context, plan, reader)
 
-    def _make_plan(self, reader: PruneReader) -> PrunePlan:
+    def _make_plan(self, now: float) -> tuple[PruneReader, PrunePlan]:
         try:
-            return self.send(reader.plan(self.most_deletions), f"the {self.noun} to prune")
+            reader = self.reader(self._criteria(), self._protection(), now, self.log_progress)
+            return reader, self.send(reader.plan(self.most_deletions), f"the {self.noun} to prune")
         except _KilledError as killed:
             raise OmicsError("The task was killed while it made its plan: nothing was deleted") from killed
         except OmicsServiceError as error:

@@ -104,7 +104,8 @@ def unknown_by(kind: str, where: str, error: BaseException, service: str) -> Fin
         fix = f"Let the caller use {_IAM_PREFIXES.get(service, service)}:{operation}"
     else:
         fix = explain(error, operation, where).remedy
-    return unknown(kind, where, what, f"{fix}, or leave this check out", may_pass=may_pass)
+    fix = f"{fix}, or leave this check out"
+    return unknown(kind, where, what, fix, may_pass=may_pass, is_refusal=may_pass or is_denied(error))
 
 
 def judge_status(kind: str, where: str, subject: str, status: str | None, message: str | None, fix: str) -> Finding:

@@ -30,12 +30,14 @@ class Finding:
     :param kind: kind of the check, one of :data:`KINDS`.
     :param issue: where it is, what it is, and, unless it is good, what to do about it.
     :param may_pass: whether it may be gone when the task is tried again.
+    :param is_refusal: whether a call was refused, or did not get through, as others like it would.
     """
 
     kind: str
     verdict: Verdict
     issue: Issue = field(repr=False)
     may_pass: bool = False
+    is_refusal: bool = False
 
     def __str__(self) -> str:
         place = f"{self.kind}, {self.issue.where}" if self.issue.where != self.kind else self.kind
@@ -59,9 +61,9 @@ def bad(kind: str, where: str, what: str, fix: str, *, may_pass: bool = False) -
     return Finding(kind, Verdict.BAD, Issue(where, what, fix), may_pass)
 
 
-def unknown(kind: str, where: str, what: str, fix: str, *, may_pass: bool = False) -> Finding:
+def unknown(kind: str, where: str, what: str, fix: str, *, may_pass: bool = False, is_refusal: bool = False) -> Finding:
     """Return that something could not be found out."""
-    return Finding(kind, Verdict.UNKNOWN, Issue(where, what, fix), may_pass)
+    return Finding(kind, Verdict.UNKNOWN, Issue(where, what, fix), may_pass, is_refusal)
 
 
 class OmicsPreflightError(OmicsError):

@@ -82,15 +82,15 @@ def _checked(images: NamedImages, region: str) -> Requests[list[Finding]]:
     policies: set[tuple[str, str]] = set()
     refused: set[str] = set()
     for image in images.ecr[:MOST_IMAGES]:
-        if image.account in refused:
-            continue
         if image.region != region:
             what = f"{image} is in {image.region}, and the runs are in {region}"
             found = [bad(IMAGES, str(image), what, f"Use a copy of it in {region}, by its name there")]
+        elif image.account in refused:
+            continue
         else:
             found = yield from or_unknown(IMAGES, str(image), _present(image), "ecr")
         findings += [_weighed(one, image, images) for one in found]
-        if any(one.verdict is Verdict.UNKNOWN for one in found):
+        if any(one.is_refusal for one in found):
             # What is refused for one image is refused for the others of its registry.
             refused.add(image.account)
             continue

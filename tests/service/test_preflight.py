@@ -324,7 +324,9 @@ def test_images_of_an_account_that_refuses_hide_no_problem_of_another(
     lab: CohortLab, server: LocalOmics, make_workflow: Callable[..., str]
 ) -> None:
     other = f"000000000001.dkr.ecr.{REGION}.amazonaws.com"
-    workflow_id = make_workflow(definitionZip=wdl(f"{other}/bwa:1", f"{other}/fastp:1", f"{REGISTRY}/none:1"))
+    far = "000000000001.dkr.ecr.us-west-2.amazonaws.com"
+    images = (f"{other}/bwa:1", f"{other}/fastp:1", f"{far}/bwa:1", f"{REGISTRY}/none:1")
+    workflow_id = make_workflow(definitionZip=wdl(*images))
     denied = FaultRule(
         kind=FaultKind.ERROR_BEFORE,
         operation="ecr:DescribeImages",
@@ -336,15 +338,18 @@ def test_images_of_an_account_that_refuses_hide_no_problem_of_another(
     found = preflight(workflow_id=workflow_id, preflight="warn").result
     assert [(one["verdict"], one["where"]) for one in found] == [
         ("unknown", f"{other}/bwa:1"),
+        ("bad", f"{far}/bwa:1"),
         ("bad", f"{REGISTRY}/none:1"),
     ]
 
 
 def test_a_call_that_is_no_matter_of_permissions_says_so(lab: CohortLab, make_workflow: Callable[..., str]) -> None:
-    # A name that is too short for ECR is refused by the client.
-    (found,) = preflight(workflow_id=make_workflow(definitionZip=wdl(f"{REGISTRY}/a:1"))).result
-    assert "ParamValidationError" in found["what"]
-    assert found["fix"].startswith("Correct the value that the message names")
+    # A name that is too short for ECR is refused by the client, and hides no other image of the account.
+    workflow_id = make_workflow(definitionZip=wdl(f"{REGISTRY}/a:1", f"{REGISTRY}/none:1"))
+    short, missing = preflight(workflow_id=workflow_id, preflight="warn").result
+    assert "ParamValidationError" in short["what"]
+    assert short["fix"].startswith("Correct the value that the message names")
+    assert (missing["verdict"], missing["where"]) == ("bad", f"{REGISTRY}/none:1")
 
 
 def test_a_run_that_is_run_again_lends_what_it_had(lab: CohortLab, server: LocalOmics) -> None:

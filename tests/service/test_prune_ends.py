@@ -132,6 +132,22 @@ def test_a_kill_while_the_plan_is_made_ends_at_the_next_call(server: LocalOmics,
     assert left(server) == set(ids)
 
 
+def test_a_kill_while_a_workflow_is_looked_up_says_that_nothing_was_deleted(server: LocalOmics, ids: list[str]) -> None:
+    task = runs_task(workflow_name="nobody")
+    server.faults.add(FaultRule(kind=FaultKind.THROTTLE, operation="ListWorkflows", count=8))
+    once(server, "ListWorkflows", task.on_kill)
+    with raises(OmicsError, match="killed while it made its plan: nothing was deleted"):
+        run_task(task)
+    assert left(server) == set(ids)
+
+
+def test_a_workflow_that_may_not_be_looked_up_says_that_nothing_was_deleted(server: LocalOmics, ids: list[str]) -> None:
+    server.faults.add(denied("ListWorkflows"))
+    with raises(OmicsError, match=r"ListWorkflows.*\. The plan was not made, and nothing was deleted"):
+        run_task(runs_task(workflow_name="nobody"))
+    assert left(server) == set(ids)
+
+
 def test_a_kill_ends_the_deletion_of_runs_one_by_one(lab: BatchLab) -> None:
     first, second = lab.make(50, name="a", **tags_of("a")), lab.make(40, BatchStatus.FAILED, name="b", **tags_of("b"))
     task = batches_task()

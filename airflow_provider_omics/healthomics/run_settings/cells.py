@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from airflow_provider_omics.healthomics.api.spelling import meant
 from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.healthomics.run_settings.issue_list import IssueList
 from airflow_provider_omics.healthomics.run_settings.locations import SourceLocation
@@ -71,22 +72,32 @@ class CellReader:
         return {**row, **read}
 
     def closing_issues(self) -> Iterator[Issue]:
-        """Yield the types of columns that none of the rows of JSON values has had."""
-        if self._columns_of_first is not None and self._missing:
-            missing = {name: kind for name, kind in self._stated.items() if name in self._missing}
-            yield from type_issues(missing, self._columns_of_first, f"any row of {self._origin.name}")
+        """Yield the types of columns that none of the rows of JSON values has had, and that are called otherwise."""
+        columns = self._columns_of_first or ()
+        mistaken = {name: kind for name, kind in self._missing_types() if meant(name, columns)}
+        yield from type_issues(mistaken, columns, f"any row of {self._origin.name}")
+
+    def _missing_types(self) -> Iterator[tuple[str, str]]:
+        if self._columns_of_first is not None:
+            yield from ((name, kind) for name, kind in self._stated.items() if name in self._missing)
 
     def type_of(self, column: str) -> str | None:
         """Return the type of a column's cells; None for text."""
         return self._types.get(column)
 
     def tell(self, notes: Notes) -> None:
-        """Tell of types that come from the definition, and of columns of numbers, booleans or JSON sent as text."""
+        """Tell of types from the definition, those that no row needs, and what looks typed and is sent as text."""
         defined = {name: kind for name, kind in self._types.items() if name not in self._stated and kind != "string"}
         if defined:
             named = ", ".join(f"{name!r} {kind}" for name, kind in list(defined.items())[:_SHOWN])
             more = ", ..." if len(defined) > _SHOWN else ""
             notes.add(f"Types from the workflow's definition, for columns of {self._origin.name}: {named}{more}")
+        unused = [name for name, _ in self._missing_types()]
+        if unused:
+            named = ", ".join(map(repr, unused[:_SHOWN])) + (", ..." if len(unused) > _SHOWN else "")
+            notes.add(
+                f"parameter_types without effect, since no row of {self._origin.name} has them: {named}", warning=True
+            )
         columns = sorted(name for name in self._undecided or () if self._looked_typed[name])
         if columns:
             more = ", ..." if len(columns) > _SHOWN else ""

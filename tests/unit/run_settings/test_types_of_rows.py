@@ -70,7 +70,13 @@ def test_rows_of_a_sample_are_typed_one_by_one(read: Read) -> None:
     assert setting["parameters"] == {"n": [1, "", 3]}
 
 
-def test_a_type_of_a_column_that_no_row_has_is_refused(read: Read) -> None:
+def test_a_type_of_what_rows_need_not_have_is_told_and_refuses_nothing(read: Read) -> None:
+    (note,) = read([{"id": "A"}, {"id": "B"}], "id", parameter_types={"share": "float"}).notes
+    assert note.warning
+    assert note.text == "parameter_types without effect, since no row of run_settings has them: 'share'"
+
+
+def test_a_type_of_a_column_that_is_called_otherwise_is_refused(read: Read) -> None:
     rows = [{"id": "A", "depth": "1"}, {"id": "B", "share": "1"}]
     assert read(rows, "id", parameter_types={"share": "float"}).count == 2
     with pytest.raises(OmicsRequestInvalidError) as caught:
