@@ -6,6 +6,7 @@ import posixpath
 import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from typing import Any
 from urllib.parse import unquote
 
@@ -17,7 +18,6 @@ from airflow_provider_omics.workflows.bundle import DefinitionError
 TextOf = Callable[[str], str | None]
 """Returns the text of a file of the definition by its path there; None where it has none."""
 
-_IMPORTS = ("$import", "$mixin")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _MOST_VALUES = 1_000_000
 _DEEPEST = 500
@@ -25,6 +25,7 @@ _DEEPEST = 500
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STARTS = (yaml.SequenceStartEvent, yaml.MappingStartEvent)
 _ENDS = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
+_NO_VALUE = ("", "~", "null")
 _TOO_DEEP = ("is nested too deeply to be read", "Give its parts files of their own, and nest them less")
 
 
@@ -39,7 +40,7 @@ def check_references(main: str, text_of: TextOf) -> None:
         values, or is nested too deeply.
     """
     walk = _Walk(text_of)
-    walk.queue(main)
+    walk.queue(main, _Role.PROCESS)
     _finish(walk, main)
 
 
@@ -84,7 +85,7 @@ def read_references(main: str, text_of: TextOf) -> References:
     """
     walk = _Walk(text_of)
     try:
-        walk.queue(main)
+        walk.queue(main, _Role.PROCESS)
         _finish(walk, main)
     except DefinitionError as error:
         walk.issues += error.issues
@@ -99,6 +100,30 @@ def _finish(walk: _Walk, main: str) -> None:
         walk.finish()
     except RecursionError:
         raise DefinitionError(f"{main}:1", *_TOO_DEEP) from None
+
+
+class _Role(Enum):
+    """What a value stands for: only a step's ``run`` is a reference, whatever else has a member of that name."""
+
+    PROCESS = auto()
+    STEPS = auto()
+    STEP = auto()
+    DATA = auto()
+
+    def of_member(self, name: str | None) -> _Role:
+        """Return what a member of a map stands for."""
+        return _Role.STEP if self is _Role.STEPS else _MEMBERS.get((self, name), _Role.DATA)
+
+    def of_entry(self) -> _Role:
+        """Return what an entry of a list stands for: processes and steps may be listed, and lists be imported."""
+        return _Role.STEP if self is _Role.STEPS else self
+
+
+_MEMBERS: dict[tuple[_Role, str | None], _Role] = {
+    (_Role.PROCESS, "$graph"): _Role.PROCESS,
+    (_Role.PROCESS, "steps"): _Role.STEPS,
+    (_Role.STEP, "run"): _Role.PROCESS,
+}
 
 
 @dataclass(eq=False, slots=True)
@@ -116,6 +141,14 @@ class _Node:
     is_map: bool = False
     is_collection: bool = False
     within: list[_Node] = field(default_factory=list)
+
+    def roles(self, role: _Role) -> Iterator[tuple[_Node, _Role]]:
+        """Yield the values within, each with what it stands for where this one has a role."""
+        if not self.is_map:
+            yield from ((each, role.of_entry()) for each in self.within)
+        for key, value in zip(self.within[::2], self.within[1::2], strict=False) if self.is_map else ():
+            yield key, _Role.DATA
+            yield value, role.of_member(key.text)
 
     def members(self) -> dict[str, _Node]:
         """Return the values of a map by their keys; nothing for what is no map."""
@@ -180,6 +213,10 @@ class _Part:
     document: _Document
     place: str
     verb: str
+    role: _Role
+
+
+_RUN = ("run", "runs", _Role.PROCESS)
 
 
 class _Walk:
@@ -190,18 +227,21 @@ class _Walk:
         self.issues: list[Issue] = []
         self.is_closed = True
         self._documents: dict[str, _Document | None] = {}
-        self._waiting: list[_Document] = []
-        self._sizes: dict[int, int] = {}
+        self._queued: set[tuple[str, _Role]] = set()
+        self._waiting: list[tuple[_Document, _Role]] = []
+        self._sizes: dict[tuple[int, _Role], int] = {}
         # The nodes that the one at hand is within, with their files.
         self._open: dict[int, str] = {}
 
-    def queue(self, path: str) -> _Document | None:
+    def queue(self, path: str, role: _Role) -> _Document | None:
         """Return a document, which is walked through by itself too; None if there is none, or it cannot be read."""
         if path not in self._documents:
-            document = self._documents[path] = self._read(path)
-            if document is not None:
-                self._waiting.append(document)
-        return self._documents[path]
+            self._documents[path] = self._read(path)
+        document = self._documents[path]
+        if document is not None and (path, role) not in self._queued:
+            self._queued.add((path, role))
+            self._waiting.append((document, role))
+        return document
 
     def documents(self) -> list[_Document]:
         """Return the documents that could be read, in the order in which they were found."""
@@ -213,8 +253,8 @@ class _Walk:
         :raises DefinitionError: one of them does not come to an end.
         """
         while self._waiting:
-            document = self._waiting.pop()
-            self._size(document.root, document)
+            document, role = self._waiting.pop()
+            self._size(document.root, document, role)
 
     def _read(self, path: str) -> _Document | None:
         try:
@@ -233,21 +273,21 @@ class _Walk:
             self.issues.append(Issue(f"{path}:1", "is empty", "Write a CWL process into it"))
         return None if root is None else _Document(path, root)
 
-    def _size(self, node: _Node, document: _Document) -> int:
+    def _size(self, node: _Node, document: _Document, role: _Role) -> int:
         key = id(node)
-        if key in self._sizes:
-            return self._sizes[key]
+        if (key, role) in self._sizes:
+            return self._sizes[key, role]
         self._open[key] = document.path
         size = 1
-        for part in self._parts(node, document):
+        for part in self._parts(node, document, role):
             if id(part.node) in self._open:
                 raise DefinitionError(part.place, self._cycle(part), "Remove that reference")
-            size += self._size(part.node, part.document)
+            size += self._size(part.node, part.document, part.role)
         if size > _MOST_VALUES:
             what = f"comes to more than {_MOST_VALUES:,} values with all that it imports, runs and repeats"
             raise DefinitionError(document.place(node), what, "Have it refer to fewer things, or less often")
         del self._open[key]
-        self._sizes[key] = size
+        self._sizes[key, role] = size
         return size
 
     def _cycle(self, part: _Part) -> str:
@@ -256,28 +296,35 @@ class _Walk:
         way = [file for number, file in enumerate(files) if not number or file != files[number - 1]]
         return f"{part.verb} itself" + (f" ({' -> '.join(way)})" if len(way) > 1 else "")
 
-    def _parts(self, node: _Node, document: _Document) -> Iterator[_Part]:
-        for each in node.within:
-            yield _Part(each, document, document.place(each), "contains an alias of")
+    def _parts(self, node: _Node, document: _Document, role: _Role) -> Iterator[_Part]:
+        for each, meant in node.roles(role):
+            yield _Part(each, document, document.place(each), "contains an alias of", meant)
         members = node.members()
         included = members.get("$include", _NOTHING)
-        if included.text is not None:
-            self._path(included, document, "includes", document.expanded(included.text))
-        is_step = "in" in members or "out" in members
-        for name, verb in [(each, "imports") for each in _IMPORTS] + [("run", "runs")] * is_step:
+        if self._has_value(included, document, "$include"):
+            self._path(included, document, "includes", document.expanded(included.text or ""))
+        for name, verb, meant in (("$import", "imports", role), ("$mixin", "imports", role), _RUN):
             reference = members.get(name, _NOTHING)
-            if reference.text is not None:
-                yield from self._target(reference, document, verb)
+            if (name != "run" or role is _Role.STEP) and self._has_value(reference, document, name):
+                yield from self._target(reference, document, verb, meant)
 
-    def _target(self, reference: _Node, document: _Document, verb: str) -> Iterator[_Part]:
+    def _has_value(self, reference: _Node, document: _Document, name: str) -> bool:
+        """Whether a reference leads anywhere; add an issue if it is there, and empty."""
+        if reference.text in _NO_VALUE:
+            fix = "Give the path of a file of the definition"
+            self.issues.append(Issue(document.place(reference), f"{name} has no value", fix))
+        return reference.text is not None and reference.text not in _NO_VALUE
+
+    def _target(self, reference: _Node, document: _Document, verb: str, role: _Role) -> Iterator[_Part]:
         written, _, fragment = document.expanded(reference.text or "").partition("#")
         path = self._path(reference, document, verb, written) if written else document.path
-        found = None if path is None else self.queue(path)
+        # What is beside an imported part is read too, and is no process for that.
+        found = None if path is None else self.queue(path, role if role is _Role.PROCESS else _Role.DATA)
         if found is None:
             return
         node = found.root if verb == "imports" and not fragment else found.entry(fragment)
         if node is not None:
-            yield _Part(node, found, document.place(reference), verb)
+            yield _Part(node, found, document.place(reference), verb, role)
 
     def _path(self, reference: _Node, document: _Document, verb: str, written: str) -> str | None:
         """Return the path of what is referred to; None, with an issue, if the definition does not have it."""

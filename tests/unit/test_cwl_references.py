@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from airflow_provider_omics.workflows.bundle import DefinitionError
-from airflow_provider_omics.workflows.cwl_references import check_references
+from airflow_provider_omics.workflows.cwl_references import check_references, read_references
 
 HEAD = "cwlVersion: v1.2\nclass: Workflow\ninputs: {}\noutputs: {}\n"
 TOOL = "cwlVersion: v1.2\nclass: CommandLineTool\nbaseCommand: echo\ninputs: {}\noutputs: {}\n"
@@ -121,6 +121,59 @@ SOUND: dict[str, dict[str, str]] = {
 @pytest.mark.parametrize("files", SOUND.values(), ids=SOUND.keys())
 def test_what_comes_to_an_end_is_left_to_the_engine(files: dict[str, str]) -> None:
     check_references("main.cwl", files.get)
+
+
+NO_STEPS: dict[str, str] = {
+    "inputs of these names": f"{TOOL.replace('inputs: {}', 'inputs: {run: string, out: string, in: File}')}",
+    "value": TOOL.replace("inputs: {}", "inputs: {x: {type: Any, default: {in: a, run: b, steps: {c: {run: d}}}}}"),
+    "fields of a record": TOOL.replace(
+        "inputs: {}", "inputs: {x: {type: {type: record, fields: {run: string, in: string}}}}"
+    ),
+    "steps of data": TOOL + "hints: [{class: x, steps: [{run: b, in: [], out: []}]}]\n",
+    "input and output of a step": f"{HEAD}steps: {{s: {{run: t.cwl, in: {{run: x, out: x}}, out: [run]}}}}\n",
+    "step called run": f"{HEAD}steps: {{run: {{run: t.cwl, in: {{}}, out: []}}}}\n",
+    "value of what a step runs": f"{HEAD}steps: [{{id: s, in: [], out: [], run: {{class: CommandLineTool, inputs: "
+    "{run: {type: Any, default: {run: b, in: c}}}, outputs: {}}}]\n",
+}
+
+
+@pytest.mark.parametrize("text", NO_STEPS.values(), ids=NO_STEPS.keys())
+def test_only_what_a_step_runs_is_a_reference(text: str) -> None:
+    found = read_references("main.cwl", {"main.cwl": text, "t.cwl": TOOL}.get)
+    assert (found.issues, found.is_closed) == ((), True)
+
+
+STEPS: dict[str, dict[str, str]] = {
+    "map": {"main.cwl": flow("none.cwl")},
+    "list": {"main.cwl": f"{HEAD}steps: [{step('none.cwl')}]\n"},
+    "without in and out": {"main.cwl": f"{HEAD}steps: {{s: {{run: none.cwl}}}}\n"},
+    "graph": {"main.cwl": packed("{id: main, class: Workflow}", f"{{id: b, steps: [{step('none.cwl')}]}}")},
+    "embedded": {"main.cwl": flow(f"{{class: Workflow, steps: [{step('none.cwl')}]}}")},
+    "imported list": {"main.cwl": f"{HEAD}steps: [{{$import: s.yml}}]\n", "s.yml": f"[{step('none.cwl')}]"},
+    "imported step": {"main.cwl": f"{HEAD}steps: {{s: {{$import: s.yml}}}}\n", "s.yml": step("none.cwl")},
+    "imported process": {"main.cwl": packed("{$import: b.cwl}"), "b.cwl": flow("none.cwl")},
+    "imported as data, and run": {
+        "main.cwl": f"{flow('b.cwl')}hints: [{{$import: b.cwl}}]\n",
+        "b.cwl": flow("none.cwl"),
+    },
+    "alias of data": {"main.cwl": f"hints: [&a {step('none.cwl')}]\n{HEAD}steps: [*a]\n"},
+}
+
+
+@pytest.mark.parametrize("files", STEPS.values(), ids=STEPS.keys())
+def test_whatever_a_step_runs_has_to_be_there(files: dict[str, str]) -> None:
+    (issue,) = read_references("main.cwl", files.get).issues
+    assert issue.what == "runs none.cwl, and there is no such file"
+
+
+@pytest.mark.parametrize("run", ["", "''", "~", "null"])
+def test_a_step_that_runs_nothing_does_not_run_itself(run: str) -> None:
+    files = {"main.cwl": f"{HEAD}steps:\n  s:\n    in: {{}}\n    out: []\n    run: {run}\n"}
+    (issue,) = read_references("main.cwl", files.get).issues
+    where = "main.cwl:9:10" if run else "main.cwl:9:9"
+    assert (issue.where, issue.what) == (where, "run has no value")
+    (issue,) = read_references("main.cwl", {"main.cwl": f"{TOOL}hints: {{$import: {run}}}\n"}.get).issues
+    assert issue.what == "$import has no value"
 
 
 def test_what_multiplies_is_refused_without_being_written_out() -> None:
