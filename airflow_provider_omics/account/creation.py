@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Protocol
 
 from airflow_provider_omics.account.commands import update_resource
@@ -12,12 +13,7 @@ from airflow_provider_omics.account.kinds import ResourceKind
 from airflow_provider_omics.account.poll import find_resources, get_resource
 from airflow_provider_omics.account.resource import CREATING, DELETED, DELETING, FAILED, Resource
 from airflow_provider_omics.healthomics.api.calls import Requests, or_none
-from airflow_provider_omics.healthomics.api.creation import (
-    IdempotentCreation,
-    find_late,
-    look_until_settled,
-    request_ids,
-)
+from airflow_provider_omics.healthomics.api.creation import IdempotentCreation, Looks, request_ids
 from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.requests.checks import as_typed
@@ -59,7 +55,7 @@ class CreatedResource:
 
 @dataclass(frozen=True)
 class ResourceCreator:
-    """Creator of one run group, run cache or configuration.
+    """Creator of one run group, run cache or configuration, once.
 
     :param request: members by their API names, checked, without ``requestId`` unless it was given.
     :param pause: sleeps so many seconds and returns whether the task was killed meanwhile.
@@ -82,10 +78,11 @@ class ResourceCreator:
         :raises OmicsRequestInvalidError: one of the name differs in what the API cannot change, is FAILED, or is not
             the only one.
         :raises OmicsServiceError: the service refused it.
+        :raises OmicsError: the task was killed meanwhile, or one of the name is still being deleted.
         """
         found = self._find()
         if found is None and self.is_retry:
-            found = find_late(self._find, self._subject, self.log, self.pause)
+            found = self._looks.find_late(self._find)
         if found is not None:
             self.log.info("%s", entry("HealthOmics %s is there already", found.label))
             return CreatedResource(self._as_asked(found), is_new=False)
@@ -104,6 +101,10 @@ class ResourceCreator:
     def _subject(self) -> str:
         return f"{self.kind.name} {self._name!r}"
 
+    @cached_property
+    def _looks(self) -> Looks[Resource]:
+        return Looks(self._subject, self.log, self.pause)
+
     @property
     def _operation(self) -> str:
         return self.kind.operation("Create")
@@ -121,7 +122,7 @@ class ResourceCreator:
 
     def _named(self) -> list[Resource]:
         """Return what has the name once none of it is being deleted, or listed and not shown."""
-        named, _ = look_until_settled(self._look, self.log, self.pause)
+        named = self._looks.until_settled(self._look)
         if any(one.status == DELETING for one in named):
             raise OmicsError(
                 f"{self._operation}: nothing was sent, since {self._subject} is still being deleted. Try again"
@@ -161,6 +162,7 @@ class ResourceCreator:
 
     def _created(self, request_id: str) -> Resource:
         """Make it, and return it as it was asked for, which is what it is until the service shows it."""
+        self._looks.begin_sending()
         members = {**self.request, "requestId": request_id}
         made = self.service.create_resource(self.kind, members, find=self._find, pause=self.pause)
         return replace(made, name=self._name, settings=self.request, tags=self.request.get("tags") or {})

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic
 
+from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.discovery.checkpoint import COHORT_TAG
 from airflow_provider_omics.healthomics.discovery.jobs import (
@@ -102,6 +103,7 @@ class IdempotentSubmitter(Generic[JobT]):
         :param digest: of what this one job computes, where the key leaves that open.
         :param cohort: key of a batch's cohort.
         :param since: when the submission began, where no earlier one can have been for that job.
+        :raises OmicsError: the task was killed.
         :raises OmicsServiceError: the service refused it.
         """
         ours = self.key.tags(generation) if self.is_tagged else {}
@@ -113,6 +115,9 @@ class IdempotentSubmitter(Generic[JobT]):
         if not tags:
             del members["tags"]
         self.record.record_intent(generation)
+        # Airflow lets a task go on after on_kill, which may have come at any time since the task began.
+        if self.pause(0.0) is True:
+            raise OmicsError(f"The task was killed before it started a {self.kind.api.label}; nothing was sent")
         job = self.kind.start(self.hook, members, find=partial(self._reconcile, generation, since), pause=self.pause)
         self.record.record_started(generation, self.kind.id_of(job), job.uuid, cohort)
         return self._without_rival(generation, job, cohort)

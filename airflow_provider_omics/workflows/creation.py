@@ -5,14 +5,14 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 from airflow_provider_omics.healthomics.api.calls import Requests, or_none
 from airflow_provider_omics.healthomics.api.creation import (
     MOST_GENERATIONS,
     IdempotentCreation,
-    find_late,
-    look_until_settled,
+    Looks,
     request_ids,
 )
 from airflow_provider_omics.healthomics.api.logger import Log, entry
@@ -67,7 +67,7 @@ class Created:
 
 @dataclass(frozen=True)
 class WorkflowCreator:
-    """Creator of one workflow, or of one version.
+    """Creator of one workflow, or of one version, once.
 
     :param creation: the request, with its name.
     :param is_tagged: whether it gets the tag with the digest of its content, which needs ``omics:TagResource``;
@@ -90,16 +90,21 @@ class WorkflowCreator:
 
         :raises OmicsRequestInvalidError: the name stands for other content.
         :raises OmicsServiceError: the service refused it.
+        :raises OmicsError: the task was killed meanwhile.
         """
         found = self._find_usable()
         if found is None and self.is_retry:
-            found = find_late(self._find_usable, self._subject, self.log, self.pause)
+            found = self._looks.find_late(self._find_usable)
         if found is not None:
             self.log.info("%s", entry("HealthOmics %s is there already, and %s", found.label, found.status))
             return Created(found, is_new=False)
         made = self._create()
         self.log.info("%s", entry("Made HealthOmics %s (content %s)", made.label, self.creation.digest[:16]))
         return Created(made, is_new=True)
+
+    @cached_property
+    def _looks(self) -> Looks[WorkflowSnapshot]:
+        return Looks(self._subject, self.log, self.pause)
 
     @property
     def _is_version(self) -> bool:
@@ -133,7 +138,7 @@ class WorkflowCreator:
             found = self.service.send_requests(asked, self._subject)
             return [] if found is None or found.phase is Phase.DELETED else [found]
         # What is listed for a minute and never shown is deleted.
-        return look_until_settled(self._look, self.log, self.pause)[0]
+        return self._looks.until_settled(self._look)
 
     def _look(self) -> tuple[list[WorkflowSnapshot], str | None]:
         named: list[WorkflowSnapshot] = self.service.send_requests(list_workflows(self._request["name"]), self._subject)
@@ -174,8 +179,13 @@ class WorkflowCreator:
 
     def _create(self) -> WorkflowSnapshot:
         create = self.service.create_workflow_version if self._is_version else self.service.create_workflow
+
+        def made_with(request_id: str) -> WorkflowSnapshot:
+            self._looks.begin_sending()
+            return create(self._members(request_id), find=self._find_made, pause=self.pause)
+
         creation = IdempotentCreation(
-            create=lambda request_id: create(self._members(request_id), find=self._find_made, pause=self.pause),
+            create=made_with,
             find=self._find_made,
             read=lambda made: self._read(made) or self._listed(made),
             is_gone=lambda found: found.phase is Phase.DELETED,

@@ -331,7 +331,8 @@ def test_a_request_id_that_made_one_of_another_name_is_refused(server: LocalOmic
 def test_who_is_killed_behind_a_conflict_makes_no_other_one(server: LocalOmics, account: AccountState) -> None:
     account.assumptions = Assumptions(repeated_request_id=RepeatedRequestId.CONFLICT)
     delete(RUN_CACHE, create(RUN_CACHE).result)
-    killed = replace(creator(RUN_CACHE), pause=lambda _: True)
+    # Not killed yet when it asks for one.
+    killed = replace(creator(RUN_CACHE), pause=lambda seconds: seconds > 0)
     with raises(OmicsServiceError, match="ConflictException"):
         killed.get_or_create()
     assert made(account, RUN_CACHE) == []

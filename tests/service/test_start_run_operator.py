@@ -494,7 +494,10 @@ def test_a_task_killed_while_it_starts_its_run_cancels_it(server: LocalOmics, wo
     operator = OmicsStartRunOperator(
         task_id="start_run", workflow_id=workflow_id, role_arn=ROLE, output_uri="s3://results/out", deferrable=True
     )
-    operator.on_kill()
+    # No fault: only what is done at the call, before it has its effect.
+    server.faults.add(
+        FaultRule(kind=FaultKind.THROTTLE, operation="StartRun", matches=lambda _: bool(operator.on_kill()))
+    )
     with raises(OmicsWaitError, match="killed"):
         run_task(operator)
     assert len(server.journal.calls("CancelRun")) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from airflow_provider_omics.healthomics.api.errors import OmicsError
@@ -35,44 +35,65 @@ def request_ids(own: str | None, namespace: uuid.UUID, *parts: str) -> Iterator[
         yield str(uuid.uuid5(namespace, "\x1f".join([*parts, str(generation)])))
 
 
-def find_late(find: Callable[[], T | None], subject: str, log: Log, pause: Callable[[float], object]) -> T | None:
-    """Find what an earlier try may have made; None if the service does not show it for 15 seconds.
+@dataclass
+class Looks(Generic[T]):
+    """The looks of one creation for what there is, which end when the task is killed.
 
-    A service that remembers the request id has no need of it; how long it does is not documented.
-
-    :param find: finds it, and has found none just now.
-    :param subject: what to call it in the log.
-    :param pause: sleeps so many seconds, and may return True to say that the task was killed meanwhile.
-    :raises OmicsError: the task was killed meanwhile.
-    """
-    text = "HealthOmics shows no %s; an earlier try may have made one, so looking again for up to %.0f s"
-    log.info("%s", entry(text, subject, sum(LATE_PAUSES)))
-    for seconds in LATE_PAUSES:
-        if pause(seconds) is True:
-            raise OmicsError(f"The task was killed before it made {subject}; nothing was sent")
-        found = find()
-        if found is not None:
-            return found
-    return None
-
-
-def look_until_settled(
-    look: Callable[[], tuple[T, str | None]], log: Log, pause: Callable[[float], object]
-) -> tuple[T, str | None]:
-    """Look until nothing is on its way, for up to a minute, and return what the last look has found.
-
-    :param look: returns what there is, and what is on its way, for the log; None if nothing is.
+    :param subject: what to call in the log what is to be made.
     :param pause: sleeps so many seconds, and may return True to say that the task was killed meanwhile.
     """
-    found, on_its_way = look()
-    for seconds in CONFIRM_PAUSES[1:]:
-        if on_its_way is None:
-            break
-        log.info("%s", entry(on_its_way))
-        if pause(seconds) is True:
-            break
+
+    subject: str
+    log: Log
+    pause: Callable[[float], object]
+    _is_sent: bool = field(default=False, init=False)
+
+    def find_late(self, find: Callable[[], T | None]) -> T | None:
+        """Find what an earlier try may have made; None if the service does not show it for 15 seconds.
+
+        A service that remembers the request id has no need of it; how long it does is not documented.
+
+        :param find: finds it, and has found none just now.
+        :raises OmicsError: the task was killed meanwhile.
+        """
+        text = "HealthOmics shows no %s; an earlier try may have made one, so looking again for up to %.0f s"
+        self.log.info("%s", entry(text, self.subject, sum(LATE_PAUSES)))
+        for seconds in LATE_PAUSES:
+            self._sleep(seconds)
+            found = find()
+            if found is not None:
+                return found
+        return None
+
+    def until_settled(self, look: Callable[[], tuple[list[T], str | None]]) -> list[T]:
+        """Look until nothing is on its way, for up to a minute, and return what the last look has found.
+
+        :param look: returns what there is, and what is on its way, for the log; None if nothing is.
+        :raises OmicsError: the task was killed meanwhile.
+        """
         found, on_its_way = look()
-    return found, on_its_way
+        for seconds in CONFIRM_PAUSES[1:]:
+            if on_its_way is None:
+                break
+            self.log.info("%s", entry(on_its_way))
+            self._sleep(seconds)
+            found, on_its_way = look()
+        return found
+
+    def begin_sending(self) -> None:
+        """Note that a call that makes it is sent now.
+
+        :raises OmicsError: the task was killed, so that none may be.
+        """
+        self._sleep(0.0)
+        self._is_sent = True
+
+    def _sleep(self, seconds: float) -> None:
+        if self.pause(seconds) is not True:
+            return
+        if self._is_sent:
+            raise OmicsError(f"The task was killed while it looked for {self.subject}, which it may have made")
+        raise OmicsError(f"The task was killed before it made {self.subject}; nothing was sent")
 
 
 @dataclass(frozen=True)
