@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
-import logging
 import threading
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from account_resources import (
+    ASKED,
+    CREATORS,
+    KINDS,
+    VPC,
+    create,
+    creator,
+    made,
+    shown,
+)
 from omics_errors import raises
-from task_runs import TaskInstance, TaskRun, run_task
+from task_runs import run_task
 
 from airflow_provider_omics.account.creation import ResourceCreator
 from airflow_provider_omics.account.kinds import CONFIGURATION, RUN_CACHE, RUN_GROUP, ResourceKind
@@ -20,7 +28,6 @@ from airflow_provider_omics.exceptions import (
     OmicsConfigurationFailedError,
     OmicsError,
     OmicsRequestInvalidError,
-    OmicsServiceError,
 )
 from airflow_provider_omics.healthomics.requests.shapes import operation_model, snake_case
 from airflow_provider_omics.hooks.omics import OmicsHook
@@ -28,34 +35,9 @@ from airflow_provider_omics.local import Assumptions, LocalOmics
 from airflow_provider_omics.local.account_state import AccountState
 from airflow_provider_omics.local.assumptions import RepeatedRequestId
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
-from airflow_provider_omics.operators.account import (
-    OmicsCreateConfigurationOperator,
-    OmicsCreateRunCacheOperator,
-    OmicsCreateRunGroupOperator,
-    OmicsDeleteConfigurationOperator,
-    OmicsDeleteRunCacheOperator,
-    OmicsDeleteRunGroupOperator,
-)
 from airflow_provider_omics.sensors.configuration import OmicsConfigurationSensor
 
 MODES = pytest.mark.parametrize("deferrable", [False, True], ids=["worker", "deferred"])
-VPC = {"vpcConfig": {"securityGroupIds": ["sg-1", "sg-2"], "subnetIds": ["subnet-01", "subnet-02"]}}
-ASKED: dict[str, dict[str, Any]] = {
-    "RunGroup": {"name": "nightly", "maxRuns": 5},
-    "RunCache": {"name": "nightly", "cacheS3Location": "s3://caches/nightly"},
-    "Configuration": {"name": "nightly", "runConfigurations": VPC},
-}
-KINDS = pytest.mark.parametrize("kind", [RUN_GROUP, RUN_CACHE, CONFIGURATION], ids=lambda kind: kind.suffix)
-CREATORS: dict[str, Callable[..., Any]] = {
-    "RunGroup": OmicsCreateRunGroupOperator,
-    "RunCache": OmicsCreateRunCacheOperator,
-    "Configuration": OmicsCreateConfigurationOperator,
-}
-DELETERS: dict[str, Callable[..., Any]] = {
-    "RunGroup": OmicsDeleteRunGroupOperator,
-    "RunCache": OmicsDeleteRunCacheOperator,
-    "Configuration": OmicsDeleteConfigurationOperator,
-}
 
 
 @pytest.fixture
@@ -63,53 +45,6 @@ def server(omics_local: LocalOmics) -> LocalOmics:
     """Airflow's connection leads to the server of the shared fixtures, which has a bucket for caches."""
     omics_local.client("s3").create_bucket(Bucket="caches")
     return omics_local
-
-
-@pytest.fixture
-def account(server: LocalOmics) -> AccountState:
-    return server.account("us-east-1")
-
-
-@pytest.fixture
-def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is not found counts as deleted at once."""
-    for name in ("CONFIRM_PAUSES", "LATE_PAUSES"):
-        monkeypatch.setattr(f"airflow_provider_omics.healthomics.api.creation.{name}", (0.0, 0.01))
-
-
-def operator(kind: ResourceKind, **kwargs: Any) -> Any:
-    asked = {snake_case(name): value for name, value in ASKED[kind.suffix].items()}
-    waiting = {"waiter_delay": 0.02} if kind is CONFIGURATION else {}
-    return CREATORS[kind.suffix](task_id="create", **{**asked, **waiting, **kwargs})
-
-
-def create(kind: ResourceKind, **kwargs: Any) -> TaskRun:
-    return run_task(operator(kind, **kwargs))
-
-
-def delete(kind: ResourceKind, identifier: str) -> TaskRun:
-    return run_task(DELETERS[kind.suffix](task_id="delete", **{kind.argument: identifier}))
-
-
-def kept(account: AccountState, kind: ResourceKind) -> dict[str, Any]:
-    stores: dict[str, Any] = {
-        "RunGroup": account.run_groups,
-        "RunCache": account.run_caches,
-        "Configuration": account.configurations,
-    }
-    store: dict[str, Any] = stores[kind.suffix]
-    return store
-
-
-def made(account: AccountState, kind: ResourceKind) -> list[Any]:
-    return list(kept(account, kind).values())
-
-
-def shown(omics: Any, kind: ResourceKind, identifier: str) -> dict[str, Any]:
-    answer: dict[str, Any] = getattr(omics, f"get_{snake_case(kind.suffix[0].lower() + kind.suffix[1:])}")(
-        **{kind.identifier: identifier}
-    )
-    return answer
 
 
 @KINDS
@@ -252,66 +187,6 @@ def test_two_who_ask_for_different_limits_at_the_same_time_make_one(server: Loca
     assert [group.settings["maxRuns"] for group in account.run_groups.values()] == [5]
 
 
-@KINDS
-def test_what_was_deleted_is_made_anew(
-    server: LocalOmics, account: AccountState, kind: ResourceKind, impatience: None
-) -> None:
-    first = create(kind)
-    assert delete(kind, first.result).result == first.result
-    assert delete(kind, first.result).result == first.result
-    again = create(kind)
-    assert again.ti.xcoms["resource_is_new"] is True
-    assert [one.arn for one in made(account, kind) if getattr(one, "status", "ACTIVE") == "ACTIVE"] == [
-        again.ti.xcoms["resource_arn"]
-    ]
-
-
-@KINDS
-def test_a_later_try_looks_again_for_what_it_may_have_made(
-    server: LocalOmics, account: AccountState, kind: ResourceKind, impatience: None
-) -> None:
-    account.assumptions = Assumptions(repeated_request_id=RepeatedRequestId.FORGOTTEN)
-    first = create(kind).result
-    store = kept(account, kind)
-    hidden = dict(store)
-    store.clear()
-
-    def show(_: float) -> bool:
-        store.update(hidden)
-        return False
-
-    again = replace(creator(kind), pause=show, is_retry=True).get_or_create()
-    assert (again.resource.identifier, again.is_new) == (first, False)
-    store.clear()
-    assert run_task(operator(kind), TaskInstance(task_id="create", try_number=2)).ti.xcoms["resource_is_new"] is True
-    assert server.journal.counts[kind.operation("Create")] == 2
-
-
-def test_a_later_try_that_is_killed_makes_nothing(server: LocalOmics, account: AccountState) -> None:
-    with raises(OmicsError, match="The task was killed before it made run cache 'nightly'; nothing was sent"):
-        replace(creator(RUN_CACHE), pause=lambda _: True, is_retry=True).get_or_create()
-    assert made(account, RUN_CACHE) == []
-
-
-@pytest.mark.parametrize("kind", [RUN_GROUP, RUN_CACHE], ids=lambda kind: kind.suffix)
-def test_what_is_listed_and_not_shown_is_waited_for_and_then_gone(
-    server: LocalOmics, account: AccountState, kind: ResourceKind, impatience: None
-) -> None:
-    account.assumptions = Assumptions(repeated_request_id=RepeatedRequestId.FORGOTTEN)
-    first = create(kind).result
-    hidden: dict[str, Any] = {
-        "kind": FaultKind.ERROR_BEFORE,
-        "operation": kind.operation("Get"),
-        "code": "ResourceNotFoundException",
-        "http_status": 404,
-        "matches": lambda facts: facts.members["id"] == first,
-    }
-    server.faults.add(FaultRule(**hidden))
-    assert create(kind).result == first
-    server.faults.add(FaultRule(**hidden, count=None))
-    assert create(kind).result != first
-
-
 @pytest.mark.parametrize("kind", [RUN_GROUP, RUN_CACHE], ids=lambda kind: kind.suffix)
 def test_an_answer_without_its_id_is_of_what_was_asked_for(server: LocalOmics, kind: ResourceKind) -> None:
     first, hook = create(kind).result, OmicsHook()
@@ -326,16 +201,6 @@ def test_a_request_id_that_made_one_of_another_name_is_refused(server: LocalOmic
     account.assumptions = Assumptions(repeated_request_id_other_payload=RepeatedRequestId.FIRST_ANSWER)
     with raises(OmicsError, match="is gone, or has another name. Give a request_id that was not used yet"):
         create(RUN_GROUP, name="weekly", request_id="mine")
-
-
-def test_who_is_killed_behind_a_conflict_makes_no_other_one(server: LocalOmics, account: AccountState) -> None:
-    account.assumptions = Assumptions(repeated_request_id=RepeatedRequestId.CONFLICT)
-    delete(RUN_CACHE, create(RUN_CACHE).result)
-    # Not killed yet when it asks for one.
-    killed = replace(creator(RUN_CACHE), pause=lambda seconds: seconds > 0)
-    with raises(OmicsServiceError, match="ConflictException"):
-        killed.get_or_create()
-    assert made(account, RUN_CACHE) == []
 
 
 @MODES
@@ -371,14 +236,6 @@ def test_a_configuration_that_fails_fails_the_task(server: LocalOmics, account: 
         run_task(sensor)
 
 
-def test_one_that_is_being_deleted_is_waited_out(server: LocalOmics, account: AccountState, impatience: None) -> None:
-    create(CONFIGURATION)
-    account.configurations["nightly"].status = "DELETING"
-    assert delete(CONFIGURATION, "nightly").result == "nightly"
-    with raises(OmicsError, match="is still being deleted. Try again"):
-        create(CONFIGURATION)
-
-
 @pytest.mark.parametrize(
     ("kind", "arguments", "message"),
     [
@@ -398,11 +255,6 @@ def test_mistakes_are_seen_when_the_dag_is_parsed(kind: ResourceKind, arguments:
     with raises(OmicsRequestInvalidError, match=message):
         asked = {snake_case(name): value for name, value in ASKED[kind.suffix].items()}
         CREATORS[kind.suffix](task_id="create", **{**asked, **arguments})
-
-
-def creator(kind: ResourceKind, hook: OmicsHook | None = None, **changes: Any) -> ResourceCreator:
-    hook = hook or OmicsHook()
-    return ResourceCreator(hook, kind, {**ASKED[kind.suffix], **changes}, logging.getLogger(__name__), lambda _: False)
 
 
 @KINDS

@@ -116,6 +116,18 @@ def test_a_workflow_that_is_listed_and_not_shown_yet_is_waited_for(lab: Lab) -> 
     assert (again.workflow.workflow_id, again.is_new) == (made.workflow_id, False)
 
 
+def test_all_looks_of_a_later_try_share_a_minute(lab: Lab) -> None:
+    lab.server.account("us-east-1").assumptions = Assumptions(repeated_request_id=RepeatedRequestId.FORGOTTEN)
+    first = lab.creator("CreateWorkflow").get_or_create().workflow.workflow_id
+    lab.server.faults.add(
+        FaultRule(operation="GetWorkflow", matches=lambda facts: facts.members["id"] == first, **NOT_FOUND)  # type: ignore[arg-type]
+    )
+    before = lab.pauses.seconds
+    again = replace(lab.creator("CreateWorkflow"), is_retry=True).get_or_create()
+    assert (again.workflow.workflow_id != first, again.is_new) == (True, True)
+    assert lab.pauses.seconds - before == 60
+
+
 @pytest.mark.parametrize("operation", CREATIONS)
 @pytest.mark.parametrize("is_denied", [False, True], ids=["shown", "denied"])
 def test_tags_that_an_answer_leaves_out_are_asked_for(lab: Lab, operation: str, is_denied: bool) -> None:

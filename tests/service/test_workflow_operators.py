@@ -57,12 +57,6 @@ def server(omics_local: LocalOmics) -> LocalOmics:
 
 
 @pytest.fixture
-def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is not found counts as deleted at once."""
-    monkeypatch.setattr("airflow_provider_omics.healthomics.api.creation.CONFIRM_PAUSES", (0.0, 0.01))
-
-
-@pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with a CWL tool, a README, and what tools leave behind."""
     path = tmp_path / "echo"

@@ -37,7 +37,7 @@ def request_ids(own: str | None, namespace: uuid.UUID, *parts: str) -> Iterator[
 
 @dataclass
 class Looks(Generic[T]):
-    """The looks of one creation for what there is, which end when the task is killed.
+    """The looks of one creation for what there is, which share a minute, and end when the task is killed.
 
     :param subject: what to call in the log what is to be made.
     :param pause: sleeps so many seconds, and may return True to say that the task was killed meanwhile.
@@ -47,33 +47,40 @@ class Looks(Generic[T]):
     log: Log
     pause: Callable[[float], object]
     _is_sent: bool = field(default=False, init=False)
+    _left: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._left = sum(CONFIRM_PAUSES)
 
     def find_late(self, find: Callable[[], T | None]) -> T | None:
-        """Find what an earlier try may have made; None if the service does not show it for 15 seconds.
+        """Find what an earlier try may have made; None if the service does not show it for 15 seconds, or time is up.
 
         A service that remembers the request id has no need of it; how long it does is not documented.
 
         :param find: finds it, and has found none just now.
         :raises OmicsError: the task was killed meanwhile.
         """
-        text = "HealthOmics shows no %s; an earlier try may have made one, so looking again for up to %.0f s"
-        self.log.info("%s", entry(text, self.subject, sum(LATE_PAUSES)))
+        longest = min(sum(LATE_PAUSES), self._left)
+        if longest:
+            text = "HealthOmics shows no %s; an earlier try may have made one, so looking again for up to %.0f s"
+            self.log.info("%s", entry(text, self.subject, longest))
         for seconds in LATE_PAUSES:
-            self._sleep(seconds)
+            if not self._sleep(seconds):
+                break
             found = find()
             if found is not None:
                 return found
         return None
 
     def until_settled(self, look: Callable[[], tuple[list[T], str | None]]) -> list[T]:
-        """Look until nothing is on its way, for up to a minute, and return what the last look has found.
+        """Look until nothing is on its way, or time is up, and return what the last look has found.
 
         :param look: returns what there is, and what is on its way, for the log; None if nothing is.
         :raises OmicsError: the task was killed meanwhile.
         """
         found, on_its_way = look()
         for seconds in CONFIRM_PAUSES[1:]:
-            if on_its_way is None:
+            if on_its_way is None or not self._left:
                 break
             self.log.info("%s", entry(on_its_way))
             self._sleep(seconds)
@@ -85,10 +92,19 @@ class Looks(Generic[T]):
 
         :raises OmicsError: the task was killed, so that none may be.
         """
-        self._sleep(0.0)
+        self._pause(0.0)
         self._is_sent = True
 
-    def _sleep(self, seconds: float) -> None:
+    def _sleep(self, seconds: float) -> bool:
+        """Sleep before another look; return False, at once, if time is up."""
+        if not self._left:
+            return False
+        slept = min(seconds, self._left)
+        self._left -= slept
+        self._pause(slept)
+        return True
+
+    def _pause(self, seconds: float) -> None:
         if self.pause(seconds) is not True:
             return
         if self._is_sent:
