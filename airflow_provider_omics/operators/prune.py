@@ -19,7 +19,7 @@ from airflow_provider_omics.healthomics.pruning.plan import Outcome, PrunePlan, 
 from airflow_provider_omics.healthomics.pruning.reading import BatchReader, PruneReader, RunReader
 from airflow_provider_omics.operators.prune_base import OmicsPruneOperator
 from airflow_provider_omics.operators.waiting import OmicsRequestOperator
-from airflow_provider_omics.operators.xcom_keys import XCOM_BEING_PRUNED_KEY
+from airflow_provider_omics.operators.xcom_keys import XCOM_BATCHES_BEING_PRUNED_KEY
 from airflow_provider_omics.operators.xcoms import push_xcoms
 from airflow_provider_omics.triggers.batch import OmicsBatchTrigger
 
@@ -188,7 +188,7 @@ class OmicsPruneRunBatchesOperator(OmicsPruneOperator, OmicsRequestOperator[Batc
         state = {"batch_ids": list(batch_ids), "summary": summary}
         if self.deferrable and self.do_xcom_push:
             # All that is left of a task whose trigger fails.
-            push_xcoms(context, self.log, {XCOM_BEING_PRUNED_KEY: state})
+            push_xcoms(context, self.log, {XCOM_BATCHES_BEING_PRUNED_KEY: state})
         done: dict[str, Any] = self.wait(context, trigger, **state)
         return done
 
@@ -200,7 +200,7 @@ class OmicsPruneRunBatchesOperator(OmicsPruneOperator, OmicsRequestOperator[Batc
         with non_retryable_errors(self):
             # A new plan would delete more than one call may.
             state = context["ti"].xcom_pull(
-                task_ids=self.task_id, key=XCOM_BEING_PRUNED_KEY, map_indexes=context["ti"].map_index
+                task_ids=self.task_id, key=XCOM_BATCHES_BEING_PRUNED_KEY, map_indexes=context["ti"].map_index
             )
             if not state:
                 raise OmicsError(

@@ -54,7 +54,7 @@ XCOM_RESOURCE_ARN_KEY = "resource_arn"
 XCOM_RESOURCE_IS_NEW_KEY = "resource_is_new"
 """Whether this task has made it, and it was not there already."""
 
-XCOM_BEING_PRUNED_KEY = "batches_being_pruned"
+XCOM_BATCHES_BEING_PRUNED_KEY = "batches_being_pruned"
 """Batches whose runs are being deleted, and the counts so far, as a dict, once the wait for them is deferred."""
 
 

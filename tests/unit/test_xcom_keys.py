@@ -11,6 +11,7 @@ from airflow_provider_omics.operators.account import (
     OmicsCreateRunGroupOperator,
 )
 from airflow_provider_omics.operators.batch import OmicsStartRunBatchOperator
+from airflow_provider_omics.operators.prune import OmicsPruneRunBatchesOperator
 from airflow_provider_omics.operators.run import OmicsStartRunOperator
 from airflow_provider_omics.operators.workflow import OmicsCreateWorkflowOperator, OmicsCreateWorkflowVersionOperator
 
@@ -22,6 +23,7 @@ BATCH = {
 WORKFLOW = {"workflow_arn", "workflow_uuid", "workflow_is_new"}
 VERSION = {"workflow_id", *WORKFLOW}
 RESOURCE = {"resource_arn", "resource_is_new"}
+PRUNING = {"batches_being_pruned"}
 DESCRIBED = (
     (OmicsStartRunOperator, RUN),
     (OmicsStartRunBatchOperator, BATCH),
@@ -30,12 +32,13 @@ DESCRIBED = (
     (OmicsCreateRunGroupOperator, RESOURCE),
     (OmicsCreateRunCacheOperator, RESOURCE),
     (OmicsCreateConfigurationOperator, RESOURCE),
+    (OmicsPruneRunBatchesOperator, PRUNING),
 )
 
 
 def test_the_keys_are_those_that_dags_have_written() -> None:
     keys = {name: value for name, value in vars(xcom_keys).items() if name.startswith("XCOM_")}
-    assert set(keys.values()) == RUN | BATCH | VERSION | RESOURCE
+    assert set(keys.values()) == RUN | BATCH | VERSION | RESOURCE | PRUNING
     assert all(name == f"XCOM_{value.upper()}_KEY" for name, value in keys.items())
 
 
