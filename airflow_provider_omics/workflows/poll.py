@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from airflow_provider_omics.healthomics.api.calls import PAGE_SIZE, Request, Requests, list_items
+from airflow_provider_omics.healthomics.api.service_errors import is_denied
 from airflow_provider_omics.healthomics.polling.poll import describe_change
 from airflow_provider_omics.workflows.snapshot import WorkflowSnapshot
 
@@ -50,8 +50,13 @@ def get_tagged_workflow(workflow_id: str, version_name: str | None = None) -> Re
     answer: Mapping[str, Any] = yield _get(workflow_id, version_name)
     if answer.get("tags") is None and answer.get("arn"):
         # As far as is known, the service shows tags with what they are of; so nobody needs to allow this.
-        with suppress(ClientError):
+        try:
             more = yield Request("ListTagsForResource", {"resourceArn": answer["arn"]})
+        except ClientError as error:
+            # After a call that was throttled the tags are unknown, which is not to pass for none.
+            if not is_denied(error):
+                raise
+        else:
             answer = {**answer, "tags": more.get("tags")}
     return WorkflowSnapshot.of(answer)
 

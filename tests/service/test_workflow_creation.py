@@ -129,20 +129,34 @@ def test_all_looks_of_a_later_try_share_a_minute(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("operation", CREATIONS)
-@pytest.mark.parametrize("is_denied", [False, True], ids=["shown", "denied"])
-def test_tags_that_an_answer_leaves_out_are_asked_for(lab: Lab, operation: str, is_denied: bool) -> None:
+@pytest.mark.parametrize(
+    ("refusal", "message"),
+    [
+        (None, None),
+        ({"code": "AccessDeniedException", "http_status": 403}, "carries no tag with its content"),
+        ({"code": "ThrottlingException", "http_status": 429}, "ThrottlingException"),
+        ({"code": "InternalServerException", "http_status": 500}, "InternalServerException"),
+    ],
+    ids=["shown", "denied", "throttled", "broken"],
+)
+def test_tags_that_an_answer_leaves_out_are_asked_for(
+    lab: Lab, operation: str, refusal: dict[str, Any] | None, message: str | None
+) -> None:
     fields = {"version_name": "one"} if operation == "CreateWorkflowVersion" else {}
     made = lab.creator(operation, **fields).get_or_create().workflow
     again = lab.creator(operation, **fields)
     events = again.service.conn.meta.events  # type: ignore[attr-defined]
     get = operation.replace("Create", "Get")
-    events.register(f"after-call.omics.{get}", lambda parsed, **_: [parsed.pop("tags"), None][1])
-    if is_denied:
-        denied = {"code": "AccessDeniedException", "http_status": 403}
-        lab.server.faults.add(FaultRule(kind=FaultKind.ERROR_BEFORE, operation="ListTagsForResource", **denied))  # type: ignore[arg-type]
-        with raises(OmicsRequestInvalidError, match="carries no tag with its content"):
+    events.register(f"after-call.omics.{get}", lambda parsed, **_: [parsed.pop("tags", None), None][1])
+    if refusal is not None:
+        rule = FaultRule(kind=FaultKind.ERROR_BEFORE, operation="ListTagsForResource", **refusal)
+        lab.server.faults.add(rule)
+        with raises(OmicsError, match=message) as caught:
             again.get_or_create()
-        return
+        # A request that can never work is not tried again; what may pass by itself is.
+        assert isinstance(caught.value, OmicsRequestInvalidError) is (refusal["http_status"] == 403)
+        if refusal["http_status"] == 403:
+            return
     found = again.get_or_create()
     assert (found.workflow.arn, found.is_new) == (made.arn, False)
 
