@@ -6,48 +6,37 @@ import codecs
 import hashlib
 import io
 import os
-import posixpath
 import re
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from airflow_provider_omics.healthomics.requests.issues import Issue
+from airflow_provider_omics.workflows.file_tree import (
+    MOST_PATHS,
+    ArchiveTree,
+    FolderTree,
+    TooManyPaths,
+    Tree,
+    is_junk_path,
+    walk,
+)
 
 MOST_SENT_BYTES = 4_400_000
 """Bytes of the largest archive that a request can carry."""
 MOST_STORED_BYTES = 100_000_000
 """Bytes of the largest archive in S3."""
 _MOST_BYTES, _MOST_FILES, _MOST_PROBLEMS = 256 << 20, 20_000, 20
-_JUNK_FOLDERS = frozenset(
-    {
-        "__MACOSX",
-        "__pycache__",
-        ".git",
-        ".hg",
-        ".idea",
-        ".ipynb_checkpoints",
-        ".mypy_cache",
-        ".nextflow",
-        ".pytest_cache",
-        ".ruff_cache",
-        ".svn",
-        ".venv",
-        ".vscode",
-        "node_modules",
-    }
-)
-_JUNK_FILES = frozenset({".DS_Store", "Thumbs.db"})
-_JUNK_SUFFIXES = (".pyc", ".pyo", ".swp", "~")
 # The earliest that a zip archive can tell.
 _TIME = (1980, 1, 1, 0, 0, 0)
 _PLAIN, _EXECUTABLE, _OWNER_MAY_RUN = 0o100644, 0o100755, 0o100
 _UNIX, _ENCRYPTED, _UTF_8 = 3, 0x1, 0x800
+_LONGEST_LINK = 4096
 _DRIVE = re.compile(r"[A-Za-z]:[/\\]")
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError)
 
@@ -144,10 +133,10 @@ def not_text(path: str, content: bytes, error: UnicodeDecodeError) -> Definition
 def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     """Read a definition from this machine: a folder, one file, or a zip archive.
 
-    What tools leave behind is left out: ``.git``, ``__pycache__``, ``.nextflow`` and the like. Links stand for what
-    they lead to, which must be in the folder or archive too.
+    What tools leave behind is left out: ``.git``, ``__pycache__``, ``.nextflow`` and the like. Links to files and
+    folders stand for what they lead to, which must be in the folder or archive too.
 
-    :raises DefinitionError: there is nothing to read, or too much, or a link leads elsewhere.
+    :raises DefinitionError: there is nothing to read, or too much, or a link leads elsewhere, or nowhere.
     """
     root, origin = Path(path), os.fspath(path)
     if root.is_dir():
@@ -161,7 +150,7 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
 
 
 def read_archive(origin: str, archive: BinaryIO, size: int) -> Bundle:
-    """Read a definition from a zip archive, without what is left out of a folder.
+    """Read a definition from a zip archive, as from the folder that it is an archive of.
 
     :param origin: its path or URI.
     :param size: bytes of the archive.
@@ -171,10 +160,7 @@ def read_archive(origin: str, archive: BinaryIO, size: int) -> Bundle:
         raise DefinitionError(origin, *_too_large(size, MOST_STORED_BYTES))
     try:
         with zipfile.ZipFile(io.BytesIO(archive.read())) as opened:
-            infos = [info for info in opened.infolist() if not info.is_dir() and not _is_junk_path(info.filename)]
-            _check_sizes(origin, [info.file_size for info in infos])
-            files = _unpacked(origin, opened, infos)
-            _check_folders(origin, files)
+            files = _read_zip(origin, opened)
     except DefinitionError:
         raise
     except _UNREADABLE as error:
@@ -194,53 +180,34 @@ def size_issues(bundle: Bundle) -> Iterator[Issue]:
 
 
 def _read_folder(root: Path) -> dict[str, BundleFile]:
+    tree = FolderTree(root)
+    return _files_of(tree, lambda real: Path(real).stat().st_size, lambda real: _read_file(Path(real)))
+
+
+def _files_of(tree: Tree, size_of: Callable[[str], int], read: Callable[[str], BundleFile]) -> dict[str, BundleFile]:
     issues: list[Issue] = []
-    paths = sorted(_walk(root, issues))
-    if not paths and not issues:
-        raise DefinitionError(str(root), "has no files", "Give the folder that holds the definition")
-    if not issues:
-        _check_sizes(str(root), [path.stat().st_size for path in paths])
-    files = {}
-    for path in paths:
+    try:
+        found = sorted(walk(tree, issues))
+    except TooManyPaths:
+        what = f"has more than {MOST_PATHS:,} files and folders, with those that links lead to"
+        raise DefinitionError(tree.origin, what, "Give the folder of the definition alone") from None
+    if not found and not issues:
+        raise DefinitionError(tree.origin, "has no files", "Give the folder that holds the definition")
+    try:
+        _check_sizes(tree.origin, [size_of(real) for _, real in found])
+    except DefinitionError as error:
+        raise DefinitionError.of([*issues, *error.issues][-_MOST_PROBLEMS:]) from None
+    files: dict[str, BundleFile] = {}
+    # What several paths lead to is kept once.
+    known: dict[str, BundleFile] = {}
+    for path, real in found:
         try:
-            files[path.relative_to(root).as_posix()] = _read_file(path)
+            files[path] = known[real] = known.get(real) or read(real)
         except DefinitionError as error:
             issues += error.issues
     if issues:
         raise DefinitionError.of(issues[:_MOST_PROBLEMS])
     return files
-
-
-def _walk(root: Path, issues: list[Issue]) -> Iterator[Path]:
-    """Yield the files below a folder, by way of links too, and add what is wrong with others to ``issues``."""
-    top = root.resolve()
-
-    def refuse(error: OSError) -> None:
-        issues.append(Issue(error.filename, f"cannot be read: {error.strerror}", "Let the worker read it"))
-
-    for folder, folders, names in os.walk(root, onerror=refuse, followlinks=True):
-        wanted = [Path(folder, name) for name in sorted(names) if not _is_junk(name)]
-        inner = [Path(folder, name) for name in sorted(folders) if name not in _JUNK_FOLDERS]
-        found = {path: _entry_issue(path, root, top) for path in (*wanted, *inner)}
-        issues.extend(issue for issue in found.values() if issue is not None)
-        folders[:] = [path.name for path in inner if found[path] is None]
-        yield from (path for path in wanted if found[path] is None)
-
-
-def _entry_issue(path: Path, root: Path, top: Path) -> Issue | None:
-    """Return what is wrong with an entry of a folder, besides what it holds."""
-    where = path.relative_to(root).as_posix()
-    if not path.exists():
-        return Issue(where, "is a link that leads nowhere", "Remove it, or mend it")
-    real = path.resolve()
-    if not real.is_relative_to(top):
-        return Issue(where, f"is a link that leads out of {root}", "Put what it leads to there in its place")
-    if path.is_dir():
-        above = {parent.resolve() for parent in path.parents if parent.is_relative_to(root)}
-        return Issue(where, "is a link to a folder that it is in", "Remove it") if real in above else None
-    if not path.is_file():
-        return Issue(where, "is neither a file nor a folder", "Remove it, or give a folder without it")
-    return None
 
 
 def _not_there(root: Path, place: str) -> tuple[str, str]:
@@ -254,15 +221,6 @@ def _not_there(root: Path, place: str) -> tuple[str, str]:
     return "there is no such file or folder", "Give the path as this worker sees it"
 
 
-def _is_junk_path(path: str) -> bool:
-    *folders, name = path.replace("\\", "/").split("/")
-    return _is_junk(name) or not _JUNK_FOLDERS.isdisjoint(folders)
-
-
-def _is_junk(name: str) -> bool:
-    return name in _JUNK_FILES or name.startswith(".nextflow.log") or name.endswith(_JUNK_SUFFIXES)
-
-
 def _read_file(path: Path) -> BundleFile:
     try:
         # Not what the worker's user may do, by which one folder would be another content on another worker.
@@ -271,32 +229,49 @@ def _read_file(path: Path) -> BundleFile:
         raise DefinitionError(str(path), f"cannot be read: {error.strerror}", "Let the worker read it") from error
 
 
-def _unpacked(origin: str, archive: zipfile.ZipFile, infos: list[zipfile.ZipInfo]) -> dict[str, BundleFile]:
-    files: dict[str, BundleFile] = {}
-    links: dict[str, str] = {}
-    for info in infos:
-        if info.flag_bits & _ENCRYPTED:
-            raise DefinitionError(origin, f"holds {info.filename!r} encrypted", "Make it again, without a password")
-        path, mode = _inner_path(origin, _name_of(info)), info.external_attr >> 16
-        file = BundleFile(archive.read(info), bool(mode & _OWNER_MAY_RUN))
-        if files.setdefault(path, file) != file:
+def _read_zip(origin: str, archive: zipfile.ZipFile) -> dict[str, BundleFile]:
+    members: dict[str, zipfile.ZipInfo] = {}
+    folders = set()
+    for info in archive.infolist():
+        name = _name_of(info).replace("\\", "/")
+        if info.is_dir():
+            folders.add(PurePosixPath(name).as_posix())
+            continue
+        path = _inner_path(origin, name)
+        if _content_of(members.setdefault(path, info)) != _content_of(info) and not is_junk_path(path):
             what = f"holds {path!r} twice, with different content"
             raise DefinitionError(origin, what, "Zip the definition's folder again, into a new archive")
-        if stat.S_ISLNK(mode):
-            links[path] = posixpath.normpath(posixpath.join(posixpath.dirname(path), file.content.decode()))
-    return {path: _linked(origin, path, files, links) for path in files}
+    _check_folders(origin, {path for path in members if not is_junk_path(path)})
+    links = {path: _target(archive, info) for path, info in members.items() if _is_link(info)}
+    return _files_of(
+        ArchiveTree(origin, members.keys(), links, folders),
+        lambda real: members[real].file_size,
+        lambda real: _member(origin, archive, members[real]),
+    )
 
 
-def _linked(origin: str, path: str, files: Mapping[str, BundleFile], links: Mapping[str, str]) -> BundleFile:
-    """Return a file, or of a link what it leads to, as for the links of a folder."""
-    seen, target = {path}, path
-    while target in links:
-        target = links[target]
-        if target in seen or target not in files:
-            what = f"holds {path!r}, a link that leads to no file of it"
-            raise DefinitionError(origin, what, "Zip the files themselves: zip without its option -y")
-        seen.add(target)
-    return files[target]
+def _content_of(info: zipfile.ZipInfo) -> tuple[int, int, bool, bool]:
+    return info.CRC, info.file_size, _is_link(info), _may_run(info)
+
+
+def _is_link(info: zipfile.ZipInfo) -> bool:
+    return stat.S_ISLNK(info.external_attr >> 16)
+
+
+def _may_run(info: zipfile.ZipInfo) -> bool:
+    return bool(info.external_attr >> 16 & _OWNER_MAY_RUN)
+
+
+def _target(archive: zipfile.ZipFile, link: zipfile.ZipInfo) -> str:
+    with archive.open(link) as opened:
+        # What is longer leads nowhere on any system, and neither does what is no text.
+        return opened.read(_LONGEST_LINK).decode(errors="replace")
+
+
+def _member(origin: str, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> BundleFile:
+    if info.flag_bits & _ENCRYPTED:
+        raise DefinitionError(origin, f"holds {_name_of(info)!r} encrypted", "Make it again, without a password")
+    return BundleFile(archive.read(info), _may_run(info))
 
 
 def _name_of(info: zipfile.ZipInfo) -> str:
@@ -310,14 +285,14 @@ def _name_of(info: zipfile.ZipInfo) -> str:
 
 
 def _inner_path(origin: str, name: str) -> str:
-    path = PurePosixPath(name.replace("\\", "/"))
+    path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or not path.parts or _DRIVE.match(name):
         what = f"holds {name!r}, which lies outside of the archive"
         raise DefinitionError(origin, what, "Zip the definition's folder from inside of it")
     return path.as_posix()
 
 
-def _check_folders(origin: str, files: Mapping[str, BundleFile]) -> None:
+def _check_folders(origin: str, files: Collection[str]) -> None:
     for path in files:
         folder = next((str(parent) for parent in PurePosixPath(path).parents if str(parent) in files), None)
         if folder is not None:
@@ -326,8 +301,6 @@ def _check_folders(origin: str, files: Mapping[str, BundleFile]) -> None:
 
 
 def _check_sizes(origin: str, sizes: list[int]) -> None:
-    if not sizes:
-        raise DefinitionError(origin, "has no files", "Put the definition into it")
     if len(sizes) > _MOST_FILES:
         what = f"has {len(sizes):,} files, more than {_MOST_FILES:,}"
         raise DefinitionError(origin, what, "Give the folder of the definition alone")

@@ -497,23 +497,6 @@ def test_an_address_that_is_no_definition_is_told(place: str) -> None:
     )
 
 
-def test_links_of_an_archive_stand_for_what_they_lead_to(tmp_path: Path) -> None:
-    archives = []
-    for number, target in enumerate(["lib/real.nf", "/etc/hostname", "main.nf"]):
-        archives.append(tmp_path / f"flow{number}.ZIP")
-        with zipfile.ZipFile(archives[-1], "w") as archive:
-            link = zipfile.ZipInfo("main.nf")
-            link.create_system, link.external_attr = 3, 0o120777 << 16
-            archive.writestr(link, target)
-            archive.writestr("lib/real.nf", NF)
-    assert read_bundle(archives[0]).text("main.nf") == NF
-    for path in archives[1:]:
-        (issue,) = told(path)
-        assert issue.startswith(
-            f"{path}: holds 'main.nf', a link that leads to no file of it. Zip the files themselves"
-        )
-
-
 class _Unmarked(zipfile.ZipInfo):
     """A member as Info-ZIP writes it: with a name that is UTF-8, and is not marked as such."""
 
