@@ -128,6 +128,14 @@ def test_what_is_listed_and_not_shown_is_waited_for_and_then_gone(
     assert create(kind).result != first
 
 
+def test_a_task_killed_while_it_waits_for_a_name_makes_none(server: LocalOmics, account: AccountState) -> None:
+    create(CONFIGURATION)
+    account.configurations["nightly"].status = "DELETING"
+    with raises(OmicsError, match="The task was killed before it made configuration 'nightly'; nothing was sent"):
+        replace(creator(CONFIGURATION), pause=lambda _: True).get_or_create()
+    assert server.journal.counts["CreateConfiguration"] == 1
+
+
 def test_who_is_killed_behind_a_conflict_makes_no_other_one(server: LocalOmics, account: AccountState) -> None:
     account.assumptions = Assumptions(repeated_request_id=RepeatedRequestId.CONFLICT)
     delete(RUN_CACHE, create(RUN_CACHE).result)

@@ -28,6 +28,8 @@ from airflow_provider_omics.operators.workflow import OmicsCreateWorkflowOperato
 
 TOOL = "cwlVersion: v1.2\nclass: CommandLineTool\nbaseCommand: echo\ninputs:\n  text: string\noutputs: {}\n"
 VPC = {"vpcConfig": {"securityGroupIds": ["sg-1"], "subnetIds": ["subnet-01"]}}
+#: When the service shows what the first try has made: always, at the second look, or once it is asked for it again.
+ALWAYS, LATE, ASKED = "always", "late", "asked"
 MOMENTS = BEFORE, UNANSWERED, ANSWERED = "before", "unanswered", "answered"
 
 
@@ -36,12 +38,14 @@ class Creation:
     """What is created: by which operator, with what arguments, and where the server keeps it.
 
     :param kind: how its operations end, as in ``CreateRunCache``.
+    :param look: operation by which it is looked for.
     :param arguments: makes them of a name that nothing else has, and of a folder with a definition.
     :param named: ids or names of those of a name that there are.
     :param kept: where the server keeps them, by these.
     """
 
     kind: str
+    look: str
     operator: type[BaseOperator]
     arguments: Callable[[str, Path], dict[str, Any]]
     named: Callable[[AccountState, str], list[str]]
@@ -50,6 +54,7 @@ class Creation:
 
 WORKFLOW = Creation(
     "Workflow",
+    "ListWorkflows",
     OmicsCreateWorkflowOperator,
     lambda name, folder: {"name": name, "definition": str(folder), "check_definition": "off"},
     lambda state, name: [one.workflow_id for one in state.workflows.values() if one.name == name],
@@ -57,6 +62,7 @@ WORKFLOW = Creation(
 )
 VERSION = Creation(
     "WorkflowVersion",
+    "GetWorkflowVersion",
     OmicsCreateWorkflowVersionOperator,
     lambda name, folder: {"workflow_name": f"{name}-parent", "definition": str(folder), "check_definition": "off"},
     lambda state, name: [
@@ -69,6 +75,7 @@ VERSION = Creation(
 )
 RUN_CACHE = Creation(
     "RunCache",
+    "ListRunCaches",
     OmicsCreateRunCacheOperator,
     lambda name, _: {"name": name, "cache_s3_location": f"s3://caches/{name}"},
     lambda state, name: [one.cache_id for one in state.run_caches.values() if one.settings["name"] == name],
@@ -76,6 +83,7 @@ RUN_CACHE = Creation(
 )
 RUN_GROUP = Creation(
     "RunGroup",
+    "ListRunGroups",
     OmicsCreateRunGroupOperator,
     lambda name, _: {"name": name, "max_runs": 5},
     lambda state, name: [one.group_id for one in state.run_groups.values() if one.settings["name"] == name],
@@ -83,11 +91,13 @@ RUN_GROUP = Creation(
 )
 CONFIGURATION = Creation(
     "Configuration",
+    "GetConfiguration",
     OmicsCreateConfigurationOperator,
     lambda name, _: {"name": name, "run_configurations": VPC, "waiter_delay": 0.02},
     lambda state, name: [one for one in state.configurations if one == name],
     lambda state, _: state.configurations,
 )
+FORGOTTEN = RepeatedRequestId.FORGOTTEN
 MAIN, OTHERS = (WORKFLOW, VERSION, RUN_CACHE), (RUN_GROUP, CONFIGURATION)
 
 
@@ -96,13 +106,12 @@ class Trial:
     """One creation whose first try is killed.
 
     :param moment: when: before its call has its effect, after that but before the answer, or after the answer.
-    :param is_behind: whether the service does not show at first what the first try has made, so that the second asks
-        with the same request id.
+    :param shown: when the service shows to the second try what the first one has made.
     """
 
     creation: Creation
     moment: str
-    is_behind: bool
+    shown: str
     server: LocalOmics
     folder: Path
 
@@ -116,8 +125,8 @@ class Trial:
 
     @property
     def asks_again(self) -> bool:
-        """Whether the second try cannot see at first that there is one."""
-        return self.moment == BEFORE or self.is_behind
+        """Whether the second try cannot see that there is one, and asks with the same request id."""
+        return self.moment == BEFORE or self.shown == ASKED
 
     @property
     def name(self) -> str:
@@ -139,23 +148,26 @@ class Trial:
         )
 
     def fall_behind(self) -> None:
-        """Have the service show what the first try has made only once it is asked for it again, if that is wanted."""
-        if not self.is_behind:
+        """Have the service show what the first try has made only when it is to."""
+        if self.shown == ALWAYS:
             return
         state, made = self.server.account(), self.made()
         with state.lock:
             kept = self.creation.kept(state, self.name)
             hidden = {key: kept.pop(key) for key in made}
+        operation = f"Create{self.creation.kind}" if self.shown == ASKED else self.creation.look
+        counts, first = self.server.journal.counts, list[int]()
 
         def show(facts: CallFacts) -> bool:
             if facts.access_key == self.name:
-                kept.update(hidden)
+                first.append(counts[operation])
+                # A call is counted once it is answered.
+                if self.shown == ASKED or counts[operation] > first[0]:
+                    kept.update(hidden)
             return False
 
         # No fault: only what is told of each call before it has its effect.
-        self.server.faults.add(
-            FaultRule(kind=FaultKind.THROTTLE, operation=f"Create{self.creation.kind}", matches=show)
-        )
+        self.server.faults.add(FaultRule(kind=FaultKind.THROTTLE, operation=operation, matches=show))
 
     def made(self) -> list[str]:
         """Return what there is of it."""
@@ -165,23 +177,27 @@ class Trial:
 
 
 @pytest.mark.parametrize(
-    ("reading", "planned"),
+    ("reading", "shown", "planned"),
     [
-        (RepeatedRequestId.FORGOTTEN, [*itertools.product(MAIN, MOMENTS), *itertools.product(OTHERS, [UNANSWERED])]),
-        (RepeatedRequestId.FIRST_ANSWER, [*itertools.product(MAIN, [UNANSWERED])]),
-        (RepeatedRequestId.CONFLICT, [*itertools.product(MAIN, [UNANSWERED])]),
+        (FORGOTTEN, ALWAYS, [*itertools.product(MAIN, MOMENTS), *itertools.product(OTHERS, [UNANSWERED])]),
+        (FORGOTTEN, LATE, [*itertools.product((*MAIN, *OTHERS), [UNANSWERED])]),
+        (RepeatedRequestId.FIRST_ANSWER, ASKED, [*itertools.product(MAIN, [UNANSWERED])]),
+        (RepeatedRequestId.CONFLICT, ASKED, [*itertools.product(MAIN, [UNANSWERED])]),
     ],
-    ids=["forgotten", "first_answer", "conflict"],
+    ids=["forgotten", "forgotten_and_shown_late", "first_answer", "conflict"],
 )
 def test_the_second_try_ends_with_the_one_that_there_is(
-    omics_local: LocalOmics, tmp_path: Path, reading: RepeatedRequestId, planned: list[tuple[Creation, str]]
+    omics_local: LocalOmics,
+    tmp_path: Path,
+    reading: RepeatedRequestId,
+    shown: str,
+    planned: list[tuple[Creation, str]],
 ) -> None:
     omics_local.account().assumptions = Assumptions(repeated_request_id=reading)
     omics_local.client("s3").create_bucket(Bucket="caches")
     # Where the service has forgotten the request id, nothing but what it shows keeps a task from making a second one.
-    is_behind = reading is not RepeatedRequestId.FORGOTTEN
     trials = [
-        Trial(creation, moment, is_behind, omics_local, tmp_path / f"{creation.kind}-{moment}")
+        Trial(creation, moment, shown, omics_local, tmp_path / f"{creation.kind}-{moment}")
         for creation, moment in planned
     ]
     journal = omics_local.journal
@@ -196,7 +212,7 @@ def test_the_second_try_ends_with_the_one_that_there_is(
 
     for trial in trials:
         trial.fall_behind()
-    second = TaskProcess(*(trial.task() for trial in trials))
+    second = TaskProcess(*(trial.task() for trial in trials), try_number=2)
     assert [[result] for result in second.results()] == [trial.made() for trial in trials]
     assert counted(journal.effects) - effects == Counter(trial.creation.kind for trial in trials)
     # A second call was made only where the first one's effect could not be seen.

@@ -116,6 +116,15 @@ def test_a_workflow_that_is_listed_and_not_shown_yet_is_waited_for(lab: Lab) -> 
     assert (again.workflow.workflow_id, again.is_new) == (made.workflow_id, False)
 
 
+def test_a_task_killed_while_it_waits_for_what_is_listed_makes_none(lab: Lab) -> None:
+    lab.creator("CreateWorkflow").get_or_create()
+    lab.is_behind("CreateWorkflow", 10)
+    before = lab.created("CreateWorkflow")
+    with raises(OmicsError, match="The task was killed before it made workflow 'echo'; nothing was sent"):
+        replace(lab.creator("CreateWorkflow"), pause=lambda _: True).get_or_create()
+    assert lab.created("CreateWorkflow") == before
+
+
 def test_all_looks_of_a_later_try_share_a_minute(lab: Lab) -> None:
     lab.server.account("us-east-1").assumptions = Assumptions(repeated_request_id=RepeatedRequestId.FORGOTTEN)
     first = lab.creator("CreateWorkflow").get_or_create().workflow.workflow_id

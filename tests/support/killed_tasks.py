@@ -15,8 +15,9 @@ from urllib.parse import urlencode
 
 from airflow.providers.common.compat.sdk import BaseOperator
 from omics_service import DEADLINE_SECONDS
-from task_runs import run_task
+from task_runs import TaskInstance, run_task
 
+from airflow_provider_omics.healthomics.api import creation
 from airflow_provider_omics.local import FaultKind, FaultRule, LocalOmics
 
 _PROCESSES = multiprocessing.get_context("forkserver")
@@ -49,12 +50,17 @@ class Task:
 
 
 class TaskProcess:
-    """A process that executes tasks, one after the other."""
+    """A process that executes tasks, one after the other, and looks for what is shown late without a pause.
 
-    def __init__(self, *tasks: Task) -> None:
+    :param try_number: which try of the tasks it is, 1 for the first.
+    """
+
+    def __init__(self, *tasks: Task, try_number: int = 1) -> None:
         self._results, told = _PROCESSES.Pipe(duplex=False)
         work = [(task.connection, task.operator, task.arguments) for task in tasks]
-        self._process = _PROCESSES.Process(target=_execute, args=(dict(os.environ), work, told), daemon=True)
+        self._process = _PROCESSES.Process(
+            target=_execute, args=(dict(os.environ), work, try_number, told), daemon=True
+        )
         self._process.start()
         told.close()
 
@@ -121,11 +127,13 @@ class HeldCall:
         self._is_over.wait(DEADLINE_SECONDS)
 
 
-def _execute(environment: Mapping[str, str], work: Sequence[Work], told: Connection) -> None:
+def _execute(environment: Mapping[str, str], work: Sequence[Work], try_number: int, told: Connection) -> None:
+    creation.LATE_PAUSES = (0.0,) * len(creation.LATE_PAUSES)  # type: ignore[assignment]
     os.environ.clear()
     os.environ.update(environment)
     results = []
     for connection, operator, arguments in work:
         os.environ["AIRFLOW_CONN_AWS_DEFAULT"] = connection
-        results.append(run_task(operator(task_id="create", **arguments)).result)
+        ti = TaskInstance(task_id="create", try_number=try_number)
+        results.append(run_task(operator(task_id="create", **arguments), ti).result)
     told.send(results)
