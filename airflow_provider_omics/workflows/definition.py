@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 
 from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.workflows.bundle import Bundle, DefinitionError
+from airflow_provider_omics.workflows.nextflow_sources import script_text
 
 ENGINES = {".wdl": "WDL", ".nf": "NEXTFLOW", ".cwl": "CWL"}
 """Engines by the suffix of their files."""
@@ -55,7 +56,8 @@ def read_definition(bundle: Bundle, engine: str | None, main: str | None) -> Def
         main = _given_main(bundle, engine, main)
     engine = engine or (_engine_of(main) if main else None) or _only_engine(bundle)
     found = Definition(bundle, engine, main or _found_main(bundle, engine))
-    if not bundle.text(found.file).strip():
+    read = script_text if found.engine == "NEXTFLOW" else Bundle.text
+    if not read(bundle, found.file).strip():
         raise DefinitionError(f"{found.file}:1", "is empty", "Write the workflow into it, or give another main")
     return found
 

@@ -252,65 +252,6 @@ BROKEN: dict[str, tuple[Files, dict[str, Any], str]] = {
         {},
         "nextflow_schema.json: is no schema of parameters",
     ),
-    "Nextflow: brace": (
-        {"main.nf": "process A {\n  script:\n  '''\n  echo }\n  '''\n\nworkflow { A() }\n"},
-        {},
-        "main.nf:1:11: { is never closed. Close it, or remove the {.",
-    ),
-    "Nextflow: brace too many": ({"main.nf": "workflow {\n}\n}\n"}, {}, "main.nf:3:1: } closes nothing. Remove it"),
-    "Nextflow: bracket": (
-        {"main.nf": "workflow {\n  foo(1\n}\n"},
-        {},
-        "main.nf:3:1: } is where the ( of main.nf:2:6 is not closed yet. Close that ( first.",
-    ),
-    "Nextflow: quotation marks": (
-        {"main.nf": 'process A {\n  script:\n  """\n  echo\n}\n'},
-        {},
-        'main.nf:3:3: the text after """ is never closed. Close it with """.',
-    ),
-    "Nextflow: comment": (
-        {"main.nf": f"{NF}/* more\n"},
-        {},
-        "main.nf:2:1: the comment is never closed. Close it with */",
-    ),
-    "Nextflow: merge": (
-        {"main.nf": "<<<<<<< HEAD\nworkflow { }\n=======\nworkflow { x() }\n>>>>>>> b\n"},
-        {},
-        "main.nf:1:1: is left of a merge that was not finished. Choose one of both texts.",
-    ),
-    "Nextflow: include of an include": (
-        {
-            "main.nf": "include { A } from './modules/a'\nworkflow { A() }\n",
-            "modules/a.nf": "// x\ninclude { B } from '../b/main.nf'\nprocess A { script: 'x' }\n",
-        },
-        {},
-        "modules/a.nf:2:1: includes ../b/main.nf, and there is no such file. Put the file into the definition, as b",
-    ),
-    "Nextflow: include from outside": (
-        {"main.nf": "include { A } from '../a'\nworkflow { A() }\n"},
-        {},
-        "main.nf:1:1: includes ../a, which lies outside of the definition. Put a copy",
-    ),
-    "Nextflow: name of an include": (
-        {"main.nf": "include { A; B as C } from './a'\nworkflow { A() }\n", "a.nf": "process A { script: 'x' }\n"},
-        {},
-        "main.nf:1:1: includes B, which a.nf does not have. Correct the name",
-    ),
-    "Nextflow: include that is not UTF-8": (
-        {"main.nf": "include { A } from './a'\nworkflow { A() }\n", "a.nf": b"process A {\n// \xe9\n}\n"},
-        {},
-        "a.nf:2: is not UTF-8 text",
-    ),
-    "Nextflow: configuration": (
-        {"main.nf": NF, "nextflow.config": "process {\n  cpus = 1\n"},
-        {},
-        "nextflow.config:1:9: { is never closed.",
-    ),
-    "Nextflow: configuration that is included": (
-        {"main.nf": NF, "nextflow.config": "params.x = 1\nincludeConfig 'conf/base.config'\n"},
-        {},
-        "nextflow.config:2:1: includes conf/base.config, and there is no such file. Put the file into the definition",
-    ),
     "Nextflow: required is text": (
         {"main.nf": NF, "nextflow_schema.json": '{"required": "input"}'},
         {},
@@ -651,36 +592,6 @@ def test_what_a_nextflow_config_may_declare_is_only_noted(tmp_path: Path, level:
     assert [note.partition(":")[0] for note in notes] == (
         [] if level == "off" else ["parameter_template.genome", "parameter_template.input"]
     )
-
-
-def test_scripts_of_nextflow_that_look_odd_are_right(tmp_path: Path) -> None:
-    files = {
-        "main.nf": """\
-#!/usr/bin/env nextflow
-/* it's a } */ // "and {
-include { A; B as C } from './modules/a'
-include { D } from "${projectDir}/modules/d"
-include { paramsHelp } from 'plugin/nf-schema'
-def half = (params.x ?: 4) / 2 // an apostrophe's
-def same = name =~ /[^'"{]+\\/x/
-def text = $/ it's { /$
-def found = names.findAll { it ==~ /.*"$/ } + [ "a${ names.collect { "'${it}'" }.join(', ') }b" ]
-workflow { A(); C("}", '{', "\\"") }
-""",
-        "modules/a/main.nf": """\
-process A { script: \'\'\'
-  awk '{ print $1 }' !{x.collect { it }}
-  echo ' "
-\'\'\' }
-def B() { 'x' }
-""",
-        "nextflow.config": (
-            "profiles { test { includeConfig 'conf/test.config' } }\nincludeConfig \"${params.base}/x.config\"\n"
-        ),
-    }
-    folder = write(tmp_path / "flow", files)
-    creation = OmicsCreateWorkflowOperator(task_id="create", name="w", definition=folder).creation()
-    assert creation.notes == ("main.nf has no nextflow_schema.json beside it",)
 
 
 def test_a_made_template_does_not_hide_that_nothing_was_checked(
