@@ -71,7 +71,9 @@ def in_file(issue: Issue, path: str, text: str, names: Iterable[str]) -> Issue:
     if inner == issue.where:
         return replace(issue, where=f"{path}:1") if inner == path else issue
     name = max((each for each in names if inner == each or inner.startswith(f"{each}.")), key=len, default=None)
-    found = None if name is None else re.search(rf"{re.escape(json.dumps(name))}\s*:", text)
+    # As a file may write it: with letters that are not ASCII, or escapes in their place.
+    written = () if name is None else {re.escape(json.dumps(name, ensure_ascii=each)) for each in (True, False)}
+    found = re.search(rf"(?:{'|'.join(written)})\s*:", text) if written else None
     line = 1 if found is None else text.count("\n", 0, found.start()) + 1
     return replace(issue, where=f"{path}:{line}: {inner}")
 

@@ -267,6 +267,16 @@ BROKEN: dict[str, tuple[Files, dict[str, Any], str]] = {
         {"parameter_template_path": "t.json"},
         "t.json:2: name.description: is int 5. Give text.",
     ),
+    "template: line of a letter that is not ASCII": (
+        {"main.wdl": WDL, "t.json": '{\n  "name": {},\n  "\u00e9 b": {}\n}'},
+        {"parameter_template_path": "t.json"},
+        "t.json:3: \u00e9 b: ",
+    ),
+    "template: line of an escaped letter": (
+        {"main.wdl": WDL, "t.json": '{\n  "name": {},\n  "\\u00e9": {}\n}'},
+        {"parameter_template_path": "t.json"},
+        "t.json:3: \u00e9: ",
+    ),
     "template: unknown input": (
         {"main.wdl": WDL},
         {"parameter_template": {"name": {}, "cuont": {"optional": True}}},
