@@ -2,8 +2,8 @@
 
     python -m airflow_provider_omics.workflows.cwl_reader MAIN DOCUMENT...
 
-It prints a list with what cwltool says of each that is not valid: of the documents only if MAIN is not, which has the
-first place.
+It prints lists, each in a line, with what cwltool says of each that is not valid: of the documents only if MAIN is not,
+which has the first place. Each list has what the one before has, and maybe more.
 """
 
 from __future__ import annotations
@@ -22,13 +22,16 @@ _VALIDATE = ("--validate", "--skip-schemas", "--disable-js-validation", "--disab
 def main(path: str, *others: str) -> None:
     """Print what is wrong with a document, and with those that it refers to."""
     socket.socket.connect = _refuse  # type: ignore[method-assign]
-    found = [_said_of(path)]
-    if found[0] is not None:
-        found += [_said_of(other) for other in others]
-    print(json.dumps([said for said in found if said is not None]))
+    found: list[str] = []
+    for each in (path, *others):
+        said = _said_of(each)
+        found += [] if said is None else [said]
+        print(json.dumps(found), flush=True)
+        if not found:
+            return
 
 
-def _refuse(*_: Any) -> None:
+def _refuse(*_: object) -> None:
     raise OSError("there is no network here")
 
 

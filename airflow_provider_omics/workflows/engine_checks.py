@@ -6,7 +6,6 @@ miniwdl and cwltool are optional: what they read is somebody's code, so each has
 from __future__ import annotations
 
 import json
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_omics.healthomics.requests.issues import Issue
-from airflow_provider_omics.healthomics.run_settings.definition_types import DefinitionUnreadableError, start_process
+from airflow_provider_omics.healthomics.run_settings.definition_types import (
+    DefinitionUnreadableError,
+    UnfinishedError,
+    start_process,
+)
 from airflow_provider_omics.workflows.bundle import Bundle, DefinitionError
 from airflow_provider_omics.workflows.cwl import cwl_process, cwl_template
 from airflow_provider_omics.workflows.cwl_messages import cwltool_issues
@@ -110,9 +113,9 @@ def _cwl_template(
 def _validated(definition: Definition, references: References) -> list[Issue]:
     with tempfile.TemporaryDirectory(prefix="omics-definition-") as folder:
         definition.bundle.write_to(Path(folder))
-        done = start_process(_CWL_READER, definition.main, *references.documents[:_MOST_DOCUMENTS], cwd=folder)
+        found = _answer(_CWL_READER, definition.main, *references.documents[:_MOST_DOCUMENTS], cwd=folder)
     issues: dict[Issue, None] = {}
-    for said in _answer(done):
+    for said in found:
         text = said.replace(f"file://{folder}/", "").replace(f"{folder}/", "")
         issues.update(dict.fromkeys(cwltool_issues(text, definition.file, references)))
     return list(issues)
@@ -134,17 +137,28 @@ def _text_of(bundle: Bundle, path: str) -> str | None:
 def _read_wdl(definition: Definition) -> EngineReport:
     with tempfile.TemporaryDirectory(prefix="omics-definition-") as folder:
         definition.bundle.write_to(Path(folder))
-        done = start_process(_WDL_READER, folder, definition.main)
-    found = _answer(done)
+        found = _answer(_WDL_READER, folder, definition.main)
     problems = [_wdl_issue(one) for one in found.get("problems", ())]
     return EngineReport(found.get("template"), tuple(problems[:_MOST_PROBLEMS]))
 
 
-def _answer(done: subprocess.CompletedProcess[str]) -> Any:
-    if done.returncode:
-        last = done.stderr.strip().splitlines()[-1:] or ["no reason was given"]
-        raise DefinitionUnreadableError(last[0][:300])
-    return json.loads(done.stdout)
+def _answer(module: str, *arguments: str, cwd: str | None = None) -> Any:
+    """Return the last answer of a reader, which prints one in each line, each more complete than the one before.
+
+    :raises DefinitionUnreadableError: it came to none.
+    """
+    what = "no reason was given"
+    try:
+        done = start_process(module, *arguments, cwd=cwd)
+    except UnfinishedError as error:
+        what, said = str(error), error.said
+    else:
+        what, said = (done.stderr.strip().splitlines() or [what])[-1][:300], done.stdout
+    # Of what ended early, the last line may be a part of one.
+    answers = said.split("\n")[:-1]
+    if not answers:
+        raise DefinitionUnreadableError(what)
+    return json.loads(answers[-1])
 
 
 def _wdl_issue(problem: dict[str, Any]) -> Issue:

@@ -56,14 +56,20 @@ class Problem:
     fix: str = ""
 
 
-def find_problems(folder: str, name: str, error: Exception) -> list[Problem]:
-    """Return what is wrong with a document that cannot be loaded, and with those that it imports.
+def find_problems(folder: str, name: str, error: Exception) -> Iterator[list[Problem]]:
+    """Yield what is wrong with a document that cannot be loaded, and with those that it imports.
+
+    At first that is what is known already; each list takes the place of the one before.
 
     :param folder: of the definition.
     :param name: path of the document there.
     :param error: what miniwdl said of it, which is the first of its problems.
     """
-    return _Search(Path(folder).resolve()).problems(name, error)
+    root = Path(folder).resolve()
+    known = _Search(root)
+    known.add_all(error, name)
+    yield known.problems
+    yield from _Search(root).search(name)
 
 
 @dataclass
@@ -79,13 +85,21 @@ class _Search:
     # Documents of which this or an import cannot be read, so that no more can be said of them.
     _unreadable: set[str] = field(default_factory=set)
 
-    def problems(self, name: str, error: Exception) -> list[Problem]:
-        self._read(name, ())
-        for path in [path for path in self._parsed if path not in self._unreadable][:_MOST_CHECKED]:
-            self._check(path)
-        if not self._found:
-            self._add_all(error, name)
+    @property
+    def problems(self) -> list[Problem]:
         return list(dict.fromkeys(self._found))
+
+    def search(self, name: str) -> Iterator[list[Problem]]:
+        """Yield the problems of a document and its imports whenever there are more."""
+        self._read(name, ())
+        count = 0
+        for path in [path for path in self._parsed if path not in self._unreadable][:_MOST_CHECKED]:
+            if len(self._found) > count:
+                yield self.problems
+            count = len(self._found)
+            self._check(path)
+        if self._found:
+            yield self.problems
 
     def _read(self, path: str, importers: tuple[str, ...]) -> bool:
         """Parse a document and its imports, and return whether all of them could be read."""
@@ -176,9 +190,9 @@ class _Search:
         try:
             load_document(str(self.root), path)
         except Exception as error:  # miniwdl's own, and whatever a file can make of it
-            self._add_all(error, path)
+            self.add_all(error, path)
 
-    def _add_all(self, error: BaseException, path: str) -> None:
+    def add_all(self, error: BaseException, path: str) -> None:
         for one in _causes(error):
             self._add(one, path)
 

@@ -3,7 +3,8 @@
     python -m airflow_provider_omics.workflows.wdl_reader FOLDER MAIN
 
 It prints an object: ``template``, the parameters by name, or ``problems``, each with ``file``, ``line``, ``column``,
-``message`` and ``fix``. It reads nothing outside of the folder.
+``message`` and ``fix``. Of problems it prints what it knows so far, again in a line whenever it
+knows more. It reads nothing outside of the folder.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ def main(folder: str, name: str) -> None:
     try:
         _, document = load_document(folder, name)
     except Exception as error:  # miniwdl's own, and whatever a file can make of it
-        _refuse(find_problems(folder, name, error))
+        for known in find_problems(folder, name, error):
+            _refuse(known)
         return
     process = entry_of(document)
     if process is None:
@@ -33,7 +35,7 @@ def main(folder: str, name: str) -> None:
 
 
 def _refuse(problems: list[Problem]) -> None:
-    print(json.dumps({"problems": [asdict(problem) for problem in problems]}))
+    print(json.dumps({"problems": [asdict(problem) for problem in problems]}), flush=True)
 
 
 if __name__ == "__main__":

@@ -51,6 +51,17 @@ class DefinitionUnreadableError(Exception):
     """A definition cannot be read, or does not say the types of its parameters."""
 
 
+class UnfinishedError(DefinitionUnreadableError):
+    """A process took too long.
+
+    :ivar said: what it had printed until then.
+    """
+
+    def __init__(self, what: str, said: str) -> None:
+        super().__init__(what)
+        self.said = said
+
+
 def is_exported(setting: Mapping[str, Any]) -> bool:
     """Whether the definition of a workflow can be had: neither a shared one's nor a Ready2Run workflow's can."""
     return setting.get("workflowOwnerId") is None and setting.get("workflowType") in (None, "PRIVATE")
@@ -193,7 +204,7 @@ def start_process(module: str, *arguments: str, cwd: str | None = None) -> subpr
     """Run a module in a process of its own, without credentials, to its end.
 
     :param cwd: the folder that it works in; None for this process's.
-    :raises DefinitionUnreadableError: it takes too long.
+    :raises UnfinishedError: it takes too long.
     """
     environment = {name: os.environ[name] for name in _KEPT_ENVIRONMENT if name in os.environ}
     # What a definition has must not be taken for a module of Python's.
@@ -203,7 +214,9 @@ def start_process(module: str, *arguments: str, cwd: str | None = None) -> subpr
             command, env=environment, capture_output=True, timeout=_PARSING_SECONDS, check=False, text=True, cwd=cwd
         )
     except subprocess.TimeoutExpired as error:
-        raise DefinitionUnreadableError(f"it takes longer than {_PARSING_SECONDS} seconds to read") from error
+        # Bytes, also where text was asked for.
+        said = error.output.decode(errors="replace") if isinstance(error.output, bytes) else error.output or ""
+        raise UnfinishedError(f"it takes longer than {_PARSING_SECONDS} seconds to read", said) from error
 
 
 def _inside(files: Mapping[str, bytes], folder: Path) -> Iterator[tuple[Path, bytes]]:
