@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_omics.healthomics.run_settings.definition_types import read_files
+from airflow_provider_omics.healthomics.run_settings.groovy_text import GroovyText
 
 MOST_IMAGES = 200
 """Most images that are checked."""
@@ -20,9 +21,12 @@ _ECR = re.compile(
     r"(?![\w./:@~${+-]|[\"']?\s*\+)",
     re.ASCII,
 )
-# A comment of WDL, CWL, Nextflow or YAML: to the end of its line, after a blank, since "//" is in addresses; or of
-# several lines, from the beginning of one, since "/*" is in patterns of files.
-_COMMENT = re.compile(r"(?:^|[ \t])(?:#|//).*$|^[ \t]*/\*(?s:.*?)\*/", re.MULTILINE)
+# A comment of WDL, or of CWL, and text in quotation marks, which may hold what begins one; in a command of WDL "$#" and
+# "${#x}" begin none.
+_WDL_COMMENT = re.compile(r"""(?<!\w)(?:"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|(?P<comment>(?<![${])#.*)""")
+_YAML_COMMENT = re.compile(
+    r"""(?<!\w)(?:"(?:\\.|[^"\\\n])*"|'[^'\n]*')|(?P<comment>(?:^|(?<=[ \t]))#.*)""", re.MULTILINE
+)
 # What WDL, CWL and Nextflow have before a literal name; one with a placeholder is not a literal.
 _NAMED = re.compile(
     r"\b(?:docker|container|dockerPull|dockerImageId)[\"']?\s*[:=]?\s*(?P<quote>[\"']?)"
@@ -82,11 +86,11 @@ class NamedImages:
 
 
 def named_images(
-    texts: Iterable[str], registry_map: Mapping[str, Any], account: str, region: str, parameters: str = ""
+    files: Mapping[str, str], registry_map: Mapping[str, Any], account: str, region: str, parameters: str = ""
 ) -> NamedImages:
-    """Return the images that texts name, each once.
+    """Return the images that files name, each once; not those in comments of WDL, CWL and Nextflow.
 
-    :param texts: files of a definition.
+    :param files: texts of a definition, by their paths.
     :param registry_map: the workflow's ``containerRegistryMap``.
     :param account: account id of the registry where the map names none.
     :param region: AWS Region of the registry that the map leads to.
@@ -95,7 +99,7 @@ def named_images(
     mentioned: set[EcrImage] = set()
     certain = set(EcrImage.found_in(parameters))
     others: set[str] = set()
-    for text in (*(_COMMENT.sub("", text) for text in texts), parameters):
+    for text in (*(_without_comments(path, text) for path, text in files.items()), parameters):
         mentioned.update(EcrImage.found_in(text))
         for match in _NAMED.finditer(text):
             name = match["name"]
@@ -112,12 +116,20 @@ def named_images(
     return NamedImages(tuple(sorted(ecr, key=str)), tuple(sorted(others)), frozenset(certain), pulled)
 
 
-def texts_in(archive: bytes) -> list[str]:
-    """Return the files of a zipped definition that may name images.
+def texts_in(archive: bytes) -> dict[str, str]:
+    """Return the files of a zipped definition that may name images, by their paths.
 
     :raises DefinitionUnreadableError: it is no archive, or too large.
     """
-    return [content.decode("utf-8", "replace") for content in read_files(archive, _READ_SUFFIXES).values()]
+    files = read_files(archive, _READ_SUFFIXES)
+    return {path: content.decode("utf-8", "replace") for path, content in files.items()}
+
+
+def _without_comments(path: str, text: str) -> str:
+    if path.endswith((".nf", ".config")):
+        return GroovyText(text).without_comments()
+    comment = _WDL_COMMENT if path.endswith(".wdl") else _YAML_COMMENT
+    return comment.sub(lambda found: "" if found["comment"] else found.group(), text)
 
 
 def _is_image(name: str) -> bool:

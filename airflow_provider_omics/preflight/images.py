@@ -64,7 +64,7 @@ class ImageCheck:
         findings += yield from _checked(images, plan.region)
         return findings
 
-    def _texts(self, workflow: Mapping[str, Any]) -> tuple[list[str], list[Finding]]:
+    def _texts(self, workflow: Mapping[str, Any]) -> tuple[dict[str, str], list[Finding]]:
         link, why = workflow.get("definition"), "the service gives no link to it"
         if link:
             try:
@@ -74,7 +74,7 @@ class ImageCheck:
             except Exception as error:  # whatever fetching it raises, it is no reason to fail
                 why = f"it could not be fetched ({type(error).__name__}: {error})"
         fix = "Check its images yourself, or leave this check out"
-        return [], [unknown(IMAGES, self.where, f"the definition cannot be read for images: {why}", fix)]
+        return {}, [unknown(IMAGES, self.where, f"the definition cannot be read for images: {why}", fix)]
 
 
 def _checked(images: NamedImages, region: str) -> Requests[list[Finding]]:

@@ -15,8 +15,9 @@ ACCOUNT, REGION = "123456789012", "us-east-1"
 REGISTRY = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
 
 
-def named(*texts: str, parameters: str = "", **registry_map: object) -> NamedImages:
-    return named_images(texts, registry_map, ACCOUNT, REGION, parameters)
+def named(*texts: str, parameters: str = "", suffix: str = ".wdl", **registry_map: object) -> NamedImages:
+    files = {f"{number}{suffix}": text for number, text in enumerate(texts)}
+    return named_images(files, registry_map, ACCOUNT, REGION, parameters)
 
 
 @pytest.mark.parametrize(
@@ -29,15 +30,31 @@ def named(*texts: str, parameters: str = "", **registry_map: object) -> NamedIma
         f'docker: "{REGISTRY}/samtools" + tag',
         f"docker.registry = '{REGISTRY}/pulled'",
         f'String registry = "{REGISTRY}/tools"',
-        f"# was {REGISTRY}/old:1",
-        f"  // container '{REGISTRY}/old:1'",
-        f'docker: image # was docker: "{REGISTRY}/old:1"',
-        f"cpus 2 // container '{REGISTRY}/old:1'",
-        f"/*\n * container '{REGISTRY}/old:1'\n */",
     ],
 )
-def test_parts_of_names_and_comments_are_no_images(text: str) -> None:
+def test_parts_of_names_are_no_images(text: str) -> None:
     assert named(text).ecr == ()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text"),
+    [
+        (".wdl", f"# was {REGISTRY}/old:1"),
+        (".wdl", f'docker: image # was docker: "{REGISTRY}/old:1"'),
+        (".wdl", f'cpu: 2#docker: "{REGISTRY}/old:1"'),
+        (".wdl", f"String a = \"it's #\" # docker: '{REGISTRY}/old:1'"),
+        (".cwl", f"# dockerPull: {REGISTRY}/old:1"),
+        (".cwl", f"doc: it's '#' # dockerPull: '{REGISTRY}/old:1'"),
+        (".nf", f"  // container '{REGISTRY}/old:1'"),
+        (".nf", f"cpus 2 // container '{REGISTRY}/old:1'"),
+        (".nf", f"cpus 2;//container '{REGISTRY}/old:1'"),
+        (".nf", f"cpus 2 /* container '{REGISTRY}/old:1' */"),
+        (".nf", f'x = """\n${{ y /* container \'{REGISTRY}/old:1\' */ }}"""'),
+        (".config", f"/*\n * container '{REGISTRY}/old:1'\n */"),
+    ],
+)
+def test_what_is_in_comments_is_no_image(suffix: str, text: str) -> None:
+    assert named(text, suffix=suffix).ecr == ()
 
 
 @pytest.mark.parametrize(
@@ -55,16 +72,24 @@ def test_what_a_task_names_plainly_is_certain(text: str, image: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("suffix", "text"),
     [
-        f"input: path 'runs/*.bam'\ncontainer '{REGISTRY}/bwa:1'\noutput: path '*/out'",
-        f"url = 'https://example.org' ; container '{REGISTRY}/bwa:1'",
-        f"/* old */\ncontainer '{REGISTRY}/bwa:1'\n/* more */",
-        f'docker: "{REGISTRY}/bwa:1" # the newest',
+        (".nf", f"input: path 'runs/*.bam'\ncontainer '{REGISTRY}/bwa:1'\noutput: path '*/out'"),
+        (".nf", f"url = 'https://example.org' ; container '{REGISTRY}/bwa:1'"),
+        (".nf", f"x = 'a //' ; container '{REGISTRY}/bwa:1'"),
+        (".nf", f'x = """\nls \\\\\n/*.bam\n"""\ncontainer \'{REGISTRY}/bwa:1\'\ny = \'a*/\''),
+        (".nf", f"/* old */\ncontainer '{REGISTRY}/bwa:1'\n/* more */"),
+        (".config", f"params.x = 'it # is'\nprocess.container = '{REGISTRY}/bwa:1'"),
+        (".wdl", f'docker: "{REGISTRY}/bwa:1" # the newest'),
+        (".wdl", f'command {{ ls // $# ${{#x}} ; }} runtime {{ docker: "{REGISTRY}/bwa:1" }}'),
+        (".wdl", f'String a = "a # b" docker: "{REGISTRY}/bwa:1"'),
+        (".wdl", f'command {{ ls\n/*.bam }} docker: "{REGISTRY}/bwa:1" # */'),
+        (".cwl", f'{{"doc": "a # b // c", "dockerPull": "{REGISTRY}/bwa:1"}}'),
+        (".cwl", f"{{id: a#b, doc: https://x // y, dockerPull: {REGISTRY}/bwa:1}}"),
     ],
 )
-def test_what_looks_like_a_comment_hides_no_image(text: str) -> None:
-    assert [one.repository for one in named(text).certain] == ["bwa"]
+def test_what_looks_like_a_comment_hides_no_image(suffix: str, text: str) -> None:
+    assert [one.repository for one in named(text, suffix=suffix).certain] == ["bwa"]
 
 
 def test_what_is_only_mentioned_is_not_certain_unless_parameters_give_it() -> None:
