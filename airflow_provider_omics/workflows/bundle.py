@@ -124,10 +124,16 @@ class Bundle:
 
 def not_text(path: str, content: bytes, error: UnicodeDecodeError) -> DefinitionError:
     """Return the error of a file that is not UTF-8."""
+    line, what, fix = why_not_text(content, error)
+    return DefinitionError(f"{path}:{line}", what, fix)
+
+
+def why_not_text(content: bytes, error: UnicodeDecodeError) -> tuple[int, str, str]:
+    """Return the line where a file is not UTF-8, what is wrong there, and what to do."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return DefinitionError(f"{path}:1", "is UTF-16 text", "Save it as UTF-8")
+        return 1, "is UTF-16 text", "Save it as UTF-8"
     line = content.count(b"\n", 0, error.start) + 1
-    return DefinitionError(f"{path}:{line}", f"is not UTF-8 text: {error.reason}", "Save it as UTF-8")
+    return line, f"is not UTF-8 text: {error.reason}", "Save it as UTF-8"
 
 
 def read_bundle(path: str | os.PathLike[str]) -> Bundle:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import posixpath
 import re
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_omics.healthomics.run_settings.wdl_types import load_document
+from airflow_provider_omics.workflows.bundle import why_not_text
 
 _MOST_CHECKED, _MOST_SHOWN = 50, 40
 _UNEXPECTED = re.compile(
@@ -156,10 +156,8 @@ class _Search:
         try:
             text = content.decode()
         except UnicodeDecodeError as error:
-            is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-            what = "is UTF-16 text" if is_wide else f"is not UTF-8 text: {error.reason}"
-            line = 1 if is_wide else content.count(b"\n", 0, error.start) + 1
-            self._found.append(Problem(path, line, 1, what, "Save it as UTF-8"))
+            line, what, fix = why_not_text(content, error)
+            self._found.append(Problem(path, line, 1, what, fix))
             return None
         if text.startswith("\ufeff"):
             what = "begins with a byte order mark, which WDL does not allow"

@@ -167,22 +167,27 @@ def _array(cell: str) -> list[Any]:
 def _value(value: Any, base: str) -> Any:
     """Return a value of JSON as one of a type; text is read as an item of a list in a cell is."""
     # Where text is meant, it is meant in all that a list or an object holds.
-    if base == "json" or (base in _TEXTS and isinstance(value, (str, list, tuple, Mapping))):
+    if base in _TEXTS and isinstance(value, (list, tuple, Mapping)):
         return value
-    if isinstance(value, str) or (isinstance(value, (bool, int, float)) and base not in _TEXTS):
-        return _READERS[base](value if isinstance(value, str) else json.dumps(value))
-    raise CellError(f"{shown(str(value))} is {type(value).__name__}", f"Give {base} values")
+    return _single(
+        value, base, lambda: CellError(f"{shown(str(value))} is {type(value).__name__}", f"Give {base} values")
+    )
 
 
 def _item(value: Any, base: str, cell: str) -> Any:
-    if base == "json":
+    def wrong() -> CellError:
+        what = f"{shown(cell)} holds {json.dumps(value)}, which is no {base}"
+        return CellError(what, f"Write a list of {base} values")
+
+    return _single(value, base, wrong)
+
+
+def _single(value: Any, base: str, wrong: Callable[[], CellError]) -> Any:
+    if base == "json" or (base in _TEXTS and isinstance(value, str)):
         return value
-    if base in _TEXTS:
-        if isinstance(value, str):
-            return value
-    elif isinstance(value, (str, bool, int, float)):
+    if base not in _TEXTS and isinstance(value, (str, bool, int, float)):
         return _READERS[base](value if isinstance(value, str) else json.dumps(value))
-    raise CellError(f"{shown(cell)} holds {json.dumps(value)}, which is no {base}", f"Write a list of {base} values")
+    raise wrong()
 
 
 _PLAIN_TEXTS = ("string", "str", "text")
