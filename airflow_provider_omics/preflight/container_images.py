@@ -23,9 +23,9 @@ _ECR = re.compile(
 )
 # A comment of WDL, or of CWL, and text in quotation marks, which may hold what begins one; in a command of WDL "$#" and
 # "${#x}" begin none.
-_WDL_COMMENT = re.compile(r"""(?<!\w)(?:"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|(?P<comment>(?<![${])#.*)""")
+_WDL_COMMENT = re.compile(r"""(?<![\w\\])(?:"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')|(?P<comment>(?<![${])#.*)""")
 _YAML_COMMENT = re.compile(
-    r"""(?<!\w)(?:"(?:\\.|[^"\\\n])*"|'[^'\n]*')|(?P<comment>(?:^|(?<=[ \t]))#.*)""", re.MULTILINE
+    r"""(?<![\w\\])(?:"(?:\\.|[^"\\\n])*"|'[^'\n]*')|(?P<comment>(?:^|(?<=[ \t]))#.*)""", re.MULTILINE
 )
 # What WDL, CWL and Nextflow have before a literal name; one with a placeholder is not a literal.
 _NAMED = re.compile(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import codecs
 import posixpath
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from airflow_provider_omics.healthomics.requests.issues import Issue
 from airflow_provider_omics.healthomics.run_settings.groovy_text import GroovyText
@@ -24,7 +26,7 @@ _CONDITION = re.compile(r"\b(?:if|while|for)\s*$")
 _NAME = re.compile(r"\s*(?P<name>\w+)(?:\s+as\s+\w+)?\s*")
 _WORD = re.compile(r"\w+")
 _MERGE = re.compile(r"^<{7} ", re.MULTILINE)
-_WHOLE_MERGE = re.compile(r"^<{7} (?s:.*?)^={7}\r?$(?s:.*?)^>{7} ", re.MULTILINE)
+_MERGE_GOES_ON = tuple(re.compile(pattern, re.MULTILINE) for pattern in (r"^={7}\r?$", r"^>{7} "))
 
 
 def source_issues(bundle: Bundle, main: str) -> list[Issue]:
@@ -52,7 +54,7 @@ class _Source:
         """Yield what is wrong with it: the first thing, after which nothing is where it seems."""
         problem = self.groovy.problem
         merge = _MERGE.search(self.groovy.code if problem is None else self._text)
-        merge = merge or _WHOLE_MERGE.search(self.groovy.without_comments())
+        merge = merge or _whole_merge(self.groovy.without_comments())
         if merge is not None:
             what = "is left of a merge that was not finished"
             yield Issue(self.place(merge.start()), what, "Choose one of both texts")
@@ -62,8 +64,12 @@ class _Source:
 
     def place(self, index: int) -> str:
         """Return file, line and column of a character."""
-        line = self._text.count("\n", 0, index) + 1
-        return f"{self.path}:{line}:{index - self._text.rfind(chr(10), 0, index)}"
+        line = bisect_left(self._line_ends, index)
+        return f"{self.path}:{line + 1}:{index - (self._line_ends[line - 1] if line else -1)}"
+
+    @cached_property
+    def _line_ends(self) -> list[int]:
+        return [match.start() for match in re.finditer("\n", self._text)]
 
     def includes(self, pattern: re.Pattern[str]) -> Iterator[tuple[re.Match[str], str]]:
         """Yield the statements that are certain to include a certain file, and its path as written."""
@@ -169,6 +175,14 @@ def script_text(bundle: Bundle, path: str) -> str:
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return bundle.text(path)
     return content.decode("utf-8-sig", errors="replace")
+
+
+def _whole_merge(text: str) -> re.Match[str] | None:
+    """Return where a merge begins of which all three lines are there; of less there may be talk in a text."""
+    begin = found = _MERGE.search(text)
+    for line in _MERGE_GOES_ON:
+        found = found and line.search(text, found.end())
+    return found and begin
 
 
 def _outside(where: str, target: str) -> Issue:

@@ -221,6 +221,8 @@ def test_how_deep_and_how_long_it_is_does_not_matter() -> None:
     chain = {f"m{n}.nf": f"include {{ A }} from './m{n + 1}'\n" for n in range(2_000)}
     long = "include { A } from './m0'\nx = [1, 'a', /b/, \"${c / 2}\"] // it's\n" * 2_000
     assert told({"main.nf": deep + long, **chain, "m2000.nf": "def A() { }"}) == []
+    merge = "<<<<<<< a\n" * 20_000
+    assert told({"main.nf": f"{NF}x = '''\n{merge}'''\n"}) == []
 
 
 def test_scripts_of_nextflow_that_look_odd_are_right() -> None:
