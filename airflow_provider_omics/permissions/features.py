@@ -146,6 +146,13 @@ CHECK_INPUTS = Feature(
 PARAMETERS_FILE = Feature(
     "parameters", ("s3:GetObject",), "a JSON file in S3 that holds the parameters", _FAILS, fails=True
 )
+UNSHOWN_TAGS = Feature(
+    "unshown tags",
+    ("omics:ListTagsForResource",),
+    "tags of one of the name that the service shows without them",
+    "the task fails for such a one, which counts as made of other content, and names it",
+    fails=True,
+)
 DEFINITION = Feature("definition", ("s3:GetObject",), "a definition in S3", _FAILS, fails=True)
 VALIDATE_PARAMETERS = Feature(
     "validate_parameters",

@@ -112,10 +112,11 @@ _OPERATORS: Mapping[str, Permissions] = {
     ),
     "OmicsCreateWorkflowOperator": Permissions(
         ("omics:ListWorkflows", "omics:GetWorkflow", "omics:CreateWorkflow"),
-        (of.IDENTITY_TAGS, of.TAGS, of.DEFINITION),
+        (of.IDENTITY_TAGS, of.TAGS, of.UNSHOWN_TAGS, of.DEFINITION),
     ),
     "OmicsCreateWorkflowVersionOperator": Permissions(
-        ("omics:GetWorkflowVersion", "omics:CreateWorkflowVersion"), (of.IDENTITY_TAGS, of.TAGS, of.DEFINITION)
+        ("omics:GetWorkflowVersion", "omics:CreateWorkflowVersion"),
+        (of.IDENTITY_TAGS, of.TAGS, of.UNSHOWN_TAGS, of.DEFINITION),
     ),
     "OmicsDeleteWorkflowOperator": Permissions(actions_of("DeleteWorkflow")),
     "OmicsDeleteWorkflowVersionOperator": Permissions(actions_of("DeleteWorkflowVersion")),

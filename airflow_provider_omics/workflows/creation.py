@@ -165,7 +165,11 @@ class WorkflowCreator:
         return not self.is_tagged or found.version_name == version_name_of(self.creation.digest)
 
     def _taken(self, found: WorkflowSnapshot) -> Issue:
-        made_of = "carries no tag with its content" if found.content is None else "was made of other content"
+        made_of = "was made of other content"
+        if found.content is None:
+            made_of = (
+                "carries no tag with its content (where HealthOmics shows none, omics:ListTagsForResource is needed)"
+            )
         what = f"is taken: HealthOmics {found.label} is {found.status} and {made_of}"
         if self._is_version:
             return Issue(

@@ -22,6 +22,7 @@ from permission_drives import (
     sensor,
     task,
 )
+from task_runs import TaskInstance, run_task
 
 from airflow_provider_omics.exceptions import OmicsRunFailedError, OmicsServiceError, OmicsWaitError
 from airflow_provider_omics.local.faults import FaultKind, FaultRule
@@ -248,6 +249,34 @@ def _(lab: PermissionLab, uri: str, deferrable: bool) -> None:
 def _(lab: PermissionLab, uri: str, _deferrable: bool) -> None:
     given = {"workflow_id": lab.workflow_id, "definition": uri, "tags": {"a": "b"}}
     task(OmicsCreateWorkflowVersionOperator, **given, **ENGINE, **QUICK)
+
+
+def _made_named(lab: PermissionLab, kind: Any, named: dict[str, Any]) -> dict[str, Any]:
+    """Make one, and return the arguments that ask for the same again."""
+    given = {**named, "definition": _definition(lab), **ENGINE, **QUICK}
+    task(kind, **given)
+    return given
+
+
+def _find_untagged(kind: Any, shown_by: str, given: dict[str, Any]) -> None:
+    """Find one that is there, as if the service showed no tags with it."""
+    operator = kind(task_id="task", **given)
+    events = operator.hook.conn.meta.events
+    events.register(f"after-call.omics.{shown_by}", lambda parsed, **_: [parsed.pop("tags", None), None][1])
+    run_task(operator, TaskInstance(task_id="task"))
+
+
+@drive(CREATE, "finds", "ListWorkflows GetWorkflow ListTagsForResource s3:GetObject", "unshown tags, definition",
+       prepare=lambda lab: _made_named(lab, OmicsCreateWorkflowOperator, {"name": "new"}))  # fmt: skip
+def _(_lab: PermissionLab, given: dict[str, Any], _deferrable: bool) -> None:
+    _find_untagged(OmicsCreateWorkflowOperator, "GetWorkflow", given)
+
+
+@drive(MAKE_VERSION, "finds", "GetWorkflowVersion ListTagsForResource s3:GetObject", "unshown tags, definition",
+       prepare=lambda lab: _made_named(lab, OmicsCreateWorkflowVersionOperator,
+                                       {"workflow_id": lab.workflow_id, "version_name": "v9"}))  # fmt: skip
+def _(_lab: PermissionLab, given: dict[str, Any], _deferrable: bool) -> None:
+    _find_untagged(OmicsCreateWorkflowVersionOperator, "GetWorkflowVersion", given)
 
 
 @drive("OmicsDeleteWorkflowOperator", "deletes", "DeleteWorkflow")
