@@ -13,7 +13,7 @@ from airflow_provider_omics.account.kinds import ResourceKind
 from airflow_provider_omics.account.poll import find_resources, get_resource
 from airflow_provider_omics.account.resource import CREATING, DELETED, DELETING, FAILED, Resource
 from airflow_provider_omics.healthomics.api.calls import Requests, or_none
-from airflow_provider_omics.healthomics.api.creation import IdempotentCreation, Looks, request_ids
+from airflow_provider_omics.healthomics.api.creation import CreationPolls, IdempotentCreation, request_ids
 from airflow_provider_omics.healthomics.api.errors import OmicsError
 from airflow_provider_omics.healthomics.api.logger import Log, entry
 from airflow_provider_omics.healthomics.requests.checks import as_typed
@@ -82,7 +82,7 @@ class ResourceCreator:
         """
         found = self._find()
         if found is None and self.is_retry:
-            found = self._looks.find_late(self._find)
+            found = self._polls.find_late(self._find)
         if found is not None:
             self.log.info("%s", entry("HealthOmics %s is there already", found.label))
             return CreatedResource(self._as_asked(found), is_new=False)
@@ -102,8 +102,8 @@ class ResourceCreator:
         return f"{self.kind.name} {self._name!r}"
 
     @cached_property
-    def _looks(self) -> Looks[Resource]:
-        return Looks(self._subject, self.log, self.pause)
+    def _polls(self) -> CreationPolls[Resource]:
+        return CreationPolls(self._subject, self.log, self.pause)
 
     @property
     def _operation(self) -> str:
@@ -122,7 +122,7 @@ class ResourceCreator:
 
     def _named(self) -> list[Resource]:
         """Return what has the name once none of it is being deleted, or listed and not shown."""
-        named = self._looks.until_settled(self._look)
+        named = self._polls.until_settled(self._poll)
         if any(one.status == DELETING for one in named):
             raise OmicsError(
                 f"{self._operation}: nothing was sent, since {self._subject} is still being deleted. Try again"
@@ -130,7 +130,7 @@ class ResourceCreator:
         # What is listed for a minute and never shown is deleted.
         return [one for one in named if one.is_shown]
 
-    def _look(self) -> tuple[list[Resource], str | None]:
+    def _poll(self) -> tuple[list[Resource], str | None]:
         named: list[Resource] = self.service.send_requests(find_resources(self.kind, self._name), self._subject)
         for one in named:
             if one.status == DELETING:
@@ -162,7 +162,7 @@ class ResourceCreator:
 
     def _created(self, request_id: str) -> Resource:
         """Make it, and return it as it was asked for, which is what it is until the service shows it."""
-        self._looks.begin_sending()
+        self._polls.begin_sending()
         members = {**self.request, "requestId": request_id}
         made = self.service.create_resource(self.kind, members, find=self._find, pause=self.pause)
         return replace(made, name=self._name, settings=self.request, tags=self.request.get("tags") or {})

@@ -19,7 +19,7 @@ from airflow_provider_omics.operators.input_check import InputCheck
 from airflow_provider_omics.operators.job import OmicsJobOperator
 from airflow_provider_omics.operators.named_workflow import find_named
 from airflow_provider_omics.operators.private_argument import PrivateArgument
-from airflow_provider_omics.operators.without_effect import tell_without_effect
+from airflow_provider_omics.operators.without_effect import log_without_effect
 from airflow_provider_omics.workflows.lookup import UNKNOWN_ID, FoundWorkflow, workflow_name_issues
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class OmicsInputOperator(OmicsAutoCacheOperator, OmicsJobOperator[JobT]):
     def check_waiting(self, operation: str) -> None:
         """Refuse what cannot be followed, and log what has no effect beside the other arguments."""
         super().check_waiting(operation)
-        tell_without_effect(self)
+        log_without_effect(self)
 
     def waiting_issues(self) -> list[Issue]:
         """Return what is wrong with how to wait, and with how to read and write in S3."""

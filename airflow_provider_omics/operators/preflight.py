@@ -21,7 +21,7 @@ from airflow_provider_omics.operators.before_start import BeforeStart
 from airflow_provider_omics.operators.input_check import InputCheck
 from airflow_provider_omics.operators.named_workflow import find_named
 from airflow_provider_omics.operators.private_argument import PrivateArgument
-from airflow_provider_omics.operators.without_effect import tell_without_effect
+from airflow_provider_omics.operators.without_effect import log_without_effect
 from airflow_provider_omics.preflight.findings import Verdict
 from airflow_provider_omics.workflows.lookup import workflow_name_issues
 
@@ -144,7 +144,7 @@ class OmicsPreflightOperator(KillableOperator):
             given = {name: getattr(self, name) for name in ("workflow_name", *PREFLIGHT_FIELDS)}
             if issues := [*argument_issues(self), *workflow_name_issues(given)]:
                 raise OmicsRequestInvalidError(_OPERATION, issues)
-            tell_without_effect(self)
+            log_without_effect(self)
             self.hook.object_settings = ObjectSettings(requester_pays=self.s3_requester_pays)
             members = self._members()
             before = BeforeStart(self.hook, self.log, _OPERATION, self.preflight)

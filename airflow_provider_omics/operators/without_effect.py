@@ -59,7 +59,7 @@ _DEPENDENCES = (
 )
 
 
-def tell_without_effect(task: Any) -> None:
+def log_without_effect(task: Any) -> None:
     """Log which arguments of a task do nothing beside the others; to be called once they are read and checked.
 
     :param task: an operator or a sensor.

@@ -14,7 +14,7 @@ from airflow_provider_omics.healthomics.runs.snapshot import RunSnapshot
 from airflow_provider_omics.hooks.parameters import TEMPLATED
 from airflow_provider_omics.links.omics import RUN_LINKS, store_run_links
 from airflow_provider_omics.operators.run_usage import add_run_usage
-from airflow_provider_omics.operators.without_effect import tell_without_effect
+from airflow_provider_omics.operators.without_effect import log_without_effect
 from airflow_provider_omics.operators.xcom_keys import run_result
 from airflow_provider_omics.sensors.waiting import OmicsWaitingSensor
 from airflow_provider_omics.triggers.run import OmicsRunTrigger
@@ -90,7 +90,7 @@ class OmicsRunSensor(OmicsWaitingSensor[RunSnapshot]):
 
     def note_end(self, context: Context, snapshot: RunSnapshot) -> None:
         """Look up what the run used and cost, log and push it."""
-        tell_without_effect(self)
+        log_without_effect(self)
         add_run_usage(self, context, snapshot, "GetRun")
 
     def result(self, snapshot: RunSnapshot) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import os
 import re
 import stat
 import zipfile
-import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from airflow_provider_omics.healthomics.requests.issues import Issue
+from airflow_provider_omics.healthomics.run_settings.definition_types import UNREADABLE_ZIP
 from airflow_provider_omics.workflows.file_tree import (
     MOST_PATHS,
     ArchiveTree,
@@ -38,7 +38,6 @@ _PLAIN, _EXECUTABLE, _OWNER_MAY_RUN = 0o100644, 0o100755, 0o100
 _UNIX, _ENCRYPTED, _UTF_8 = 3, 0x1, 0x800
 _LONGEST_LINK = 4096
 _DRIVE = re.compile(r"[A-Za-z]:[/\\]")
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError)
 
 
 class DefinitionError(ValueError):
@@ -169,7 +168,7 @@ def read_archive(origin: str, archive: BinaryIO, size: int) -> Bundle:
             files = _read_zip(origin, opened)
     except DefinitionError:
         raise
-    except _UNREADABLE as error:
+    except UNREADABLE_ZIP as error:
         what = f"is no zip archive that can be read: {error}"
         raise DefinitionError(origin, what, "Make it again, without a password, with zip or with Python") from error
     return Bundle(origin, files)

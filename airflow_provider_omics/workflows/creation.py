@@ -11,8 +11,8 @@ from typing import Any, Protocol
 from airflow_provider_omics.healthomics.api.calls import Requests, or_none
 from airflow_provider_omics.healthomics.api.creation import (
     MOST_GENERATIONS,
+    CreationPolls,
     IdempotentCreation,
-    Looks,
     request_ids,
 )
 from airflow_provider_omics.healthomics.api.logger import Log, entry
@@ -94,7 +94,7 @@ class WorkflowCreator:
         """
         found = self._find_usable()
         if found is None and self.is_retry:
-            found = self._looks.find_late(self._find_usable)
+            found = self._polls.find_late(self._find_usable)
         if found is not None:
             self.log.info("%s", entry("HealthOmics %s is there already, and %s", found.label, found.status))
             return Created(found, is_new=False)
@@ -103,8 +103,8 @@ class WorkflowCreator:
         return Created(made, is_new=True)
 
     @cached_property
-    def _looks(self) -> Looks[WorkflowSnapshot]:
-        return Looks(self._subject, self.log, self.pause)
+    def _polls(self) -> CreationPolls[WorkflowSnapshot]:
+        return CreationPolls(self._subject, self.log, self.pause)
 
     @property
     def _is_version(self) -> bool:
@@ -138,9 +138,9 @@ class WorkflowCreator:
             found = self.service.send_requests(asked, self._subject)
             return [] if found is None or found.phase is Phase.DELETED else [found]
         # What is listed for a minute and never shown is deleted.
-        return self._looks.until_settled(self._look)
+        return self._polls.until_settled(self._poll)
 
-    def _look(self) -> tuple[list[WorkflowSnapshot], str | None]:
+    def _poll(self) -> tuple[list[WorkflowSnapshot], str | None]:
         named: list[WorkflowSnapshot] = self.service.send_requests(list_workflows(self._request["name"]), self._subject)
         shown, unshown = [], None
         for one in named:
@@ -185,7 +185,7 @@ class WorkflowCreator:
         create = self.service.create_workflow_version if self._is_version else self.service.create_workflow
 
         def made_with(request_id: str) -> WorkflowSnapshot:
-            self._looks.begin_sending()
+            self._polls.begin_sending()
             return create(self._members(request_id), find=self._find_made, pause=self.pause)
 
         creation = IdempotentCreation(

@@ -17,7 +17,7 @@ CONFIRM_PAUSES = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 15.0)
 """Seconds before each poll of what the service has just named: it may be not found for a minute before it counts as
 deleted, and what is being deleted has its name for about as long."""
 LATE_PAUSES = (1.0, 2.0, 4.0, 8.0)
-"""Seconds before each look for what an earlier try may have made that died before its answer."""
+"""Seconds before each poll for what an earlier try may have made that died before its answer."""
 MOST_GENERATIONS = 5
 _CONFLICT = "ConflictException"
 
@@ -36,8 +36,8 @@ def request_ids(own: str | None, namespace: uuid.UUID, *parts: str) -> Iterator[
 
 
 @dataclass
-class Looks(Generic[T]):
-    """The looks of one creation for what there is, which share a minute, and end when the task is killed.
+class CreationPolls(Generic[T]):
+    """Polls of one creation for what there is, which share a minute, and end when the task is killed.
 
     :param subject: what to call in the log what is to be made.
     :param pause: sleeps so many seconds, and may return True to say that the task was killed meanwhile.
@@ -72,19 +72,19 @@ class Looks(Generic[T]):
                 return found
         return None
 
-    def until_settled(self, look: Callable[[], tuple[list[T], str | None]]) -> list[T]:
-        """Look until nothing is on its way, or time is up, and return what the last look has found.
+    def until_settled(self, poll: Callable[[], tuple[list[T], str | None]]) -> list[T]:
+        """Poll until nothing is on its way, or time is up, and return what the last poll has found.
 
-        :param look: returns what there is, and what is on its way, for the log; None if nothing is.
+        :param poll: returns what there is, and what is on its way, for the log; None if nothing is.
         :raises OmicsError: the task was killed meanwhile.
         """
-        found, on_its_way = look()
+        found, on_its_way = poll()
         for seconds in CONFIRM_PAUSES[1:]:
             if on_its_way is None or not self._left:
                 break
             self.log.info("%s", entry(on_its_way))
             self._sleep(seconds)
-            found, on_its_way = look()
+            found, on_its_way = poll()
         return found
 
     def begin_sending(self) -> None:
@@ -96,7 +96,7 @@ class Looks(Generic[T]):
         self._is_sent = True
 
     def _sleep(self, seconds: float) -> bool:
-        """Sleep before another look; return False, at once, if time is up."""
+        """Sleep before another poll; return False, at once, if time is up."""
         if not self._left:
             return False
         slept = min(seconds, self._left)

@@ -18,6 +18,8 @@ from typing import Any
 
 import yaml
 
+UNREADABLE_ZIP = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError)
+"""What zipfile raises for an archive that is damaged, encrypted, or compressed in a way that it does not know."""
 _MOST_ARCHIVE_BYTES = 20 << 20
 _MOST_FILES, _MOST_FILE_BYTES, _MOST_BYTES = 5000, 4 << 20, 40 << 20
 _DOWNLOAD_SECONDS, _PARSING_SECONDS = 20, 60
@@ -122,7 +124,7 @@ def read_files(archive: bytes, suffixes: tuple[str, ...]) -> dict[str, bytes]:
             if len(sizes) > _MOST_FILES or max(sizes, default=0) > _MOST_FILE_BYTES or sum(sizes) > _MOST_BYTES:
                 raise DefinitionUnreadableError("it has too many files, or too large ones")
             return {info.filename.removeprefix("./"): opened.read(info) for info in wanted}
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
+    except UNREADABLE_ZIP as error:
         raise DefinitionUnreadableError(f"it is no zip archive that can be read: {error}") from error
 
 

@@ -124,7 +124,7 @@ class SampleMaker:
         self._notes = notes
         self._problems = problems
         self._id_column = _checked_id_column(origin, options)
-        _tell_unused(origin, options, notes)
+        _note_unused(origin, options, notes)
         stated = options.parameter_types or {}
         self._cells = CellReader(origin, stated, self._defined_types, self._id_column or "", problems)
         self.sheets = SampleSheets(options.sample_sheets, origin) if options.sample_sheets else None
@@ -294,7 +294,7 @@ def _checked_id_column(origin: SourceLocation, options: SheetOptions) -> str | N
     return None
 
 
-def _tell_unused(origin: SourceLocation, options: SheetOptions, notes: Notes) -> None:
+def _note_unused(origin: SourceLocation, options: SheetOptions, notes: Notes) -> None:
     """Tell of options that only sheets have where there is none; a DAG may give them to all of its cohorts."""
     given = {name: getattr(options, name) for name in ("sheet_section", "sheet_delimiter", "sheet_encoding")}
     given["non_sample_rows"] = options.non_sample_rows == SKIP
